@@ -1,0 +1,133 @@
+// Network<T>: a fully connected network, its forward pass, its loss and its training.
+#pragma once
+
+#include <fastmlp/matrix_view.hpp>
+#include <fastmlp/options.hpp>
+#include <fastmlp/row_source.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace fastmlp {
+
+/// Asked at most every 20 ms during long calls, on the calling thread; true stops the call, which
+/// then throws Stopped.
+using ShouldStop = std::function<bool()>;
+
+/// Thrown where a ShouldStop returned true. The network is usable: every step that was taken was
+/// taken whole.
+class Stopped : public std::runtime_error {
+ public:
+  Stopped() : std::runtime_error("stopped by should_stop") {}
+};
+
+/// A sum of row losses, each times its row's weight, and the sum of those weights.
+struct LossSum {
+  double loss = 0;
+  double weight = 0;
+  /// The mean loss; 0 where there is no weight.
+  double mean() const { return weight > 0 ? loss / weight : 0; }
+};
+
+/// The network of docs/mathematics.md for T = float or double:
+/// `A_l = g_l(A_{l-1} . W_l + b_l)`, l = 1 ... L.
+///
+/// Shapes: X (m, n_0); y (m, n_L) for a sigmoid or identity output; for softmax class indices
+/// (m, 1) or one-hot rows (m, n_L). `sample_weight` is null or m non-negative finite weights.
+/// Every call checks its arguments, and throws std::invalid_argument with nothing changed where
+/// they do not fit. forward() and loss() may run on many threads at once; a call that would read or
+/// write parameters while another one trains, or train while another one reads, throws
+/// std::runtime_error.
+///
+/// ```cpp
+/// fastmlp::Network<float> net({30, 64, 32, 1});  // ReLU, ReLU, sigmoid
+/// net.initialize(0);
+/// double loss = net.step(X, y, 0.1f);
+/// ```
+template <class T>
+class Network {
+ public:
+  /// A network with all parameters zero. `layers` is n_0 ... n_L; `hidden` has one activation for
+  /// each of the L - 1 hidden layers, or none at all, which stands for ReLU.
+  explicit Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden = {},
+                   Output output = Output::kSigmoid);
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  /// W ~ U(-r, r), b = 0: He's r = sqrt(6 / n_{l-1}) before ReLU (2015), Glorot's
+  /// r = sqrt(6 / (n_{l-1} + n_l)) otherwise (2010). The same bits as in Python for the same seed.
+  void initialize(std::uint64_t seed);
+
+  const std::vector<std::ptrdiff_t>& layers() const;
+  const std::vector<Activation>& hidden() const;
+  Output output() const;
+
+  /// The number of weight matrices, L.
+  std::ptrdiff_t depth() const;
+  std::ptrdiff_t n_parameters() const;
+
+  /// W_{l+1} (n_l, n_{l+1}) and b_{l+1} (1, n_{l+1}) for l = 0 ... L - 1, in place.
+  MatrixView<T> weights(std::ptrdiff_t l);
+  MatrixView<T> biases(std::ptrdiff_t l);
+
+  /// All parameters, `W_1 b_1 W_2 b_2 ...`, 64-byte aligned, each matrix row by row; and the
+  /// gradients in the same order. step() and train_epoch() leave the gradients unspecified.
+  T* parameters();
+  T* gradients();
+
+  /// How many epochs train_epoch() has completed; fit() counts its shuffles by it.
+  std::int64_t epochs_trained() const;
+  void set_epochs_trained(std::int64_t epochs);
+
+  /// Throws what loss() would throw for these arguments, naming `function`; computes nothing.
+  void validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
+                const T* sample_weight = nullptr) const;
+
+  /// out = Yhat (m, n_L) for X (m, n_0). Memory for at most 512 rows at a time.
+  void forward(const RowSource<T>& X, MatrixView<T> out, const ShouldStop& should_stop = {}) const;
+
+  /// The loss over all rows; `.mean()` is the mean loss. Memory as in forward().
+  LossSum loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight = nullptr,
+               const ShouldStop& should_stop = {}) const;
+
+  /// The loss, and in gradients() the gradient of the mean loss.
+  LossSum loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
+                             const T* sample_weight = nullptr, const ShouldStop& should_stop = {});
+
+  /// The loss, and to gradients() is added the gradient of the *sum* of the losses.
+  LossSum accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
+                               const T* sample_weight = nullptr,
+                               const ShouldStop& should_stop = {});
+
+  /// One update from gradients() * scale.
+  void apply_gradients(const SgdOptions& optimizer, double scale = 1.0);
+
+  /// Sets gradients() to zero.
+  void zero_gradients();
+
+  /// One SGD step on one batch; the mean loss before it. The same bits as loss_and_gradients() and
+  /// apply_gradients().
+  double step(const RowSource<T>& X, const RowSource<T>& y, double learning_rate,
+              const ShouldStop& should_stop = {});
+
+  /// One pass over the rows `order[0 ... count)` of X and y in batches of `batch_size` (the last
+  /// may be shorter), an SGD step on each; the losses are those before each batch's step.
+  LossSum train_epoch(const RowSource<T>& X, const RowSource<T>& y, const std::int64_t* order,
+                      std::ptrdiff_t count, std::ptrdiff_t batch_size, const SgdOptions& optimizer,
+                      const T* sample_weight = nullptr, const ShouldStop& should_stop = {});
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+extern template class Network<float>;
+extern template class Network<double>;
+
+}  // namespace fastmlp

@@ -1,0 +1,215 @@
+// The one place that validates shapes, values and hyper-parameters. Every message names the
+// function, what was given and the rule; everything throws std::invalid_argument.
+#pragma once
+
+#include <fastmlp/matrix_view.hpp>
+#include <fastmlp/options.hpp>
+#include <fastmlp/row_source.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace fastmlp::detail {
+
+template <class... Parts>
+[[noreturn]] void refuse(const Parts&... parts) {
+  std::ostringstream message;
+  message.precision(9);
+  (message << ... << parts);
+  throw std::invalid_argument(message.str());
+}
+
+template <class Names>
+std::string join(const Names& names) {
+  std::string all;
+  for (const auto& name : names) all.append(all.empty() ? "" : ", ").append(name);
+  return all;
+}
+
+inline std::string shape(std::ptrdiff_t rows, std::ptrdiff_t cols) {
+  return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
+}
+template <class T>
+std::string shape(const MatrixView<T>& m) {
+  return shape(m.rows, m.cols);
+}
+
+template <class T>
+void check_matmul(MatrixView<const T> A, MatrixView<const T> B, MatrixView<T> C) {
+  if (A.cols != B.rows) {
+    refuse("matmul: A is ", shape(A), " and B is ", shape(B), "; A's columns must equal B's rows");
+  }
+  if (C.rows != A.rows || C.cols != B.cols) {
+    refuse("matmul: C is ", shape(C), "; for A ", shape(A), " and B ", shape(B), " it must be ",
+           shape(A.rows, B.cols));
+  }
+}
+
+template <class A, class B>
+void check_same_shape(const char* function, const char* a_name, const A& a, const char* b_name,
+                      const B& b) {
+  if (a.rows != b.rows || a.cols != b.cols) {
+    refuse(function, ": ", a_name, " is ", shape(a), " and ", b_name, " is ", shape(b),
+           "; they must have the same shape");
+  }
+}
+
+inline void check_learning_rate(const char* function, double learning_rate) {
+  if (!(learning_rate > 0 && std::isfinite(learning_rate))) {
+    refuse(function, ": learning_rate is ", learning_rate, "; it must be positive and finite");
+  }
+}
+
+inline void check_scale(const char* function, double scale) {
+  if (!std::isfinite(scale)) refuse(function, ": scale is ", scale, "; it must be finite");
+}
+
+inline void check_epochs_trained(std::int64_t epochs) {
+  if (epochs < 0) refuse("epochs_trained: ", epochs, " given; it must not be negative");
+}
+
+inline void check_batch_size(const char* function, std::ptrdiff_t batch_size) {
+  if (batch_size < 1) refuse(function, ": batch_size is ", batch_size, "; it must be at least 1");
+}
+
+inline void check_num_threads(int n) {
+  constexpr int kMost = 1024;
+  if (n < 1 || n > kMost) {
+    refuse("set_num_threads: n is ", n, "; it must be at least 1 and at most ", kMost);
+  }
+}
+
+/// The number of parameters of a network of these layers.
+inline std::ptrdiff_t check_layers(const std::vector<std::ptrdiff_t>& layers, std::size_t n_hidden,
+                                   Output output) {
+  if (layers.size() < 2) {
+    refuse("Network: layers has ", layers.size(),
+           " entries; it must have at least two, the numbers of inputs and of outputs");
+  }
+  constexpr std::ptrdiff_t kMost = std::numeric_limits<std::ptrdiff_t>::max() / 64;
+  std::ptrdiff_t parameters = 0;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    if (layers[l] < 1) {
+      refuse("Network: layers[", l, "] is ", layers[l], "; every layer needs at least one unit");
+    }
+    if (l == 0) continue;
+    if (layers[l] > (kMost - parameters) / (layers[l - 1] + 1)) {
+      refuse("Network: layers[", l, "] is ", layers[l], "; the parameters would not fit in memory");
+    }
+    parameters += layers[l] * (layers[l - 1] + 1);
+  }
+  if (n_hidden != layers.size() - 2) {
+    refuse("Network: hidden has ", n_hidden, " activations; there must be one for each of the ",
+           layers.size() - 2, " hidden layers");
+  }
+  if (output == Output::kSoftmax && layers.back() < 2) {
+    refuse("Network: a softmax output of ", layers.back(),
+           " unit; it needs at least 2, one for each class");
+  }
+  return parameters;
+}
+
+inline void check_features(const char* function, std::ptrdiff_t rows, std::ptrdiff_t cols,
+                           std::ptrdiff_t features) {
+  if (cols != features) {
+    refuse(function, ": X has shape ", shape(rows, cols), "; this network takes ", features,
+           " features");
+  }
+}
+
+template <class T>
+void check_forward_output(MatrixView<T> out, std::ptrdiff_t rows, std::ptrdiff_t outputs) {
+  if (out.rows != rows || out.cols != outputs) {
+    refuse("forward: out has shape ", shape(out), "; it must be ", shape(rows, outputs));
+  }
+}
+
+template <class T>
+void check_target_shape(const char* function, const RowSource<T>& X, const RowSource<T>& y,
+                        std::ptrdiff_t outputs, Output output) {
+  if (X.rows() != y.rows()) {
+    refuse(function, ": X has shape ", shape(X.rows(), X.cols()), " and y has shape ",
+           shape(y.rows(), y.cols()), "; they must have the same number of rows");
+  }
+  const bool classes = output == Output::kSoftmax && y.cols() == 1;
+  if (!classes && y.cols() != outputs) {
+    refuse(function, ": y has shape ", shape(y.rows(), y.cols()), "; for X ",
+           shape(X.rows(), X.cols()), " this network takes ", shape(y.rows(), outputs),
+           output == Output::kSoftmax ? ", one-hot, or class indices " : "",
+           output == Output::kSoftmax ? shape(y.rows(), 1) : "");
+  }
+}
+
+/// The class of one row of softmax targets: an index, or the place of the one in a one-hot row.
+template <class T>
+std::ptrdiff_t check_class(const char* function, MatrixView<const T> y, std::ptrdiff_t i,
+                           std::ptrdiff_t row, std::ptrdiff_t classes) {
+  if (y.cols == 1) {
+    const T value = y(i, 0);
+    if (!(value >= 0 && value < static_cast<T>(classes)) || value != std::floor(value)) {
+      refuse(function, ": y[", row, "] is ", value, "; a class index must be an integer from 0 to ",
+             classes - 1);
+    }
+    return static_cast<std::ptrdiff_t>(value);
+  }
+  std::ptrdiff_t found = -1;
+  for (std::ptrdiff_t j = 0; j < y.cols; ++j) {
+    const T value = y(i, j);
+    if (value == T(0)) continue;
+    if (value != T(1) || found >= 0) {
+      refuse(function, ": y[", row, ", ", j, "] is ", value,
+             "; a one-hot row must have a single 1 and zeros");
+    }
+    found = j;
+  }
+  if (found < 0) refuse(function, ": y[", row, "] is all 0; a one-hot row must have a single 1");
+  return found;
+}
+
+/// Values of y; `first` is the row that y starts with in the caller's data.
+template <class T>
+void check_target_values(const char* function, MatrixView<const T> y, std::ptrdiff_t first,
+                         std::ptrdiff_t outputs, Output output) {
+  if (output == Output::kIdentity) return;
+  for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
+    if (output == Output::kSoftmax) {
+      check_class(function, y, i, first + i, outputs);
+      continue;
+    }
+    for (std::ptrdiff_t j = 0; j < y.cols; ++j) {
+      const T value = y(i, j);
+      // Written so that a NaN passes: it shows in the loss.
+      if (value < T(0) || value > T(1)) {
+        refuse(function, ": y[", first + i, ", ", j, "] is ", value,
+               "; with a sigmoid output y must be in [0, 1]");
+      }
+    }
+  }
+}
+
+template <class T>
+void check_sample_weight(const char* function, const T* weight, std::ptrdiff_t rows) {
+  for (std::ptrdiff_t i = 0; weight != nullptr && i < rows; ++i) {
+    if (!(weight[i] >= 0 && std::isfinite(weight[i]))) {
+      refuse(function, ": sample_weight[", i, "] is ", weight[i],
+             "; weights must be finite and not negative");
+    }
+  }
+}
+
+inline void check_order(const char* function, const std::int64_t* order, std::ptrdiff_t count,
+                        std::ptrdiff_t rows) {
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    if (order[i] < 0 || order[i] >= rows) {
+      refuse(function, ": order[", i, "] is ", order[i], "; X has rows 0 to ", rows - 1);
+    }
+  }
+}
+
+}  // namespace fastmlp::detail

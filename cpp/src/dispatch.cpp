@@ -1,0 +1,85 @@
+#include "dispatch.hpp"
+
+#include "check.hpp"
+
+#include <fastmlp/options.hpp>
+#include <fastmlp/runtime.hpp>
+
+#include <cstdlib>
+
+namespace fastmlp {
+namespace detail {
+
+static_assert(kActivationNames.size() == kActivationCount);
+static_assert(kOutputNames.size() == kOutputCount);
+
+extern const KernelTable<float> kScalarFloat;
+extern const KernelTable<double> kScalarDouble;
+#ifdef FASTMLP_HAS_AVX2
+extern const KernelTable<float> kAvx2Float;
+extern const KernelTable<double> kAvx2Double;
+#endif
+
+namespace {
+
+const Isa kIsas[] = {
+#ifdef FASTMLP_HAS_AVX2
+    // The builtins also ask the operating system for its support of the registers (XGETBV).
+    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
+     &kAvx2Float, &kAvx2Double},
+#endif
+    {"scalar", [] { return true; }, &kScalarFloat, &kScalarDouble},
+};
+
+const Isa& find_isa(const char* function, std::string_view name) {
+  for (const Isa& isa : kIsas) {
+    if (name == isa.name && isa.available()) return isa;
+  }
+  refuse(function, ": the instruction set '", name,
+         "' is not available; allowed: ", join(available_isas()));
+}
+
+const Isa* initial_isa() {
+  const char* forced = std::getenv("FASTMLP_ISA");
+  if (forced != nullptr && *forced != '\0') return &find_isa("FASTMLP_ISA", forced);
+  for (const Isa& isa : kIsas) {
+    if (isa.available()) return &isa;
+  }
+  return &kIsas[std::size(kIsas) - 1];
+}
+
+std::atomic<const Isa*>& current() {
+  static std::atomic<const Isa*> isa{initial_isa()};
+  return isa;
+}
+
+}  // namespace
+
+const Isa& current_isa() { return *current().load(std::memory_order_relaxed); }
+
+UseCount& running_calls() {
+  static UseCount calls;
+  return calls;
+}
+
+}  // namespace detail
+
+std::string isa() { return detail::current_isa().name; }
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const detail::Isa& isa : detail::kIsas) {
+    if (isa.available()) names.emplace_back(isa.name);
+  }
+  return names;
+}
+
+void set_isa(std::string_view name) {
+  const detail::Isa& isa = detail::find_isa("set_isa", name);
+  const detail::Owning alone(detail::running_calls(),
+                             "set_isa: a call is running; the instruction set can be changed only "
+                             "between calls");
+  detail::current().store(&isa, std::memory_order_relaxed);
+}
+
+}  // namespace fastmlp

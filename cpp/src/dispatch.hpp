@@ -1,0 +1,46 @@
+// Which kernels run: one row per instruction set, best first; the choice between them.
+// Each row's kernels are compiled with that ISA's flags, so kernels/*.cpp define no function with
+// external linkage or weak symbol: the linker would keep one copy of a shared inline function,
+// perhaps the one for a CPU we are not on.
+#pragma once
+
+#include "kernels/kernel_table.hpp"
+#include "use_count.hpp"
+
+#include <atomic>
+
+namespace fastmlp::detail {
+
+struct Isa {
+  const char* name;
+  bool (*available)();
+  const KernelTable<float>* float_kernels;
+  const KernelTable<double>* double_kernels;
+};
+
+/// The row in use. \throws std::invalid_argument where FASTMLP_ISA names one that there is not.
+const Isa& current_isa();
+
+/// Counts the running calls, so that set_isa can be refused while there are any.
+UseCount& running_calls();
+
+/// One call of the library: its kernels stay the same until it ends.
+template <class T>
+class Call {
+ public:
+  Call() : sharing_(running_calls(), "the instruction set is being changed") {
+    const Isa& isa = current_isa();
+    if constexpr (sizeof(T) == sizeof(float)) {
+      kernels_ = isa.float_kernels;
+    } else {
+      kernels_ = isa.double_kernels;
+    }
+  }
+  const KernelTable<T>& kernels() const { return *kernels_; }
+
+ private:
+  Sharing sharing_;
+  const KernelTable<T>* kernels_;
+};
+
+}  // namespace fastmlp::detail

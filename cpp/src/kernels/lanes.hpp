@@ -1,0 +1,117 @@
+// Loops over arrays by Vec, and sums in 16 lanes: the parts that kernels share.
+#pragma once
+
+#include "kernel_table.hpp"
+
+namespace fastmlp::detail {
+namespace {
+
+/// How a kernel touches memory: a whole Vec, or its first n lanes at the end of a row.
+struct Whole {
+  template <class V>
+  V load(const typename V::Scalar* p) const {
+    return V::load(p);
+  }
+  template <class V>
+  void store(typename V::Scalar* p, V v) const {
+    v.store(p);
+  }
+};
+struct First {
+  std::ptrdiff_t n;
+  template <class V>
+  V load(const typename V::Scalar* p) const {
+    return V::load_partial(p, n);
+  }
+  template <class V>
+  void store(typename V::Scalar* p, V v) const {
+    v.store_partial(p, n);
+  }
+};
+
+/// body(i, access) for i = 0, width, ... < n, the last one partial where n is not a multiple.
+template <class V, class Body>
+void for_each_vec(std::ptrdiff_t n, Body body) {
+  std::ptrdiff_t i = 0;
+  for (; i + V::kWidth <= n; i += V::kWidth) body(i, Whole{});
+  if (i < n) body(i, First{n - i});
+}
+
+/// The fixed tree over 16 lanes: l and l + 8, then l + 4, l + 2, l + 1.
+template <class V>
+V sum_lanes(V (&lane)[kLanes]) {
+  for (std::ptrdiff_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::ptrdiff_t l = 0; l < half; ++l) lane[l] = lane[l] + lane[l + half];
+  }
+  return lane[0];
+}
+
+/// A sum in 16 lanes of Acc, which may be wider than the terms; piece by piece, every piece but the
+/// last a multiple of 16 long, so that term k of the whole is in lane k mod 16.
+template <class Acc>
+class LaneSum {
+ public:
+  template <class T>
+  void add(const T* x, std::ptrdiff_t n) {
+    std::ptrdiff_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      for (std::ptrdiff_t l = 0; l < kLanes; ++l) lane_[l] += static_cast<Acc>(x[i + l]);
+    }
+    for (std::ptrdiff_t l = 0; i + l < n; ++l) lane_[l] += static_cast<Acc>(x[i + l]);
+  }
+  Acc total() { return sum_lanes(lane_); }
+
+ private:
+  Acc lane_[kLanes] = {};
+};
+
+template <class V>
+typename V::Scalar dot(const typename V::Scalar* a, const typename V::Scalar* x, std::ptrdiff_t n) {
+  using T = typename V::Scalar;
+  constexpr std::ptrdiff_t kVecs = kLanes / V::kWidth;
+  V acc[kVecs];
+  std::ptrdiff_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::ptrdiff_t v = 0; v < kVecs; ++v) {
+      const std::ptrdiff_t k = i + v * V::kWidth;
+      acc[v] = fma(V::load(a + k), V::load(x + k), acc[v]);
+    }
+  }
+  for (std::ptrdiff_t v = 0; v < kVecs && i + v * V::kWidth < n; ++v) {
+    const std::ptrdiff_t k = i + v * V::kWidth;
+    const std::ptrdiff_t left = n - k < V::kWidth ? n - k : V::kWidth;
+    // Lanes past the end keep what they have: a product of zeros could turn -0 into +0.
+    const V next = fma(V::load_partial(a + k, left), V::load_partial(x + k, left), acc[v]);
+    T kept[V::kWidth];
+    acc[v].store(kept);
+    next.store_partial(kept, left);
+    acc[v] = V::load(kept);
+  }
+  T lane[kLanes];
+  for (std::ptrdiff_t v = 0; v < kVecs; ++v) acc[v].store(lane + v * V::kWidth);
+  return sum_lanes(lane);
+}
+
+/// out[j] = sum over i of a(i, j) x(i), or of a(i, j) alone where x is null; row i in lane i
+/// mod 16.
+template <class V>
+void column_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V::Scalar* x,
+                 std::ptrdiff_t rows, std::ptrdiff_t cols, typename V::Scalar* out) {
+  using T = typename V::Scalar;
+  for_each_vec<V>(cols, [&](std::ptrdiff_t j, auto access) {
+    V lane[kLanes];
+    const auto term = [&](std::ptrdiff_t i, std::ptrdiff_t l) {
+      const V xi(x != nullptr ? x[i + l] : T(1));  // fma by one rounds as a sum does
+      lane[l] = fma(access.template load<V>(a + (i + l) * lda + j), xi, lane[l]);
+    };
+    std::ptrdiff_t i = 0;
+    for (; i + kLanes <= rows; i += kLanes) {
+      for (std::ptrdiff_t l = 0; l < kLanes; ++l) term(i, l);
+    }
+    for (std::ptrdiff_t l = 0; i + l < rows; ++l) term(i, l);
+    access.store(out + j, sum_lanes(lane));
+  });
+}
+
+}  // namespace
+}  // namespace fastmlp::detail

@@ -1,0 +1,176 @@
+// The outputs with their losses (docs/mathematics.md, "Forward"): forward beside backward. The
+// backward of all three is dZ = scale * (Yhat - Y), from the logits Z. To add one: a struct here,
+// an entry in Outputs below, its name in options.hpp and its twin in reference.py.
+#pragma once
+
+#include "activations.hpp"
+#include "lanes.hpp"
+
+namespace fastmlp::detail {
+namespace {
+
+// Losses are computed into a buffer on the stack and summed from there, so many at a time.
+constexpr std::ptrdiff_t kPiece = 512;
+static_assert(kPiece % kLanes == 0);
+
+struct SigmoidUnit {
+  template <class V>
+  static V forward(V z) {
+    return Sigmoid::forward(z);
+  }
+  // -y log(yhat) - (1 - y) log(1 - yhat) = max(z, 0) - z y + log(1 + e^-|z|)
+  template <class V>
+  static V loss(V z, V y) {
+    const V positive = select(z < V(0), V(0), z);
+    return fma(V(0) - z, y, positive) + log1p(exp(V(0) - abs(z)));
+  }
+};
+
+struct IdentityUnit {
+  template <class V>
+  static V forward(V z) {
+    return z;
+  }
+  template <class V>
+  static V loss(V z, V y) {  // (yhat - y)^2 / 2
+    const V error = z - y;
+    return V(typename V::Scalar(0.5)) * error * error;
+  }
+};
+
+/// An output whose units are independent of each other; a row's loss is the sum over its units.
+template <class Unit>
+struct Elementwise {
+  template <class V, class T = typename V::Scalar>
+  static void forward(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols) {
+    for_each_vec<V>(rows * cols, [&](std::ptrdiff_t i, auto access) {
+      access.store(out + i, Unit::forward(access.template load<V>(z + i)));
+    });
+  }
+
+  template <class V, class T = typename V::Scalar>
+  static void loss(const LossBlock<T>& block) {
+    if (block.cols == 1) {
+      one_column<V>(block);
+    } else {
+      for (std::ptrdiff_t i = 0; i < block.rows; ++i) block.row_losses[i] = row<V>(block, i);
+    }
+  }
+
+ private:
+  /// The losses, and dZ where it is wanted, of n <= kPiece units that start at `first`.
+  template <class V, class T, class Scale>
+  static void units(const LossBlock<T>& block, std::ptrdiff_t first, std::ptrdiff_t n, T* losses,
+                    Scale scale) {
+    for_each_vec<V>(n, [&](std::ptrdiff_t u, auto access) {
+      const V z = access.template load<V>(block.z + first + u);
+      const V y = access.template load<V>(block.y + first + u);
+      access.store(losses + u, Unit::loss(z, y));
+      if (block.dz != nullptr) {
+        access.store(block.dz + first + u, (Unit::forward(z) - y) * scale(u, access));
+      }
+    });
+  }
+
+  // The vectors run along the batch.
+  template <class V, class T>
+  static void one_column(const LossBlock<T>& block) {
+    T losses[kPiece];
+    for (std::ptrdiff_t i = 0; i < block.rows; i += kPiece) {
+      const std::ptrdiff_t n = block.rows - i < kPiece ? block.rows - i : kPiece;
+      units<V>(block, i, n, losses, [&](std::ptrdiff_t u, auto access) {
+        return access.template load<V>(block.scale + i + u);
+      });
+      for (std::ptrdiff_t u = 0; u < n; ++u) {
+        block.row_losses[i + u] = static_cast<double>(losses[u]);
+      }
+    }
+  }
+
+  template <class V, class T>
+  static double row(const LossBlock<T>& block, std::ptrdiff_t i) {
+    T losses[kPiece];
+    LaneSum<double> sum;
+    for (std::ptrdiff_t j = 0; j < block.cols; j += kPiece) {
+      const std::ptrdiff_t n = block.cols - j < kPiece ? block.cols - j : kPiece;
+      units<V>(block, i * block.cols + j, n, losses,
+               [&](std::ptrdiff_t, auto) { return V(block.scale[i]); });
+      sum.add(losses, n);
+    }
+    return sum.total();
+  }
+};
+
+/// yhat_j = e^(z_j - max z) / sum of those;  loss = log(sum) - (z_class - max z)
+struct Softmax {
+  template <class V, class T = typename V::Scalar>
+  static void forward(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols) {
+    for (std::ptrdiff_t i = 0; i < rows; ++i) {
+      const T* zi = z + i * cols;
+      const T sum = exponentials<V>(zi, largest(zi, cols), out + i * cols, cols);
+      divide_scale<V>(out + i * cols, sum, T(1), cols);
+    }
+  }
+
+  template <class V, class T = typename V::Scalar>
+  static void loss(const LossBlock<T>& block) {
+    const std::ptrdiff_t cols = block.cols;
+    for (std::ptrdiff_t i = 0; i < block.rows; ++i) {
+      const T* z = block.z + i * cols;
+      T* dz = block.dz != nullptr ? block.dz + i * cols : nullptr;
+      const std::ptrdiff_t wanted = static_cast<std::ptrdiff_t>(block.y[i]);
+      const T top = largest(z, cols);
+      const V shifted(z[wanted] - top);  // read before dz, which may be z, is written
+      const V sum(exponentials<V>(z, top, dz, cols));
+      block.row_losses[i] = static_cast<double>(first_lane(log(sum) - shifted));
+      if (dz == nullptr) continue;
+      divide_scale<V>(dz, first_lane(sum), block.scale[i], cols);
+      dz[wanted] = first_lane((exp(shifted) / sum - V(1)) * V(block.scale[i]));
+    }
+  }
+
+ private:
+  template <class V>
+  static typename V::Scalar first_lane(V v) {
+    typename V::Scalar x;
+    v.store_partial(&x, 1);
+    return x;
+  }
+
+  template <class T>
+  static T largest(const T* z, std::ptrdiff_t n) {
+    T top = z[0];  // a NaN, whether kept or skipped here, comes back through the exponentials
+    for (std::ptrdiff_t j = 1; j < n; ++j) top = top < z[j] ? z[j] : top;
+    return top;
+  }
+
+  // e^(z - top) into `out`, unless that is null; returns their sum.
+  template <class V, class T>
+  static T exponentials(const T* z, T top, T* out, std::ptrdiff_t n) {
+    T piece[kPiece];
+    LaneSum<T> sum;
+    for (std::ptrdiff_t j = 0; j < n; j += kPiece) {
+      const std::ptrdiff_t m = n - j < kPiece ? n - j : kPiece;
+      T* e = out != nullptr ? out + j : piece;
+      for_each_vec<V>(m, [&](std::ptrdiff_t u, auto access) {
+        access.store(e + u, exp(access.template load<V>(z + j + u) - V(top)));
+      });
+      sum.add(e, m);
+    }
+    return sum.total();
+  }
+
+  // x = x / sum * factor
+  template <class V, class T>
+  static void divide_scale(T* x, T sum, T factor, std::ptrdiff_t n) {
+    for_each_vec<V>(n, [&](std::ptrdiff_t j, auto access) {
+      access.store(x + j, access.template load<V>(x + j) / V(sum) * V(factor));
+    });
+  }
+};
+
+// In the order of fastmlp::Output.
+using Outputs = List<Elementwise<SigmoidUnit>, Softmax, Elementwise<IdentityUnit>>;
+
+}  // namespace
+}  // namespace fastmlp::detail

@@ -1,0 +1,145 @@
+// Vec<float> (8 lanes) and Vec<double> (4 lanes) on AVX2 and FMA. Included by avx2.cpp only.
+// The operations and their meaning are those of vec_scalar.hpp.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fastmlp::detail {
+namespace {
+
+// Eight lanes on, eight lanes off: a window of eight that starts at 8 - n has its first n lanes on.
+alignas(64) constexpr std::int32_t kMaskWindow32[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+alignas(64) constexpr std::int64_t kMaskWindow64[8] = {-1, -1, -1, -1};
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  using Scalar = float;
+  using Raw = std::uint32_t;
+  static constexpr std::ptrdiff_t kWidth = 8;
+
+  struct Mask {
+    __m256 value;
+  };
+
+  struct Bits {
+    __m256i value;
+    friend Bits operator+(Bits a, Bits b) { return {_mm256_add_epi32(a.value, b.value)}; }
+    friend Bits operator-(Bits a, Bits b) { return {_mm256_sub_epi32(a.value, b.value)}; }
+    friend Bits operator&(Bits a, Bits b) { return {_mm256_and_si256(a.value, b.value)}; }
+    friend Bits operator|(Bits a, Bits b) { return {_mm256_or_si256(a.value, b.value)}; }
+    static Bits broadcast(Raw x) { return {_mm256_set1_epi32(static_cast<std::int32_t>(x))}; }
+    template <int N>
+    Bits shift_left() const {
+      return {_mm256_slli_epi32(value, N)};
+    }
+    template <int N>
+    Bits shift_right() const {
+      return {_mm256_srli_epi32(value, N)};
+    }
+  };
+
+  __m256 value;
+
+  Vec() : value(_mm256_setzero_ps()) {}
+  Vec(__m256 v) : value(v) {}
+  explicit Vec(float x) : value(_mm256_set1_ps(x)) {}
+
+  static __m256i first(std::ptrdiff_t n) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMaskWindow32 + 8 - n));
+  }
+  static Vec load(const float* p) { return _mm256_loadu_ps(p); }
+  static Vec load_partial(const float* p, std::ptrdiff_t n) {
+    return _mm256_maskload_ps(p, first(n));
+  }
+  void store(float* p) const { _mm256_storeu_ps(p, value); }
+  void store_partial(float* p, std::ptrdiff_t n) const { _mm256_maskstore_ps(p, first(n), value); }
+
+  friend Vec operator+(Vec a, Vec b) { return _mm256_add_ps(a.value, b.value); }
+  friend Vec operator-(Vec a, Vec b) { return _mm256_sub_ps(a.value, b.value); }
+  friend Vec operator*(Vec a, Vec b) { return _mm256_mul_ps(a.value, b.value); }
+  friend Vec operator/(Vec a, Vec b) { return _mm256_div_ps(a.value, b.value); }
+  friend Mask operator<(Vec a, Vec b) { return {_mm256_cmp_ps(a.value, b.value, _CMP_LT_OQ)}; }
+  friend Mask operator<=(Vec a, Vec b) { return {_mm256_cmp_ps(a.value, b.value, _CMP_LE_OQ)}; }
+  friend Mask operator==(Vec a, Vec b) { return {_mm256_cmp_ps(a.value, b.value, _CMP_EQ_OQ)}; }
+
+  Bits bits() const { return {_mm256_castps_si256(value)}; }
+  static Vec from_bits(Bits b) { return _mm256_castsi256_ps(b.value); }
+};
+
+template <>
+struct Vec<double> {
+  using Scalar = double;
+  using Raw = std::uint64_t;
+  static constexpr std::ptrdiff_t kWidth = 4;
+
+  struct Mask {
+    __m256d value;
+  };
+
+  struct Bits {
+    __m256i value;
+    friend Bits operator+(Bits a, Bits b) { return {_mm256_add_epi64(a.value, b.value)}; }
+    friend Bits operator-(Bits a, Bits b) { return {_mm256_sub_epi64(a.value, b.value)}; }
+    friend Bits operator&(Bits a, Bits b) { return {_mm256_and_si256(a.value, b.value)}; }
+    friend Bits operator|(Bits a, Bits b) { return {_mm256_or_si256(a.value, b.value)}; }
+    static Bits broadcast(Raw x) { return {_mm256_set1_epi64x(static_cast<std::int64_t>(x))}; }
+    template <int N>
+    Bits shift_left() const {
+      return {_mm256_slli_epi64(value, N)};
+    }
+    template <int N>
+    Bits shift_right() const {
+      return {_mm256_srli_epi64(value, N)};
+    }
+  };
+
+  __m256d value;
+
+  Vec() : value(_mm256_setzero_pd()) {}
+  Vec(__m256d v) : value(v) {}
+  explicit Vec(double x) : value(_mm256_set1_pd(x)) {}
+
+  static __m256i first(std::ptrdiff_t n) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMaskWindow64 + 4 - n));
+  }
+  static Vec load(const double* p) { return _mm256_loadu_pd(p); }
+  static Vec load_partial(const double* p, std::ptrdiff_t n) {
+    return _mm256_maskload_pd(p, first(n));
+  }
+  void store(double* p) const { _mm256_storeu_pd(p, value); }
+  void store_partial(double* p, std::ptrdiff_t n) const { _mm256_maskstore_pd(p, first(n), value); }
+
+  friend Vec operator+(Vec a, Vec b) { return _mm256_add_pd(a.value, b.value); }
+  friend Vec operator-(Vec a, Vec b) { return _mm256_sub_pd(a.value, b.value); }
+  friend Vec operator*(Vec a, Vec b) { return _mm256_mul_pd(a.value, b.value); }
+  friend Vec operator/(Vec a, Vec b) { return _mm256_div_pd(a.value, b.value); }
+  friend Mask operator<(Vec a, Vec b) { return {_mm256_cmp_pd(a.value, b.value, _CMP_LT_OQ)}; }
+  friend Mask operator<=(Vec a, Vec b) { return {_mm256_cmp_pd(a.value, b.value, _CMP_LE_OQ)}; }
+  friend Mask operator==(Vec a, Vec b) { return {_mm256_cmp_pd(a.value, b.value, _CMP_EQ_OQ)}; }
+
+  Bits bits() const { return {_mm256_castpd_si256(value)}; }
+  static Vec from_bits(Bits b) { return _mm256_castsi256_pd(b.value); }
+};
+
+inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+  return _mm256_fmadd_ps(a.value, b.value, c.value);
+}
+inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+  return _mm256_fmadd_pd(a.value, b.value, c.value);
+}
+
+inline Vec<float> select(Vec<float>::Mask mask, Vec<float> a, Vec<float> b) {
+  return _mm256_blendv_ps(b.value, a.value, mask.value);
+}
+inline Vec<double> select(Vec<double>::Mask mask, Vec<double> a, Vec<double> b) {
+  return _mm256_blendv_pd(b.value, a.value, mask.value);
+}
+
+}  // namespace
+}  // namespace fastmlp::detail

@@ -1,0 +1,277 @@
+// The public calls of Network<T>: checks and guards here, the work in network_impl.cpp.
+#include <fastmlp/network.hpp>
+
+#include "check.hpp"
+#include "network_impl.hpp"
+#include "parallel.hpp"
+
+#include <fastmlp/random.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace fastmlp {
+namespace {
+
+constexpr const char* kTraining =
+    "the network is being trained by another call; wait for that to return";
+constexpr const char* kInUse =
+    "the network is in use by another call; training needs it alone, wait for that to return";
+
+template <class T>
+void check_data(const char* function, const std::vector<std::ptrdiff_t>& layers, Output output,
+                const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight) {
+  detail::check_features(function, X.rows(), X.cols(), layers.front());
+  detail::check_target_shape(function, X, y, layers.back(), output);
+  detail::check_sample_weight(function, sample_weight, X.rows());
+  if (output == Output::kIdentity) return;  // any y will do
+  constexpr std::ptrdiff_t kRows = 512;
+  detail::AlignedBuffer<T> copy;
+  if (!y.in_place()) {
+    copy.reserve(static_cast<std::size_t>(std::min(kRows, y.rows()) * y.cols()));
+  }
+  for (std::ptrdiff_t first = 0; first < y.rows(); first += kRows) {
+    const std::ptrdiff_t count = std::min(kRows, y.rows() - first);
+    detail::check_target_values(function, y.block(first, count, copy.data()), first, layers.back(),
+                                output);
+  }
+}
+
+}  // namespace
+
+template <class T>
+Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden,
+                    Output output)
+    : impl_(std::make_unique<Impl>()) {
+  Impl& net = *impl_;
+  if (hidden.empty() && layers.size() > 2) hidden.assign(layers.size() - 2, Activation::kRelu);
+  net.n_parameters = detail::check_layers(layers, hidden.size(), output);
+  std::ptrdiff_t offset = 0;
+  for (std::size_t l = 1; l < layers.size(); ++l) {
+    net.offsets.push_back(offset);
+    offset += (layers[l - 1] + 1) * layers[l];
+  }
+  net.layers = std::move(layers);
+  net.hidden = std::move(hidden);
+  net.output = output;
+  const auto size = static_cast<std::size_t>(net.n_parameters);
+  net.parameters.reserve(size);
+  net.gradients.reserve(size);
+  std::fill_n(net.parameters.data(), size, T(0));
+  std::fill_n(net.gradients.data(), size, T(0));
+}
+
+template <class T>
+Network<T>::~Network() = default;
+
+template <class T>
+void Network<T>::initialize(std::uint64_t seed) {
+  const detail::Owning alone(impl_->users, kInUse);
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {
+    const MatrixView<T> W = impl_->weights(impl_->parameters.data(), l);
+    const bool he =
+        l + 1 < depth() && impl_->hidden[static_cast<std::size_t>(l)] == Activation::kRelu;
+    const double r = std::sqrt(6.0 / static_cast<double>(he ? W.rows : W.rows + W.cols));
+    Philox random(seed, Stream::kWeights, 0, static_cast<std::uint64_t>(l));
+    for (std::ptrdiff_t k = 0; k < W.rows * W.cols; ++k) {
+      W.data[k] = static_cast<T>(r * (2 * random.uniform() - 1));
+    }
+    std::fill_n(impl_->biases(impl_->parameters.data(), l).data, W.cols, T(0));
+  }
+}
+
+template <class T>
+const std::vector<std::ptrdiff_t>& Network<T>::layers() const {
+  return impl_->layers;
+}
+
+template <class T>
+const std::vector<Activation>& Network<T>::hidden() const {
+  return impl_->hidden;
+}
+
+template <class T>
+Output Network<T>::output() const {
+  return impl_->output;
+}
+
+template <class T>
+std::ptrdiff_t Network<T>::depth() const {
+  return impl_->depth();
+}
+
+template <class T>
+std::ptrdiff_t Network<T>::n_parameters() const {
+  return impl_->n_parameters;
+}
+
+template <class T>
+MatrixView<T> Network<T>::weights(std::ptrdiff_t l) {
+  return impl_->weights(impl_->parameters.data(), l);
+}
+
+template <class T>
+MatrixView<T> Network<T>::biases(std::ptrdiff_t l) {
+  return impl_->biases(impl_->parameters.data(), l);
+}
+
+template <class T>
+T* Network<T>::parameters() {
+  return impl_->parameters.data();
+}
+
+template <class T>
+T* Network<T>::gradients() {
+  return impl_->gradients.data();
+}
+
+template <class T>
+std::int64_t Network<T>::epochs_trained() const {
+  return impl_->epochs_trained;
+}
+
+template <class T>
+void Network<T>::set_epochs_trained(std::int64_t epochs) {
+  detail::check_epochs_trained(epochs);
+  impl_->epochs_trained = epochs;
+}
+
+template <class T>
+void Network<T>::validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
+                          const T* sample_weight) const {
+  check_data(function, impl_->layers, impl_->output, X, y, sample_weight);
+}
+
+template <class T>
+void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
+                         const ShouldStop& should_stop) const {
+  const Impl& net = *impl_;
+  detail::check_features("forward", X.rows(), X.cols(), net.layers.front());
+  detail::check_forward_output(out, X.rows(), net.classes());
+  if (X.rows() == 0) return;
+  const detail::Sharing reading(net.users, kTraining);
+  const detail::Call<T> call;
+  const detail::KernelTable<T>& kernels = call.kernels();
+  const auto& output_forward = kernels.outputs[static_cast<std::size_t>(net.output)].forward;
+  const std::ptrdiff_t step = Impl::block_rows(X.rows(), GradientUse::kNone);
+  const typename detail::ScratchPool<T>::Lease s(net.pool);
+  s->prepare(net.layers, step, false, kernels);
+  detail::Poller poller(should_stop);
+  for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
+    const std::ptrdiff_t rows = std::min(step, X.rows() - first);
+    const MatrixView<T> target = out.row_block(first, rows);
+    T* z = target.is_contiguous() ? target.data : s->a.back();
+    net.forward(kernels, *s, X.block(first, rows, s->x), z, poller);
+    const std::ptrdiff_t cols = net.classes();
+    detail::parallel_for(rows, detail::kLanes, 32.0 * static_cast<double>(rows * cols),
+                         [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                           T* block = z + begin * cols;
+                           output_forward(block, block, end - begin, cols);
+                         });
+    if (z == target.data) continue;
+    for (std::ptrdiff_t i = 0; i < rows; ++i) {
+      for (std::ptrdiff_t j = 0; j < cols; ++j) target(i, j) = z[i * cols + j];
+    }
+  }
+}
+
+template <class T>
+LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
+                         const ShouldStop& should_stop) const {
+  validate("loss", X, y, sample_weight);
+  const detail::Sharing reading(impl_->users, kTraining);
+  const detail::Call<T> call;
+  const typename detail::ScratchPool<T>::Lease s(impl_->pool);
+  s->prepare(impl_->layers, Impl::block_rows(X.rows(), GradientUse::kNone), false, call.kernels());
+  detail::Poller poller(should_stop);
+  return impl_->pass(call.kernels(), *s, {X, y, sample_weight, nullptr, 0, X.rows()},
+                     GradientUse::kNone, 0, poller);
+}
+
+namespace {
+
+/// A pass with a gradient over all rows, in order.
+template <class T, class Impl>
+LossSum train_on(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
+                 GradientUse use, double learning_rate, const ShouldStop& should_stop) {
+  const detail::Owning alone(net.users, kInUse);
+  const detail::Call<T> call;
+  net.scratch.prepare(net.layers, Impl::block_rows(X.rows(), use), true, call.kernels());
+  detail::Poller poller(should_stop);
+  return net.pass(call.kernels(), net.scratch, {X, y, sample_weight, nullptr, 0, X.rows()}, use,
+                  learning_rate, poller);
+}
+
+}  // namespace
+
+template <class T>
+LossSum Network<T>::loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
+                                       const T* sample_weight, const ShouldStop& should_stop) {
+  validate("loss_and_gradients", X, y, sample_weight);
+  return train_on(*impl_, X, y, sample_weight, GradientUse::kStore, 0, should_stop);
+}
+
+template <class T>
+LossSum Network<T>::accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
+                                         const T* sample_weight, const ShouldStop& should_stop) {
+  validate("accumulate_gradients", X, y, sample_weight);
+  return train_on(*impl_, X, y, sample_weight, GradientUse::kAdd, 0, should_stop);
+}
+
+template <class T>
+void Network<T>::apply_gradients(const SgdOptions& optimizer, double scale) {
+  detail::check_learning_rate("apply_gradients", optimizer.learning_rate);
+  detail::check_scale("apply_gradients", scale);
+  const detail::Owning alone(impl_->users, kInUse);
+  const detail::Call<T> call;
+  impl_->apply(call.kernels(), optimizer.learning_rate, scale);
+}
+
+template <class T>
+void Network<T>::zero_gradients() {
+  const detail::Owning alone(impl_->users, kInUse);
+  std::fill_n(impl_->gradients.data(), impl_->n_parameters, T(0));
+}
+
+template <class T>
+double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double learning_rate,
+                        const ShouldStop& should_stop) {
+  detail::check_learning_rate("step", learning_rate);
+  validate("step", X, y);
+  return train_on<T>(*impl_, X, y, nullptr, GradientUse::kUpdate, learning_rate, should_stop)
+      .mean();
+}
+
+template <class T>
+LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
+                                const std::int64_t* order, std::ptrdiff_t count,
+                                std::ptrdiff_t batch_size, const SgdOptions& optimizer,
+                                const T* sample_weight, const ShouldStop& should_stop) {
+  detail::check_batch_size("train_epoch", batch_size);
+  detail::check_learning_rate("train_epoch", optimizer.learning_rate);
+  validate("train_epoch", X, y, sample_weight);
+  detail::check_order("train_epoch", order, count, X.rows());
+  Impl& net = *impl_;
+  const detail::Owning alone(net.users, kInUse);
+  const detail::Call<T> call;
+  net.scratch.prepare(net.layers,
+                      Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate), true,
+                      call.kernels());
+  detail::Poller poller(should_stop);
+  LossSum epoch;
+  for (std::ptrdiff_t first = 0; first < count; first += batch_size) {
+    const std::ptrdiff_t rows = std::min(batch_size, count - first);
+    const LossSum batch =
+        net.pass(call.kernels(), net.scratch, {X, y, sample_weight, order, first, rows},
+                 GradientUse::kUpdate, optimizer.learning_rate, poller);
+    epoch.loss += batch.loss;
+    epoch.weight += batch.weight;
+  }
+  ++net.epochs_trained;
+  return epoch;
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace fastmlp

@@ -1,0 +1,187 @@
+// One pass over rows, as architecture and docs/mathematics.md draw it.
+#include "network_impl.hpp"
+
+#include "check.hpp"
+#include "parallel.hpp"
+
+#include <algorithm>
+
+namespace fastmlp {
+namespace {
+
+constexpr double kLossFlops = 64;  // about what a unit's exp, log1p and division cost
+
+double product_flops(std::ptrdiff_t rows, std::ptrdiff_t in, std::ptrdiff_t out) {
+  return 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out);
+}
+
+/// The sum of the weights of some rows.
+template <class T>
+double weight_sum(const Rows<T>& rows) {
+  if (rows.weight == nullptr) return static_cast<double>(rows.count);
+  detail::RowLossSum sum;
+  for (std::ptrdiff_t i = 0; i < rows.count; ++i) {
+    sum.add(static_cast<double>(rows.weight[rows.index(i)]));
+  }
+  return sum.total();
+}
+
+template <class T>
+MatrixView<const T> read(const RowSource<T>& source, const Rows<T>& rows, T* scratch) {
+  return rows.order != nullptr ? source.gather(rows.order + rows.first, rows.count, scratch)
+                               : source.block(rows.first, rows.count, scratch);
+}
+
+}  // namespace
+
+template <class T>
+void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                               MatrixView<const T> X, T* z, detail::Poller& poller) const {
+  const detail::GemmContext<T> context{kernels, s.workspace};
+  MatrixView<const T> A = X;
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {
+    const bool last = l + 1 == depth();
+    const Activation g = last ? Activation::kIdentity : hidden[static_cast<std::size_t>(l)];
+    const MatrixView<T> next(last ? z : s.a[static_cast<std::size_t>(l) + 1], X.rows, outputs(l));
+    detail::Epilogue<T> to;
+    to.c = next.data;
+    to.ldc = next.cols;
+    to.bias = biases(parameters.data(), l).data;
+    // A_l = g_l(A_{l-1} . W_l + b_l)
+    detail::gemm<T>(context, A, weights(parameters.data(), l),
+                    kernels.activations[static_cast<std::size_t>(g)].activate, to);
+    A = next;
+    poller.worked(product_flops(X.rows, inputs(l), outputs(l)));
+  }
+}
+
+template <class T>
+const T* Network<T>::Impl::targets(detail::Scratch<T>& s, const Rows<T>& rows) const {
+  const MatrixView<const T> y = read(rows.y, rows, s.y);
+  if (output == Output::kSoftmax && y.cols > 1) {
+    // One-hot rows become class indices; row i is read before place i is written.
+    for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
+      s.y[i] = static_cast<T>(detail::check_class("y", y, i, i, classes()));
+    }
+    return s.y;
+  }
+  if (y.is_contiguous()) return y.data;
+  for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
+    for (std::ptrdiff_t j = 0; j < y.cols; ++j) s.y[i * y.cols + j] = y(i, j);
+  }
+  return s.y;
+}
+
+template <class T>
+void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                                   const Rows<T>& rows, bool gradient) const {
+  const std::ptrdiff_t cols = classes();
+  const T* y = targets(s, rows);
+  const std::ptrdiff_t y_cols = output == Output::kSoftmax ? 1 : cols;
+  T* z = s.a.back();
+  const auto& loss = kernels.outputs[static_cast<std::size_t>(output)].loss;
+  detail::parallel_for(rows.count, detail::kLanes,
+                       kLossFlops * static_cast<double>(rows.count * cols),
+                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                         T* block = z + begin * cols;
+                         loss({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
+                               gradient ? block : nullptr, s.row_losses + begin});
+                       });
+}
+
+template <class T>
+void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                                MatrixView<const T> X, const detail::EpilogueKernels<T>& epilogue,
+                                T* target, double alpha, detail::Poller& poller) const {
+  const detail::GemmContext<T> context{kernels, s.workspace};
+  MatrixView<const T> dZ(s.a.back(), X.rows, classes());
+  for (std::ptrdiff_t l = depth() - 1; l >= 0; --l) {
+    const auto below = static_cast<std::size_t>(l);  // A_below is the layer's input
+    const MatrixView<const T> A = l == 0 ? X : MatrixView<const T>(s.a[below], X.rows, inputs(l));
+    const MatrixView<T> dZ_below(s.delta[l % 2], X.rows, inputs(l));
+    if (l > 0) {  // dZ_{l-1} = (dZ_l . W_l^T) * g'(A_{l-1}), with the W_l from before the update
+      const auto g = static_cast<std::size_t>(hidden[below - 1]);
+      detail::Epilogue<T> to;
+      to.c = dZ_below.data;
+      to.ldc = dZ_below.cols;
+      to.activated = A.data;
+      to.ld_activated = A.row_stride;
+      detail::gemm<T>(context, dZ, weights(parameters.data(), l).transposed(),
+                      kernels.activations[g].derivative, to);
+    }
+    detail::Epilogue<T> to;
+    to.alpha = static_cast<T>(alpha);
+    to.c = weights(target, l).data;
+    to.ldc = outputs(l);
+    detail::gemm(context, A.transposed(), dZ, epilogue, to);  // dW = A^T . dZ
+    to.c = biases(target, l).data;
+    detail::sum_rows(context, dZ, epilogue, to);  // db = sum of the rows of dZ
+    dZ = dZ_below;
+    // A step that has begun to write parameters is finished.
+    if (target != parameters.data())
+      poller.worked(2 * product_flops(X.rows, inputs(l), outputs(l)));
+  }
+}
+
+template <class T>
+LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                               const Rows<T>& rows, GradientUse use, double learning_rate,
+                               detail::Poller& poller) const {
+  const double total_weight = weight_sum(rows);
+  if (!(total_weight > 0)) {
+    if (use == GradientUse::kStore) std::fill_n(gradients.data(), n_parameters, T(0));
+    return {};
+  }
+  const bool gradient = use != GradientUse::kNone;
+  const bool direct = use == GradientUse::kUpdate && rows.count <= detail::kChunk;
+  const double divisor = use == GradientUse::kAdd ? 1 : total_weight;
+  const std::ptrdiff_t step = block_rows(rows.count, use);
+  detail::RowLossSum sum;
+  for (std::ptrdiff_t first = 0; first < rows.count; first += step) {
+    const Rows<T> block = rows.part(first, std::min(step, rows.count - first));
+    const auto weight = [&](std::ptrdiff_t i) {
+      return rows.weight != nullptr ? static_cast<double>(rows.weight[block.index(i)]) : 1.0;
+    };
+    for (std::ptrdiff_t i = 0; i < block.count; ++i) {
+      s.scale[i] = static_cast<T>(weight(i) / divisor);
+    }
+    const MatrixView<const T> X = read(rows.X, block, s.x);
+    forward(kernels, s, X, s.a.back(), poller);
+    output_loss(kernels, s, block, gradient);
+    for (std::ptrdiff_t i = 0; i < block.count; ++i) sum.add(weight(i) * s.row_losses[i]);
+    if (!gradient) continue;
+    if (direct) {
+      backward(kernels, s, X, kernels.update, parameters.data(), learning_rate, poller);
+    } else {
+      const bool store = use != GradientUse::kAdd && first == 0;
+      backward(kernels, s, X, store ? kernels.store : kernels.add, gradients.data(), 0, poller);
+    }
+  }
+  if (use == GradientUse::kUpdate && !direct) apply(kernels, learning_rate, 1);
+  return {sum.total(), total_weight};
+}
+
+template <class T>
+void Network<T>::Impl::apply(const detail::KernelTable<T>& kernels, double learning_rate,
+                             double scale) const {
+  detail::parallel_for(n_parameters, 64, 4.0 * static_cast<double>(n_parameters),
+                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                         constexpr std::ptrdiff_t kPiece = 512;
+                         T scaled[kPiece];
+                         const T factor = static_cast<T>(scale);
+                         for (std::ptrdiff_t i = begin; i < end; i += kPiece) {
+                           const std::ptrdiff_t n = std::min(kPiece, end - i);
+                           for (std::ptrdiff_t j = 0; j < n; ++j)
+                             scaled[j] = factor * gradients.data()[i + j];
+                           detail::Epilogue<T> to;
+                           to.c = parameters.data() + i;
+                           to.alpha = static_cast<T>(learning_rate);
+                           kernels.update.row(scaled, n, to);
+                         }
+                       });
+}
+
+template struct Network<float>::Impl;
+template struct Network<double>::Impl;
+
+}  // namespace fastmlp

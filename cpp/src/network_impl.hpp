@@ -1,0 +1,95 @@
+// Network<T>::Impl: the parameters, and one pass over rows: forward, loss, backward.
+// The public calls, with their checks, are network.cpp's.
+#pragma once
+
+#include "dispatch.hpp"
+#include "poller.hpp"
+#include "row_loss_sum.hpp"
+#include "scratch.hpp"
+#include "use_count.hpp"
+
+#include <fastmlp/network.hpp>
+
+namespace fastmlp {
+
+/// What becomes of the gradient of a pass.
+enum class GradientUse {
+  kNone,    // only the loss
+  kStore,   // of the mean loss, into gradients()
+  kAdd,     // of the summed loss, added to gradients()
+  kUpdate,  // of the mean loss, straight into the parameters
+};
+
+/// Rows of a data set: `count` of them from `first`, through `order` where that is not null.
+template <class T>
+struct Rows {
+  const RowSource<T>& X;
+  const RowSource<T>& y;
+  const T* weight;  // of the whole data set, or null
+  const std::int64_t* order;
+  std::ptrdiff_t first, count;
+
+  std::ptrdiff_t index(std::ptrdiff_t i) const {
+    return order != nullptr ? static_cast<std::ptrdiff_t>(order[first + i]) : first + i;
+  }
+  Rows part(std::ptrdiff_t from, std::ptrdiff_t n) const {
+    return {X, y, weight, order, first + from, n};
+  }
+};
+
+template <class T>
+struct Network<T>::Impl {
+  // A pass for a gradient takes whole chunks of rows, so that the order of summation over the rows
+  // does not depend on it; a forward pass takes what keeps its activations in the L2 cache.
+  static constexpr std::ptrdiff_t kForwardRows = 512;
+
+  std::vector<std::ptrdiff_t> layers;
+  std::vector<Activation> hidden;
+  Output output;
+  std::ptrdiff_t n_parameters = 0;
+  std::vector<std::ptrdiff_t> offsets;  // where W_{l+1} starts; b_{l+1} follows it
+  detail::AlignedBuffer<T> parameters, gradients;
+  std::int64_t epochs_trained = 0;
+  detail::Scratch<T> scratch;  // of training
+  mutable detail::ScratchPool<T> pool;
+  mutable detail::UseCount users;
+
+  std::ptrdiff_t depth() const { return static_cast<std::ptrdiff_t>(offsets.size()); }
+  std::ptrdiff_t inputs(std::ptrdiff_t l) const { return layers[static_cast<std::size_t>(l)]; }
+  std::ptrdiff_t outputs(std::ptrdiff_t l) const { return layers[static_cast<std::size_t>(l) + 1]; }
+  std::ptrdiff_t classes() const { return layers.back(); }
+
+  /// W_{l+1} and b_{l+1} inside `buffer`, which is parameters or gradients.
+  MatrixView<T> weights(T* buffer, std::ptrdiff_t l) const {
+    return {buffer + offsets[static_cast<std::size_t>(l)], inputs(l), outputs(l)};
+  }
+  MatrixView<T> biases(T* buffer, std::ptrdiff_t l) const {
+    return {buffer + offsets[static_cast<std::size_t>(l)] + inputs(l) * outputs(l), 1, outputs(l)};
+  }
+
+  /// Z_L of a block into `z` (rows, n_L), the activations of the hidden layers into scratch.
+  void forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
+               T* z, detail::Poller& poller) const;
+
+  /// The loss of some rows and what `use` wants of the gradient; LossSum::weight is S.
+  LossSum pass(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const Rows<T>& rows,
+               GradientUse use, double learning_rate, detail::Poller& poller) const;
+
+  /// parameters = fma(-learning_rate, scale * gradients, parameters)
+  void apply(const detail::KernelTable<T>& kernels, double learning_rate, double scale) const;
+
+  /// The largest block that pass() takes for so many rows.
+  static std::ptrdiff_t block_rows(std::ptrdiff_t rows, GradientUse use) {
+    return std::min(rows, use == GradientUse::kNone ? kForwardRows : detail::kChunk);
+  }
+
+ private:
+  void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                   const Rows<T>& rows, bool gradient) const;
+  void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
+                const detail::EpilogueKernels<T>& epilogue, T* target, double alpha,
+                detail::Poller& poller) const;
+  const T* targets(detail::Scratch<T>& s, const Rows<T>& rows) const;
+};
+
+}  // namespace fastmlp

@@ -1,0 +1,67 @@
+#include <fastmlp/random.hpp>
+
+#include <utility>
+
+namespace fastmlp {
+namespace {
+
+struct Product {
+  std::uint64_t high, low;
+};
+
+/// The 128 bits of a * b.
+Product multiply(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
+}
+
+}  // namespace
+
+void Philox::refill() {
+  // The multipliers and the Weyl constants of Philox4x64 (Salmon et al. 2011, section 3.3 and 4.3).
+  constexpr std::uint64_t kMultiplier0 = 0xD2E7470EE14C6C93, kMultiplier1 = 0xCA5A826395121157;
+  constexpr std::uint64_t kWeyl0 = 0x9E3779B97F4A7C15, kWeyl1 = 0xBB67AE8584CAA73B;
+  constexpr int kRounds = 10;
+
+  for (std::uint64_t& word : counter_) {
+    if (++word != 0) break;  // carry into the next word
+  }
+  Counter x = counter_;
+  std::uint64_t key0 = key_, key1 = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const Product p0 = multiply(kMultiplier0, x[0]);
+    const Product p1 = multiply(kMultiplier1, x[2]);
+    x = {p1.high ^ x[1] ^ key0, p1.low, p0.high ^ x[3] ^ key1, p0.low};
+    key0 += kWeyl0;
+    key1 += kWeyl1;
+  }
+  block_ = x;
+  used_ = 0;
+}
+
+std::uint64_t Philox::next() {
+  if (used_ == block_.size()) refill();
+  return block_[used_++];
+}
+
+double Philox::uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+
+std::uint64_t Philox::bounded(std::uint64_t n) {
+  Product product = multiply(next(), n);
+  if (product.low < n) {
+    const std::uint64_t threshold = (0 - n) % n;  // 2^64 mod n: that many draws too many
+    while (product.low < threshold) product = multiply(next(), n);
+  }
+  return product.high;
+}
+
+void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed, std::uint64_t epoch) {
+  Philox random(seed, Stream::kShuffle, epoch, 0);
+  for (std::ptrdiff_t i = 0; i < n; ++i) order[i] = i;
+  for (std::ptrdiff_t i = n - 1; i > 0; --i) {
+    std::swap(order[i], order[random.bounded(static_cast<std::uint64_t>(i) + 1)]);
+  }
+}
+
+}  // namespace fastmlp

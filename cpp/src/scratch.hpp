@@ -1,0 +1,127 @@
+// Scratch<T>: everything a pass over one block of rows writes, sized once; and a small pool of
+// them, so that many threads can predict at once.
+#pragma once
+
+#include "aligned_buffer.hpp"
+#include "gemm.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace fastmlp::detail {
+
+template <class T>
+class Scratch {
+ public:
+  T* x = nullptr;      // (rows, n_0): rows that are not used in place
+  T* y = nullptr;      // (rows, n_L) or class indices (rows,)
+  T* scale = nullptr;  // (rows,): dZ_L = scale * (Yhat - Y)
+  std::vector<T*> a;   // a[l] (rows, n_l) for l = 1 ... L: A_l, and in a[L] Z_L, then dZ_L
+  T* delta[2] = {};    // (rows, widest hidden layer): dZ_l, in turn
+  double* row_losses = nullptr;  // (rows,)
+  AlignedBuffer<T> workspace;    // of the products
+
+  /// Room for blocks of `rows` rows through `layers`, and for training where that is asked for.
+  void prepare(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t rows, bool training,
+               const KernelTable<T>& kernels) {
+    reserve_workspace(layers, rows, training, kernels);
+    if (rows <= rows_ && (training_ || !training)) return;
+    const std::ptrdiff_t hidden =
+        layers.size() > 2 ? *std::max_element(layers.begin() + 1, layers.end() - 1) : 0;
+    std::vector<std::pair<T**, std::ptrdiff_t>> parts;  // each pointer with its columns
+    parts.reserve(layers.size() + 5);
+    a.resize(layers.size());
+    parts.emplace_back(&x, layers.front());
+    parts.emplace_back(&y, layers.back());
+    parts.emplace_back(&scale, 1);
+    for (std::size_t l = 1; l < layers.size(); ++l) parts.emplace_back(&a[l], layers[l]);
+    if (training) {
+      parts.emplace_back(&delta[0], hidden);
+      parts.emplace_back(&delta[1], hidden);
+    }
+    std::size_t total = 0;
+    const auto size = [rows](std::ptrdiff_t cols) {
+      return static_cast<std::size_t>(round_up(rows * cols, 16));  // whole 64-byte lines
+    };
+    for (const auto& part : parts) total += size(part.second);
+    AlignedBuffer<T> memory(total);
+    AlignedBuffer<double> losses(static_cast<std::size_t>(rows));
+    T* next = memory.data();
+    for (const auto& part : parts) {
+      *part.first = next;
+      next += size(part.second);
+    }
+    row_losses = losses.data();
+    memory_ = std::move(memory);
+    losses_ = std::move(losses);
+    rows_ = rows;
+    training_ = training;
+  }
+
+ private:
+  void reserve_workspace(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t rows,
+                         bool training, const KernelTable<T>& kernels) {
+    std::size_t most = 0;
+    for (std::size_t l = 1; l < layers.size(); ++l) {
+      const std::ptrdiff_t in = layers[l - 1], out = layers[l];
+      most = std::max(most, gemm_workspace(kernels, rows, out, in));  // A_l = A_{l-1} . W_l
+      if (!training) continue;
+      most = std::max(most, gemm_workspace(kernels, rows, in, out));  // dA = dZ . W^T
+      most = std::max(most, gemm_workspace(kernels, in, out, rows));  // dW = A^T . dZ
+    }
+    workspace.reserve(most);
+  }
+
+  AlignedBuffer<T> memory_;
+  AlignedBuffer<double> losses_;
+  std::ptrdiff_t rows_ = 0;
+  bool training_ = false;
+};
+
+template <class T>
+class ScratchPool {
+ public:
+  /// One Scratch, given back to the pool when the lease ends.
+  class Lease {
+   public:
+    explicit Lease(ScratchPool& pool) : pool_(pool), scratch_(pool.take()) {}
+    ~Lease() { pool_.give(std::move(scratch_)); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Scratch<T>& operator*() const { return *scratch_; }
+    Scratch<T>* operator->() const { return scratch_.get(); }
+
+   private:
+    ScratchPool& pool_;
+    std::unique_ptr<Scratch<T>> scratch_;
+  };
+
+ private:
+  static constexpr std::size_t kMost = 16;  // idle ones kept; a machine's worth of threads
+
+  // The lock is only tried: waiting would hang a child made by fork() while another thread held it.
+  std::unique_ptr<Scratch<T>> take() {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || idle_.empty()) return std::make_unique<Scratch<T>>();
+    std::unique_ptr<Scratch<T>> scratch = std::move(idle_.back());
+    idle_.pop_back();
+    return scratch;
+  }
+  void give(std::unique_ptr<Scratch<T>> scratch) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (lock && idle_.size() < kMost) idle_.push_back(std::move(scratch));
+  }
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Scratch<T>>> idle_ = [] {
+    std::vector<std::unique_ptr<Scratch<T>>> v;
+    v.reserve(kMost);  // so that give() cannot throw
+    return v;
+  }();
+};
+
+}  // namespace fastmlp::detail

@@ -1,0 +1,500 @@
+// _core.Network: a network of float or double behind one class, and the optimizers.
+// Each binding takes views, releases the GIL and calls the library.
+#include "array.hpp"
+#include "register.hpp"
+
+#include <fastmlp/network.hpp>
+
+#include <pybind11/stl.h>
+
+#include <utility>
+#include <variant>
+
+namespace fastmlp::python {
+namespace {
+
+using AnyNetwork = std::variant<Network<float>, Network<double>>;
+
+AnyNetwork make_network(const std::string& dtype, std::vector<std::ptrdiff_t> layers,
+                        std::vector<Activation> hidden, Output output) {
+  if (dtype == "float32") {
+    return AnyNetwork(std::in_place_type<Network<float>>, std::move(layers), std::move(hidden),
+                      output);
+  }
+  if (dtype == "float64") {
+    return AnyNetwork(std::in_place_type<Network<double>>, std::move(layers), std::move(hidden),
+                      output);
+  }
+  throw py::value_error("Network: dtype is '" + dtype + "'; allowed: float32, float64");
+}
+
+class PyNetwork {
+ public:
+  PyNetwork(const py::object& layers, const py::object& hidden, const std::string& output,
+            const std::string& dtype, std::uint64_t seed)
+      : PyNetwork(layers_of(layers), hidden, output, dtype, seed) {}
+
+  /// f(Network<T>&)
+  template <class F>
+  decltype(auto) visit(F&& f) {
+    return std::visit(std::forward<F>(f), net_);
+  }
+
+  const std::uint64_t seed;
+
+ private:
+  PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const std::string& output,
+            const std::string& dtype, std::uint64_t seed_)
+      : seed(seed_),
+        net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), parse_output(output))) {
+    visit([&](auto& net) { net.initialize(seed); });
+  }
+
+  AnyNetwork net_;
+};
+
+template <class T>
+T element_of(const Network<T>&);  // only its type is used
+template <class Net>
+using ElementOf = decltype(element_of(std::declval<Net&>()));
+
+/// Looks for signals, such as Ctrl-C, when the library asks.
+bool signal_arrived() {
+  const py::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+/// f() without the GIL; where a signal's handler raised, so does this.
+template <class F>
+auto interruptible(F&& f) {
+  try {
+    const py::gil_scoped_release release;
+    return f();
+  } catch (const Stopped&) {
+    throw py::error_already_set();
+  }
+}
+
+/// X, y and the weights of one call, kept alive and as the library takes them.
+template <class T>
+class Data {
+ public:
+  Data(const char* function, const py::object& X, const py::object& y, const py::object& weight)
+      : x_(as_array(function, "X", X)),
+        y_(as_array(function, "y", y)),
+        x_rows(rows_of<T>(function, "X", x_)),
+        y_rows(targets_of<T>(function, "y", y_)),
+        weight_(sample_weight_of<T>(function, weight, x_rows.rows())),
+        weights(weight.is_none() ? nullptr : weight_.data()) {}
+
+ private:
+  py::array x_, y_;
+
+ public:
+  const RowSource<T> x_rows, y_rows;
+
+ private:
+  py::array_t<T> weight_;
+
+ public:
+  const T* const weights;
+};
+
+py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
+  return self.visit([&](auto& net) -> py::array {
+    using T = ElementOf<decltype(net)>;
+    const py::array x = as_array("forward", "X", X);
+    const py::ssize_t n_out = net.layers().back();
+    const bool one_row = x.ndim() == 1;
+    const py::array matrix = one_row ? x.attr("reshape")(1, -1).template cast<py::array>() : x;
+    const RowSource<T> rows = rows_of<T>("forward", "X", matrix);
+    const std::vector<py::ssize_t> shape =
+        one_row ? std::vector<py::ssize_t>{n_out} : std::vector<py::ssize_t>{rows.rows(), n_out};
+    const py::array result = output<T>("forward", out, shape, {x});
+    const MatrixView<T> target = mutable_view<T>(result);
+    interruptible([&] { net.forward(rows, target, signal_arrived); });
+    return result;
+  });
+}
+
+double loss(PyNetwork& self, const py::object& X, const py::object& y, const py::object& weight) {
+  return self.visit([&](auto& net) {
+    const Data<ElementOf<decltype(net)>> data("loss", X, y, weight);
+    return interruptible(
+        [&] { return net.loss(data.x_rows, data.y_rows, data.weights, signal_arrived).mean(); });
+  });
+}
+
+double loss_and_gradients(PyNetwork& self, const py::object& X, const py::object& y,
+                          const py::object& weight) {
+  return self.visit([&](auto& net) {
+    const Data<ElementOf<decltype(net)>> data("loss_and_gradients", X, y, weight);
+    return interruptible([&] {
+      return net.loss_and_gradients(data.x_rows, data.y_rows, data.weights, signal_arrived).mean();
+    });
+  });
+}
+
+std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object& X,
+                                               const py::object& y, const py::object& weight) {
+  return self.visit([&](auto& net) {
+    const Data<ElementOf<decltype(net)>> data("accumulate_gradients", X, y, weight);
+    const LossSum sum = interruptible([&] {
+      return net.accumulate_gradients(data.x_rows, data.y_rows, data.weights, signal_arrived);
+    });
+    return std::pair(sum.loss, sum.weight);
+  });
+}
+
+void apply_gradients(PyNetwork& self, const SgdOptions& optimizer, double scale) {
+  self.visit([&](auto& net) {
+    const py::gil_scoped_release release;
+    net.apply_gradients(optimizer, scale);
+  });
+}
+
+double step(PyNetwork& self, const py::object& X, const py::object& y, double learning_rate) {
+  return self.visit([&](auto& net) {
+    const Data<ElementOf<decltype(net)>> data("step", X, y, py::none());
+    return interruptible(
+        [&] { return net.step(data.x_rows, data.y_rows, learning_rate, signal_arrived); });
+  });
+}
+
+double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
+                   const py::object& order, py::ssize_t batch_size, const SgdOptions& optimizer,
+                   const py::object& weight) {
+  return self.visit([&](auto& net) {
+    const Data<ElementOf<decltype(net)>> data("train_epoch", X, y, weight);
+    const py::array_t<std::int64_t> rows = order_of("train_epoch", order);
+    const std::int64_t* first = rows.data();
+    const std::ptrdiff_t count = rows.size();
+    return interruptible([&] {
+      return net
+          .train_epoch(data.x_rows, data.y_rows, first, count, batch_size, optimizer, data.weights,
+                       signal_arrived)
+          .mean();
+    });
+  });
+}
+
+void validate(PyNetwork& self, const char* function, const py::object& X, const py::object& y,
+              const py::object& weight) {
+  self.visit([&](auto& net) {
+    const Data<ElementOf<decltype(net)>> data(function, X, y, weight);
+    const py::gil_scoped_release release;
+    net.validate(function, data.x_rows, data.y_rows, data.weights);
+  });
+}
+
+/// A writable NumPy view of (part of) the parameters, which keeps the network alive.
+template <class T>
+py::array view_of(const py::object& self, T* data, std::vector<py::ssize_t> shape) {
+  return py::array_t<T>(std::move(shape), data, self);
+}
+
+/// One view for each layer; part(net, l) says of what.
+template <class Part>
+py::tuple layer_views(const py::object& self, const Part& part) {
+  return self.cast<PyNetwork&>().visit([&](auto& net) {
+    py::tuple views(static_cast<std::size_t>(net.depth()));
+    for (std::ptrdiff_t l = 0; l < net.depth(); ++l) {
+      views[static_cast<std::size_t>(l)] = part(net, l);
+    }
+    return views;
+  });
+}
+
+py::tuple weights(const py::object& self) {
+  return layer_views(self, [&](auto& net, std::ptrdiff_t l) {
+    const auto W = net.weights(l);
+    return view_of(self, W.data, {W.rows, W.cols});
+  });
+}
+
+py::tuple biases(const py::object& self) {
+  return layer_views(self, [&](auto& net, std::ptrdiff_t l) {
+    const auto b = net.biases(l);
+    return view_of(self, b.data, {b.cols});
+  });
+}
+
+py::tuple hidden(PyNetwork& self) {
+  return self.visit([](auto& net) {
+    py::tuple names(net.hidden().size());
+    for (std::size_t l = 0; l < net.hidden().size(); ++l) {
+      names[l] = py::str(std::string(name_of(net.hidden()[l])));
+    }
+    return names;
+  });
+}
+
+SgdOptions make_sgd(double learning_rate) {
+  const SgdOptions options{learning_rate};
+  fastmlp::validate(options);
+  return options;
+}
+
+}  // namespace
+
+void register_network(py::module_& module) {
+  py::class_<SgdOptions>(module, "SGD",
+                         R"(Gradient descent: ``theta = theta - learning_rate * dtheta``.
+
+Parameters
+----------
+learning_rate : float, default 0.01
+    Positive and finite.
+
+Raises
+------
+ValueError
+    If the learning rate is not positive and finite.
+
+Examples
+--------
+>>> import fastmlp
+>>> fastmlp.SGD(learning_rate=0.1)
+SGD(learning_rate=0.1)
+)")
+      .def(py::init(&make_sgd), py::arg("learning_rate") = SgdOptions{}.learning_rate)
+      .def_readonly("learning_rate", &SgdOptions::learning_rate, "The learning rate.")
+      .def("__repr__", [](const SgdOptions& sgd) {
+        return "SGD(learning_rate=" +
+               py::cast<std::string>(py::repr(py::float_(sgd.learning_rate))) + ")";
+      });
+
+  const py::object none = py::none();
+  py::class_<PyNetwork>(module, "Network", "The native part of fastmlp.Network; see there.")
+      .def(py::init<const py::object&, const py::object&, const std::string&, const std::string&,
+                    std::uint64_t>(),
+           py::arg("layers"), py::arg("hidden"), py::arg("output"), py::arg("dtype"),
+           py::arg("seed"))
+      .def_property_readonly(
+          "layers",
+          [](PyNetwork& self) {
+            return self.visit([](auto& net) { return py::tuple(py::cast(net.layers())); });
+          },
+          "The number of units of each layer, inputs first: a tuple of int.")
+      .def_property_readonly("hidden", &hidden,
+                             "The activation of each hidden layer: a tuple of str.")
+      .def_property_readonly(
+          "output",
+          [](PyNetwork& self) {
+            return self.visit([](auto& net) { return std::string(name_of(net.output())); });
+          },
+          "The output, which fixes the loss: a str.")
+      .def_property_readonly(
+          "dtype",
+          [](PyNetwork& self) {
+            return self.visit([](auto& net) { return py::dtype::of<ElementOf<decltype(net)>>(); });
+          },
+          "The numpy.dtype of parameters and results.")
+      .def_property_readonly(
+          "n_parameters",
+          [](PyNetwork& self) { return self.visit([](auto& net) { return net.n_parameters(); }); },
+          "The number of parameters: an int.")
+      .def_property_readonly(
+          "seed", [](PyNetwork& self) { return self.seed; },
+          "The seed of the initial weights and the shuffles: an int.")
+      .def_property(
+          "epochs_trained",
+          [](PyNetwork& self) {
+            return self.visit([](auto& net) { return net.epochs_trained(); });
+          },
+          [](PyNetwork& self, std::int64_t epochs) {
+            self.visit([&](auto& net) { net.set_epochs_trained(epochs); });
+          },
+          "How many epochs have been completed; the shuffles count by it.")
+      .def_property_readonly("weights", &weights,
+                             "W_1 ... W_L: a tuple of writable views (n_in, n_out).")
+      .def_property_readonly("biases", &biases, "b_1 ... b_L: a tuple of writable views (n_out,).")
+      .def_property_readonly(
+          "parameters",
+          [](const py::object& self) {
+            return self.cast<PyNetwork&>().visit(
+                [&](auto& net) { return view_of(self, net.parameters(), {net.n_parameters()}); });
+          },
+          "All parameters, W_1 b_1 W_2 b_2 ...: a writable view (n_parameters,).")
+      .def_property_readonly(
+          "gradients",
+          [](const py::object& self) {
+            return self.cast<PyNetwork&>().visit(
+                [&](auto& net) { return view_of(self, net.gradients(), {net.n_parameters()}); });
+          },
+          "The gradients, in the order of parameters: a writable view (n_parameters,).")
+      .def("forward", &forward, py::arg("X"), py::arg("out") = none,
+           R"(The network's outputs: probabilities, or values for an identity output.
+
+Parameters
+----------
+X : array (m, n_in), or one row (n_in,)
+    Arrays of the network's dtype are used in place, others are converted block by block.
+out : ndarray (m, n_out), or (n_out,), optional
+    Of the network's dtype; it must not share memory with `X`.
+
+Returns
+-------
+ndarray (m, n_out), or (n_out,) for one row
+    `out` if it was given.
+
+Raises
+------
+ValueError, TypeError
+    If shapes or types do not fit; nothing is written then.
+RuntimeError
+    While another thread trains this network.
+
+Examples
+--------
+>>> import numpy as np, fastmlp
+>>> net = fastmlp.Network([4, 8, 1], seed=0)
+>>> net.forward(np.zeros((3, 4), "float32"))
+array([[0.5],
+       [0.5],
+       [0.5]], dtype=float32)
+)")
+      .def("loss", &loss, py::arg("X"), py::arg("y"), py::arg("sample_weight") = none,
+           R"(The mean loss over the rows of X.
+
+Parameters
+----------
+X : array (m, n_in)
+y : array
+    (m,) or (m, 1) for one output, (m, n_out) for several; for softmax class indices (m,) or one-hot
+    rows (m, n_out).
+sample_weight : array (m,), optional
+    Non-negative weights of the rows, 1 by default.
+
+Returns
+-------
+float
+    The weighted mean; 0.0 where the weights sum to 0.
+
+Raises
+------
+ValueError, TypeError
+    If shapes, types or targets do not fit.
+RuntimeError
+    While another thread trains this network.
+
+Examples
+--------
+>>> import numpy as np, fastmlp
+>>> net = fastmlp.Network([4, 8, 1], seed=0)
+>>> round(net.loss(np.zeros((2, 4)), [0, 1]), 6)
+0.693147
+)")
+      .def("loss_and_gradients", &loss_and_gradients, py::arg("X"), py::arg("y"),
+           py::arg("sample_weight") = none,
+           R"(The mean loss; leaves the gradient of it in ``gradients``.
+
+Parameters, errors and the value are those of :meth:`loss`.
+
+Examples
+--------
+>>> import numpy as np, fastmlp
+>>> net = fastmlp.Network([2, 1], output="identity", dtype="float64", seed=0)
+>>> net.parameters[:] = 0
+>>> net.loss_and_gradients([[1.0, 2.0]], [3.0])
+4.5
+>>> net.gradients
+array([-3., -6., -3.])
+)")
+      .def("accumulate_gradients", &accumulate_gradients, py::arg("X"), py::arg("y"),
+           py::arg("sample_weight") = none,
+           R"(Add the gradient of the *sum* of the losses of these rows to ``gradients``.
+
+Parameters and errors are those of :meth:`loss`.
+
+Returns
+-------
+(float, float)
+    The sum of the losses, each times its weight, and the sum of the weights.
+
+Examples
+--------
+>>> import numpy as np, fastmlp
+>>> net = fastmlp.Network([2, 1], output="identity", dtype="float64", seed=0)
+>>> net.gradients[:] = 0
+>>> loss_sum, weight_sum = net.accumulate_gradients([[1.0, 2.0], [0.0, 1.0]], [3.0, 1.0])
+>>> weight_sum
+2.0
+>>> net.apply_gradients(fastmlp.SGD(0.1), scale=1 / weight_sum)
+)")
+      .def("apply_gradients", &apply_gradients, py::arg("optimizer"), py::arg("scale") = 1.0,
+           R"(One update of the parameters from ``gradients * scale``.
+
+Parameters
+----------
+optimizer : SGD
+scale : float, default 1.0
+    Finite; after :meth:`accumulate_gradients` one over the sum of the weights.
+
+Raises
+------
+ValueError
+    If `scale` is not finite.
+RuntimeError
+    While another thread uses this network.
+)")
+      .def("step", &step, py::arg("X"), py::arg("y"), py::arg("learning_rate"),
+           R"(One step of gradient descent on one batch.
+
+The same bits as :meth:`loss_and_gradients` and :meth:`apply_gradients`, faster; it leaves
+``gradients`` unspecified.
+
+Parameters
+----------
+X, y : array
+    As for :meth:`loss`.
+learning_rate : float
+    Positive and finite.
+
+Returns
+-------
+float
+    The mean loss before the step.
+
+Raises
+------
+ValueError, TypeError
+    If shapes, types, targets or the learning rate do not fit; nothing is changed then.
+RuntimeError
+    While another thread uses this network.
+)")
+      .def("train_epoch", &train_epoch, py::arg("X"), py::arg("y"), py::arg("order"), py::kw_only(),
+           py::arg("batch_size"), py::arg("optimizer"), py::arg("sample_weight") = none,
+           R"(One pass over the rows of X that `order` names, a step on each batch.
+
+Parameters
+----------
+X, y, sample_weight : array
+    As for :meth:`loss`.
+order : array of integers
+    Row numbers; batches are cut from it in order, the last may be short.
+batch_size : int
+    At least 1.
+optimizer : SGD
+
+Returns
+-------
+float
+    The mean over the rows of the losses before their batch's step.
+
+Raises
+------
+ValueError, TypeError
+    If shapes, types, targets or row numbers do not fit; nothing is changed then.
+RuntimeError
+    While another thread uses this network.
+KeyboardInterrupt
+    On Ctrl-C, between two steps: the steps before it have been taken, `epochs_trained` has not
+    been counted up.
+)")
+      .def("_validate", &validate, py::arg("function"), py::arg("X"), py::arg("y"),
+           py::arg("sample_weight") = none,
+           "Raise what loss() would raise for these arguments, naming `function`.");
+}
+
+}  // namespace fastmlp::python

@@ -1,0 +1,131 @@
+// Settings, build information and random numbers.
+#include "array.hpp"
+#include "register.hpp"
+
+#include <fastmlp/options.hpp>
+#include <fastmlp/random.hpp>
+#include <fastmlp/runtime.hpp>
+
+#include <pybind11/stl.h>
+
+namespace fastmlp::python {
+namespace {
+
+std::string compiler() {
+#if defined(__clang__)
+  return "Clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "GCC " __VERSION__;
+#else
+  return "unknown";
+#endif
+}
+
+template <class Names>
+py::tuple tuple_of(const Names& names) {
+  py::tuple result(names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) result[i] = py::str(std::string(names[i]));
+  return result;
+}
+
+}  // namespace
+
+void register_runtime(py::module_& module) {
+  module.attr("__version__") = std::string(version());
+  module.attr("ACTIVATIONS") = tuple_of(kActivationNames);
+  module.attr("OUTPUTS") = tuple_of(kOutputNames);
+  module.def("compiler", &compiler, "The compiler that built the core.");
+  module.def("has_openmp", &has_openmp, "Whether the core was built with OpenMP.");
+  module.def("isa", &isa, R"(The instruction set in use, such as ``"avx2"``.
+
+Returns
+-------
+str
+    The best one there is, unless the environment's ``FASTMLP_ISA`` or :func:`set_isa` chose
+    another. It changes the speed and no bit of any result.
+)");
+  module.def(
+      "available_isas", [] { return tuple_of(available_isas()); },
+      R"(The instruction sets that this machine and this build have, best first.
+
+Returns
+-------
+tuple of str
+    The last is always ``"scalar"``.
+)");
+  module.def(
+      "set_isa", [](const std::string& name) { set_isa(name); }, py::arg("name"),
+      R"(Choose the instruction set; it changes the speed and no bit of any result.
+
+Parameters
+----------
+name : str
+    One of :func:`available_isas`.
+
+Raises
+------
+ValueError
+    For an unknown or unavailable name.
+RuntimeError
+    While a call of the library is running on another thread.
+)");
+  module.def("get_num_threads", &num_threads, R"(The largest team of threads that work is given to.
+
+Returns
+-------
+int
+    By default what ``OMP_NUM_THREADS`` says, or else as many as there are processors for this
+    process (affinity and cgroup quota). In a child made by ``os.fork`` all work is done on one
+    thread, whatever this says.
+)");
+  module.def(
+      "set_num_threads", &set_num_threads, py::arg("n"),
+      R"(Set the largest team of threads that work is given to; it changes no bit of any result.
+
+Parameters
+----------
+n : int
+    From 1 to 1024; obeyed also beyond the number of processors.
+
+Raises
+------
+ValueError
+    If `n` is out of that range.
+)");
+  module.def("_last_team_size", &last_team_size,
+             "How many threads the last piece of work ran on; for tests.");
+  module.def(
+      "permutation",
+      [](py::ssize_t n, std::uint64_t seed, std::uint64_t epoch) {
+        py::array_t<std::int64_t> order(n);
+        std::int64_t* data = order.mutable_data();
+        const py::gil_scoped_release release;
+        permutation(data, n, seed, epoch);
+        return order;
+      },
+      py::arg("n"), py::arg("seed"), py::arg("epoch"),
+      "The shuffle of ``range(n)`` for one epoch, int64 (n,); docs/mathematics.md, Random "
+      "numbers.");
+  module.def(
+      "random_raw",
+      [](std::uint64_t key, const Philox::Counter& counter, py::ssize_t n) {
+        py::array_t<std::uint64_t> words(n);
+        Philox random(key, counter);
+        for (py::ssize_t i = 0; i < n; ++i) words.mutable_data()[i] = random.next();
+        return words;
+      },
+      py::arg("key"), py::arg("counter"), py::arg("n"),
+      "The first n words of ``numpy.random.Philox(key=[key, 0], counter=counter)``, uint64 (n,).");
+  module.def(
+      "random_uniform",
+      [](std::uint64_t key, const Philox::Counter& counter, py::ssize_t n) {
+        py::array_t<double> values(n);
+        Philox random(key, counter);
+        for (py::ssize_t i = 0; i < n; ++i) values.mutable_data()[i] = random.uniform();
+        return values;
+      },
+      py::arg("key"), py::arg("counter"), py::arg("n"),
+      "The first n uniform numbers in [0, 1) of the same stream, float64 (n,).");
+}
+
+}  // namespace fastmlp::python

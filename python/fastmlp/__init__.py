@@ -1,0 +1,40 @@
+"""Fully connected neural networks on the CPU: fast, and with the same bits everywhere.
+
+`Network` trains and predicts; `ops` has the single operations; `fastmlp.reference` is the same in
+plain NumPy. Importing the package loads NumPy and the native core only.
+"""
+
+from fastmlp import datasets, ops
+from fastmlp._core import SGD, __version__
+from fastmlp.network import Network
+from fastmlp.runtime import (
+    available_isas,
+    get_cmake_dir,
+    get_include,
+    get_num_threads,
+    isa,
+    set_isa,
+    set_num_threads,
+    show_config,
+    threads,
+)
+from fastmlp.training import EarlyStopping, History
+
+__all__ = [
+    "SGD",
+    "EarlyStopping",
+    "History",
+    "Network",
+    "__version__",
+    "available_isas",
+    "datasets",
+    "get_cmake_dir",
+    "get_include",
+    "get_num_threads",
+    "isa",
+    "ops",
+    "set_isa",
+    "set_num_threads",
+    "show_config",
+    "threads",
+]

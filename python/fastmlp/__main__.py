@@ -1,0 +1,59 @@
+"""The command line: `python -m fastmlp`, also `fastmlp`; without a command, the demo."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import fastmlp
+from fastmlp.demo import run_demo
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; None takes the process's.
+
+    Returns
+    -------
+    int
+        Exit status; the demo's is 1 if the networks disagree or are not accurate enough.
+
+    Examples
+    --------
+    >>> from fastmlp.__main__ import main
+    >>> main(["info"])  # doctest: +ELLIPSIS
+    fastmlp...
+    0
+    """
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "info":
+        print(fastmlp.show_config())
+        return 0
+    return run_demo(arguments.plot)
+
+
+def _parser() -> argparse.ArgumentParser:
+    # SUPPRESS in the command's own option: its default would overwrite what stood before it.
+    plot: dict[str, Any] = {
+        "metavar": "FILE",
+        "help": "write the loss curves to FILE as a PNG (needs matplotlib)",
+    }
+    parser = argparse.ArgumentParser(
+        prog="fastmlp", description="Train fully connected networks on the CPU."
+    )
+    parser.add_argument("--plot", **plot)
+    commands = parser.add_subparsers(dest="command", metavar="{demo,info}")
+    demo = commands.add_parser(
+        "demo", help="compare the native network with its NumPy twin on real data (the default)"
+    )
+    demo.add_argument("--plot", default=argparse.SUPPRESS, **plot)
+    commands.add_parser("info", help="print what a bug report needs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

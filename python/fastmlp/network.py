@@ -1,0 +1,232 @@
+"""`Network`: the native class, with training, files and copies.
+
+`forward` is not overridden: no Python frame stands between a caller and the native code. What the
+native constructor checks (layers, names) is not checked here.
+"""
+
+import copy
+import os
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from fastmlp import _core
+from fastmlp.training import TrainingMixin, resolve_seed
+
+DTYPES = ("float32", "float64")
+
+
+class Network(TrainingMixin, _core.Network):
+    """A fully connected network, trained on the CPU (`docs/mathematics.md`).
+
+    Parameters
+    ----------
+    layers : sequence of int
+        Units per layer, inputs first: `[30, 64, 32, 1]` takes 30 features and gives one output.
+    hidden : str or sequence of str
+        Activation of the hidden layers, one for all or one each: "relu", "sigmoid", "tanh",
+        "identity".
+    output : str
+        Activation of the last layer, which fixes the loss: "sigmoid" (binary cross-entropy),
+        "softmax" (cross-entropy), "identity" (half the squared error).
+    dtype : str, type or numpy.dtype
+        float32 or float64, of the parameters and of all arithmetic.
+    seed : int, numpy.random.Generator or None
+        Of the initial weights (He uniform before ReLU, else Glorot uniform) and of the shuffling.
+        None is fresh entropy, readable as `seed`.
+
+    Attributes
+    ----------
+    weights, biases : tuple of ndarray
+        Writable views, (n_in, n_out) and (n_out,) per layer.
+    parameters, gradients : ndarray of shape (n_parameters,)
+        Writable views, `W_1 b_1 W_2 b_2 …`.
+    epochs_trained : int
+        Epochs completed so far.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as above; the message lists what is allowed.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> network = fastmlp.Network([30, 64, 32, 1], seed=0)
+    >>> network.n_parameters
+    4097
+    >>> network
+    Network([30, 64, 32, 1], hidden='relu', output='sigmoid', dtype='float32', seed=0)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[int],
+        *,
+        hidden: str | Sequence[str] = "relu",
+        output: str = "sigmoid",
+        dtype: npt.DTypeLike = "float32",
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        super().__init__(layers, hidden, output, _dtype_name(dtype), resolve_seed(seed, "Network"))
+
+    def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+        return _core.permutation(rows, seed, epoch)
+
+    def check_gradients(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
+        """Compare the gradients with central differences of the loss, in float64.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, n_in), real
+        y : array_like of shape (m,) or (m, n_out), real
+            As for `loss`. A few rows are enough: this takes two losses per parameter.
+
+        Returns
+        -------
+        float
+            The largest relative error over all parameters: below 1e-6 where the gradients are
+            right. NaN if a NaN is met.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X or y does not fit the network.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> network = fastmlp.Network([2, 4, 1], hidden="tanh", seed=0)
+        >>> network.check_gradients([[0.5, -1.0], [2.0, 1.0]], [0, 1]) < 1e-6
+        True
+        """
+        from fastmlp.gradient_check import check_gradients
+
+        return check_gradients(self, X, y)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a safetensors file.
+
+        The file is complete or not there: it is written beside `path` and then renamed. It holds
+        the tensors `layers.0.weight` (n_in, n_out), `layers.0.bias` (n_out,), … and, as JSON in the
+        metadata key `fastmlp`, the structure, the seed and `epochs_trained`.
+
+        Parameters
+        ----------
+        path : str or path
+            A file that exists is replaced.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; what was at `path` is untouched.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import fastmlp
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.safetensors")
+        ...     fastmlp.Network([2, 1], seed=0).save(path)
+        ...     fastmlp.Network.load(path).layers
+        (2, 1)
+        """
+        from fastmlp.io import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a network from a file that `save` wrote.
+
+        A subclass gets an instance of its own, without a call of its `__init__`.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        Network
+            With the parameters, seed and `epochs_trained` it had.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or not such a file; the message says what is wrong.
+        OSError
+            If there is no file or it cannot be read.
+
+        Examples
+        --------
+        See `save`.
+        """
+        from fastmlp.io import load
+
+        return load(cls, path)
+
+    def copy(self) -> Self:
+        """Return a network of its own with the same parameters, seed and `epochs_trained`.
+
+        Returns
+        -------
+        Network
+            Of the same class. Attributes that were set in Python are shared, as by `copy.copy`.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> network = fastmlp.Network([2, 1], seed=0)
+        >>> twin = network.copy()
+        >>> twin.biases[0][0] = 1.0
+        >>> float(network.biases[0][0])
+        0.0
+        """
+        return copy.copy(self)
+
+    # copy.copy, copy.deepcopy and pickle all go through these three. A subclass may extend
+    # __getstate__ and __setstate__; its __init__ is not called, whatever arguments it takes.
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        structure = (self.layers, self.hidden, self.output, self.dtype.name, self.seed)
+        return type(self)._rebuild, structure, self.__getstate__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "parameters": self.parameters,
+            "epochs_trained": self.epochs_trained,
+            "attributes": self.__dict__.copy(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.parameters[:] = state["parameters"]
+        self.epochs_trained = state["epochs_trained"]
+        self.__dict__.update(state["attributes"])
+
+    @classmethod
+    def _rebuild(
+        cls, layers: Sequence[int], hidden: Sequence[str], output: str, dtype: str, seed: int
+    ) -> Self:
+        network = cls.__new__(cls)
+        Network.__init__(network, layers, hidden=hidden, output=output, dtype=dtype, seed=seed)
+        return network
+
+    def __repr__(self) -> str:
+        names = set(self.hidden)
+        hidden = names.pop() if len(names) == 1 else list(self.hidden)
+        return (
+            f"{type(self).__name__}({list(self.layers)}, hidden={hidden!r}, "
+            f"output={self.output!r}, dtype={self.dtype.name!r}, seed={self.seed})"
+        )
+
+
+def _dtype_name(dtype: Any) -> str:
+    for name in DTYPES:
+        try:
+            # NumPy takes None for float64, which nobody who writes it here can mean.
+            if dtype is not None and np.dtype(dtype) == np.dtype(name):
+                return name
+        except TypeError:
+            break
+    raise ValueError(f"Network: dtype is {dtype!r}; it must be one of {list(DTYPES)}")

@@ -1,0 +1,145 @@
+"""What holds for the whole process: instruction set, threads, and what this build is."""
+
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, overload
+
+import numpy as np
+
+from fastmlp import _core
+from fastmlp._core import available_isas, get_num_threads, isa, set_isa, set_num_threads
+
+__all__ = [
+    "available_isas",
+    "get_cmake_dir",
+    "get_include",
+    "get_num_threads",
+    "isa",
+    "set_isa",
+    "set_num_threads",
+    "show_config",
+    "threads",
+]
+
+Config = dict[str, str | int | bool]
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Use at most `n` threads inside a `with` block; then as many as before.
+
+    The setting is the whole process's, as with :func:`set_num_threads`.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 1024.
+
+    Raises
+    ------
+    ValueError
+        If `n` is out of that range.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> with fastmlp.threads(1):
+    ...     fastmlp.get_num_threads()
+    1
+    """
+    before = get_num_threads()
+    set_num_threads(n)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
+@overload
+def show_config(mode: Literal["stdout"] = "stdout") -> None: ...
+@overload
+def show_config(mode: Literal["dicts"]) -> Config: ...
+def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> Config | None:
+    """Show what this build is and how it is set: what a bug report needs.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dicts"}, default "stdout"
+        Whether to print the configuration or to return it.
+
+    Returns
+    -------
+    dict or None
+        With "dicts": `fastmlp`, `compiler`, `isa`, `available_isas`, `threads`, `openmp`, `numpy`,
+        `python` and `platform`.
+
+    Raises
+    ------
+    ValueError
+        For another mode.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.show_config(mode="dicts")["fastmlp"] == fastmlp.__version__
+    True
+    """
+    if mode not in ("stdout", "dicts"):
+        raise ValueError(f"show_config: mode is {mode!r}; allowed: 'stdout', 'dicts'")
+    config: Config = {
+        "fastmlp": _core.__version__,
+        "compiler": _core.compiler(),
+        "isa": isa(),
+        "available_isas": " ".join(available_isas()),
+        "threads": get_num_threads(),
+        "openmp": _core.has_openmp(),
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+    }
+    if mode == "dicts":
+        return config
+    for name, value in config.items():
+        print(f"{name:>14}  {value}")
+    return None
+
+
+def get_include() -> str:
+    """Return the folder of the C++ headers: `#include <fastmlp/network.hpp>` is found from it.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import os, fastmlp
+    >>> os.path.exists(os.path.join(fastmlp.get_include(), "fastmlp", "network.hpp"))
+    True
+    """
+    return str(_package_dir() / "include")
+
+
+def get_cmake_dir() -> str:
+    """Return the folder for `CMAKE_PREFIX_PATH` or `fastmlp_DIR`, so that CMake finds the library.
+
+    Returns
+    -------
+    str
+        `find_package(fastmlp CONFIG)` then gives the target `fastmlp::fastmlp`.
+
+    Examples
+    --------
+    >>> import os, fastmlp
+    >>> os.path.exists(os.path.join(fastmlp.get_cmake_dir(), "fastmlpConfig.cmake"))
+    True
+    """
+    return str(_package_dir() / "lib" / "cmake" / "fastmlp")
+
+
+def _package_dir() -> Path:
+    # The native module's folder, which in an editable install is not that of the Python files.
+    return Path(_core.__file__).parent

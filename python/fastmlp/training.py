@@ -1,0 +1,158 @@
+"""`fit` and `predict`, written once for the native network and the twin.
+
+The arithmetic of an epoch is `train_epoch`'s, the loop over epochs is in `_training_loop.py`, the
+checks of arguments are in `_arguments.py`. Start at `TrainingMixin.fit`.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+from fastmlp._arguments import (
+    Array,
+    Callback,
+    callback_tuple,
+    optimizer_object,
+    positive_integer,
+    progress_bar_class,
+    resolve_seed,
+    training_data,
+    validation_data_or_none,
+)
+from fastmlp._core import SGD
+from fastmlp._training_loop import EarlyStopping, History, Plan, Trainable, best_epoch, train
+
+__all__ = ["EarlyStopping", "History", "TrainingMixin", "resolve_seed"]
+
+
+class TrainingMixin:
+    """`fit` and `predict`, over `train_epoch`, `loss` and `forward`."""
+
+    def fit(
+        self: Trainable,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        epochs: int,
+        batch_size: int = 32,
+        optimizer: str | SGD = "sgd",
+        learning_rate: float | None = None,
+        shuffle: bool = True,
+        sample_weight: npt.ArrayLike | None = None,
+        validation_data: tuple[npt.ArrayLike, ...] | None = None,
+        early_stopping: int | EarlyStopping | None = None,
+        callbacks: Iterable[Callback] = (),
+        progress: bool = False,
+        seed: int | np.random.Generator | None = None,
+    ) -> History:
+        """Train by mini-batch gradient descent (`docs/mathematics.md`, "Update").
+
+        Two calls of 5 epochs give the same parameters as one of 10. An exception that is raised
+        while training runs (Ctrl-C, one of a callback's) leaves the parameters as they are then.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, n_in), real
+        y : array_like of shape (m,) or (m, n_out), real
+            As for `loss`.
+        epochs, batch_size : int
+            Passes over the rows, and rows per step; the last batch of an epoch may be shorter.
+        optimizer : "sgd" or SGD
+        learning_rate : float, optional
+            None is the optimizer's default; not to be given together with an optimizer object.
+        shuffle : bool
+            Whether each epoch takes the rows in an order of its own, drawn from seed and
+            `epochs_trained`; else as they stand.
+        sample_weight : array_like of shape (m,), optional
+            Weight of each row in the loss.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Its loss is taken after each epoch.
+        early_stopping : int or EarlyStopping, optional
+            A patience in epochs. Needs validation_data. At the end the network is as it was after
+            the epoch of the lowest validation loss, `epochs_trained` included.
+        callbacks : iterable of callable
+            Each is called as `callback(network, epoch, logs)` after each epoch, where epoch counts
+            from 0 in this call and logs holds "loss" and, with validation data, "val_loss".
+            Training stops after an epoch in which one returned True.
+        progress : bool
+            Show a progress bar; needs tqdm.
+        seed : int or numpy.random.Generator, optional
+            Of the shuffling, in place of the network's.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as above, X or y is not finite, or there are no rows. Nothing has
+            changed then.
+        FloatingPointError
+            If the loss or a parameter stops being finite. The network is as after the last finite
+            epoch.
+        ImportError
+            If progress is asked for and tqdm is not installed.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> network = fastmlp.Network([2, 8, 1], seed=0)
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 1]
+        >>> history = network.fit(X, y, epochs=300, batch_size=4, learning_rate=0.5)
+        >>> network.predict(X).tolist()
+        [0, 1, 1, 1]
+        """
+        plan = Plan(
+            epochs=positive_integer("fit", "epochs", epochs),
+            batch_size=positive_integer("fit", "batch_size", batch_size),
+            optimizer=optimizer_object(optimizer, learning_rate),
+            data=training_data(self, "fit", X, y, sample_weight),
+            validation=validation_data_or_none(self, validation_data),
+            best=best_epoch(early_stopping, validation_data),
+            callbacks=callback_tuple(callbacks),
+            bar_class=progress_bar_class() if progress else None,
+            # Last: a refused call must not draw from a caller's generator.
+            seed=(self.seed if seed is None else resolve_seed(seed, "fit")) if shuffle else None,
+        )
+        return train(self, plan)
+
+    def predict(self: Trainable, X: npt.ArrayLike, threshold: float = 0.5) -> Array:
+        """Labels for the rows of X; for the output `identity` the outputs themselves.
+
+        Parameters
+        ----------
+        X : array_like of shape (m, n_in), real
+            One row (n_in,) is taken too, and loses its axis in the result.
+        threshold : float
+            A sigmoid's label is 1 where its probability is at least this.
+
+        Returns
+        -------
+        ndarray of int64, shape (m,)
+            One sigmoid output: 0 or 1. Softmax: the class of the highest probability.
+        ndarray of int64, shape (m, n_out)
+            Several sigmoid outputs: 0 or 1 each.
+        ndarray of the network's dtype, shape (m, n_out)
+            The output `identity`.
+
+        Raises
+        ------
+        ValueError
+            If X does not fit the network, or a probability is NaN: no label could tell it.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> fastmlp.Network([2, 3], output="softmax", seed=0).predict([[0.0, 0.0]]).tolist()
+        [0]
+        """
+        outputs = self.forward(X)
+        if self.output == "identity":
+            return outputs
+        if np.isnan(outputs).any():
+            raise ValueError("predict: a probability is NaN; X and the parameters must hold none")
+        if self.output == "softmax":
+            return np.asarray(outputs.argmax(axis=-1), dtype=np.int64)
+        labels = np.asarray(outputs >= threshold, dtype=np.int64)
+        return labels[..., 0] if self.layers[-1] == 1 else labels

@@ -1,0 +1,11 @@
+// kernels/math.hpp on the avx2 Vec, for test_math.cpp. Compiled with -mavx2 -mfma.
+#include "kernels/vec_avx2.hpp"
+// The Vec comes first: math.hpp is written over whichever one its includer chose.
+#include "kernels/math.hpp"
+#include "math_probe_impl.hpp"
+
+namespace fastmlp::testing {
+
+MathProbes avx2_math() { return {"avx2", kProbe<float>, kProbe<double>}; }
+
+}  // namespace fastmlp::testing

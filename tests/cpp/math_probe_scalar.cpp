@@ -1,0 +1,11 @@
+// kernels/math.hpp on the scalar Vec, for test_math.cpp.
+#include "kernels/vec_scalar.hpp"
+// The Vec comes first: math.hpp is written over whichever one its includer chose.
+#include "kernels/math.hpp"
+#include "math_probe_impl.hpp"
+
+namespace fastmlp::testing {
+
+MathProbes scalar_math() { return {"scalar", kProbe<float>, kProbe<double>}; }
+
+}  // namespace fastmlp::testing
