@@ -39,7 +39,7 @@ inline int team_for(double flops) {
 /// Runs body(thread, team) on a team of at most `team` threads. The body is noexcept: an exception
 /// must not leave a parallel region.
 template <class Body>
-void parallel(int team, const Body& body) {
+void parallel([[maybe_unused]] int team, const Body& body) {
   static_assert(noexcept(body(0, 1)));
 #ifdef _OPENMP
   if (team > 1) {

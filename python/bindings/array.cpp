@@ -258,6 +258,8 @@ py::array in_place(const char* function, const char* name, const py::object& obj
   return array;
 }
 
+bool is_vector(const py::array& array) { return array.ndim() == 1; }
+
 void require_two_dimensions(const char* function, const char* name, const py::array& array) {
   if (array.ndim() != 2) {
     refuse_value(std::string(function) + ": " + name + " has shape " + shape_text(array) +
@@ -275,37 +277,6 @@ void require_same_shape(const char* function, const char* a_name, const py::arra
 
 std::vector<py::ssize_t> shape_of(const py::array& array) {
   return {array.shape(), array.shape() + array.ndim()};
-}
-
-std::vector<std::ptrdiff_t> layers_of(const py::object& object) {
-  const auto refuse_layers = [&]() {
-    refuse_value("Network: layers is " + text(py::repr(object)) +
-                 "; it must be a sequence of positive integers, such as [30, 64, 32, 1]");
-  };
-  if (py::isinstance<py::str>(object) || !py::isinstance<py::iterable>(object)) refuse_layers();
-  std::vector<std::ptrdiff_t> layers;
-  for (const py::handle item : object) {
-    if (!PyIndex_Check(item.ptr()) || py::isinstance<py::bool_>(item)) refuse_layers();
-    const Py_ssize_t size = PyNumber_AsSsize_t(item.ptr(), nullptr);  // clips what does not fit
-    if (size == -1 && PyErr_Occurred() != nullptr) throw py::error_already_set();
-    layers.push_back(size);
-  }
-  return layers;
-}
-
-std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers) {
-  if (py::isinstance<py::str>(object)) {
-    const Activation all = parse_activation(object.cast<std::string>());
-    return std::vector<Activation>(n_layers > 2 ? n_layers - 2 : 0, all);
-  }
-  if (!py::isinstance<py::iterable>(object)) return {parse_activation(text(py::repr(object)))};
-  std::vector<Activation> hidden;
-  for (const py::handle item : object) hidden.push_back(parse_activation(text(item)));
-  if (hidden.empty() && n_layers > 2) {
-    refuse_value("Network: hidden is empty; give one name, or one for each of the " +
-                 std::to_string(n_layers - 2) + " hidden layers");
-  }
-  return hidden;
 }
 
 template py::array usable<float>(const py::array&);

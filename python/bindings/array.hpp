@@ -4,7 +4,6 @@
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
-#include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
 
 #include <pybind11/numpy.h>
@@ -66,15 +65,11 @@ py::array in_place(const char* function, const char* name, const py::object& obj
 template <class T>
 MatrixView<T> mutable_view(const py::array& array);
 
+/// Whether it has one dimension.
+bool is_vector(const py::array& array);
 void require_two_dimensions(const char* function, const char* name, const py::array& array);
 void require_same_shape(const char* function, const char* a_name, const py::array& a,
                         const char* b_name, const py::array& b);
 std::vector<py::ssize_t> shape_of(const py::array& array);
-
-/// Layer sizes. \throws ValueError unless it is a sequence of integers.
-std::vector<std::ptrdiff_t> layers_of(const py::object& object);
-
-/// One activation for each hidden layer, from one name or a sequence of names.
-std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers);
 
 }  // namespace fastmlp::python

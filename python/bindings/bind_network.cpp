@@ -1,6 +1,8 @@
 // _core.Network: a network of float or double behind one class, and the optimizers.
 // Each binding takes views, releases the GIL and calls the library.
 #include "array.hpp"
+#include "docs_network.hpp"
+#include "py_network.hpp"
 #include "register.hpp"
 
 #include <fastmlp/network.hpp>
@@ -8,55 +10,9 @@
 #include <pybind11/stl.h>
 
 #include <utility>
-#include <variant>
 
 namespace fastmlp::python {
 namespace {
-
-using AnyNetwork = std::variant<Network<float>, Network<double>>;
-
-AnyNetwork make_network(const std::string& dtype, std::vector<std::ptrdiff_t> layers,
-                        std::vector<Activation> hidden, Output output) {
-  if (dtype == "float32") {
-    return AnyNetwork(std::in_place_type<Network<float>>, std::move(layers), std::move(hidden),
-                      output);
-  }
-  if (dtype == "float64") {
-    return AnyNetwork(std::in_place_type<Network<double>>, std::move(layers), std::move(hidden),
-                      output);
-  }
-  throw py::value_error("Network: dtype is '" + dtype + "'; allowed: float32, float64");
-}
-
-class PyNetwork {
- public:
-  PyNetwork(const py::object& layers, const py::object& hidden, const std::string& output,
-            const std::string& dtype, std::uint64_t seed)
-      : PyNetwork(layers_of(layers), hidden, output, dtype, seed) {}
-
-  /// f(Network<T>&)
-  template <class F>
-  decltype(auto) visit(F&& f) {
-    return std::visit(std::forward<F>(f), net_);
-  }
-
-  const std::uint64_t seed;
-
- private:
-  PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const std::string& output,
-            const std::string& dtype, std::uint64_t seed_)
-      : seed(seed_),
-        net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), parse_output(output))) {
-    visit([&](auto& net) { net.initialize(seed); });
-  }
-
-  AnyNetwork net_;
-};
-
-template <class T>
-T element_of(const Network<T>&);  // only its type is used
-template <class Net>
-using ElementOf = decltype(element_of(std::declval<Net&>()));
 
 /// Looks for signals, such as Ctrl-C, when the library asks.
 bool signal_arrived() {
@@ -105,7 +61,7 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
     using T = ElementOf<decltype(net)>;
     const py::array x = as_array("forward", "X", X);
     const py::ssize_t n_out = net.layers().back();
-    const bool one_row = x.ndim() == 1;
+    const bool one_row = is_vector(x);
     const py::array matrix = one_row ? x.attr("reshape")(1, -1).template cast<py::array>() : x;
     const RowSource<T> rows = rows_of<T>("forward", "X", matrix);
     const std::vector<py::ssize_t> shape =
@@ -238,25 +194,7 @@ SgdOptions make_sgd(double learning_rate) {
 }  // namespace
 
 void register_network(py::module_& module) {
-  py::class_<SgdOptions>(module, "SGD",
-                         R"(Gradient descent: ``theta = theta - learning_rate * dtheta``.
-
-Parameters
-----------
-learning_rate : float, default 0.01
-    Positive and finite.
-
-Raises
-------
-ValueError
-    If the learning rate is not positive and finite.
-
-Examples
---------
->>> import fastmlp
->>> fastmlp.SGD(learning_rate=0.1)
-SGD(learning_rate=0.1)
-)")
+  py::class_<SgdOptions>(module, "SGD", kSGDDoc)
       .def(py::init(&make_sgd), py::arg("learning_rate") = SgdOptions{}.learning_rate)
       .def_readonly("learning_rate", &SgdOptions::learning_rate, "The learning rate.")
       .def("__repr__", [](const SgdOptions& sgd) {
@@ -323,175 +261,18 @@ SGD(learning_rate=0.1)
                 [&](auto& net) { return view_of(self, net.gradients(), {net.n_parameters()}); });
           },
           "The gradients, in the order of parameters: a writable view (n_parameters,).")
-      .def("forward", &forward, py::arg("X"), py::arg("out") = none,
-           R"(The network's outputs: probabilities, or values for an identity output.
-
-Parameters
-----------
-X : array (m, n_in), or one row (n_in,)
-    Arrays of the network's dtype are used in place, others are converted block by block.
-out : ndarray (m, n_out), or (n_out,), optional
-    Of the network's dtype; it must not share memory with `X`.
-
-Returns
--------
-ndarray (m, n_out), or (n_out,) for one row
-    `out` if it was given.
-
-Raises
-------
-ValueError, TypeError
-    If shapes or types do not fit; nothing is written then.
-RuntimeError
-    While another thread trains this network.
-
-Examples
---------
->>> import numpy as np, fastmlp
->>> net = fastmlp.Network([4, 8, 1], seed=0)
->>> net.forward(np.zeros((3, 4), "float32"))
-array([[0.5],
-       [0.5],
-       [0.5]], dtype=float32)
-)")
-      .def("loss", &loss, py::arg("X"), py::arg("y"), py::arg("sample_weight") = none,
-           R"(The mean loss over the rows of X.
-
-Parameters
-----------
-X : array (m, n_in)
-y : array
-    (m,) or (m, 1) for one output, (m, n_out) for several; for softmax class indices (m,) or one-hot
-    rows (m, n_out).
-sample_weight : array (m,), optional
-    Non-negative weights of the rows, 1 by default.
-
-Returns
--------
-float
-    The weighted mean; 0.0 where the weights sum to 0.
-
-Raises
-------
-ValueError, TypeError
-    If shapes, types or targets do not fit.
-RuntimeError
-    While another thread trains this network.
-
-Examples
---------
->>> import numpy as np, fastmlp
->>> net = fastmlp.Network([4, 8, 1], seed=0)
->>> round(net.loss(np.zeros((2, 4)), [0, 1]), 6)
-0.693147
-)")
+      .def("forward", &forward, py::arg("X"), py::arg("out") = none, kForwardDoc)
+      .def("loss", &loss, py::arg("X"), py::arg("y"), py::arg("sample_weight") = none, kLossDoc)
       .def("loss_and_gradients", &loss_and_gradients, py::arg("X"), py::arg("y"),
-           py::arg("sample_weight") = none,
-           R"(The mean loss; leaves the gradient of it in ``gradients``.
-
-Parameters, errors and the value are those of :meth:`loss`.
-
-Examples
---------
->>> import numpy as np, fastmlp
->>> net = fastmlp.Network([2, 1], output="identity", dtype="float64", seed=0)
->>> net.parameters[:] = 0
->>> net.loss_and_gradients([[1.0, 2.0]], [3.0])
-4.5
->>> net.gradients
-array([-3., -6., -3.])
-)")
+           py::arg("sample_weight") = none, kLossAndGradientsDoc)
       .def("accumulate_gradients", &accumulate_gradients, py::arg("X"), py::arg("y"),
-           py::arg("sample_weight") = none,
-           R"(Add the gradient of the *sum* of the losses of these rows to ``gradients``.
-
-Parameters and errors are those of :meth:`loss`.
-
-Returns
--------
-(float, float)
-    The sum of the losses, each times its weight, and the sum of the weights.
-
-Examples
---------
->>> import numpy as np, fastmlp
->>> net = fastmlp.Network([2, 1], output="identity", dtype="float64", seed=0)
->>> net.gradients[:] = 0
->>> loss_sum, weight_sum = net.accumulate_gradients([[1.0, 2.0], [0.0, 1.0]], [3.0, 1.0])
->>> weight_sum
-2.0
->>> net.apply_gradients(fastmlp.SGD(0.1), scale=1 / weight_sum)
-)")
+           py::arg("sample_weight") = none, kAccumulateGradientsDoc)
       .def("apply_gradients", &apply_gradients, py::arg("optimizer"), py::arg("scale") = 1.0,
-           R"(One update of the parameters from ``gradients * scale``.
-
-Parameters
-----------
-optimizer : SGD
-scale : float, default 1.0
-    Finite; after :meth:`accumulate_gradients` one over the sum of the weights.
-
-Raises
-------
-ValueError
-    If `scale` is not finite.
-RuntimeError
-    While another thread uses this network.
-)")
-      .def("step", &step, py::arg("X"), py::arg("y"), py::arg("learning_rate"),
-           R"(One step of gradient descent on one batch.
-
-The same bits as :meth:`loss_and_gradients` and :meth:`apply_gradients`, faster; it leaves
-``gradients`` unspecified.
-
-Parameters
-----------
-X, y : array
-    As for :meth:`loss`.
-learning_rate : float
-    Positive and finite.
-
-Returns
--------
-float
-    The mean loss before the step.
-
-Raises
-------
-ValueError, TypeError
-    If shapes, types, targets or the learning rate do not fit; nothing is changed then.
-RuntimeError
-    While another thread uses this network.
-)")
+           kApplyGradientsDoc)
+      .def("step", &step, py::arg("X"), py::arg("y"), py::arg("learning_rate"), kStepDoc)
       .def("train_epoch", &train_epoch, py::arg("X"), py::arg("y"), py::arg("order"), py::kw_only(),
            py::arg("batch_size"), py::arg("optimizer"), py::arg("sample_weight") = none,
-           R"(One pass over the rows of X that `order` names, a step on each batch.
-
-Parameters
-----------
-X, y, sample_weight : array
-    As for :meth:`loss`.
-order : array of integers
-    Row numbers; batches are cut from it in order, the last may be short.
-batch_size : int
-    At least 1.
-optimizer : SGD
-
-Returns
--------
-float
-    The mean over the rows of the losses before their batch's step.
-
-Raises
-------
-ValueError, TypeError
-    If shapes, types, targets or row numbers do not fit; nothing is changed then.
-RuntimeError
-    While another thread uses this network.
-KeyboardInterrupt
-    On Ctrl-C, between two steps: the steps before it have been taken, `epochs_trained` has not
-    been counted up.
-)")
+           kTrainEpochDoc)
       .def("_validate", &validate, py::arg("function"), py::arg("X"), py::arg("y"),
            py::arg("sample_weight") = none,
            "Raise what loss() would raise for these arguments, naming `function`.");

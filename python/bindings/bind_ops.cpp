@@ -1,5 +1,6 @@
 // The single operations. Each binding takes views, releases the GIL and calls the library.
 #include "array.hpp"
+#include "docs_ops.hpp"
 #include "register.hpp"
 
 #include <fastmlp/ops.hpp>
@@ -84,7 +85,7 @@ template <class T>
 double binary_cross_entropy_as(const py::array& Z, const py::array& y) {
   const py::array z = usable<T>(Z), targets = usable<T>(y);
   MatrixView<const T> zv = view<T>(z), yv = view<T>(targets);
-  if (Z.ndim() == 1) {  // a vector is one output of many rows
+  if (is_vector(Z)) {  // a vector is one output of many rows
     zv = zv.transposed();
     yv = yv.transposed();
   }
@@ -96,7 +97,7 @@ double bind_binary_cross_entropy(const py::object& Z, const py::object& y) {
   const char* function = "binary_cross_entropy";
   const py::array z = as_array(function, "Z", Z), targets = as_array(function, "y", y);
   require_same_shape(function, "Z", z, "y", targets);
-  if (z.ndim() != 1) require_two_dimensions(function, "Z", z);
+  if (!is_vector(z)) require_two_dimensions(function, "Z", z);
   return is_single({z}) ? binary_cross_entropy_as<float>(z, targets)
                         : binary_cross_entropy_as<double>(z, targets);
 }
@@ -127,203 +128,17 @@ void bind_sgd_update(const py::object& parameter, const py::object& gradient,
 
 void register_ops(py::module_& module) {
   module.def("matmul", &bind_matmul, py::arg("A"), py::arg("B"), py::arg("out") = py::none(),
-             R"(The matrix product ``A @ B``.
-
-Parameters
-----------
-A : array (m, k)
-B : array (k, n)
-    Any strides; transposed views are taken as they are.
-out : ndarray (m, n), optional
-    Where to put the result; it must not share memory with `A` or `B`.
-
-Returns
--------
-ndarray (m, n)
-    float32 where both operands are float32 (or float16), else float64; `out` if it was given.
-
-Raises
-------
-ValueError
-    If shapes do not fit, or `out` is read-only or shares memory with an operand.
-TypeError
-    For arrays that are not of real numbers, or an `out` of another dtype.
-
-Notes
------
-Each element is one chain of fused multiply-adds in the order of k (in chunks of 4096), so the
-result has the same bits for any number of threads and instruction set.
-
-Examples
---------
->>> import numpy as np, fastmlp
->>> fastmlp.ops.matmul(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]).T)
-array([[1., 3.],
-       [2., 4.]])
-)");
-  module.def("relu", &bind_relu, py::arg("Z"), py::arg("out") = py::none(),
-             R"(The rectified linear unit: ``Z`` where ``Z > 0``, else 0; a NaN stays.
-
-Parameters
-----------
-Z : array, any shape
-out : ndarray of the same shape, optional
-    It must not share memory with `Z`.
-
-Returns
--------
-ndarray
-    Shape of `Z`; float32 where `Z` is float32 (or float16), else float64.
-
-Raises
-------
-ValueError, TypeError
-    As for :func:`matmul`.
-
-Examples
---------
->>> import fastmlp
->>> fastmlp.ops.relu([-1.0, 0.0, 2.0])
-array([0., 0., 2.])
-)");
+             kMatmulDoc);
+  module.def("relu", &bind_relu, py::arg("Z"), py::arg("out") = py::none(), kReluDoc);
   module.def("relu_backward", &bind_relu_backward, py::arg("dA"), py::arg("Z"),
-             py::arg("out") = py::none(),
-             R"(The backward pass of :func:`relu`: ``dA`` where ``Z > 0``, else 0.
-
-Parameters
-----------
-dA : array, any shape
-    Derivative of the loss by the layer's output.
-Z : array of the same shape
-    The layer's input, or its output, which is positive in the same places.
-out : ndarray of the same shape, optional
-    It must not share memory with `dA` or `Z`.
-
-Returns
--------
-ndarray
-    dZ; float32 where both are float32 (or float16), else float64.
-
-Raises
-------
-ValueError, TypeError
-    As for :func:`matmul`.
-
-Examples
---------
->>> import fastmlp
->>> fastmlp.ops.relu_backward([5.0, 5.0, 5.0], [-1.0, 0.0, 2.0])
-array([0., 0., 5.])
-)");
-  module.def("sigmoid", &bind_sigmoid, py::arg("Z"), py::arg("out") = py::none(),
-             R"(The logistic function ``1 / (1 + exp(-Z))``, without overflow.
-
-Parameters
-----------
-Z : array, any shape
-out : ndarray of the same shape, optional
-    It must not share memory with `Z`.
-
-Returns
--------
-ndarray
-    Shape of `Z`; float32 where `Z` is float32 (or float16), else float64.
-
-Raises
-------
-ValueError, TypeError
-    As for :func:`matmul`.
-
-Examples
---------
->>> import fastmlp
->>> fastmlp.ops.sigmoid([-1000.0, 0.0, 1000.0])
-array([0. , 0.5, 1. ])
-)");
+             py::arg("out") = py::none(), kReluBackwardDoc);
+  module.def("sigmoid", &bind_sigmoid, py::arg("Z"), py::arg("out") = py::none(), kSigmoidDoc);
   module.def("sigmoid_backward", &bind_sigmoid_backward, py::arg("dA"), py::arg("A"),
-             py::arg("out") = py::none(),
-             R"(The backward pass of :func:`sigmoid`: ``dA * A * (1 - A)``.
-
-Parameters
-----------
-dA : array, any shape
-    Derivative of the loss by the layer's output.
-A : array of the same shape
-    The layer's output, ``sigmoid(Z)``.
-out : ndarray of the same shape, optional
-    It must not share memory with `dA` or `A`.
-
-Returns
--------
-ndarray
-    dZ; float32 where both are float32 (or float16), else float64.
-
-Raises
-------
-ValueError, TypeError
-    As for :func:`matmul`.
-
-Examples
---------
->>> import fastmlp
->>> fastmlp.ops.sigmoid_backward([4.0], [0.5])
-array([1.])
-)");
+             py::arg("out") = py::none(), kSigmoidBackwardDoc);
   module.def("binary_cross_entropy", &bind_binary_cross_entropy, py::arg("Z"), py::arg("y"),
-             R"(The mean binary cross-entropy of ``sigmoid(Z)``, computed from the logits.
-
-Parameters
-----------
-Z : array (m,) or (m, n)
-    Logits; its dtype decides the precision, as for :func:`relu`.
-y : array of the same shape
-    Targets in [0, 1].
-
-Returns
--------
-float
-    ``max(z, 0) - z y + log(1 + exp(-|z|))``, summed over the n outputs, the mean over the m rows;
-    finite for every finite `Z`; 0.0 for no rows.
-
-Raises
-------
-ValueError
-    If the shapes differ, or a target is outside [0, 1].
-TypeError
-    For arrays that are not of real numbers.
-
-Examples
---------
->>> import fastmlp
->>> round(fastmlp.ops.binary_cross_entropy([0.0, 0.0], [0, 1]), 6)
-0.693147
-)");
+             kBinaryCrossEntropyDoc);
   module.def("sgd_update", &bind_sgd_update, py::arg("parameter"), py::arg("gradient"),
-             py::arg("learning_rate"),
-             R"(Gradient descent in place: ``parameter -= learning_rate * gradient``, rounded once.
-
-Parameters
-----------
-parameter : ndarray, float32 or float64
-    Changed in place.
-gradient : array of the same shape
-    Converted to the parameter's dtype; it must not share memory with `parameter`.
-learning_rate : float
-    Positive and finite.
-
-Raises
-------
-ValueError, TypeError
-    As for :func:`matmul`; nothing is changed then.
-
-Examples
---------
->>> import numpy as np, fastmlp
->>> w = np.array([1.0, 2.0])
->>> fastmlp.ops.sgd_update(w, [1.0, -1.0], 0.5)
->>> w
-array([0.5, 2.5])
-)");
+             py::arg("learning_rate"), kSgdUpdateDoc);
 }
 
 }  // namespace fastmlp::python

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 from fastmlp._core import SGD
 
 if TYPE_CHECKING:

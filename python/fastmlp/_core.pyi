@@ -4,7 +4,6 @@ import numpy as np
 import numpy.typing as npt
 
 __version__: str
-__file__: str
 ACTIVATIONS: tuple[str, ...]
 OUTPUTS: tuple[str, ...]
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
 from fastmlp._arguments import Array, Callback, Data, positive_integer
 from fastmlp._core import SGD
 
@@ -149,6 +150,7 @@ class Plan:
 
 
 def best_epoch(early_stopping: Any, validation_data: object) -> BestEpoch | None:
+    """Return what `early_stopping` asks for: nothing, a patience or an `EarlyStopping`."""
     if early_stopping is None:
         return None
     if validation_data is None:
@@ -170,6 +172,7 @@ def _restore(network: Trainable, state: tuple[Array, int]) -> None:
 
 
 def train(network: Trainable, plan: Plan) -> History:
+    """Run the epochs of a plan, until one of its ends is reached."""
     history = History()
     with contextlib.ExitStack() as stack:
         bar = plan.bar_class and stack.enter_context(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 from fastmlp import reference
 from fastmlp._core import permutation
 from fastmlp.datasets import load_breast_cancer

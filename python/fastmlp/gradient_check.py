@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
 from fastmlp import _core
 
 # Steps, relative to max(1, |θ|). The first, near the cube root of eps, balances the error of

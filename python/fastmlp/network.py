@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
 from fastmlp import _core
 from fastmlp.training import TrainingMixin, resolve_seed
 

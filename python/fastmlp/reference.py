@@ -1,7 +1,6 @@
 """The twin: the mathematics of `docs/mathematics.md` in plain NumPy, one line per equation.
 
-Naive on purpose: it checks nothing and is as slow as it reads. `fit` and `predict` are those of the
-native class (`training.py`). Start at `Network._mean_gradients`.
+It is naive on purpose and checks nothing. `fit` and `predict` are those of the native class (`training.py`). Start at `Network._mean_gradients`.
 """
 
 import itertools
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from fastmlp.training import TrainingMixin, resolve_seed
 
 Array = npt.NDArray[Any]
@@ -158,7 +158,8 @@ class Network(TrainingMixin):
         seed: int | np.random.Generator | None = None,
     ) -> None:
         self.layers = tuple(int(n) for n in layers)
-        self.hidden = (hidden,) * (len(layers) - 2) if isinstance(hidden, str) else tuple(hidden)
+        n_hidden = len(self.layers) - 2
+        self.hidden = (hidden,) * n_hidden if isinstance(hidden, str) else tuple(hidden)
         self.output = output
         self.dtype = np.dtype(dtype)
         self.seed = resolve_seed(seed)
@@ -166,11 +167,10 @@ class Network(TrainingMixin):
         self.n_parameters = sum((n_in + 1) * n_out for n_in, n_out in self._shapes())
         self.parameters = np.zeros(self.n_parameters, self.dtype)
         self.gradients = np.zeros(self.n_parameters, self.dtype)
-        for layer, (W, name) in enumerate(
-            zip(self.weights, (*self.hidden, self.output), strict=True)
-        ):
-            n_in, n_out = W.shape
-            radius = np.sqrt(6 / n_in) if name == "relu" else np.sqrt(6 / (n_in + n_out))
+        names = (*self.hidden, self.output)
+        for layer, (W, (n_in, n_out)) in enumerate(zip(self.weights, self._shapes(), strict=True)):
+            he = names[layer] == "relu"
+            radius = np.sqrt(6 / n_in) if he else np.sqrt(6 / (n_in + n_out))
             W[:] = uniform(self.seed, layer, (n_in, n_out), radius)
 
     @property
@@ -239,8 +239,7 @@ class Network(TrainingMixin):
         A, Z = self._forward(X)
         Y = self._targets(y, len(Z))
         s = self._weights_of_rows(len(Z), sample_weight)
-        S = s.sum()
-        gradients = np.zeros_like(self.parameters)
+        S, gradients = s.sum(), np.zeros_like(self.parameters)
         if S == 0:
             return 0.0, 0.0, gradients
         output, row_loss = OUTPUTS[self.output]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
+
 from fastmlp._arguments import (
     Array,
     Callback,

@@ -1,0 +1,21 @@
+// What describes a network in Python, other than arrays, as the library takes it.
+#pragma once
+
+#include <fastmlp/options.hpp>
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <vector>
+
+namespace fastmlp::python {
+
+namespace py = pybind11;
+
+/// Layer sizes. \throws ValueError unless it is a sequence of integers.
+std::vector<std::ptrdiff_t> layers_of(const py::object& object);
+
+/// One activation for each hidden layer, from one name or a sequence of names.
+std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers);
+
+}  // namespace fastmlp::python

@@ -1,0 +1,61 @@
+// PyNetwork: a network of float or double behind one type, as Python sees it.
+#pragma once
+
+#include "arguments.hpp"
+
+#include <fastmlp/network.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace fastmlp::python {
+
+using AnyNetwork = std::variant<Network<float>, Network<double>>;
+
+inline AnyNetwork make_network(const std::string& dtype, std::vector<std::ptrdiff_t> layers,
+                               std::vector<Activation> hidden, Output output) {
+  if (dtype == "float32") {
+    return AnyNetwork(std::in_place_type<Network<float>>, std::move(layers), std::move(hidden),
+                      output);
+  }
+  if (dtype == "float64") {
+    return AnyNetwork(std::in_place_type<Network<double>>, std::move(layers), std::move(hidden),
+                      output);
+  }
+  throw py::value_error("Network: dtype is '" + dtype + "'; allowed: float32, float64");
+}
+
+class PyNetwork {
+ public:
+  PyNetwork(const py::object& layers, const py::object& hidden, const std::string& output,
+            const std::string& dtype, std::uint64_t seed)
+      : PyNetwork(layers_of(layers), hidden, output, dtype, seed) {}
+
+  /// f(Network<T>&)
+  template <class F>
+  decltype(auto) visit(F&& f) {
+    return std::visit(std::forward<F>(f), net_);
+  }
+
+  const std::uint64_t seed;
+
+ private:
+  PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const std::string& output,
+            const std::string& dtype, std::uint64_t seed_)
+      : seed(seed_),
+        net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), parse_output(output))) {
+    visit([&](auto& net) { net.initialize(seed); });
+  }
+
+  AnyNetwork net_;
+};
+
+template <class T>
+T element_of(const Network<T>&);  // only its type is used
+template <class Net>
+using ElementOf = decltype(element_of(std::declval<Net&>()));
+
+}  // namespace fastmlp::python

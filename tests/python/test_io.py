@@ -1,0 +1,320 @@
+"""Files: what is written, that it is whole or not there, and that nothing else is believed."""
+
+import json
+import os
+import stat
+import struct
+import subprocess
+import sys
+
+import fastmlp
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+
+DTYPES = ["float32", "float64"]
+
+
+def network(dtype="float32", **options):
+    options = {"hidden": ["relu", "tanh"], "output": "softmax", "seed": 2**64 - 1, **options}
+    made = fastmlp.Network([3, 4, 2, 2], dtype=dtype, **options)
+    made.fit([[1, 2, 3], [3, 2, 1]], [0, 1], epochs=2)
+    return made
+
+
+def settings_of(path):
+    with safetensors.safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    assert set(metadata) == {"fastmlp"}
+    return metadata["fastmlp"]
+
+
+def write(path, settings, tensors):
+    text = settings if isinstance(settings, str) else json.dumps(settings)
+    safetensors.numpy.save_file(tensors, path, {"fastmlp": text})
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A file, and what it holds."""
+    path = tmp_path / "model.safetensors"
+    network().save(path)
+    return path, json.loads(settings_of(path)), safetensors.numpy.load_file(path)
+
+
+# Round trips
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("as_type", [str, lambda path: path])
+def test_load_gives_back_what_save_was_given(tmp_path, dtype, as_type):
+    path = as_type(tmp_path / "model.safetensors")
+    before = network(dtype)
+    before.save(path)
+    after = fastmlp.Network.load(path)
+    assert type(after) is fastmlp.Network
+    assert repr(after) == repr(before)
+    assert after.epochs_trained == before.epochs_trained == 2
+    assert after.parameters.tobytes() == before.parameters.tobytes()
+
+
+def test_training_goes_on_from_a_file_as_if_nothing_had_been(tmp_path):
+    before = network()
+    before.save(tmp_path / "model.safetensors")
+    after = fastmlp.Network.load(tmp_path / "model.safetensors")
+    X, y = np.arange(30).reshape(10, 3) % 7, np.arange(10) % 2
+    for each in (before, after):
+        each.fit(X, y, epochs=3, batch_size=4)
+    assert after.parameters.tobytes() == before.parameters.tobytes()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.0])
+def test_every_value_survives(tmp_path, value):
+    before = network()
+    before.parameters[3] = value
+    before.save(tmp_path / "model.safetensors")
+    after = fastmlp.Network.load(tmp_path / "model.safetensors")
+    assert after.parameters.tobytes() == before.parameters.tobytes()
+
+
+def test_a_network_without_hidden_layers_has_a_file_too(tmp_path):
+    before = fastmlp.Network([2, 1], seed=0)
+    before.save(tmp_path / "model.safetensors")
+    assert repr(fastmlp.Network.load(tmp_path / "model.safetensors")) == repr(before)
+
+
+def test_load_makes_an_instance_of_a_subclass_whatever_its_constructor_takes(tmp_path):
+    class Mine(fastmlp.Network):
+        def __init__(self, name):
+            super().__init__([2, 3, 1], seed=1)
+            self.name = name
+
+    before = Mine("a")
+    before.save(tmp_path / "model.safetensors")
+    after = Mine.load(tmp_path / "model.safetensors")
+    assert type(after) is Mine
+    assert after.parameters.tobytes() == before.parameters.tobytes()
+
+
+# The format
+
+
+@pytest.mark.parametrize(("dtype", "name"), [("float32", "F32"), ("float64", "F64")])
+def test_the_tensors_are_those_of_the_layers(tmp_path, dtype, name):
+    made = network(dtype)
+    made.save(tmp_path / "model.safetensors")
+    tensors = safetensors.numpy.load_file(tmp_path / "model.safetensors")
+    expected = {}
+    for index, (W, b) in enumerate(zip(made.weights, made.biases, strict=True)):
+        expected |= {f"layers.{index}.weight": W, f"layers.{index}.bias": b}
+    assert set(tensors) == set(expected)
+    for key, values in expected.items():
+        np.testing.assert_array_equal(tensors[key], values, strict=True)
+    header = (tmp_path / "model.safetensors").read_bytes()[8:].split(b"}}")[0]
+    assert header.count(f'"dtype":"{name}"'.encode()) == len(expected)
+
+
+def test_the_metadata_is_sorted_json(saved):
+    path, _, _ = saved
+    assert settings_of(path) == (
+        '{"dtype": "float32", "epochs_trained": 2, "format": 1, "hidden": ["relu", "tanh"], '
+        '"layers": [3, 4, 2, 2], "output": "softmax", "seed": 18446744073709551615}'
+    )
+
+
+# Writing
+
+
+def test_a_file_has_the_permissions_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o027)
+    try:
+        network().save(tmp_path / "model.safetensors")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "model.safetensors").stat().st_mode) == 0o640
+
+
+def test_save_replaces_a_file_and_leaves_no_other(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_text("old")
+    network().save(path)
+    assert fastmlp.Network.load(path).layers == (3, 4, 2, 2)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_save_that_fails_leaves_everything_as_it_was(tmp_path, monkeypatch, step, error):
+    def fail(*arguments):
+        raise error("no")
+
+    path = tmp_path / "model.safetensors"
+    path.write_text("old")
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(error):
+        network().save(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_data_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    steps = []
+    for step in ("fsync", "replace"):
+        real = getattr(os, step)
+        monkeypatch.setattr(
+            os, step, lambda *given, step=step, real=real: (steps.append(step), real(*given))
+        )
+    network().save(tmp_path / "model.safetensors")
+    assert steps == ["fsync", "replace"]
+
+
+def test_save_writes_through_a_symbolic_link(tmp_path):
+    (tmp_path / "models").mkdir()
+    target, link = tmp_path / "models" / "a.safetensors", tmp_path / "link.safetensors"
+    link.symlink_to(target)
+    network().save(link)
+    assert link.is_symlink()
+    assert fastmlp.Network.load(target).layers == (3, 4, 2, 2)
+
+
+def test_save_to_no_folder_is_an_oserror(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        network().save(tmp_path / "none" / "model.safetensors")
+
+
+# Files that are not there, foreign or damaged
+
+
+def test_a_missing_file_is_a_file_not_found_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        fastmlp.Network.load(tmp_path / "none.safetensors")
+
+
+def test_a_folder_is_an_oserror(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        fastmlp.Network.load(tmp_path)
+
+
+def refused(path, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        fastmlp.Network.load(path)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY" * 20, b"\xff" * 100])
+def test_a_file_of_another_kind_is_refused(tmp_path, content):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    refused(path, "damaged or not a safetensors file")
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}])
+def test_a_safetensors_file_of_another_program_is_refused(tmp_path, metadata):
+    path = tmp_path / "model.safetensors"
+    safetensors.numpy.save_file({"layers.0.weight": np.zeros((2, 1), np.float32)}, path, metadata)
+    refused(path, "no key 'fastmlp'")
+
+
+SETTINGS = {
+    "not JSON": ("{", "not JSON"),
+    "deeply nested": ("[" * 100000, "not JSON"),
+    "a list": ("[]", r"format is \[\]"),
+    "no format": ({"format": None}, "format is None; this version reads format 1"),
+    "a later format": ({"format": 2}, "format is 2; this version reads format 1"),
+    "no layers": ({"layers": None}, "layers is None"),
+    "one layer": ({"layers": [3]}, r"layers is \[3\]"),
+    "layers of text": ({"layers": ["3", 4, 2, 2]}, "two or more positive integers"),
+    "layers of bools": ({"layers": [3, 4, True, 2]}, "two or more positive integers"),
+    "layers of floats": ({"layers": [3.0, 4, 2, 2]}, "two or more positive integers"),
+    "layers with 0": ({"layers": [3, 4, 0, 2]}, "two or more positive integers"),
+    "layers too large": ({"layers": [3, 10**12, 2, 2]}, "layers.0.weight is F32"),
+    "layers too many": ({"layers": [3, 4, 2, 2, 2], "hidden": ["relu"] * 3}, "lacks the tensors"),
+    "layers too few": ({"layers": [3, 4, 2], "hidden": ["relu"]}, "also has the tensors"),
+    "hidden a name": ({"hidden": "relu"}, "hidden is 'relu'; it must be 2 names"),
+    "hidden too short": ({"hidden": ["relu"]}, "it must be 2 names"),
+    "hidden unknown": ({"hidden": ["relu", "cube"]}, "cube"),
+    "output unknown": ({"output": "cube"}, "cube"),
+    "output no name": ({"output": 1}, "output is 1"),
+    "dtype unknown": ({"dtype": "float16"}, "dtype is 'float16'"),
+    "dtype not that of the tensors": ({"dtype": "float64"}, "must be F64"),
+    "seed negative": ({"seed": -1}, "seed is -1"),
+    "seed too large": ({"seed": 2**64}, "seed is 18446744073709551616"),
+    "seed a float": ({"seed": 1.0}, "seed is 1.0"),
+    "epochs negative": ({"epochs_trained": -1}, "epochs_trained is -1"),
+    "epochs too large": ({"epochs_trained": 2**63}, "epochs_trained is"),
+    "epochs a bool": ({"epochs_trained": True}, "epochs_trained is True"),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_metadata_that_cannot_be_is_refused(saved, case):
+    path, settings, tensors = saved
+    changed, message = SETTINGS[case]
+    write(path, changed if isinstance(changed, str) else settings | changed, tensors)
+    refused(path, message)
+
+
+@pytest.mark.parametrize("key", ["layers", "hidden", "output", "dtype", "seed", "epochs_trained"])
+def test_metadata_without_a_key_is_refused(saved, key):
+    path, settings, tensors = saved
+    del settings[key]
+    write(path, settings, tensors)
+    refused(path, f"{key} is None")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"layers.1.bias": None}, "lacks the tensors .*layers.1.bias"),
+        ({"extra": np.zeros(1, np.float32)}, "also has the tensors .*extra"),
+        ({"layers.0.bias": np.zeros(5, np.float32)}, r"must be F32 of shape \[4\]"),
+        ({"layers.0.weight": np.zeros((4, 3), np.float32)}, r"must be F32 of shape \[3, 4\]"),
+        ({"layers.0.bias": np.zeros((4, 1), np.float32)}, r"must be F32 of shape \[4\]"),
+        ({"layers.0.bias": np.zeros(4)}, "layers.0.bias is F64"),
+        ({"layers.0.bias": np.zeros(4, np.int32)}, "layers.0.bias is I32"),
+    ],
+)
+def test_tensors_that_do_not_fit_the_metadata_are_refused(saved, changed, message):
+    path, settings, tensors = saved
+    tensors = {key: value for key, value in (tensors | changed).items() if value is not None}
+    write(path, settings, tensors)
+    refused(path, message)
+
+
+def test_a_file_cut_off_anywhere_is_refused(saved):
+    path, _, _ = saved
+    content = path.read_bytes()
+    for size in range(len(content)):
+        path.write_bytes(content[:size])
+        refused(path, "damaged or not a safetensors file")
+
+
+def test_a_flipped_bit_is_refused_or_harmless(saved):
+    """It may stand in a value: of a parameter, the seed or epochs_trained."""
+    path, settings, _ = saved
+    content = bytearray(path.read_bytes())
+    header_size = 8 + struct.unpack("<Q", content[:8])[0]
+    for position in range(header_size):
+        for bit in range(8):
+            content[position] ^= 1 << bit
+            path.write_bytes(content)
+            try:
+                found = fastmlp.Network.load(path)
+            except ValueError:
+                pass
+            else:
+                assert found.layers == tuple(settings["layers"])
+                assert list(found.hidden) == settings["hidden"]
+                assert found.dtype == settings["dtype"]
+            content[position] ^= 1 << bit
+
+
+def test_safetensors_is_imported_by_the_first_file_not_before(tmp_path):
+    program = f"""
+import sys, fastmlp
+assert "safetensors" not in sys.modules
+fastmlp.Network([2, 1]).save({str(tmp_path / "model.safetensors")!r})
+assert "safetensors" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,299 @@
+"""What `Network` adds to the native class in Python: arguments, copies, repr, gradient check."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import fastmlp
+import numpy as np
+import pytest
+from fastmlp import reference
+from fastmlp.datasets import load_breast_cancer
+from fastmlp.gradient_check import check_gradients
+
+COPIES = {
+    "copy()": lambda network: network.copy(),
+    "copy.copy": copy.copy,
+    "copy.deepcopy": copy.deepcopy,
+    **{
+        f"pickle {protocol}": lambda network, protocol=protocol: pickle.loads(
+            pickle.dumps(network, protocol)
+        )
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)
+    },
+}
+
+
+class Named(fastmlp.Network):
+    """A user's subclass, with a constructor and attributes of its own."""
+
+    def __init__(self, name):
+        super().__init__([2, 3, 1], hidden="tanh", dtype="float64", seed=5)
+        self.name = name
+        self.notes = ["first"]
+
+
+class WithCache(Named):
+    """A user's subclass that leaves something out of its copies."""
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        del state["attributes"]["notes"]
+        return state
+
+
+def trained(dtype="float32", **options):
+    options = {"hidden": ["relu", "tanh"], "output": "softmax", "seed": 2**64 - 1, **options}
+    network = fastmlp.Network([3, 4, 3, 2], dtype=dtype, **options)
+    network.fit([[1, 2, 3], [3, 2, 1]], [0, 1], epochs=3)
+    return network
+
+
+# Arguments
+
+
+def test_the_native_forward_is_called_directly():
+    assert not any(
+        "forward" in vars(parent)
+        for parent in fastmlp.Network.__mro__
+        if parent.__module__ != "fastmlp._core"
+    )
+    assert fastmlp.Network.__mro__[2].__module__ == "fastmlp._core"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("float32", "float32"),
+        ("f8", "float64"),
+        (np.float32, "float32"),
+        (np.dtype("float64"), "float64"),
+        (float, "float64"),
+    ],
+)
+def test_a_dtype_is_anything_that_numpy_takes_for_one(given, name):
+    network = fastmlp.Network([2, 1], dtype=given)
+    assert network.dtype == np.dtype(name)
+    assert network.parameters.dtype == np.dtype(name)
+
+
+def test_float32_is_the_default():
+    assert fastmlp.Network([2, 1]).dtype == np.float32
+
+
+SWAPPED = np.dtype(np.float32).newbyteorder()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int", int, bool, None, "none", 32, SWAPPED, "f4,f4"])
+def test_another_dtype_is_refused_with_those_that_are_allowed(dtype):
+    with pytest.raises(ValueError, match=r"Network: dtype is .*'float32', 'float64'"):
+        fastmlp.Network([2, 1], dtype=dtype)
+
+
+def test_keywords_only_after_the_layers():
+    with pytest.raises(TypeError):
+        fastmlp.Network([2, 1], "relu")
+
+
+def test_the_twin_has_the_same_constructor_and_start():
+    options = {"hidden": ["relu", "tanh"], "output": "softmax", "dtype": "float64", "seed": 7}
+    native, twin = (each([3, 4, 3, 2], **options) for each in (fastmlp.Network, reference.Network))
+    assert native.parameters.tobytes() == twin.parameters.tobytes()
+    for name in ("layers", "hidden", "output", "dtype", "seed", "n_parameters", "epochs_trained"):
+        assert getattr(native, name) == getattr(twin, name)
+
+
+@pytest.mark.parametrize("seed", [0, 2**64 - 1])
+def test_rows_are_shuffled_as_the_twin_shuffles(seed):
+    for rows in (1, 2, 100):
+        orders = [
+            each([2, 1], seed=0)._permutation(rows, seed, 3)
+            for each in (fastmlp.Network, reference.Network)
+        ]
+        np.testing.assert_array_equal(*orders, strict=True)
+
+
+# Copies
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_copy_is_the_same_network_with_parameters_of_its_own(how, dtype):
+    network = trained(dtype)
+    other = COPIES[how](network)
+    before = network.parameters.copy()
+    assert type(other) is fastmlp.Network
+    assert repr(other) == repr(network)
+    assert other.epochs_trained == network.epochs_trained == 3
+    assert other.parameters.tobytes() == before.tobytes()
+    other.weights[0][:] = 0
+    assert not np.array_equal(other.parameters, before)
+    np.testing.assert_array_equal(network.parameters, before)
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_trains_on_as_the_original_does(how):
+    network = trained()
+    other = COPIES[how](network)
+    X, y = np.arange(30).reshape(10, 3) % 7, np.arange(10) % 2
+    histories = [each.fit(X, y, epochs=3, batch_size=4) for each in (network, other)]
+    assert histories[0] == histories[1]
+    assert other.parameters.tobytes() == network.parameters.tobytes()
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_subclass_is_copied_with_its_attributes_whatever_its_constructor_takes(how):
+    network = Named("a")
+    network.parameters[:] = np.arange(network.n_parameters)
+    other = COPIES[how](network)
+    assert type(other) is Named
+    assert (other.name, other.notes) == ("a", ["first"])
+    np.testing.assert_array_equal(other.parameters, network.parameters)
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_attributes_are_shared_by_a_shallow_copy_only(how):
+    network = Named("a")
+    assert (COPIES[how](network).notes is network.notes) == (how in ("copy()", "copy.copy"))
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_subclass_may_leave_things_out_of_its_state(how):
+    other = COPIES[how](WithCache("a"))
+    assert other.name == "a"
+    assert not hasattr(other, "notes")
+
+
+@pytest.mark.parametrize("how", [how for how in COPIES if how not in ("copy()", "copy.copy")])
+def test_a_network_that_refers_to_itself_is_copied(how):
+    network = Named("a")
+    network.itself = network
+    other = COPIES[how](network)
+    assert other.itself is other
+    assert other is not network
+
+
+def test_networks_are_equal_to_themselves_only():
+    network = trained()
+    assert network == network
+    assert network != network.copy()
+    assert len({network, network.copy()}) == 2
+
+
+# Repr
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"layers": [30, 64, 32, 1], "seed": 0},
+            "Network([30, 64, 32, 1], hidden='relu', output='sigmoid', dtype='float32', seed=0)",
+        ),
+        (
+            {"layers": (3, 4, 2, 2), "hidden": ["relu", "tanh"], "output": "softmax", "seed": 1},
+            "Network([3, 4, 2, 2], hidden=['relu', 'tanh'], output='softmax', dtype='float32', "
+            "seed=1)",
+        ),
+        (
+            {"layers": [3, 2], "output": "identity", "dtype": "float64", "seed": 2**64 - 1},
+            "Network([3, 2], hidden=[], output='identity', dtype='float64', "
+            "seed=18446744073709551615)",
+        ),
+    ],
+)
+def test_repr_is_a_call_that_makes_the_same_network(options, text):
+    network = fastmlp.Network(**options)
+    assert repr(network) == text
+    again = eval(text, {"Network": fastmlp.Network})
+    assert again.parameters.tobytes() == network.parameters.tobytes()
+    assert repr(again) == text
+
+
+def test_repr_names_the_subclass():
+    assert repr(Named("a")).startswith("Named([2, 3, 1], ")
+
+
+# Gradient check
+
+
+def rows(m, n):
+    return np.array([[((i * n + j) * 37 % 101 - 50) / 25 for j in range(n)] for i in range(m)])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
+@pytest.mark.parametrize("hidden", ["relu", "sigmoid", "tanh", "identity"])
+def test_gradients_agree_with_central_differences(hidden, output, dtype):
+    network = fastmlp.Network([4, 5, 3], hidden=hidden, output=output, dtype=dtype, seed=1)
+    before = network.parameters.copy()
+    y = np.arange(6) % 3 if output == "softmax" else (rows(6, 3) + 2) / 4
+    error = network.check_gradients(rows(6, 4), y)
+    assert type(error) is float
+    assert error < 1e-6
+    np.testing.assert_array_equal(network.parameters, before)
+    assert not network.gradients.any()
+
+
+def test_corners_of_relu_inside_a_step_are_no_errors():
+    X, y = load_breast_cancer()
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    network = fastmlp.Network([30, 16, 8, 1], seed=0)
+    assert network.check_gradients(X, y) < 1e-6
+
+
+def test_the_twin_has_its_structure_checked_too():
+    network = reference.Network([4, 5, 1], dtype="float64", seed=1)
+    assert check_gradients(network, rows(6, 4), [0, 1, 0, 1, 1, 0]) < 1e-6
+
+
+def test_a_wrong_gradient_is_found(monkeypatch):
+    real = fastmlp._core.Network.loss_and_gradients
+
+    def wrong(self, *data):
+        loss = real(self, *data)
+        self.gradients[7] *= 1.001
+        return loss
+
+    class Wrong(fastmlp._core.Network):
+        loss_and_gradients = wrong
+
+    network = fastmlp.Network([4, 5, 1], hidden="tanh", seed=1)
+    monkeypatch.setattr(fastmlp._core, "Network", Wrong)
+    error = check_gradients(network, rows(6, 4), [0, 1, 0, 1, 1, 0])
+    assert 1e-4 < error <= 1.001e-3
+
+
+def test_a_perfect_fit_has_no_error():
+    network = fastmlp.Network([2, 1], output="identity", dtype="float64", seed=0)
+    network.parameters[:] = 0
+    assert network.check_gradients([[0.0, 0.0]], [0.0]) < 1e-6
+
+
+def test_nan_is_not_hidden_by_the_gradient_check():
+    network = fastmlp.Network([2, 1], seed=0)
+    network.parameters[0] = np.nan
+    assert np.isnan(network.check_gradients([[1.0, 2.0]], [1]))
+
+
+def test_the_gradient_check_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="check_gradients: "):
+        fastmlp.Network([2, 1]).check_gradients([[1.0, 2.0, 3.0]], [1])
+
+
+# Imports
+
+
+def test_the_package_imports_nothing_but_numpy_and_the_standard_library():
+    program = """
+import sys, numpy.random
+before = set(sys.modules)
+import fastmlp
+new = {name.split(".")[0] for name in set(sys.modules) - before}
+print(sorted(new - set(sys.stdlib_module_names) - {"numpy"}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "['fastmlp']\n"
