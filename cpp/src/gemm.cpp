@@ -112,16 +112,17 @@ void multiply(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<c
   }
 }
 
-/// One thread's part of a product with one column: each element in 16 lanes, chunk by chunk.
+/// One thread's rows of a product with one column: each element in 16 lanes, chunk by chunk.
 /// x is contiguous; `scratch` has room for a chunk.
 template <class T>
 void multiply_column(const KernelTable<T>& kernels, MatrixView<const T> A, const T* x,
-                     const EpilogueKernels<T>& epilogue, const Epilogue<T>& to, T* scratch) {
+                     const EpilogueKernels<T>& epilogue, const Epilogue<T>& to, Range rows,
+                     T* scratch) {
   constexpr std::ptrdiff_t kRows = 256;  // sums at a time, on the stack
   T total[kRows], sums[kRows], bias[kRows];
   if (to.bias != nullptr) std::fill(bias, bias + kRows, to.bias[0]);
-  for (std::ptrdiff_t first = 0; first < A.rows; first += kRows) {
-    const std::ptrdiff_t n = std::min(kRows, A.rows - first);
+  for (std::ptrdiff_t first = rows.begin; first < rows.end; first += kRows) {
+    const std::ptrdiff_t n = std::min(kRows, rows.end - first);
     std::fill(total, total + n, T(0));
     for (std::ptrdiff_t p = 0; p < A.cols; p += kChunk) {
       const std::ptrdiff_t kc = std::min(kChunk, A.cols - p);
@@ -143,7 +144,7 @@ void multiply_column(const KernelTable<T>& kernels, MatrixView<const T> A, const
         for (std::ptrdiff_t i = 0; i < n; ++i) total[i] += sums[i];
       }
     }
-    // The column seen as one row of C.
+    // The column seen as one row of C, all of it with the one bias.
     Epilogue<T> row = at(to, 0, first);
     if (to.bias != nullptr) row.bias = bias;
     epilogue.row(total, n, row);
@@ -189,10 +190,8 @@ void gemm(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const
       x = workspace;
     }
     parallel(team, [&](int thread, int threads) noexcept {
-      const Range rows = share_of(m, kLanes, thread, threads);
-      if (rows.begin == rows.end) return;
-      multiply_column(kernels, A.row_block(rows.begin, rows.end - rows.begin), x, epilogue,
-                      at(to, 0, rows.begin), workspace + need.common + thread * need.share);
+      multiply_column(kernels, A, x, epilogue, to, share_of(m, kLanes, thread, threads),
+                      workspace + need.common + thread * need.share);
     });
     return;
   }

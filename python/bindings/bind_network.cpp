@@ -233,7 +233,7 @@ void register_network(py::module_& module) {
           [](PyNetwork& self) { return self.visit([](auto& net) { return net.n_parameters(); }); },
           "The number of parameters: an int.")
       .def_property_readonly(
-          "seed", [](PyNetwork& self) { return self.seed; },
+          "seed", [](PyNetwork& self) { return self.seed(); },
           "The seed of the initial weights and the shuffles: an int.")
       .def_property(
           "epochs_trained",

@@ -40,16 +40,17 @@ class PyNetwork {
     return std::visit(std::forward<F>(f), net_);
   }
 
-  const std::uint64_t seed;
+  std::uint64_t seed() const { return seed_; }
 
  private:
   PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const std::string& output,
-            const std::string& dtype, std::uint64_t seed_)
-      : seed(seed_),
+            const std::string& dtype, std::uint64_t seed)
+      : seed_(seed),
         net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), parse_output(output))) {
     visit([&](auto& net) { net.initialize(seed); });
   }
 
+  std::uint64_t seed_;
   AnyNetwork net_;
 };
 

@@ -26,12 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     --------
     >>> from fastmlp.__main__ import main
     >>> main(["info"])  # doctest: +ELLIPSIS
-    fastmlp...
+           fastmlp  ...
     0
     """
     arguments = _parser().parse_args(argv)
     if arguments.command == "info":
-        print(fastmlp.show_config())
+        fastmlp.show_config()
         return 0
     return run_demo(arguments.plot)
 

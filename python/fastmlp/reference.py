@@ -1,6 +1,7 @@
 """The twin: the mathematics of `docs/mathematics.md` in plain NumPy, one line per equation.
 
-It is naive on purpose and checks nothing. `fit` and `predict` are those of the native class (`training.py`). Start at `Network._mean_gradients`.
+It is naive on purpose and checks nothing. `fit` and `predict` are those of the native class, in
+`training.py`. Start at `Network._mean_gradients`.
 """
 
 import itertools

@@ -98,7 +98,7 @@ class TrainingMixin:
         Examples
         --------
         >>> import fastmlp
-        >>> network = fastmlp.Network([2, 8, 1], seed=0)
+        >>> network = fastmlp.Network([2, 8, 1], hidden="tanh", seed=0)
         >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 1]
         >>> history = network.fit(X, y, epochs=300, batch_size=4, learning_rate=0.5)
         >>> network.predict(X).tolist()

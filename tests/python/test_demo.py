@@ -5,9 +5,10 @@ import subprocess
 import sys
 import types
 
-import fastmlp
 import numpy as np
 import pytest
+
+import fastmlp
 from fastmlp import demo
 from fastmlp.__main__ import main
 from fastmlp.datasets import load_breast_cancer
@@ -120,7 +121,10 @@ def test_a_plot_that_cannot_be_written_is_an_error(quick, monkeypatch, tmp_path,
 
 def test_info_prints_the_configuration(capsys):
     assert main(["info"]) == 0
-    assert capsys.readouterr().out == f"{fastmlp.show_config()}\n"
+    shown = capsys.readouterr().out
+    fastmlp.show_config()
+    assert shown == capsys.readouterr().out
+    assert fastmlp.__version__ in shown
 
 
 def test_an_unknown_command_is_an_error(capsys):

@@ -5,9 +5,10 @@ import pickle
 import subprocess
 import sys
 
-import fastmlp
 import numpy as np
 import pytest
+
+import fastmlp
 from fastmlp import reference
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.gradient_check import check_gradients
@@ -236,7 +237,13 @@ def test_gradients_agree_with_central_differences(hidden, output, dtype):
     assert not network.gradients.any()
 
 
-def test_corners_of_relu_inside_a_step_are_no_errors():
+def test_a_corner_of_relu_beside_a_parameter_is_no_error():
+    network = fastmlp.Network([1, 1, 1], output="identity", dtype="float64", seed=0)
+    network.parameters[:] = [1.0, -1.0 + 1e-6, 1.0, 0.0]  # Z_1 = 1e-6 for x = 1
+    assert network.check_gradients([[1.0]], [5.0]) < 1e-6
+
+
+def test_many_corners_of_relu_are_no_errors():
     X, y = load_breast_cancer()
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     network = fastmlp.Network([30, 16, 8, 1], seed=0)

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from fastmlp import reference
 from fastmlp.reference import Network
 

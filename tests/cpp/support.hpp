@@ -1,0 +1,71 @@
+// What several tests need: matrices with owners, small whole numbers as data, and every setting
+// that must not change a bit.
+#pragma once
+
+#include <fastmlp/matrix_view.hpp>
+#include <fastmlp/runtime.hpp>
+
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace fastmlp::testing {
+
+template <class T>
+struct Matrix {
+  std::ptrdiff_t rows, cols;
+  std::vector<T> values;
+
+  Matrix(std::ptrdiff_t rows_, std::ptrdiff_t cols_)
+      : rows(rows_), cols(cols_), values(static_cast<std::size_t>(rows_ * cols_)) {}
+  MatrixView<T> view() { return {values.data(), rows, cols}; }
+  MatrixView<const T> cview() const { return {values.data(), rows, cols}; }
+};
+
+/// Small multiples of 1/8 that repeat after a prime number of elements.
+template <class T>
+Matrix<T> pattern(std::ptrdiff_t rows, std::ptrdiff_t cols, int salt = 0) {
+  Matrix<T> m(rows, cols);
+  for (std::size_t i = 0; i < m.values.size(); ++i) {
+    m.values[i] =
+        static_cast<T>(static_cast<int>((i * 31 + static_cast<std::size_t>(salt)) % 97) - 48) / 8;
+  }
+  return m;
+}
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+/// Puts instruction set and threads back.
+class Settings {
+ public:
+  Settings() = default;
+  ~Settings() {
+    set_isa(isa_);
+    set_num_threads(threads_);
+  }
+  Settings(const Settings&) = delete;
+  Settings& operator=(const Settings&) = delete;
+
+ private:
+  std::string isa_ = isa();
+  int threads_ = num_threads();
+};
+
+/// Runs f(isa, threads) under every instruction set of this machine and 1 to 4 threads.
+template <class F>
+void under_all_settings(F f) {
+  const Settings restore;
+  for (const std::string& name : available_isas()) {
+    for (int threads = 1; threads <= 4; ++threads) {
+      set_isa(name);
+      set_num_threads(threads);
+      f(name, threads);
+    }
+  }
+}
+
+}  // namespace fastmlp::testing

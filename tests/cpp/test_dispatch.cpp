@@ -1,0 +1,64 @@
+// The choice of the instruction set, and of the number of threads.
+#include "parallel.hpp"
+#include "support.hpp"
+
+#include <fastmlp/network.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <stdexcept>
+
+using namespace fastmlp;
+using namespace fastmlp::testing;
+
+TEST_CASE("the last available instruction set is scalar, and each can be chosen") {
+  const Settings restore;
+  CHECK(available_isas().back() == "scalar");
+  for (const std::string& name : available_isas()) {
+    set_isa(name);
+    CHECK(isa() == name);
+  }
+}
+
+TEST_CASE("an unknown instruction set is refused with the list of those there are") {
+  CHECK_THROWS_AS(set_isa("sse9"), std::invalid_argument);
+  CHECK_THROWS_WITH(set_isa("sse9"), doctest::Contains("scalar"));
+}
+
+TEST_CASE("the instruction set cannot be changed while a call is running") {
+  Network<float> net({2, 3, 1});
+  const RowSource<float> X(
+      4, 2, [](const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t, float*) { set_isa("scalar"); });
+  Matrix<float> out(4, 1);
+  CHECK_THROWS_WITH_AS(net.forward(X, out.view()), doctest::Contains("set_isa: a call is running"),
+                       std::runtime_error);
+  CHECK_NOTHROW(set_isa(isa()));
+}
+
+TEST_CASE("the number of threads is obeyed beyond the number of processors") {
+  const Settings restore;
+  CHECK_THROWS_AS(set_num_threads(0), std::invalid_argument);
+  CHECK_THROWS_AS(set_num_threads(1025), std::invalid_argument);
+  set_num_threads(7);
+  CHECK(num_threads() == (has_openmp() ? 7 : 1));
+  std::atomic<int> ran{0};
+  detail::parallel(detail::team_for(1e12), [&](int, int) noexcept { ++ran; });
+  CHECK(ran == num_threads());
+  CHECK(last_team_size() == num_threads());
+}
+
+TEST_CASE("every element of a range falls to one thread, in whole grains") {
+  for (const std::ptrdiff_t n : {0, 1, 15, 16, 17, 100}) {
+    for (int team = 1; team <= 9; ++team) {
+      std::ptrdiff_t next = 0;
+      for (int thread = 0; thread < team; ++thread) {
+        const detail::Range part = detail::share_of(n, 16, thread, team);
+        CHECK(part.begin == next);
+        CHECK((part.end % 16 == 0 || part.end == n));
+        next = part.end;
+      }
+      CHECK(next == n);
+    }
+  }
+}

@@ -1,0 +1,160 @@
+// The operations: against naive sums in a wider type, on any strides, with the same bits under
+// every instruction set and number of threads.
+#include "support.hpp"
+
+#include <fastmlp/ops.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+using namespace fastmlp;
+using namespace fastmlp::testing;
+
+namespace {
+
+/// |C - A.B| <= 2 k eps sum |a||b| for each element, the bound of a sum in any order.
+template <class T>
+bool is_product(MatrixView<const T> A, MatrixView<const T> B, MatrixView<const T> C) {
+  const double eps = std::numeric_limits<T>::epsilon();
+  for (std::ptrdiff_t i = 0; i < C.rows; ++i) {
+    for (std::ptrdiff_t j = 0; j < C.cols; ++j) {
+      long double sum = 0, size = 0;
+      for (std::ptrdiff_t p = 0; p < A.cols; ++p) {
+        const long double term = static_cast<long double>(A(i, p)) * B(p, j);
+        sum += term;
+        size += std::abs(term);
+      }
+      if (!(std::abs(C(i, j) - sum) <= 2 * static_cast<double>(A.cols) * eps * size)) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("matmul is right for every shape and transpose", T, float, double) {
+  for (const std::ptrdiff_t m : {0, 1, 5, 6, 7, 33}) {
+    for (const std::ptrdiff_t n : {0, 1, 2, 15, 16, 17}) {
+      for (const std::ptrdiff_t k : {0, 1, 15, 16, 17, 4096, 4097, 9000}) {
+        if (k > 17 && m > 7) continue;  // long sums need no large result
+        const Matrix<T> a = pattern<T>(m, k, 1), b = pattern<T>(k, n, 2);
+        const Matrix<T> at = pattern<T>(k, m, 3), bt = pattern<T>(n, k, 4);
+        Matrix<T> c(m, n);
+        CAPTURE(m);
+        CAPTURE(n);
+        CAPTURE(k);
+        matmul<T>(a.cview(), b.cview(), c.view());
+        CHECK(is_product(a.cview(), b.cview(), c.cview()));
+        matmul<T>(at.cview().transposed(), bt.cview().transposed(), c.view());
+        CHECK(is_product(at.cview().transposed(), bt.cview().transposed(), c.cview()));
+      }
+    }
+  }
+}
+
+TEST_CASE("matmul writes through strides, and reads negative and zero ones") {
+  const Matrix<double> a = pattern<double>(4, 6);
+  Matrix<double> wide(10, 9);
+  const MatrixView<double> c(wide.values.data() + 2, 4, 3, 18, 2);
+  const MatrixView<const double> backwards(a.values.data() + 23, 4, 6, -6, -1);
+  const MatrixView<const double> constant(a.values.data(), 6, 3, 0, 0);
+  matmul<double>(backwards, constant, c);
+  CHECK(is_product<double>(backwards, constant, c));
+  CHECK(wide.values[3] == 0);  // between the columns of c
+}
+
+TEST_CASE_TEMPLATE("matmul has the same bits under every setting", T, float, double) {
+  const Matrix<T> a = pattern<T>(37, 4100, 1), b = pattern<T>(4100, 19, 2);
+  std::vector<T> first, first_column;
+  under_all_settings([&](const std::string& name, int threads) {
+    CAPTURE(name);
+    CAPTURE(threads);
+    Matrix<T> c(37, 19), column(37, 1);
+    matmul<T>(a.cview(), b.cview(), c.view());
+    matmul<T>(a.cview(), b.cview().col_block(0, 1), column.view());
+    if (first.empty()) {
+      first = c.values;
+      first_column = column.values;
+    }
+    CHECK(same_bits(c.values, first));
+    CHECK(same_bits(column.values, first_column));
+  });
+}
+
+TEST_CASE("a sum does not depend on where it stands or how its operands lie") {
+  const Matrix<float> a = pattern<float>(40, 300, 1), b = pattern<float>(300, 40, 2);
+  Matrix<float> at(300, 40), whole(40, 40), part(3, 40), transposed(40, 40);
+  for (std::ptrdiff_t i = 0; i < 40; ++i) {
+    for (std::ptrdiff_t j = 0; j < 300; ++j) at.view()(j, i) = a.cview()(i, j);
+  }
+  matmul<float>(a.cview(), b.cview(), whole.view());
+  matmul<float>(a.cview().row_block(5, 3), b.cview(), part.view());
+  matmul<float>(at.cview().transposed(), b.cview(), transposed.view());
+  CHECK(std::memcmp(part.values.data(), &whole.view()(5, 0), 3 * 40 * sizeof(float)) == 0);
+  CHECK(same_bits(whole.values, transposed.values));
+}
+
+TEST_CASE_TEMPLATE("relu keeps NaN, and its backward is zero where z <= 0", T, float, double) {
+  const T nan = std::numeric_limits<T>::quiet_NaN(), inf = std::numeric_limits<T>::infinity();
+  Matrix<T> z(1, 6), a(1, 6), dz(1, 6);
+  z.values = {T(-1), T(-0.0), T(0), T(2), inf, nan};
+  relu<T>(z.cview(), a.view());
+  CHECK(a.values[0] == 0);
+  CHECK(a.values[3] == 2);
+  CHECK(a.values[4] == inf);
+  CHECK(std::isnan(a.values[5]));
+  const Matrix<T> da = pattern<T>(1, 6);
+  relu_backward<T>(da.cview(), z.cview(), dz.view());
+  CHECK(dz.values[0] == 0);
+  CHECK(dz.values[2] == 0);
+  CHECK(dz.values[3] == da.values[3]);
+}
+
+TEST_CASE_TEMPLATE("sigmoid does not overflow, and may work in place", T, float, double) {
+  Matrix<T> z(2, 2);
+  z.values = {T(-1000), T(0), T(1000), T(1)};
+  sigmoid<T>(z.cview(), z.view());
+  CHECK(z.values[0] == 0);
+  CHECK(z.values[1] == T(0.5));
+  CHECK(z.values[2] == 1);
+  CHECK(z.values[3] == doctest::Approx(1 / (1 + std::exp(-1.0))).epsilon(1e-6));
+}
+
+TEST_CASE("binary_cross_entropy is finite for large logits and exact for none") {
+  Matrix<double> z(2, 1), y(2, 1);
+  z.values = {1000, -1000};
+  y.values = {0, 1};
+  CHECK(binary_cross_entropy<double>(z.cview(), y.cview()) == 1000);
+  CHECK(binary_cross_entropy<double>({nullptr, 0, 1}, {nullptr, 0, 1}) == 0);
+  y.values[0] = 1.5;
+  CHECK_THROWS_WITH_AS(binary_cross_entropy<double>(z.cview(), y.cview()),
+                       "binary_cross_entropy: y[0, 0] is 1.5; with a sigmoid output y must be in "
+                       "[0, 1]",
+                       std::invalid_argument);
+}
+
+TEST_CASE("sgd_update rounds once, on any strides") {
+  Matrix<float> p(3, 4);
+  p.values.assign(12, 1.0f);
+  const Matrix<float> g = pattern<float>(4, 3);
+  sgd_update<float>(p.view(), g.cview().transposed(), 0.3);
+  for (std::ptrdiff_t i = 0; i < 3; ++i) {
+    for (std::ptrdiff_t j = 0; j < 4; ++j) {
+      CHECK(p.view()(i, j) == std::fma(-0.3f, g.cview()(j, i), 1.0f));
+    }
+  }
+}
+
+TEST_CASE("shapes that do not fit are refused by name, and nothing is written") {
+  const Matrix<float> a = pattern<float>(3, 4), b = pattern<float>(5, 2);
+  Matrix<float> c(3, 2);
+  CHECK_THROWS_WITH_AS(matmul<float>(a.cview(), b.cview(), c.view()),
+                       "matmul: A is (3, 4) and B is (5, 2); A's columns must equal B's rows",
+                       std::invalid_argument);
+  CHECK_THROWS_AS(relu<float>(a.cview(), c.view()), std::invalid_argument);
+  CHECK_THROWS_AS(sgd_update<float>(c.view(), c.view(), 0.0), std::invalid_argument);
+  CHECK(same_bits(c.values, std::vector<float>(6)));
+}

@@ -1,0 +1,12 @@
+# Fails where an object file in OBJECTS defines a weak or unique symbol (see cpp/src/dispatch.hpp).
+foreach(object IN LISTS OBJECTS)
+  execute_process(COMMAND ${NM} -C ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT symbols MATCHES "fastmlp::detail::k[A-Z]")
+    message(FATAL_ERROR "${object}: no kernel table found; is it the right file?")
+  endif()
+  string(REGEX MATCHALL "[^\n]* [WwVvu] [^\n]*" weak "${symbols}")
+  if(weak)
+    string(REPLACE ";" "\n" weak "${weak}")
+    message(FATAL_ERROR "${object} has weak symbols:\n${weak}")
+  endif()
+endforeach()

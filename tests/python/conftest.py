@@ -1,0 +1,28 @@
+"""What all tests share: threads that really run, settings put back, random tests that repeat.
+
+A failing random test prints a `@reproduce_failure` line. With `CI` set the examples are always the
+same ones.
+"""
+
+import os
+
+# Read once, when the core is first used: also the smallest piece of work then gets its threads.
+os.environ.setdefault("FASTMLP_MIN_WORK", "0")
+
+import fastmlp
+import pytest
+from hypothesis import settings
+
+settings.register_profile(
+    "fastmlp", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI"))
+)
+settings.load_profile("fastmlp")
+
+
+@pytest.fixture(autouse=True)
+def restored_runtime():
+    """Put the thread count and the instruction set back after every test."""
+    threads, isa = fastmlp.get_num_threads(), fastmlp.isa()
+    yield
+    fastmlp.set_num_threads(threads)
+    fastmlp.set_isa(isa)
