@@ -4,6 +4,8 @@
 native constructor checks (layers, names) is not checked here.
 """
 
+from __future__ import annotations  # numpy.random is loaded by who uses it
+
 import copy
 import os
 from collections.abc import Sequence

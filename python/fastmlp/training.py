@@ -4,6 +4,8 @@ The arithmetic of an epoch is `train_epoch`'s, the loop over epochs is in `_trai
 checks of arguments are in `_arguments.py`. Start at `TrainingMixin.fit`.
 """
 
+from __future__ import annotations  # numpy.random is loaded by who uses it
+
 from collections.abc import Iterable
 
 import numpy as np

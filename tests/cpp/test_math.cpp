@@ -22,8 +22,9 @@ using fastmlp::testing::MathProbe;
 using fastmlp::testing::MathProbes;
 using fastmlp::testing::Unary;
 
-// 2 is the promise; tighter here, so that a lost correction term shows.
-constexpr double kMaxUlp = 1.1;
+// 2 is the promise. Tighter here, so that a lost correction term shows; the worst known is expm1's
+// 1.16 around x = 37.1 (see half_expm1).
+constexpr double kMaxUlp = 1.2;
 
 template <class T>
 using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;

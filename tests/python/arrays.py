@@ -1,7 +1,7 @@
 """Arrays for tests: awkward shapes, values and layouts in memory. Everything follows from a seed.
 
 A layout takes an array and returns one with the same values (`BROADCAST` alone repeats a part of
-them) that lies differently in memory.
+them) in memory of its own, where it lies differently.
 """
 
 import fastmlp
@@ -40,6 +40,10 @@ def special_numbers(rng, shape, dtype):
 # Layouts
 
 
+def _copy(array):
+    return np.array(array, order="C")
+
+
 def _fill(view, array):
     view[...] = array
     return view
@@ -50,7 +54,7 @@ def fortran(array):
 
 
 def transposed(array):
-    return np.ascontiguousarray(array.T).T
+    return _copy(array.T).T
 
 
 def stepped(array):
@@ -70,11 +74,11 @@ def inner(array):
 def backwards(array):
     """Negative strides along every axis."""
     flip = (slice(None, None, -1),) * array.ndim
-    return np.ascontiguousarray(array[flip])[flip]
+    return _copy(array[flip])[flip]
 
 
 def backwards_rows(array):
-    return np.ascontiguousarray(array[::-1])[::-1]
+    return _copy(array[::-1])[::-1]
 
 
 def misaligned(array):
@@ -96,12 +100,12 @@ def read_only(array):
 
 def broadcast(array):
     """The first row for all rows, by a stride of zero."""
-    return np.broadcast_to(array[:1], array.shape)
+    return np.broadcast_to(_copy(array[:1]), array.shape)
 
 
 def broadcast_columns(array):
     """The first column for all columns, by a stride of zero."""
-    return np.broadcast_to(array[..., :1], array.shape)
+    return np.broadcast_to(_copy(array[..., :1]), array.shape)
 
 
 def other_byte_order(array):
@@ -115,7 +119,7 @@ def _like(parent, array):
 
 # What the core takes in place, in any order of memory that it can write to as well.
 WRITABLE = {
-    "plain": np.ascontiguousarray,
+    "plain": _copy,
     "fortran": fortran,
     "transposed": transposed,
     "stepped": stepped,
@@ -137,7 +141,7 @@ layouts = st.sampled_from(sorted(LAYOUTS))
 
 
 def laid_out(array, layout):
-    return LAYOUTS[layout](array) if array.ndim > 0 else array
+    return LAYOUTS[layout](array)
 
 
 def plain(array, dtype=None):
@@ -148,10 +152,23 @@ def plain(array, dtype=None):
 # Comparisons
 
 
+def around(view):
+    """What lies beside the elements of a view in its memory, as bytes."""
+    memory = view
+    while memory.base is not None:
+        memory = memory.base
+    before = view.copy()
+    view[...] = 7
+    outside = memory.tobytes()
+    view[...] = before
+    return outside
+
+
 def bits(values):
     """The bytes of the values; every NaN counts as the same one."""
     values = np.array(values)
-    values[np.isnan(values)] = np.nan
+    if values.dtype.kind == "f":
+        values[np.isnan(values)] = np.nan
     return values.dtype.str, values.shape, values.tobytes()
 
 

@@ -8,6 +8,8 @@ import os
 
 # Read once, when the core is first used: also the smallest piece of work then gets its threads.
 os.environ.setdefault("FASTMLP_MIN_WORK", "0")
+# Threads that wait sleep instead of spinning: teams larger than the machine are many here.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import fastmlp
 import pytest

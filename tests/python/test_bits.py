@@ -1,0 +1,61 @@
+"""The promise on bits: the same parameters for any instruction set and number of threads."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import fastmlp
+import golden
+import numpy as np
+import pytest
+
+SETTINGS = [(isa, threads) for isa in fastmlp.available_isas() for threads in (1, 2, 3, 4)]
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, str]:
+    return json.loads(golden.FILE.read_text())
+
+
+@pytest.mark.parametrize(("isa", "threads"), SETTINGS)
+def test_golden_digests(isa, threads, expected):
+    """In a process each, so that the settings come from the environment as a user's would."""
+    settings = {
+        "FASTMLP_ISA": isa,
+        "OMP_NUM_THREADS": str(threads),
+        "FASTMLP_MIN_WORK": "0",  # or else work as small as this would get one thread
+    }
+    run = subprocess.run(
+        [sys.executable, str(Path(golden.__file__))],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert found["isa"] == isa
+    assert found["team"] == threads
+    assert found["digests"] == expected
+
+
+@pytest.mark.parametrize("name", golden.CASES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_golden_cases_really_train(name, dtype):
+    """A digest of parameters that never moved, or went to NaN, would promise nothing."""
+    trained = golden.train(name, dtype).parameters
+    layers, hidden, output, *_ = golden.CASES[name]
+    start = fastmlp.Network(layers, hidden=hidden, output=output, dtype=dtype, seed=7).parameters
+    assert np.isfinite(trained).all()
+    assert (trained != start).mean() > 0.5
+
+
+def test_predictions_do_not_depend_on_the_batch_they_are_in():
+    network = fastmlp.Network([30, 64, 32, 1], seed=0)
+    X = golden.small_integers(1500, 30, 0).astype(np.float32)
+    whole = network.forward(X)
+    for rows in (slice(0, 1), slice(3, 10), slice(511, 1030)):
+        assert network.forward(X[rows]).tobytes() == whole[rows].tobytes()
+    assert network.forward(X[7]).tobytes() == whole[7].tobytes()
