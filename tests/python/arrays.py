@@ -4,9 +4,10 @@ A layout takes an array and returns one with the same values (`BROADCAST` alone 
 them) in memory of its own, where it lies differently.
 """
 
-import fastmlp
 import numpy as np
 from hypothesis import strategies as st
+
+import fastmlp
 
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
 THREADS = (1, 2, 4)

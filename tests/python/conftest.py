@@ -11,9 +11,10 @@ os.environ.setdefault("FASTMLP_MIN_WORK", "0")
 # Threads that wait sleep instead of spinning: teams larger than the machine are many here.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import fastmlp
 import pytest
 from hypothesis import settings
+
+import fastmlp
 
 settings.register_profile(
     "fastmlp", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI"))

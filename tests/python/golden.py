@@ -11,8 +11,9 @@ import json
 import sys
 from pathlib import Path
 
-import fastmlp
 import numpy as np
+
+import fastmlp
 
 FILE = Path(__file__).with_name("golden.json")
 

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fastmlp
-import golden
 import numpy as np
 import pytest
+
+import fastmlp
+import golden
 
 SETTINGS = [(isa, threads) for isa in fastmlp.available_isas() for threads in (1, 2, 3, 4)]
 

@@ -4,9 +4,10 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import codebase_rules as rules
 import fastmlp
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,4 +1,4 @@
-"""The C++ half from here: its own tests (ctest), and a CMake project that uses the installed package.
+"""The C++ half from here: its own tests (ctest), and a CMake project that uses the installed one.
 
 `cmake` and `ninja` are those of the `test` extra.
 """

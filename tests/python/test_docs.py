@@ -7,8 +7,9 @@ import pkgutil
 import re
 from pathlib import Path
 
-import fastmlp
 import pytest
+
+import fastmlp
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ["fastmlp"] + [

@@ -1,13 +1,14 @@
 """Gradients of every activation and output against central differences of the loss, in float64.
 
-With the step h = eps^(1/3), truncation (h² f''' / 6) and rounding (eps / h) of a difference are both
-of the order eps^(2/3), about 4e-11; TOLERANCE allows ten times that. The data keep every ReLU away
-from its corner by much more than h, which the tests make sure of.
+With the step h = eps^(1/3), truncation (h² f''' / 6) and rounding (eps / h) of a difference are
+both of the order eps^(2/3), about 4e-11; TOLERANCE allows ten times that. The data keep every ReLU
+away from its corner by much more than h, which the tests make sure of.
 """
 
-import fastmlp
 import numpy as np
 import pytest
+
+import fastmlp
 from fastmlp import _core, ops, reference
 
 EPS = np.finfo(np.float64).eps

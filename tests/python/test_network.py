@@ -11,14 +11,15 @@ import tracemalloc
 import weakref
 from dataclasses import dataclass
 
-import arrays
-import fastmlp
 import numpy as np
 import pytest
-import tolerances
-from fastmlp import _core, reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import arrays
+import fastmlp
+import tolerances
+from fastmlp import _core, reference
 
 DTYPES = pytest.mark.parametrize("dtype", arrays.DTYPES)
 WIDTHS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33)
@@ -509,9 +510,7 @@ def test_an_epoch_is_the_twins(case, batch_size, learning_rate):
     options = {"batch_size": batch_size, "optimizer": fastmlp.SGD(learning_rate)}
     loss_bound, bound = epoch_bounds(case, order, batch_size, learning_rate)
     with fastmlp.threads(case.threads):
-        loss = case.native.train_epoch(
-            case.X, case.y, order, sample_weight=case.weight, **options
-        )
+        loss = case.native.train_epoch(case.X, case.y, order, sample_weight=case.weight, **options)
     X, y = case.doubles(weighted=False)
     expected = case.twin.train_epoch(X, y, order, sample_weight=case.weight, **options)
     assert type(loss) is float
@@ -624,6 +623,9 @@ def test_fit_is_the_twins(weights, kind):
 
 # Views
 
+VIEWS = ("weights", "biases", "parameters", "gradients")
+MEMBERS = (*VIEWS, "layers", "hidden", "output", "dtype", "n_parameters", "seed")
+
 
 @DTYPES
 def test_views_lie_in_the_flat_buffers_in_their_order(dtype):
@@ -679,7 +681,7 @@ def test_gradients_can_be_written_and_applied():
     np.testing.assert_array_equal(network.parameters, before - [0.5, 1, 1.5])
 
 
-@pytest.mark.parametrize("member", ["weights", "biases", "parameters", "gradients"])
+@pytest.mark.parametrize("member", VIEWS)
 def test_a_view_outlives_the_name_of_its_network(member):
     network = fastmlp.Network([30, 40, 1], seed=1)
     alive = weakref.ref(network)
@@ -708,11 +710,7 @@ def test_a_layer_is_not_replaced_by_assignment(member):
     np.testing.assert_array_equal(network.parameters, before)
 
 
-@pytest.mark.parametrize(
-    "member",
-    ["weights", "biases", "parameters", "gradients", "layers", "hidden", "output", "dtype"]
-    + ["n_parameters", "seed"],
-)
+@pytest.mark.parametrize("member", MEMBERS)
 def test_what_a_network_is_cannot_be_assigned(member):
     network = fastmlp.Network([3, 2, 1], seed=0)
     with pytest.raises(AttributeError):
@@ -721,13 +719,21 @@ def test_what_a_network_is_cannot_be_assigned(member):
 
 # Data as it comes
 
+NUMERIC = [
+    "float16",
+    "float32",
+    "float64",
+    "longdouble",
+    "int8",
+    "int64",
+    ">i4",
+    ">f2",
+    ">f4",
+    ">f8",
+]
 FORMS = {
     **{layout: make for layout, make in arrays.LAYOUTS.items() if "broadcast" not in layout},
-    **{
-        name: lambda array, name=name: array.astype(name)
-        for name in ("float16", "float32", "float64", "longdouble", "int8", "int64", ">i4", ">f2")
-        + (">f4", ">f8")
-    },
+    **{name: lambda array, name=name: array.astype(name) for name in NUMERIC},
     "list": lambda array: array.tolist(),
     "misaligned float64": lambda array: arrays.misaligned(array.astype("float64")),
     "misaligned float32": lambda array: arrays.misaligned(array.astype("float32")),
@@ -739,6 +745,20 @@ FORMS = {
     "read-only transposed": lambda array: arrays.read_only(array.T).T,
     "subclass": lambda array: array.view(type("Own", (np.ndarray,), {})),
 }
+
+
+ORDERS = [
+    "int8",
+    "int32",
+    "uint8",
+    ">i8",
+    "uint64",
+    "list",
+    "backwards",
+    "stepped",
+    "misaligned",
+    "read_only",
+]
 
 
 def everything(network, X, y, weight=None, order=None):
@@ -813,18 +833,11 @@ def test_zero_strides_give_the_bits_of_their_plain_copy(dtype):
         )
 
 
-@pytest.mark.parametrize(
-    "form",
-    [*("int8", "int32", "uint8", ">i8", "uint64", "list", "backwards", "stepped", "misaligned")]
-    + ["read_only"],
-)
+@pytest.mark.parametrize("form", ORDERS)
 def test_every_form_of_the_order_is_the_same_order(form):
     case = make_case([3, 5, 1])
     order = np.array([3, 1, 4, 1, 5, 8, 2, 6, 0])
-    if form in FORMS:
-        given = FORMS[form](order)
-    else:
-        given = order.astype(form)
+    given = FORMS[form](order) if form in FORMS else order.astype(form)
     expected = everything(case.native.copy(), case.X, case.y, None, order)
     assert everything(case.native.copy(), case.X, case.y, None, given) == expected
 

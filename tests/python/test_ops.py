@@ -7,14 +7,15 @@ the same bits (`arrays.in_every_setting`). Tolerances: tolerances.py.
 import inspect
 import math
 
-import arrays
-import fastmlp
 import numpy as np
 import pytest
-import tolerances
-from fastmlp import _core, ops, reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import arrays
+import fastmlp
+import tolerances
+from fastmlp import _core, ops, reference
 
 DTYPES = pytest.mark.parametrize("dtype", arrays.DTYPES)
 UNARY = ("relu", "sigmoid")

@@ -1,11 +1,12 @@
 """The generator is NumPy's Philox, word for word, and the draws made from it are the twin's."""
 
-import fastmlp
 import numpy as np
 import pytest
-from fastmlp import _core, reference
 from hypothesis import given
 from hypothesis import strategies as st
+
+import fastmlp
+from fastmlp import _core, reference
 
 words = st.integers(0, 2**64 - 1)
 

@@ -7,8 +7,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import fastmlp
 import pytest
+
+import fastmlp
 
 ROOT = Path(__file__).resolve().parents[2]
 

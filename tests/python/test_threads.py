@@ -10,9 +10,10 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
-import fastmlp
 import numpy as np
 import pytest
+
+import fastmlp
 
 PATIENCE = 60  # seconds after which a child is taken to hang
 
@@ -159,9 +160,7 @@ def test_a_network_in_training_refuses_other_threads_and_trains_on():
         loss = None
         while not refusals or loss is None:
             try:
-                loss = network.train_epoch(
-                    X, y, order, batch_size=32, optimizer=fastmlp.SGD(0.01)
-                )
+                loss = network.train_epoch(X, y, order, batch_size=32, optimizer=fastmlp.SGD(0.01))
             except RuntimeError as error:  # the other thread was reading just then
                 assert "in use" in str(error)
     finally:

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fastmlp
 import pytest
+
+import fastmlp
 
 RIGHT = '''
 """Train, compare with the twin, save and load."""
