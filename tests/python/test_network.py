@@ -131,7 +131,7 @@ def cases(draw, weights=WEIGHTS):
 
 every_case = cases()
 unweighted_cases = cases(weights=["none"])
-random_test = settings(max_examples=60)
+random_test = settings(max_examples=120)
 
 # Each kind of output, with and without hidden layers.
 OUTPUTS = {
@@ -456,6 +456,39 @@ def test_a_batch_of_more_than_4096_rows_is_the_twins_and_one_step_to_the_bit(row
         assert fused.step(case.X, case.y, 0.25) == loss
     case.native.apply_gradients(fastmlp.SGD(0.25))
     assert fused.parameters.tobytes() == case.native.parameters.tobytes()
+
+
+@DTYPES
+@pytest.mark.parametrize("output", _core.OUTPUTS)
+@pytest.mark.parametrize("layers", [[3, 300, 2], [300, 5, 7], [3, 2, 530], [40, 600, 1]], ids=repr)
+def test_wide_layers_are_the_twins(layers, output, dtype):
+    layers = [*layers[:2], max(2, layers[2])] if output == "softmax" else layers
+    case = make_case(layers, "tanh", output, dtype=dtype, rows=17, weights="some")
+    bounds = case.bounds()
+
+    def gradients():
+        case.native.loss_and_gradients(case.X, case.y, case.weight)
+        return case.native.gradients.copy()
+
+    found = arrays.in_every_setting(gradients)
+    loss = case.native.loss(case.X, case.y, case.weight)
+    expected = case.twin.loss_and_gradients(*case.doubles())
+    tolerances.assert_within(loss, expected, bounds.loss, "loss")
+    tolerances.assert_within(found, case.twin.gradients, bounds.gradients, "gradient")
+    outputs = case.twin.forward(case.X.astype(np.float64))
+    tolerances.assert_within(case.native.forward(case.X), outputs, bounds.outputs)
+
+
+@DTYPES
+def test_the_bounds_of_these_tests_are_narrow(dtype):
+    """A bound that allows anything would test nothing."""
+    for kind in OUTPUTS:
+        case = make_case(**OUTPUTS[kind], dtype=dtype)
+        bounds, eps = case.bounds(), np.finfo(dtype).eps
+        loss = case.native.loss_and_gradients(case.X, case.y)
+        assert bounds.outputs.max() < 100 * eps * (1 + np.abs(case.native.forward(case.X)).max())
+        assert bounds.loss < 100 * eps * (1 + loss)
+        assert bounds.gradients.max() < 500 * eps * (1 + np.abs(case.native.gradients).max())
 
 
 @DTYPES

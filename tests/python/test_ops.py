@@ -72,7 +72,7 @@ def test_teams_have_the_size_that_the_tests_ask_for():
 # matmul
 
 
-@settings(max_examples=150)
+@settings(max_examples=300)
 @given(
     seed=arrays.seeds,
     sizes=st.tuples(arrays.sizes, arrays.sizes, arrays.sizes),
@@ -162,7 +162,7 @@ def test_a_transposed_view_multiplies_itself():
 
 
 @pytest.mark.parametrize("op", UNARY)
-@settings(max_examples=75)
+@settings(max_examples=150)
 @given(
     seed=arrays.seeds,
     shape=shapes,
@@ -229,7 +229,7 @@ def test_sigmoid_stays_between_zero_and_one_and_is_symmetric(dtype):
 
 
 @pytest.mark.parametrize("op", BACKWARD)
-@settings(max_examples=75)
+@settings(max_examples=150)
 @given(
     seed=arrays.seeds,
     shape=shapes,
@@ -278,7 +278,7 @@ def test_backward_passes_are_derivatives(forward, backward):
 # binary_cross_entropy
 
 
-@settings(max_examples=100)
+@settings(max_examples=200)
 @given(
     seed=arrays.seeds,
     shape=shapes,
@@ -338,7 +338,7 @@ def test_binary_cross_entropy_does_not_hide_nan(dtype):
 # sgd_update
 
 
-@settings(max_examples=100)
+@settings(max_examples=200)
 @given(
     seed=arrays.seeds,
     shape=shapes,
