@@ -1,3 +1,4 @@
+// The rows of instruction sets, their detection, and the choice between them.
 #include "dispatch.hpp"
 
 #include "check.hpp"

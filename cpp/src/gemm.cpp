@@ -1,3 +1,5 @@
+// The matrix product, from the outside in at the end of the file: gemm() shares the work out among
+// threads, multiply() cuts it into packed blocks, multiply_packed() into tiles. Read it from below.
 #include "gemm.hpp"
 
 #include "parallel.hpp"

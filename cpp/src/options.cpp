@@ -1,3 +1,4 @@
+// Names and hyper-parameters; the checks are check.hpp's.
 #include <fastmlp/options.hpp>
 
 #include "check.hpp"

@@ -1,3 +1,4 @@
+// Philox4x64-10 and what is drawn from it (docs/mathematics.md, "Random numbers").
 #include <fastmlp/random.hpp>
 
 #include <utility>

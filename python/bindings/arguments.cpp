@@ -1,3 +1,4 @@
+// Layers and activations from Python.
 #include "arguments.hpp"
 
 #include <string>

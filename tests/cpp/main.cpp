@@ -1,2 +1,3 @@
+// The program of all doctest cases.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>

@@ -19,7 +19,7 @@ PARALLEL = "cpp/src/parallel.hpp"
 CHECK = "cpp/src/check.hpp"
 KERNELS = "cpp/src/kernels"
 HEADERS = "cpp/include/fastmlp"
-ARRAY = "python/bindings/array.hpp"  # and its array.cpp
+ARRAY = "python/bindings/array.hpp"  # and the array*.cpp behind it
 PACKAGE = "python/fastmlp"
 REFERENCE = f"{PACKAGE}/reference.py"
 
@@ -126,7 +126,11 @@ def arguments_are_refused_only_in_check_hpp(root: Path) -> list[str]:
 
 
 def arrays_are_checked_only_in_array_hpp(root: Path) -> list[str]:
-    paths = [path for path in files(root, "python/bindings", suffixes=CPP) if path.stem != "array"]
+    paths = [
+        path
+        for path in files(root, "python/bindings", suffixes=CPP)
+        if not path.stem.startswith("array")
+    ]
     pattern = (
         r"\bPyArray_|[.>](dtype|flags|ndim|itemsize|writeable|kind|byteorder)\(\)"
         r"|isinstance<\s*py::(array|buffer)|py::array::(c_style|f_style|forcecast)|\buintptr_t\b"

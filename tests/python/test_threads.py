@@ -145,6 +145,7 @@ def test_a_network_in_training_refuses_other_threads_and_trains_on():
     y = np.broadcast_to(np.float32(1), (200_000,))
     done = threading.Event()
     refusals: list[str] = []
+    refusals_of_training: list[str] = []
 
     def disturb():
         while not done.is_set():
@@ -162,12 +163,13 @@ def test_a_network_in_training_refuses_other_threads_and_trains_on():
             try:
                 loss = network.train_epoch(X, y, order, batch_size=32, optimizer=fastmlp.SGD(0.01))
             except RuntimeError as error:  # the other thread was reading just then
-                assert "in use" in str(error)
+                refusals_of_training.append(str(error))
     finally:
         done.set()
         thread.join()
     assert np.isfinite(loss)
     assert "being trained" in refusals[0]
+    assert all("in use" in refusal for refusal in refusals_of_training)
 
 
 def test_the_gil_is_released_while_the_library_works():
