@@ -9,19 +9,44 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace fastmlp::detail {
 
+/// A number with as few digits as tell it from its neighbours.
+template <class T>
+std::string digits(T value) {
+  std::string text;
+  for (int precision : {6, 9, 12, 15, 17}) {
+    std::ostringstream stream;
+    stream.precision(precision);
+    stream << value;
+    text = stream.str();
+    if (static_cast<T>(std::strtod(text.c_str(), nullptr)) == value) break;
+  }
+  return text;
+}
+
+template <class Part>
+decltype(auto) shown(const Part& part) {
+  if constexpr (std::is_floating_point_v<Part>) {
+    return digits(part);
+  } else {
+    return part;
+  }
+}
+
 template <class... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
   std::ostringstream message;
-  message.precision(9);
-  (message << ... << parts);
+  (message << ... << shown(parts));
   throw std::invalid_argument(message.str());
 }
 
@@ -32,9 +57,21 @@ std::string join(const Names& names) {
   return all;
 }
 
+/// Refuses a name that is not one of `allowed`.
+template <class Names>
+[[noreturn]] void refuse_name(const char* function, const char* what, std::string_view name,
+                              const Names& allowed) {
+  refuse(function, ": unknown ", what, " '", name, "'; allowed: ", join(allowed));
+}
+
 inline std::string shape(std::ptrdiff_t rows, std::ptrdiff_t cols) {
   return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
 }
+template <class T>
+constexpr const char* type_name() {
+  return sizeof(T) == sizeof(float) ? "float32" : "float64";
+}
+
 template <class T>
 std::string shape(const MatrixView<T>& m) {
   return shape(m.rows, m.cols);
@@ -60,18 +97,40 @@ void check_same_shape(const char* function, const char* a_name, const A& a, cons
   }
 }
 
-inline void check_learning_rate(const char* function, double learning_rate) {
-  if (!(learning_rate > 0 && std::isfinite(learning_rate))) {
-    refuse(function, ": learning_rate is ", learning_rate, "; it must be positive and finite");
+/// The learning rate as the T that it is used as.
+template <class T>
+void check_learning_rate(const char* function, double learning_rate) {
+  const T used = static_cast<T>(learning_rate);
+  if (!(used > 0 && std::isfinite(used))) {
+    refuse(function, ": learning_rate is ", learning_rate, "; in ", type_name<T>(),
+           " it must be positive and finite");
   }
 }
 
-inline void check_scale(const char* function, double scale) {
-  if (!std::isfinite(scale)) refuse(function, ": scale is ", scale, "; it must be finite");
+template <class T>
+void check_scale(const char* function, double scale) {
+  if (!std::isfinite(static_cast<T>(scale))) {
+    refuse(function, ": scale is ", scale, "; in ", type_name<T>(), " it must be finite");
+  }
+}
+
+inline void check_min_work(const char* text, bool is_number, double value) {
+  if (!is_number || !(value >= 0)) {
+    refuse("FASTMLP_MIN_WORK: '", text, "' given; it must be a number of flops, at least 0");
+  }
+}
+
+inline void check_layer_index(const char* function, std::ptrdiff_t l, std::ptrdiff_t depth) {
+  if (l < 0 || l >= depth) {
+    refuse(function, ": layer ", l, " given; this network has layers 0 to ", depth - 1);
+  }
 }
 
 inline void check_epochs_trained(std::int64_t epochs) {
-  if (epochs < 0) refuse("epochs_trained: ", epochs, " given; it must not be negative");
+  constexpr std::int64_t kMost = std::int64_t{1} << 62;  // no epoch counts beyond 64 bits
+  if (epochs < 0 || epochs > kMost) {
+    refuse("epochs_trained: ", epochs, " given; it must be at least 0 and at most ", kMost);
+  }
 }
 
 inline void check_batch_size(const char* function, std::ptrdiff_t batch_size) {
@@ -97,6 +156,9 @@ inline std::ptrdiff_t check_layers(const std::vector<std::ptrdiff_t>& layers, st
   for (std::size_t l = 0; l < layers.size(); ++l) {
     if (layers[l] < 1) {
       refuse("Network: layers[", l, "] is ", layers[l], "; every layer needs at least one unit");
+    }
+    if (layers[l] >= kMost) {
+      refuse("Network: layers[", l, "] is ", layers[l], "; the parameters would not fit in memory");
     }
     if (l == 0) continue;
     if (layers[l] > (kMost - parameters) / (layers[l - 1] + 1)) {
@@ -205,6 +267,7 @@ void check_sample_weight(const char* function, const T* weight, std::ptrdiff_t r
 
 inline void check_order(const char* function, const std::int64_t* order, std::ptrdiff_t count,
                         std::ptrdiff_t rows) {
+  if (count < 0) refuse(function, ": order has ", count, " entries; it cannot be negative");
   for (std::ptrdiff_t i = 0; i < count; ++i) {
     if (order[i] < 0 || order[i] >= rows) {
       refuse(function, ": order[", i, "] is ", order[i], "; X has rows 0 to ", rows - 1);

@@ -36,8 +36,7 @@ const Isa& find_isa(const char* function, std::string_view name) {
   for (const Isa& isa : kIsas) {
     if (name == isa.name && isa.available()) return isa;
   }
-  refuse(function, ": the instruction set '", name,
-         "' is not available; allowed: ", join(available_isas()));
+  refuse_name(function, "or unavailable instruction set", name, available_isas());
 }
 
 const Isa* initial_isa() {

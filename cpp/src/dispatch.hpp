@@ -4,6 +4,7 @@
 // perhaps the one for a CPU we are not on.
 #pragma once
 
+#include "kernels/float_mode.hpp"
 #include "kernels/kernel_table.hpp"
 #include "use_count.hpp"
 
@@ -24,7 +25,8 @@ const Isa& current_isa();
 /// Counts the running calls, so that set_isa can be refused while there are any.
 UseCount& running_calls();
 
-/// One call of the library: its kernels stay the same until it ends.
+/// One call of the library: its kernels stay the same until it ends, and so does the way in which
+/// the calling thread rounds.
 template <class T>
 class Call {
  public:
@@ -40,6 +42,7 @@ class Call {
 
  private:
   Sharing sharing_;
+  DefaultFloatMode mode_;
   const KernelTable<T>* kernels_;
 };
 

@@ -5,13 +5,10 @@
 #include "parallel.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 namespace fastmlp::detail {
 namespace {
-
-double flops_of(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
-  return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-}
 
 /// The epilogue of the tile whose first element is (i, j).
 template <class T>
@@ -34,7 +31,19 @@ struct Blocks {
     mc = fit(kernels.a_block_bytes, kernels.mr, m);
     nc = fit(kernels.b_block_bytes, kernels.nr, n);
   }
-  std::ptrdiff_t size() const { return (mc + nc) * kc; }
+
+  /// How many elements are enough for blocks of this product and of every smaller one. (A smaller k
+  /// can make larger blocks: more panels fit, and what is left over of the bytes is less.)
+  static std::ptrdiff_t most(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n,
+                             std::ptrdiff_t k) {
+    const std::ptrdiff_t kc = std::min(k, kChunk);
+    const auto operand = [kc](std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t needed) {
+      const auto fitting = bytes / static_cast<std::ptrdiff_t>(sizeof(T));
+      return std::min(std::max(fitting, unit * kc), round_up(needed, unit) * kc);
+    };
+    return operand(kernels.a_block_bytes, kernels.mr, m) +
+           operand(kernels.b_block_bytes, kernels.nr, n);
+  }
 
  private:
   // The most panels of `unit` by kc that fit, at least one, no more than are needed.
@@ -81,10 +90,12 @@ void multiply_packed(const KernelTable<T>& kernels, const T* a, const T* b, std:
   }
 }
 
-/// One thread's part of a product, chunk by chunk.
-template <class T>
+/// One thread's part of a product, chunk by chunk; given up where stop_after(flops) says so.
+template <class T, class StopAfter>
 void multiply(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B,
-              const EpilogueKernels<T>& epilogue, const Epilogue<T>& to, T* workspace) {
+              const EpilogueKernels<T>& epilogue, const Epilogue<T>& to, T* workspace,
+              const StopAfter& stop_after) {
+  if (A.rows == 0 || B.cols == 0) return;  // more threads than tiles
   const Blocks<T> blocks(kernels, A.rows, B.cols, A.cols);
   T* packed_a = workspace;
   T* packed_b = workspace + blocks.mc * blocks.kc;
@@ -103,6 +114,7 @@ void multiply(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<c
         const std::ptrdiff_t mc = std::min(blocks.mc, A.rows - i);
         pack(A.row_block(i, mc).col_block(p, kc), kernels.mr, packed_a);
         multiply_packed(kernels, packed_a, packed_b, mc, nc, kc, finish, at(to, i, j));
+        if (stop_after(product_flops(mc, nc, kc))) return;
       }
       p += kc;
     } while (p < A.cols);
@@ -116,10 +128,10 @@ void multiply(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<c
 
 /// One thread's rows of a product with one column: each element in 16 lanes, chunk by chunk.
 /// x is contiguous; `scratch` has room for a chunk.
-template <class T>
+template <class T, class StopAfter>
 void multiply_column(const KernelTable<T>& kernels, MatrixView<const T> A, const T* x,
                      const EpilogueKernels<T>& epilogue, const Epilogue<T>& to, Range rows,
-                     T* scratch) {
+                     T* scratch, const StopAfter& stop_after) {
   constexpr std::ptrdiff_t kRows = 256;  // sums at a time, on the stack
   T total[kRows], sums[kRows], bias[kRows];
   if (to.bias != nullptr) std::fill(bias, bias + kRows, to.bias[0]);
@@ -150,6 +162,7 @@ void multiply_column(const KernelTable<T>& kernels, MatrixView<const T> A, const
     Epilogue<T> row = at(to, 0, first);
     if (to.bias != nullptr) row.bias = bias;
     epilogue.row(total, n, row);
+    if (stop_after(product_flops(n, 1, A.cols))) return;
   }
 }
 
@@ -161,7 +174,7 @@ struct Workspace {
   Workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
     constexpr std::ptrdiff_t kLine = 64 / sizeof(T);
     common = n == 1 ? round_up(k, kLine) : 0;  // the one column, contiguous
-    share = round_up(n == 1 ? std::min(k, kChunk) : Blocks<T>(kernels, m, n, k).size(), kLine);
+    share = round_up(n == 1 ? std::min(k, kChunk) : Blocks<T>::most(kernels, m, n, k), kLine);
   }
   std::size_t size(int team) const { return static_cast<std::size_t>(common + team * share); }
 };
@@ -170,8 +183,8 @@ struct Workspace {
 
 template <class T>
 std::size_t gemm_workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n,
-                           std::ptrdiff_t k) {
-  return Workspace<T>(kernels, m, n, k).size(team_for(flops_of(m, n, k)));
+                           std::ptrdiff_t k, int max_team) {
+  return Workspace<T>(kernels, m, n, k).size(std::min(team_for(product_flops(m, n, k)), max_team));
 }
 
 template <class T>
@@ -180,37 +193,41 @@ void gemm(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const
   const std::ptrdiff_t m = A.rows, n = B.cols, k = A.cols;
   if (m == 0 || n == 0) return;
   const KernelTable<T>& kernels = context.kernels;
-  const int team = team_for(flops_of(m, n, k));
+  const int team = std::min(team_for(product_flops(m, n, k)), context.max_team);
   const Workspace<T> need(kernels, m, n, k);
   context.workspace.reserve(need.size(team));
   T* workspace = context.workspace.data();
 
-  if (n == 1) {
-    const T* x = B.data;
-    if (B.row_stride != 1) {
-      for (std::ptrdiff_t p = 0; p < k; ++p) workspace[p] = B(p, 0);
-      x = workspace;
-    }
-    parallel(team, [&](int thread, int threads) noexcept {
-      multiply_column(kernels, A, x, epilogue, to, share_of(m, kLanes, thread, threads),
-                      workspace + need.common + thread * need.share);
-    });
-    return;
+  const T* x = B.data;
+  if (n == 1 && B.row_stride != 1) {
+    for (std::ptrdiff_t p = 0; p < k; ++p) workspace[p] = B(p, 0);
+    x = workspace;
   }
-  // k stays on one thread, and so does what it packs: cutting the longer side packs less twice.
+  std::atomic<bool> stop{false};
   parallel(team, [&](int thread, int threads) noexcept {
-    const bool by_rows = m >= n;
-    const Range part = by_rows ? share_of(m, kernels.mr, thread, threads)
-                               : share_of(n, kernels.nr, thread, threads);
-    const std::ptrdiff_t length = part.end - part.begin;
-    if (length == 0) return;
-    T* own = workspace + thread * need.share;
-    if (by_rows) {
-      multiply(kernels, A.row_block(part.begin, length), B, epilogue, at(to, part.begin, 0), own);
+    // Thread 0 is the calling one; it asks, and the others see the answer.
+    const auto stop_after = [&](double flops) {
+      if (thread == 0 && context.poller != nullptr && context.poller->stop_after(flops)) {
+        stop.store(true, std::memory_order_relaxed);
+      }
+      return stop.load(std::memory_order_relaxed);
+    };
+    T* own = workspace + need.common + thread * need.share;
+    if (n == 1) {
+      multiply_column(kernels, A, x, epilogue, to, share_of(m, kLanes, thread, threads), own,
+                      stop_after);
+    } else if (m >= n) {
+      // k stays on one thread, and so does what it packs: cutting the longer side packs less twice.
+      const Range rows = share_of(m, kernels.mr, thread, threads);
+      multiply(kernels, A.row_block(rows.begin, rows.end - rows.begin), B, epilogue,
+               at(to, rows.begin, 0), own, stop_after);
     } else {
-      multiply(kernels, A, B.col_block(part.begin, length), epilogue, at(to, 0, part.begin), own);
+      const Range cols = share_of(n, kernels.nr, thread, threads);
+      multiply(kernels, A, B.col_block(cols.begin, cols.end - cols.begin), epilogue,
+               at(to, 0, cols.begin), own, stop_after);
     }
   });
+  if (context.poller != nullptr) context.poller->throw_if_stopped();
 }
 
 template <class T>
@@ -218,7 +235,7 @@ void sum_rows(const GemmContext<T>& context, MatrixView<const T> A,
               const EpilogueKernels<T>& epilogue, const Epilogue<T>& to) {
   constexpr std::ptrdiff_t kCols = 256;  // sums at a time, on the stack
   const KernelTable<T>& kernels = context.kernels;
-  parallel_for(A.cols, kLanes, flops_of(A.rows, A.cols, 1),
+  parallel_for(A.cols, kLanes, product_flops(A.rows, A.cols, 1),
                [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                  T sums[kCols];
                  for (std::ptrdiff_t j = begin; j < end; j += kCols) {
@@ -230,9 +247,9 @@ void sum_rows(const GemmContext<T>& context, MatrixView<const T> A,
 }
 
 template std::size_t gemm_workspace(const KernelTable<float>&, std::ptrdiff_t, std::ptrdiff_t,
-                                    std::ptrdiff_t);
+                                    std::ptrdiff_t, int);
 template std::size_t gemm_workspace(const KernelTable<double>&, std::ptrdiff_t, std::ptrdiff_t,
-                                    std::ptrdiff_t);
+                                    std::ptrdiff_t, int);
 template void gemm(const GemmContext<float>&, MatrixView<const float>, MatrixView<const float>,
                    const EpilogueKernels<float>&, const Epilogue<float>&);
 template void gemm(const GemmContext<double>&, MatrixView<const double>, MatrixView<const double>,

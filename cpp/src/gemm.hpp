@@ -5,6 +5,7 @@
 
 #include "aligned_buffer.hpp"
 #include "kernels/kernel_table.hpp"
+#include "poller.hpp"
 
 #include <fastmlp/matrix_view.hpp>
 
@@ -12,20 +13,28 @@
 
 namespace fastmlp::detail {
 
-/// What a product needs beside its operands. The workspace grows to what the largest product needs.
+/// What a product needs beside its operands.
 template <class T>
 struct GemmContext {
   const KernelTable<T>& kernels;
-  AlignedBuffer<T>& workspace;
+  AlignedBuffer<T>& workspace;  // grows where a product needs more
+  int max_team;                 // of threads, which the workspace was made for
+  Poller* poller = nullptr;     // asked between blocks; null: the product is finished in any case
 };
 
-/// How many elements of workspace an (m, k) . (k, n) product takes with today's number of threads.
+/// The flops of an (m, k) . (k, n) product.
+inline double product_flops(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
+  return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+}
+
+/// How many elements of workspace are enough for an (m, k) . (k, n) product and all smaller ones.
 template <class T>
 std::size_t gemm_workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n,
-                           std::ptrdiff_t k);
+                           std::ptrdiff_t k, int max_team);
 
 /// C = epilogue(A . B). `to.c` must have contiguous columns, and where B has one column contiguous
 /// rows. `add` and `update`, which read C, take k <= kChunk.
+/// \throws Stopped, with C undefined, where the poller says so
 template <class T>
 void gemm(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const T> B,
           const EpilogueKernels<T>& epilogue, const Epilogue<T>& to);

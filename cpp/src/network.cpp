@@ -8,6 +8,7 @@
 #include <fastmlp/random.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 namespace fastmlp {
@@ -17,6 +18,9 @@ constexpr const char* kTraining =
     "the network is being trained by another call; wait for that to return";
 constexpr const char* kInUse =
     "the network is in use by another call; training needs it alone, wait for that to return";
+
+// How long training waits for calls that read the network to return.
+constexpr std::chrono::seconds kPatience(10);
 
 template <class T>
 void check_data(const char* function, const std::vector<std::ptrdiff_t>& layers, Output output,
@@ -65,8 +69,14 @@ template <class T>
 Network<T>::~Network() = default;
 
 template <class T>
+Network<T>::Network(Network&&) noexcept = default;
+
+template <class T>
+Network<T>& Network<T>::operator=(Network&&) noexcept = default;
+
+template <class T>
 void Network<T>::initialize(std::uint64_t seed) {
-  const detail::Owning alone(impl_->users, kInUse);
+  const detail::Owning alone(impl_->users, kInUse, kPatience);
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     const MatrixView<T> W = impl_->weights(impl_->parameters.data(), l);
     const bool he =
@@ -107,11 +117,13 @@ std::ptrdiff_t Network<T>::n_parameters() const {
 
 template <class T>
 MatrixView<T> Network<T>::weights(std::ptrdiff_t l) {
+  detail::check_layer_index("weights", l, depth());
   return impl_->weights(impl_->parameters.data(), l);
 }
 
 template <class T>
 MatrixView<T> Network<T>::biases(std::ptrdiff_t l) {
+  detail::check_layer_index("biases", l, depth());
   return impl_->biases(impl_->parameters.data(), l);
 }
 
@@ -133,7 +145,15 @@ std::int64_t Network<T>::epochs_trained() const {
 template <class T>
 void Network<T>::set_epochs_trained(std::int64_t epochs) {
   detail::check_epochs_trained(epochs);
+  const detail::Owning alone(impl_->users, kInUse, kPatience);
   impl_->epochs_trained = epochs;
+}
+
+template <class T>
+std::int64_t Network<T>::snapshot(T* out) const {
+  const detail::Sharing reading(impl_->users, kTraining);
+  std::copy_n(impl_->parameters.data(), impl_->n_parameters, out);
+  return impl_->epochs_trained;
 }
 
 template <class T>
@@ -194,7 +214,7 @@ namespace {
 template <class T, class Impl>
 LossSum train_on(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
                  GradientUse use, double learning_rate, const ShouldStop& should_stop) {
-  const detail::Owning alone(net.users, kInUse);
+  const detail::Owning alone(net.users, kInUse, kPatience);
   const detail::Call<T> call;
   net.scratch.prepare(net.layers, Impl::block_rows(X.rows(), use), true, call.kernels());
   detail::Poller poller(should_stop);
@@ -220,23 +240,23 @@ LossSum Network<T>::accumulate_gradients(const RowSource<T>& X, const RowSource<
 
 template <class T>
 void Network<T>::apply_gradients(const SgdOptions& optimizer, double scale) {
-  detail::check_learning_rate("apply_gradients", optimizer.learning_rate);
-  detail::check_scale("apply_gradients", scale);
-  const detail::Owning alone(impl_->users, kInUse);
+  detail::check_learning_rate<T>("apply_gradients", optimizer.learning_rate);
+  detail::check_scale<T>("apply_gradients", scale);
+  const detail::Owning alone(impl_->users, kInUse, kPatience);
   const detail::Call<T> call;
   impl_->apply(call.kernels(), optimizer.learning_rate, scale);
 }
 
 template <class T>
 void Network<T>::zero_gradients() {
-  const detail::Owning alone(impl_->users, kInUse);
+  const detail::Owning alone(impl_->users, kInUse, kPatience);
   std::fill_n(impl_->gradients.data(), impl_->n_parameters, T(0));
 }
 
 template <class T>
 double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double learning_rate,
                         const ShouldStop& should_stop) {
-  detail::check_learning_rate("step", learning_rate);
+  detail::check_learning_rate<T>("step", learning_rate);
   validate("step", X, y);
   return train_on<T>(*impl_, X, y, nullptr, GradientUse::kUpdate, learning_rate, should_stop)
       .mean();
@@ -248,11 +268,11 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
                                 std::ptrdiff_t batch_size, const SgdOptions& optimizer,
                                 const T* sample_weight, const ShouldStop& should_stop) {
   detail::check_batch_size("train_epoch", batch_size);
-  detail::check_learning_rate("train_epoch", optimizer.learning_rate);
+  detail::check_learning_rate<T>("train_epoch", optimizer.learning_rate);
   validate("train_epoch", X, y, sample_weight);
   detail::check_order("train_epoch", order, count, X.rows());
   Impl& net = *impl_;
-  const detail::Owning alone(net.users, kInUse);
+  const detail::Owning alone(net.users, kInUse, kPatience);
   const detail::Call<T> call;
   net.scratch.prepare(net.layers,
                       Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate), true,

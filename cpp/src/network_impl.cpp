@@ -2,6 +2,7 @@
 #include "network_impl.hpp"
 
 #include "check.hpp"
+#include "kernels/lanes.hpp"
 #include "parallel.hpp"
 
 #include <algorithm>
@@ -11,23 +12,38 @@ namespace {
 
 constexpr double kLossFlops = 64;  // about what a unit's exp, log1p and division cost
 
-double product_flops(std::ptrdiff_t rows, std::ptrdiff_t in, std::ptrdiff_t out) {
-  return 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out);
+// Reading on demand can run slow code of the caller's: a batch, and an element of it, count as so
+// many flops.
+constexpr double kReadBatchFlops = 1e4, kReadElementFlops = 16;
+
+/// The weight of a row of some rows.
+template <class T>
+double weight_of(const Rows<T>& rows, std::ptrdiff_t i) {
+  return rows.weight != nullptr ? static_cast<double>(rows.weight[rows.index(i)]) : 1.0;
 }
 
-/// The sum of the weights of some rows.
+/// The sum of the weights of some rows, in 16 lanes.
 template <class T>
 double weight_sum(const Rows<T>& rows) {
   if (rows.weight == nullptr) return static_cast<double>(rows.count);
-  detail::RowLossSum sum;
-  for (std::ptrdiff_t i = 0; i < rows.count; ++i) {
-    sum.add(static_cast<double>(rows.weight[rows.index(i)]));
+  detail::LaneSum<double> sum;
+  constexpr std::ptrdiff_t kPiece = 256;
+  double weights[kPiece];
+  for (std::ptrdiff_t first = 0; first < rows.count; first += kPiece) {
+    const std::ptrdiff_t n = std::min(kPiece, rows.count - first);
+    for (std::ptrdiff_t i = 0; i < n; ++i) weights[i] = weight_of(rows, first + i);
+    sum.add(weights, n);
   }
   return sum.total();
 }
 
 template <class T>
-MatrixView<const T> read(const RowSource<T>& source, const Rows<T>& rows, T* scratch) {
+MatrixView<const T> read(const RowSource<T>& source, const Rows<T>& rows, T* scratch,
+                         detail::Poller& poller) {
+  if (!source.in_place()) {
+    poller.worked(kReadBatchFlops +
+                  kReadElementFlops * static_cast<double>(rows.count * source.cols()));
+  }
   return rows.order != nullptr ? source.gather(rows.order + rows.first, rows.count, scratch)
                                : source.block(rows.first, rows.count, scratch);
 }
@@ -37,7 +53,7 @@ MatrixView<const T> read(const RowSource<T>& source, const Rows<T>& rows, T* scr
 template <class T>
 void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                MatrixView<const T> X, T* z, detail::Poller& poller) const {
-  const detail::GemmContext<T> context{kernels, s.workspace};
+  const detail::GemmContext<T> context{kernels, s.workspace, s.max_team, &poller};
   MatrixView<const T> A = X;
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     const bool last = l + 1 == depth();
@@ -51,17 +67,18 @@ void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Sc
     detail::gemm<T>(context, A, weights(parameters.data(), l),
                     kernels.activations[static_cast<std::size_t>(g)].activate, to);
     A = next;
-    poller.worked(product_flops(X.rows, inputs(l), outputs(l)));
   }
 }
 
 template <class T>
-const T* Network<T>::Impl::targets(detail::Scratch<T>& s, const Rows<T>& rows) const {
-  const MatrixView<const T> y = read(rows.y, rows, s.y);
-  if (output == Output::kSoftmax && y.cols > 1) {
-    // One-hot rows become class indices; row i is read before place i is written.
+const T* Network<T>::Impl::targets(detail::Scratch<T>& s, const Rows<T>& rows,
+                                   detail::Poller& poller) const {
+  const MatrixView<const T> y = read(rows.y, rows, s.y, poller);
+  if (output == Output::kSoftmax) {
+    // Class indices, each checked where it is read for use: the caller's memory may have changed
+    // since validate(). One-hot rows become indices; row i is read before place i is written.
     for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
-      s.y[i] = static_cast<T>(detail::check_class("y", y, i, i, classes()));
+      s.y[i] = static_cast<T>(detail::check_class("y", y, i, rows.index(i), classes()));
     }
     return s.y;
   }
@@ -74,14 +91,12 @@ const T* Network<T>::Impl::targets(detail::Scratch<T>& s, const Rows<T>& rows) c
 
 template <class T>
 void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                                   const Rows<T>& rows, bool gradient) const {
+                                   const T* y, std::ptrdiff_t rows, bool gradient) const {
   const std::ptrdiff_t cols = classes();
-  const T* y = targets(s, rows);
   const std::ptrdiff_t y_cols = output == Output::kSoftmax ? 1 : cols;
   T* z = s.a.back();
   const auto& loss = kernels.outputs[static_cast<std::size_t>(output)].loss;
-  detail::parallel_for(rows.count, detail::kLanes,
-                       kLossFlops * static_cast<double>(rows.count * cols),
+  detail::parallel_for(rows, detail::kLanes, kLossFlops * static_cast<double>(rows * cols),
                        [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                          T* block = z + begin * cols;
                          loss({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
@@ -92,8 +107,8 @@ void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail
 template <class T>
 void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                 MatrixView<const T> X, const detail::EpilogueKernels<T>& epilogue,
-                                T* target, double alpha, detail::Poller& poller) const {
-  const detail::GemmContext<T> context{kernels, s.workspace};
+                                T* target, double alpha, detail::Poller* poller) const {
+  const detail::GemmContext<T> context{kernels, s.workspace, s.max_team, poller};
   MatrixView<const T> dZ(s.a.back(), X.rows, classes());
   for (std::ptrdiff_t l = depth() - 1; l >= 0; --l) {
     const auto below = static_cast<std::size_t>(l);  // A_below is the layer's input
@@ -117,9 +132,6 @@ void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::S
     to.c = biases(target, l).data;
     detail::sum_rows(context, dZ, epilogue, to);  // db = sum of the rows of dZ
     dZ = dZ_below;
-    // A step that has begun to write parameters is finished.
-    if (target != parameters.data())
-      poller.worked(2 * product_flops(X.rows, inputs(l), outputs(l)));
   }
 }
 
@@ -132,32 +144,35 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
     if (use == GradientUse::kStore) std::fill_n(gradients.data(), n_parameters, T(0));
     return {};
   }
-  const bool gradient = use != GradientUse::kNone;
-  const bool direct = use == GradientUse::kUpdate && rows.count <= detail::kChunk;
   const double divisor = use == GradientUse::kAdd ? 1 : total_weight;
   const std::ptrdiff_t step = block_rows(rows.count, use);
-  detail::RowLossSum sum;
+  const detail::Poller::Clock::time_point start = poller.now();
+  bool in_gradients = false;  // whether an update goes through them
+  detail::LaneSum<double> sum;
   for (std::ptrdiff_t first = 0; first < rows.count; first += step) {
     const Rows<T> block = rows.part(first, std::min(step, rows.count - first));
-    const auto weight = [&](std::ptrdiff_t i) {
-      return rows.weight != nullptr ? static_cast<double>(rows.weight[block.index(i)]) : 1.0;
-    };
     for (std::ptrdiff_t i = 0; i < block.count; ++i) {
-      s.scale[i] = static_cast<T>(weight(i) / divisor);
+      s.scale[i] = static_cast<T>(weight_of(block, i) / divisor);
     }
-    const MatrixView<const T> X = read(rows.X, block, s.x);
+    const MatrixView<const T> X = read(rows.X, block, s.x, poller);
+    const T* y = targets(s, block, poller);
     forward(kernels, s, X, s.a.back(), poller);
-    output_loss(kernels, s, block, gradient);
-    for (std::ptrdiff_t i = 0; i < block.count; ++i) sum.add(weight(i) * s.row_losses[i]);
-    if (!gradient) continue;
-    if (direct) {
-      backward(kernels, s, X, kernels.update, parameters.data(), learning_rate, poller);
-    } else {
-      const bool store = use != GradientUse::kAdd && first == 0;
-      backward(kernels, s, X, store ? kernels.store : kernels.add, gradients.data(), 0, poller);
+    output_loss(kernels, s, y, block.count, use != GradientUse::kNone);
+    for (std::ptrdiff_t i = 0; i < block.count; ++i) s.row_losses[i] *= weight_of(block, i);
+    sum.add(s.row_losses, block.count);
+    if (use == GradientUse::kNone) continue;
+    // A step that has begun to write parameters is finished; one that would take long, or takes
+    // several blocks, writes gradients first, where it can be given up. The bits are the same.
+    if (use == GradientUse::kUpdate && step == rows.count && !poller.is_slow_since(start)) {
+      backward(kernels, s, X, kernels.update, parameters.data(), learning_rate, nullptr);
+      poller.count(2 * detail::product_flops(n_parameters, 1, block.count));
+      continue;
     }
+    const bool store = use != GradientUse::kAdd && first == 0;
+    backward(kernels, s, X, store ? kernels.store : kernels.add, gradients.data(), 0, &poller);
+    in_gradients = true;
   }
-  if (use == GradientUse::kUpdate && !direct) apply(kernels, learning_rate, 1);
+  if (use == GradientUse::kUpdate && in_gradients) apply(kernels, learning_rate, 1);
   return {sum.total(), total_weight};
 }
 

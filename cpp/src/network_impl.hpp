@@ -4,11 +4,12 @@
 
 #include "dispatch.hpp"
 #include "poller.hpp"
-#include "row_loss_sum.hpp"
 #include "scratch.hpp"
 #include "use_count.hpp"
 
 #include <fastmlp/network.hpp>
+
+#include <atomic>
 
 namespace fastmlp {
 
@@ -49,7 +50,7 @@ struct Network<T>::Impl {
   std::ptrdiff_t n_parameters = 0;
   std::vector<std::ptrdiff_t> offsets;  // where W_{l+1} starts; b_{l+1} follows it
   detail::AlignedBuffer<T> parameters, gradients;
-  std::int64_t epochs_trained = 0;
+  std::atomic<std::int64_t> epochs_trained{0};
   detail::Scratch<T> scratch;  // of training
   mutable detail::ScratchPool<T> pool;
   mutable detail::UseCount users;
@@ -84,12 +85,12 @@ struct Network<T>::Impl {
   }
 
  private:
-  void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                   const Rows<T>& rows, bool gradient) const;
+  void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const T* y,
+                   std::ptrdiff_t rows, bool gradient) const;
   void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
                 const detail::EpilogueKernels<T>& epilogue, T* target, double alpha,
-                detail::Poller& poller) const;
-  const T* targets(detail::Scratch<T>& s, const Rows<T>& rows) const;
+                detail::Poller* poller) const;
+  const T* targets(detail::Scratch<T>& s, const Rows<T>& rows, detail::Poller& poller) const;
 };
 
 }  // namespace fastmlp

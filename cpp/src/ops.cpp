@@ -4,8 +4,8 @@
 #include "check.hpp"
 #include "dispatch.hpp"
 #include "gemm.hpp"
+#include "kernels/lanes.hpp"
 #include "parallel.hpp"
-#include "row_loss_sum.hpp"
 
 #include <algorithm>
 #include <array>
@@ -23,30 +23,32 @@ template <class T, std::size_t kInputs, class Body>
 void elementwise(const std::array<MatrixView<const T>, kInputs>& inputs, MatrixView<T> output,
                  const Body& body) {
   const auto contiguous = [](const auto& m) { return m.is_contiguous(); };
+  const std::ptrdiff_t size = output.rows * output.cols;
+  const double flops = kElementwiseFlops * static_cast<double>(size);
   if (contiguous(output) && std::all_of(inputs.begin(), inputs.end(), contiguous)) {
-    const std::ptrdiff_t size = output.rows * output.cols;
-    parallel_for(size, 64, kElementwiseFlops * static_cast<double>(size),
-                 [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                   std::array<const T*, kInputs> in;
-                   for (std::size_t i = 0; i < kInputs; ++i) in[i] = inputs[i].data + begin;
-                   body(end - begin, in, output.data + begin);
-                 });
+    parallel_for(size, 64, flops, [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+      std::array<const T*, kInputs> in;
+      for (std::size_t i = 0; i < kInputs; ++i) in[i] = inputs[i].data + begin;
+      body(end - begin, in, output.data + begin);
+    });
     return;
   }
   constexpr std::ptrdiff_t kPiece = 256;
-  T buffer[kInputs + 1][kPiece];
-  for (std::ptrdiff_t r = 0; r < output.rows; ++r) {
-    for (std::ptrdiff_t c = 0; c < output.cols; c += kPiece) {
-      const std::ptrdiff_t n = std::min(kPiece, output.cols - c);
-      std::array<const T*, kInputs> in;
-      for (std::size_t i = 0; i < kInputs; ++i) {
-        for (std::ptrdiff_t j = 0; j < n; ++j) buffer[i][j] = inputs[i](r, c + j);
-        in[i] = buffer[i];
+  parallel_for(output.rows, 1, flops, [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+    T buffer[kInputs + 1][kPiece];
+    for (std::ptrdiff_t r = begin; r < end; ++r) {
+      for (std::ptrdiff_t c = 0; c < output.cols; c += kPiece) {
+        const std::ptrdiff_t n = std::min(kPiece, output.cols - c);
+        std::array<const T*, kInputs> in;
+        for (std::size_t i = 0; i < kInputs; ++i) {
+          for (std::ptrdiff_t j = 0; j < n; ++j) buffer[i][j] = inputs[i](r, c + j);
+          in[i] = buffer[i];
+        }
+        body(n, in, buffer[kInputs]);
+        for (std::ptrdiff_t j = 0; j < n; ++j) output(r, c + j) = buffer[kInputs][j];
       }
-      body(n, in, buffer[kInputs]);
-      for (std::ptrdiff_t j = 0; j < n; ++j) output(r, c + j) = buffer[kInputs][j];
     }
-  }
+  });
 }
 
 template <class T>
@@ -83,7 +85,7 @@ void matmul(MatrixView<const T> A, MatrixView<const T> B, MatrixView<T> C) {
   detail::check_matmul(A, B, C);
   const detail::Call<T> call;
   detail::AlignedBuffer<T> workspace;
-  const detail::GemmContext<T> context{call.kernels(), workspace};
+  const detail::GemmContext<T> context{call.kernels(), workspace, detail::max_team()};
   const bool direct = C.cols == 1 ? C.is_contiguous() : C.col_stride == 1;
   detail::AlignedBuffer<T> copy;
   MatrixView<T> target = C;
@@ -132,7 +134,7 @@ double binary_cross_entropy(MatrixView<const T> Z, MatrixView<const T> Y) {
   constexpr std::ptrdiff_t kRows = 256;  // a multiple of the lanes
   std::vector<T> z(static_cast<std::size_t>(kRows * Z.cols)), y(z.size());
   std::array<double, kRows> losses;
-  detail::RowLossSum sum;
+  detail::LaneSum<double> sum;
   for (std::ptrdiff_t first = 0; first < Z.rows; first += kRows) {
     const std::ptrdiff_t rows = std::min(kRows, Z.rows - first);
     for (std::ptrdiff_t i = 0; i < rows; ++i) {
@@ -147,7 +149,7 @@ double binary_cross_entropy(MatrixView<const T> Z, MatrixView<const T> Y) {
           kernels.loss({z.data() + begin * Z.cols, end - begin, Z.cols, y.data() + begin * Z.cols,
                         nullptr, nullptr, losses.data() + begin});
         });
-    for (std::ptrdiff_t i = 0; i < rows; ++i) sum.add(losses[static_cast<std::size_t>(i)]);
+    sum.add(losses.data(), rows);
   }
   return sum.total() / static_cast<double>(Z.rows);
 }
@@ -155,7 +157,7 @@ double binary_cross_entropy(MatrixView<const T> Z, MatrixView<const T> Y) {
 template <class T>
 void sgd_update(MatrixView<T> parameter, MatrixView<const T> gradient, double learning_rate) {
   detail::check_same_shape("sgd_update", "parameter", parameter, "gradient", gradient);
-  detail::check_learning_rate("sgd_update", learning_rate);
+  detail::check_learning_rate<T>("sgd_update", learning_rate);
   const detail::Call<T> call;
   detail::elementwise<T, 2>({parameter, gradient}, parameter,
                             [&](std::ptrdiff_t n, const auto& in, T* out) noexcept {

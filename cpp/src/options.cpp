@@ -11,7 +11,7 @@ Enum parse(const char* what, const Names& names, std::string_view name) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] == name) return static_cast<Enum>(i);
   }
-  detail::refuse("Network: unknown ", what, " '", name, "'; allowed: ", detail::join(names));
+  detail::refuse_name("Network", what, name, names);
 }
 
 }  // namespace
@@ -23,7 +23,7 @@ Activation parse_activation(std::string_view name) {
 Output parse_output(std::string_view name) { return parse<Output>("output", kOutputNames, name); }
 
 void validate(const SgdOptions& options) {
-  detail::check_learning_rate("SGD", options.learning_rate);
+  detail::check_learning_rate<double>("SGD", options.learning_rate);
 }
 
 }  // namespace fastmlp

@@ -2,6 +2,8 @@
 // Who may use how many (settings, environment, fork) is runtime.cpp's.
 #pragma once
 
+#include "kernels/float_mode.hpp"
+
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -26,11 +28,17 @@ struct ThreadState {
 };
 ThreadState& thread_state();
 
+/// The largest team that a piece of work gets now.
+inline int max_team() {
+  const ThreadState& state = thread_state();
+  if (!kHasOpenMP || state.forked.load(std::memory_order_relaxed)) return 1;
+  return state.limit.load(std::memory_order_relaxed);
+}
+
 /// How many threads a piece of work of so many flops gets.
 inline int team_for(double flops) {
   const ThreadState& state = thread_state();
-  if (!kHasOpenMP || state.forked.load(std::memory_order_relaxed)) return 1;
-  const int limit = state.limit.load(std::memory_order_relaxed);
+  const int limit = max_team();
   if (state.min_work <= 0) return limit;
   const double justified = flops / state.min_work;
   return justified >= limit ? limit : std::max(1, static_cast<int>(justified));
@@ -45,6 +53,7 @@ void parallel([[maybe_unused]] int team, const Body& body) {
   if (team > 1) {
 #pragma omp parallel num_threads(team)
     {
+      const DefaultFloatMode mode;
       const int size = omp_get_num_threads();
       const int thread = omp_get_thread_num();
       if (thread == 0) thread_state().last_team.store(size, std::memory_order_relaxed);

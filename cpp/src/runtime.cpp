@@ -3,6 +3,7 @@
 
 #include "check.hpp"
 #include "parallel.hpp"
+#include "use_count.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -29,9 +30,7 @@ double min_work_from_environment() {
   if (text == nullptr || *text == '\0') return kMinWork;
   char* end = nullptr;
   const double value = std::strtod(text, &end);
-  if (*end != '\0' || !(value >= 0)) {
-    refuse("FASTMLP_MIN_WORK: '", text, "' given; it must be a number of flops, at least 0");
-  }
+  check_min_work(text, *end == '\0', value);
   return value;
 }
 
@@ -71,11 +70,18 @@ int default_threads() {
 
 }  // namespace
 
+std::atomic<int>& fork_generation() {
+  static std::atomic<int> generation{0};
+  return generation;
+}
+
 ThreadState& thread_state() {
   static ThreadState state{{default_threads()}, min_work_from_environment(), {false}, {1}};
 #if defined(__unix__) || defined(__APPLE__)
-  static const int registered =
-      pthread_atfork(nullptr, nullptr, [] { thread_state().forked.store(true); });
+  static const int registered = pthread_atfork(nullptr, nullptr, [] {
+    thread_state().forked = true;
+    ++fork_generation();
+  });
   static_cast<void>(registered);
 #endif
   return state;

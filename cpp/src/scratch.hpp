@@ -4,6 +4,7 @@
 
 #include "aligned_buffer.hpp"
 #include "gemm.hpp"
+#include "parallel.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -23,7 +24,8 @@ class Scratch {
   std::vector<T*> a;   // a[l] (rows, n_l) for l = 1 ... L: A_l, and in a[L] Z_L, then dZ_L
   T* delta[2] = {};    // (rows, widest hidden layer): dZ_l, in turn
   double* row_losses = nullptr;  // (rows,)
-  AlignedBuffer<T> workspace;    // of the products
+  AlignedBuffer<T> workspace;    // of the products,
+  int max_team = 1;              // on teams of at most so many threads
 
   /// Room for blocks of `rows` rows through `layers`, and for training where that is asked for.
   void prepare(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t rows, bool training,
@@ -66,12 +68,16 @@ class Scratch {
   void reserve_workspace(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t rows,
                          bool training, const KernelTable<T>& kernels) {
     std::size_t most = 0;
+    max_team = detail::max_team();
+    const auto need = [&](std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
+      most = std::max(most, gemm_workspace(kernels, m, n, k, max_team));
+    };
     for (std::size_t l = 1; l < layers.size(); ++l) {
       const std::ptrdiff_t in = layers[l - 1], out = layers[l];
-      most = std::max(most, gemm_workspace(kernels, rows, out, in));  // A_l = A_{l-1} . W_l
+      need(rows, out, in);  // A_l = A_{l-1} . W_l
       if (!training) continue;
-      most = std::max(most, gemm_workspace(kernels, rows, in, out));  // dA = dZ . W^T
-      most = std::max(most, gemm_workspace(kernels, in, out, rows));  // dW = A^T . dZ
+      need(rows, in, out);  // dA = dZ . W^T
+      need(in, out, rows);  // dW = A^T . dZ
     }
     workspace.reserve(most);
   }

@@ -1,31 +1,59 @@
-// UseCount: many readers or one writer; whoever comes at the wrong time is refused, never waits.
+// UseCount: many readers or one writer. A writer waits for the readers that are there to leave,
+// while new ones are refused; readers and second writers never wait.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 namespace fastmlp::detail {
+
+/// How many times this process has come out of fork() as the child. Calls that other threads of the
+/// parent were in do not go on in the child, and their uses do not count there.
+std::atomic<int>& fork_generation();
 
 class UseCount {
  public:
   bool try_share() {
-    int users = users_.load(std::memory_order_relaxed);
-    while (users >= 0) {
-      if (users_.compare_exchange_weak(users, users + 1, std::memory_order_acquire)) return true;
-    }
+    forget_the_parents_threads();
+    readers_.fetch_add(1);
+    if (!owned_) return true;
+    readers_.fetch_sub(1);
     return false;
   }
-  void unshare() { users_.fetch_sub(1, std::memory_order_release); }
+  void unshare() { readers_.fetch_sub(1); }
 
-  bool try_own() {
-    int nobody = 0;
-    return users_.compare_exchange_strong(nobody, kOwned, std::memory_order_acquire);
+  /// Refuses where there is another writer, or where readers are still there after `patience`.
+  bool try_own(std::chrono::milliseconds patience) {
+    forget_the_parents_threads();
+    if (owned_.exchange(true)) return false;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (readers_ > 0) {
+      if (std::chrono::steady_clock::now() >= deadline) {
+        owned_ = false;
+        return false;
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+    return true;
   }
-  void disown() { users_.store(0, std::memory_order_release); }
+  void disown() { owned_ = false; }
 
  private:
-  static constexpr int kOwned = -1;
-  std::atomic<int> users_{0};
+  void forget_the_parents_threads() {
+    const int generation = fork_generation().load(std::memory_order_relaxed);
+    if (generation == generation_.load(std::memory_order_relaxed)) return;
+    generation_ = generation;
+    readers_ = 0;
+    owned_ = false;
+  }
+
+  // Sequentially consistent: a reader that counts itself and then looks for a writer, and a writer
+  // that announces itself and then counts readers, cannot miss each other.
+  std::atomic<int> readers_{0};
+  std::atomic<bool> owned_{false};
+  std::atomic<int> generation_{fork_generation().load()};
 };
 
 /// Reads for as long as it lives.
@@ -45,8 +73,10 @@ class Sharing {
 /// Writes, alone, for as long as it lives.
 class Owning {
  public:
-  Owning(UseCount& count, const char* refusal) : count_(count) {
-    if (!count_.try_own()) throw std::runtime_error(refusal);
+  Owning(UseCount& count, const char* refusal,
+         std::chrono::milliseconds patience = std::chrono::milliseconds(0))
+      : count_(count) {
+    if (!count_.try_own(patience)) throw std::runtime_error(refusal);
   }
   ~Owning() { count_.disown(); }
   Owning(const Owning&) = delete;

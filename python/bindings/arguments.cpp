@@ -15,12 +15,16 @@ std::vector<std::ptrdiff_t> layers_of(const py::object& object) {
     throw py::value_error("Network: layers is " + text(py::repr(object)) +
                           "; it must be a sequence of positive integers, such as [30, 64, 32, 1]");
   };
-  if (py::isinstance<py::str>(object) || !py::isinstance<py::iterable>(object)) refuse_layers();
+  const bool is_text = py::isinstance<py::str>(object) || py::isinstance<py::bytes>(object);
+  if (is_text || PySequence_Check(object.ptr()) == 0) refuse_layers();
   std::vector<std::ptrdiff_t> layers;
   for (const py::handle item : object) {
-    if (!PyIndex_Check(item.ptr()) || py::isinstance<py::bool_>(item)) refuse_layers();
+    if (PyIndex_Check(item.ptr()) == 0 || py::isinstance<py::bool_>(item)) refuse_layers();
     const Py_ssize_t size = PyNumber_AsSsize_t(item.ptr(), nullptr);  // clips what does not fit
-    if (size == -1 && PyErr_Occurred() != nullptr) throw py::error_already_set();
+    if (size == -1 && PyErr_Occurred() != nullptr) {
+      PyErr_Clear();  // such as NumPy's for a row of a matrix
+      refuse_layers();
+    }
     layers.push_back(size);
   }
   return layers;
@@ -39,6 +43,11 @@ std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers
                           std::to_string(n_layers - 2) + " hidden layers");
   }
   return hidden;
+}
+
+Output output_of(const py::object& object) {
+  return parse_output(
+      text(py::isinstance<py::str>(object) ? object : py::object(py::repr(object))));
 }
 
 }  // namespace fastmlp::python

@@ -18,4 +18,7 @@ std::vector<std::ptrdiff_t> layers_of(const py::object& object);
 /// One activation for each hidden layer, from one name or a sequence of names.
 std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers);
 
+/// The output of a name. \throws ValueError for anything else.
+Output output_of(const py::object& object);
+
 }  // namespace fastmlp::python

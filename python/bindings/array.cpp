@@ -8,9 +8,12 @@
 namespace fastmlp::python {
 namespace {
 
+/// The memory from an array's first byte to its last.
 struct Extent {
   const char* begin;
   const char* end;
+
+  bool meets(const Extent& other) const { return begin < other.end && other.begin < end; }
 };
 
 Extent extent_of(const py::array& array) {
@@ -25,8 +28,7 @@ Extent extent_of(const py::array& array) {
 
 bool overlap(const py::array& a, const py::array& b) {
   if (a.size() == 0 || b.size() == 0) return false;
-  const Extent x = extent_of(a), y = extent_of(b);
-  if (x.end <= y.begin || y.end <= x.begin) return false;
+  if (!extent_of(a).meets(extent_of(b))) return false;
   // Two views may interleave without sharing an element; NumPy finds out.
   return py::module_::import("numpy").attr("shares_memory")(a, b).cast<bool>();
 }
@@ -55,14 +57,20 @@ void require_usable(const std::string& what, const py::array& array, bool aligne
 }  // namespace
 
 py::array as_array(const char* function, const char* name, const py::object& object) {
-  py::array array = py::isinstance<py::array>(object)
-                        ? py::reinterpret_borrow<py::array>(object)
-                        : py::array(py::module_::import("numpy").attr("asarray")(object));
+  // A subclass may change what indexing and conversion do, so only its plain array is used.
+  const bool plain = Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
+  py::array array = plain ? py::reinterpret_borrow<py::array>(object)
+                          : py::array(py::module_::import("numpy").attr("asarray")(object));
   if (std::strchr("fiub", array.dtype().kind()) == nullptr) {
     throw py::type_error(std::string(function) + ": " + name + " has dtype " + text(array.dtype()) +
                          "; it must be real numbers");
   }
   return array;
+}
+
+bool shares_memory(const py::array& array, const void* data, std::size_t bytes) {
+  const char* begin = static_cast<const char*>(data);
+  return array.size() > 0 && extent_of(array).meets({begin, begin + bytes});
 }
 
 bool is_single(std::initializer_list<py::array> arrays) {

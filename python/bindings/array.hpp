@@ -22,6 +22,9 @@ namespace py = pybind11;
 /// `object` as an array of numbers. \throws TypeError for objects, strings and complex numbers.
 py::array as_array(const char* function, const char* name, const py::object& object);
 
+/// Whether an array lies in (part of) some memory.
+bool shares_memory(const py::array& array, const void* data, std::size_t bytes);
+
 /// Whether operations on these arrays are to be done in float32: where all are, or are float16.
 bool is_single(std::initializer_list<py::array> arrays);
 

@@ -1,13 +1,15 @@
 // Rows of X and y, weights and orders from Python arrays: in place, or converted block by block.
 #include "array_detail.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace fastmlp::python {
 namespace {
 
-/// Rows of float or double in memory, whatever their strides and alignment, converted to T.
-template <class T, class From>
+/// Rows in memory, whatever their strides, alignment and byte order, converted to T.
+template <class T, class From, bool kSwapped>
 typename RowSource<T>::Reader memory_reader(const py::array& array) {
   const char* data = static_cast<const char*>(array.data());
   const std::ptrdiff_t cols = array.ndim() == 2 ? array.shape(1) : 1;
@@ -19,26 +21,61 @@ typename RowSource<T>::Reader memory_reader(const py::array& array) {
           indices != nullptr ? static_cast<std::ptrdiff_t>(indices[i]) : first + i;
       const char* element = data + row * row_bytes;
       for (std::ptrdiff_t j = 0; j < cols; ++j, element += col_bytes) {
+        char bytes[sizeof(From)];
+        std::memcpy(bytes, element, sizeof bytes);
+        if constexpr (kSwapped) std::reverse(bytes, bytes + sizeof bytes);
         From value;
-        std::memcpy(&value, element, sizeof value);
+        std::memcpy(&value, bytes, sizeof bytes);
         *out++ = static_cast<T>(value);
       }
     }
   };
 }
 
-/// Rows of anything else (integers, bool, float16, other byte orders), converted by NumPy.
+/// The memory_reader of an array's dtype; none for float16 and long double.
+template <class T, bool kSwapped>
+typename RowSource<T>::Reader memory_reader_of(const py::array& array) {
+  switch (array.dtype().kind() * 16 + array.itemsize()) {
+    case 'f' * 16 + 4:
+      return memory_reader<T, float, kSwapped>(array);
+    case 'f' * 16 + 8:
+      return memory_reader<T, double, kSwapped>(array);
+    case 'i' * 16 + 1:
+      return memory_reader<T, std::int8_t, kSwapped>(array);
+    case 'i' * 16 + 2:
+      return memory_reader<T, std::int16_t, kSwapped>(array);
+    case 'i' * 16 + 4:
+      return memory_reader<T, std::int32_t, kSwapped>(array);
+    case 'i' * 16 + 8:
+      return memory_reader<T, std::int64_t, kSwapped>(array);
+    case 'b' * 16 + 1:
+    case 'u' * 16 + 1:
+      return memory_reader<T, std::uint8_t, kSwapped>(array);
+    case 'u' * 16 + 2:
+      return memory_reader<T, std::uint16_t, kSwapped>(array);
+    case 'u' * 16 + 4:
+      return memory_reader<T, std::uint32_t, kSwapped>(array);
+    case 'u' * 16 + 8:
+      return memory_reader<T, std::uint64_t, kSwapped>(array);
+    default:
+      return {};
+  }
+}
+
+/// Rows of anything else, converted by NumPy.
 template <class T>
 typename RowSource<T>::Reader numpy_reader(const py::array& array) {
   const py::handle borrowed = array;
-  return [borrowed](const std::int64_t* indices, std::ptrdiff_t first, std::ptrdiff_t count,
-                    T* out) {
+  const std::ptrdiff_t cols = array.ndim() == 2 ? array.shape(1) : 1;
+  return [borrowed, cols](const std::int64_t* indices, std::ptrdiff_t first, std::ptrdiff_t count,
+                          T* out) {
     const py::gil_scoped_acquire gil;
     const py::object rows =
         indices != nullptr
             ? borrowed.attr("take")(py::array_t<std::int64_t>(count, indices), py::arg("axis") = 0)
             : py::object(borrowed[py::slice(first, first + count, 1)]);
     const py::array converted = rows.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
+    if (converted.size() != count * cols) refuse_value("an array changed its shape during a call");
     std::memcpy(out, converted.data(), static_cast<std::size_t>(converted.nbytes()));
   };
 }
@@ -50,9 +87,12 @@ RowSource<T> source_of(const py::array& array) {
     const MatrixView<const T> matrix = view_of(static_cast<const T*>(array.data()), array);
     return array.ndim() == 2 ? matrix : matrix.transposed();  // a vector is one column here
   }
-  if (has_type<float>(array)) return {array.shape(0), cols, memory_reader<T, float>(array)};
-  if (has_type<double>(array)) return {array.shape(0), cols, memory_reader<T, double>(array)};
-  return {array.shape(0), cols, numpy_reader<T>(array)};
+  const char order = array.dtype().byteorder();
+  typename RowSource<T>::Reader reader = order == '=' || order == '|'
+                                             ? memory_reader_of<T, false>(array)
+                                             : memory_reader_of<T, true>(array);
+  if (!reader) reader = numpy_reader<T>(array);
+  return {array.shape(0), cols, std::move(reader)};
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // _core.Network: a network of float or double behind one class, and the optimizers.
 // Each binding takes views, releases the GIL and calls the library.
-#include "array.hpp"
+#include "call_data.hpp"
 #include "docs_network.hpp"
 #include "py_network.hpp"
 #include "register.hpp"
@@ -31,31 +31,6 @@ auto interruptible(F&& f) {
   }
 }
 
-/// X, y and the weights of one call, kept alive and as the library takes them.
-template <class T>
-class Data {
- public:
-  Data(const char* function, const py::object& X, const py::object& y, const py::object& weight)
-      : x_(as_array(function, "X", X)),
-        y_(as_array(function, "y", y)),
-        x_rows(rows_of<T>(function, "X", x_)),
-        y_rows(targets_of<T>(function, "y", y_)),
-        weight_(sample_weight_of<T>(function, weight, x_rows.rows())),
-        weights(weight.is_none() ? nullptr : weight_.data()) {}
-
- private:
-  py::array x_, y_;
-
- public:
-  const RowSource<T> x_rows, y_rows;
-
- private:
-  py::array_t<T> weight_;
-
- public:
-  const T* const weights;
-};
-
 py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
   return self.visit([&](auto& net) -> py::array {
     using T = ElementOf<decltype(net)>;
@@ -67,6 +42,10 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
     const std::vector<py::ssize_t> shape =
         one_row ? std::vector<py::ssize_t>{n_out} : std::vector<py::ssize_t>{rows.rows(), n_out};
     const py::array result = output<T>("forward", out, shape, {x});
+    if (is_view_of(net, result)) {
+      throw py::value_error(
+          "forward: out shares memory with the network's parameters or gradients");
+    }
     const MatrixView<T> target = mutable_view<T>(result);
     interruptible([&] { net.forward(rows, target, signal_arrived); });
     return result;
@@ -75,7 +54,7 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
 
 double loss(PyNetwork& self, const py::object& X, const py::object& y, const py::object& weight) {
   return self.visit([&](auto& net) {
-    const Data<ElementOf<decltype(net)>> data("loss", X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data("loss", net, X, y, weight);
     return interruptible(
         [&] { return net.loss(data.x_rows, data.y_rows, data.weights, signal_arrived).mean(); });
   });
@@ -84,7 +63,7 @@ double loss(PyNetwork& self, const py::object& X, const py::object& y, const py:
 double loss_and_gradients(PyNetwork& self, const py::object& X, const py::object& y,
                           const py::object& weight) {
   return self.visit([&](auto& net) {
-    const Data<ElementOf<decltype(net)>> data("loss_and_gradients", X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data("loss_and_gradients", net, X, y, weight);
     return interruptible([&] {
       return net.loss_and_gradients(data.x_rows, data.y_rows, data.weights, signal_arrived).mean();
     });
@@ -94,7 +73,7 @@ double loss_and_gradients(PyNetwork& self, const py::object& X, const py::object
 std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object& X,
                                                const py::object& y, const py::object& weight) {
   return self.visit([&](auto& net) {
-    const Data<ElementOf<decltype(net)>> data("accumulate_gradients", X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data("accumulate_gradients", net, X, y, weight);
     const LossSum sum = interruptible([&] {
       return net.accumulate_gradients(data.x_rows, data.y_rows, data.weights, signal_arrived);
     });
@@ -111,7 +90,7 @@ void apply_gradients(PyNetwork& self, const SgdOptions& optimizer, double scale)
 
 double step(PyNetwork& self, const py::object& X, const py::object& y, double learning_rate) {
   return self.visit([&](auto& net) {
-    const Data<ElementOf<decltype(net)>> data("step", X, y, py::none());
+    const CallData<ElementOf<decltype(net)>> data("step", net, X, y, py::none());
     return interruptible(
         [&] { return net.step(data.x_rows, data.y_rows, learning_rate, signal_arrived); });
   });
@@ -121,7 +100,7 @@ double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
                    const py::object& order, py::ssize_t batch_size, const SgdOptions& optimizer,
                    const py::object& weight) {
   return self.visit([&](auto& net) {
-    const Data<ElementOf<decltype(net)>> data("train_epoch", X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data("train_epoch", net, X, y, weight);
     const py::array_t<std::int64_t> rows = order_of("train_epoch", order);
     const std::int64_t* first = rows.data();
     const std::ptrdiff_t count = rows.size();
@@ -134,10 +113,24 @@ double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
   });
 }
 
+/// (a copy of the parameters, epochs_trained), as they are between two steps.
+py::tuple snapshot(PyNetwork& self) {
+  return self.visit([](auto& net) -> py::tuple {
+    py::array_t<ElementOf<decltype(net)>> parameters(net.n_parameters());
+    auto* data = parameters.mutable_data();
+    std::int64_t epochs = 0;
+    {
+      const py::gil_scoped_release release;
+      epochs = net.snapshot(data);
+    }
+    return py::make_tuple(parameters, epochs);
+  });
+}
+
 void validate(PyNetwork& self, const char* function, const py::object& X, const py::object& y,
               const py::object& weight) {
   self.visit([&](auto& net) {
-    const Data<ElementOf<decltype(net)>> data(function, X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data(function, net, X, y, weight);
     const py::gil_scoped_release release;
     net.validate(function, data.x_rows, data.y_rows, data.weights);
   });
@@ -204,7 +197,7 @@ void register_network(py::module_& module) {
 
   const py::object none = py::none();
   py::class_<PyNetwork>(module, "Network", "The native part of fastmlp.Network; see there.")
-      .def(py::init<const py::object&, const py::object&, const std::string&, const std::string&,
+      .def(py::init<const py::object&, const py::object&, const py::object&, const std::string&,
                     std::uint64_t>(),
            py::arg("layers"), py::arg("hidden"), py::arg("output"), py::arg("dtype"),
            py::arg("seed"))
@@ -241,7 +234,10 @@ void register_network(py::module_& module) {
             return self.visit([](auto& net) { return net.epochs_trained(); });
           },
           [](PyNetwork& self, std::int64_t epochs) {
-            self.visit([&](auto& net) { net.set_epochs_trained(epochs); });
+            self.visit([&](auto& net) {
+              const py::gil_scoped_release release;
+              net.set_epochs_trained(epochs);
+            });
           },
           "How many epochs have been completed; the shuffles count by it.")
       .def_property_readonly("weights", &weights,
@@ -273,6 +269,8 @@ void register_network(py::module_& module) {
       .def("train_epoch", &train_epoch, py::arg("X"), py::arg("y"), py::arg("order"), py::kw_only(),
            py::arg("batch_size"), py::arg("optimizer"), py::arg("sample_weight") = none,
            kTrainEpochDoc)
+      .def("_snapshot", &snapshot,
+           "A copy of the parameters, and epochs_trained, between two calls that write them.")
       .def("_validate", &validate, py::arg("function"), py::arg("X"), py::arg("y"),
            py::arg("sample_weight") = none,
            "Raise what loss() would raise for these arguments, naming `function`.");

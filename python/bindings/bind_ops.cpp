@@ -8,14 +8,20 @@
 namespace fastmlp::python {
 namespace {
 
+/// f() without the GIL, which is back before any Python object is touched again.
+template <class F>
+void without_gil(const F& f) {
+  const py::gil_scoped_release release;
+  f();
+}
+
 template <class T>
 py::array matmul_as(const py::array& A, const py::array& B, const py::object& out) {
   const py::array a = usable<T>(A), b = usable<T>(B);
   const py::array c = output<T>("matmul", out, {A.shape(0), B.shape(1)}, {A, B});
   const MatrixView<const T> av = view<T>(a), bv = view<T>(b);
   const MatrixView<T> cv = mutable_view<T>(c);
-  const py::gil_scoped_release release;
-  matmul(av, bv, cv);
+  without_gil([&] { matmul(av, bv, cv); });
   return c;
 }
 
@@ -33,8 +39,7 @@ py::array forward_as(const char* function, void (*op)(MatrixView<const T>, Matri
   const py::array a = output<T>(function, out, shape_of(Z), {Z});
   const MatrixView<const T> zv = view<T>(z);
   const MatrixView<T> av = mutable_view<T>(a);
-  const py::gil_scoped_release release;
-  op(zv, av);
+  without_gil([&] { op(zv, av); });
   return a;
 }
 
@@ -48,8 +53,7 @@ py::array backward_as(const char* function, Backward<T> op, const py::array& dA,
   const py::array dz = output<T>(function, out, shape_of(dA), {dA, other});
   const MatrixView<const T> dv = view<T>(d), ov = view<T>(o);
   const MatrixView<T> dzv = mutable_view<T>(dz);
-  const py::gil_scoped_release release;
-  op(dv, ov, dzv);
+  without_gil([&] { op(dv, ov, dzv); });
   return dz;
 }
 

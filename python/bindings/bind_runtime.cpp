@@ -99,8 +99,10 @@ ValueError
       [](py::ssize_t n, std::uint64_t seed, std::uint64_t epoch) {
         py::array_t<std::int64_t> order(n);
         std::int64_t* data = order.mutable_data();
-        const py::gil_scoped_release release;
-        permutation(data, n, seed, epoch);
+        {
+          const py::gil_scoped_release release;
+          permutation(data, n, seed, epoch);
+        }
         return order;
       },
       py::arg("n"), py::arg("seed"), py::arg("epoch"),

@@ -6,6 +6,9 @@
 #include <fastmlp/network.hpp>
 
 #include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -30,28 +33,39 @@ inline AnyNetwork make_network(const std::string& dtype, std::vector<std::ptrdif
 
 class PyNetwork {
  public:
-  PyNetwork(const py::object& layers, const py::object& hidden, const std::string& output,
+  PyNetwork(const py::object& layers, const py::object& hidden, const py::object& output,
             const std::string& dtype, std::uint64_t seed)
       : PyNetwork(layers_of(layers), hidden, output, dtype, seed) {}
+
+  // Where __init__ was not called, or failed, pybind11 allocates the object when it is first used,
+  // without a constructor. It finds zeros there, and visit() sees that.
+  static void* operator new(std::size_t size) {
+    void* memory = std::calloc(1, size);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+  }
+  static void operator delete(void* memory) { std::free(memory); }
 
   /// f(Network<T>&)
   template <class F>
   decltype(auto) visit(F&& f) {
+    if (!constructed_) throw std::runtime_error("Network: __init__ has not been called");
     return std::visit(std::forward<F>(f), net_);
   }
 
   std::uint64_t seed() const { return seed_; }
 
  private:
-  PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const std::string& output,
+  PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const py::object& output,
             const std::string& dtype, std::uint64_t seed)
       : seed_(seed),
-        net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), parse_output(output))) {
+        net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), output_of(output))) {
     visit([&](auto& net) { net.initialize(seed); });
   }
 
   std::uint64_t seed_;
   AnyNetwork net_;
+  bool constructed_ = true;
 };
 
 template <class T>

@@ -91,6 +91,7 @@ class Network:
         optimizer: SGD,
         sample_weight: npt.ArrayLike | None = None,
     ) -> float: ...
+    def _snapshot(self) -> tuple[_Floats, int]: ...
     def _validate(
         self,
         function: str,

@@ -214,7 +214,7 @@ def _train_epoch(network: Trainable, plan: Plan, epoch: int) -> float:
         np.arange(rows, dtype=np.int64)
         if plan.seed is None
         else network._permutation(rows, plan.seed, network.epochs_trained),
-        batch_size=plan.batch_size,
+        batch_size=min(plan.batch_size, rows),
         optimizer=plan.optimizer,
         sample_weight=plan.data.sample_weight,
     )

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -25,6 +26,7 @@ def save(network: "Network", path: str | os.PathLike[str]) -> None:
     """Write a network; see `Network.save`."""
     import safetensors.numpy
 
+    network = network.copy()  # as it is between two steps
     tensors = {}
     for index, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         tensors[f"layers.{index}.weight"] = weight
@@ -78,6 +80,8 @@ def _replace(path: str | os.PathLike[str], data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)

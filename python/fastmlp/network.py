@@ -196,9 +196,10 @@ class Network(TrainingMixin, _core.Network):
         return type(self)._rebuild, structure, self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
+        parameters, epochs_trained = self._snapshot()  # refused while another thread trains
         return {
-            "parameters": self.parameters,
-            "epochs_trained": self.epochs_trained,
+            "parameters": parameters,
+            "epochs_trained": epochs_trained,
             "attributes": self.__dict__.copy(),
         }
 

@@ -33,7 +33,7 @@ def relu(Z: Array) -> Array:
 
 def relu_backward(dA: Array, Z: Array) -> Array:
     """Return dZ = dA ⊙ ReLU'(Z), where ReLU' = 1 if z > 0 else 0."""
-    return dA * (Z > 0)
+    return np.where(Z > 0, dA, np.zeros_like(dA))
 
 
 def sigmoid(Z: Array) -> Array:
@@ -267,8 +267,8 @@ class Network(TrainingMixin):
     def _targets(self, y: npt.ArrayLike, rows: int) -> Array:
         """Y of shape (m, n_out); class indices become one-hot."""
         y = np.asarray(y)
-        if self.output == "softmax" and y.ndim == 1:
-            return np.eye(self.layers[-1], dtype=self.dtype)[y.astype(np.int64)]
+        if self.output == "softmax" and y.size == rows:
+            return np.eye(self.layers[-1], dtype=self.dtype)[y.astype(np.int64).ravel()]
         return y.astype(self.dtype).reshape(rows, self.layers[-1])
 
     def _weights_of_rows(self, rows: int, sample_weight: npt.ArrayLike | None) -> Array:

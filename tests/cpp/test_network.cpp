@@ -11,6 +11,11 @@
 #include <numeric>
 #include <stdexcept>
 #include <thread>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 using namespace fastmlp;
 using namespace fastmlp::testing;
@@ -99,6 +104,49 @@ TEST_CASE_TEMPLATE("training has the same bits under every setting", T, float, d
       CHECK(same_bits(parameters_of(net), first));
     });
   }
+}
+
+#if defined(__x86_64__)
+TEST_CASE("a caller that flushes denormals to zero gets the same bits, and keeps its mode") {
+  const Settings restore;
+  // The gradients by the first weights are denormal, and so are those weights after the step.
+  Matrix<float> X(64, 30), y = targets<float>(64, 1, Output::kSigmoid);
+  for (std::size_t i = 0; i < X.values.size(); ++i) {
+    X.values[i] = 1e-38f * static_cast<float>(static_cast<int>(i % 7) - 3);
+  }
+  std::vector<float> first;
+  for (const int threads : {1, 2, 3}) {
+    for (const unsigned flush : {0u, 0x8040u}) {  // DAZ and FTZ
+      set_num_threads(threads);
+      Network<float> net({30, 16, 1}, {Activation::kIdentity});
+      net.initialize(3);
+      std::fill_n(net.parameters(), 10, 0.0f);
+      const unsigned before = _mm_getcsr();
+      _mm_setcsr(before | flush);
+      net.step(X.cview(), y.cview(), 0.5);
+      CHECK((_mm_getcsr() & 0x8040u) == flush);
+      _mm_setcsr(before);
+      if (first.empty()) first = parameters_of(net);
+      CHECK(same_bits(parameters_of(net), first));
+    }
+  }
+}
+#endif
+
+TEST_CASE("a network can be returned and moved") {
+  const auto make = [] {
+    Network<float> net({2, 3, 1});
+    net.initialize(5);
+    return net;
+  };
+  Network<float> net = make(), other({1, 1});
+  const std::vector<float> before = parameters_of(net);
+  other = std::move(net);
+  CHECK(same_bits(parameters_of(other), before));
+  std::vector<float> copy(before.size());
+  CHECK(other.snapshot(copy.data()) == 0);
+  CHECK(same_bits(copy, before));
+  CHECK_THROWS_AS(other.weights(2), std::invalid_argument);
 }
 
 TEST_CASE("step has the bits of loss_and_gradients and apply_gradients, whatever the batch") {

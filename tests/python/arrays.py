@@ -89,7 +89,7 @@ def misaligned(array):
 
 def odd_strides(array):
     """A field of packed records, whose strides are no multiple of the item's size."""
-    record = np.dtype([("before", np.uint8), ("value", array.dtype)])
+    record = np.dtype([("value", array.dtype), ("after", np.uint8)])  # the first one is aligned
     return _fill(np.zeros(array.shape, dtype=record)["value"], array)
 
 

@@ -564,7 +564,7 @@ def test_missing_arguments():
 
 def test_epochs_trained_is_not_negative():
     network = make()
-    with pytest.raises(ValueError, match="epochs_trained: -1 given; it must not be negative"):
+    with pytest.raises(ValueError, match="epochs_trained: -1 given; it must be at least 0"):
         network.epochs_trained = -1
     for wrong in (1.5, "1", None):
         with pytest.raises(TypeError):
@@ -714,9 +714,7 @@ def test_bad_layers_are_named(layers, given):
     assert_says(raised, "Network", given)
 
 
-@pytest.mark.parametrize(
-    "layers", [(3, 2, 1), np.array([3, 2, 1]), range(3, 0, -1), iter([3, 2, 1])]
-)
+@pytest.mark.parametrize("layers", [(3, 2, 1), np.array([3, 2, 1]), range(3, 0, -1)])
 def test_layers_are_any_sequence_of_integers(layers):
     assert fastmlp.Network(layers).layers == (3, 2, 1)
 

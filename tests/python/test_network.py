@@ -458,6 +458,22 @@ def test_a_batch_of_more_than_4096_rows_is_the_twins_and_one_step_to_the_bit(row
     assert fused.parameters.tobytes() == case.native.parameters.tobytes()
 
 
+@KINDS
+@DTYPES
+@pytest.mark.parametrize("rows", [600, 4097, 8200])
+def test_many_weighted_rows_are_the_twins(rows, dtype, kind):
+    case = make_case(**OUTPUTS[kind], dtype=dtype, rows=rows, weights="some of them 0")
+    bounds = case.bounds()
+    with fastmlp.threads(2):
+        loss = case.native.loss_and_gradients(case.X, case.y, case.weight)
+    expected = case.twin.loss_and_gradients(*case.doubles())
+    tolerances.assert_within(loss, expected, bounds.loss, "loss")
+    tolerances.assert_within(
+        case.native.gradients, case.twin.gradients, bounds.gradients, "gradient"
+    )
+    assert case.native.loss(case.X, case.y, case.weight) == loss
+
+
 @DTYPES
 @pytest.mark.parametrize("output", _core.OUTPUTS)
 @pytest.mark.parametrize("layers", [[3, 300, 2], [300, 5, 7], [3, 2, 530], [40, 600, 1]], ids=repr)

@@ -1,8 +1,10 @@
 """Threads, forks and interrupts: nothing hangs, nothing changes a bit."""
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
+import pickle
 import select
 import signal
 import threading
@@ -120,6 +122,20 @@ def test_ctrl_c_stops_one_long_epoch_and_leaves_a_usable_network():
     assert np.isfinite(network.fit(X[:100], y[:100], epochs=1).loss[0])
 
 
+def test_ctrl_c_stops_one_long_step_whole():
+    """A step that would take seconds is given up between two blocks of a product."""
+    network = fastmlp.Network([512, 3072, 3072, 1], seed=0)
+    X = np.broadcast_to(np.float32(0.5), (4096, 512))
+    y = np.broadcast_to(np.float32(1), (4096,))
+    before = network.parameters.tobytes()
+    with fastmlp.threads(1):
+        assert interrupt_while(lambda: [network.step(X, y, 0.1) for _ in range(9)], after=0.4) < 1
+    network.parameters[:] = np.frombuffer(before, np.float32)
+    with fastmlp.threads(2):
+        network.step(X[:10], y[:10], 0.1)
+    assert network.parameters.tobytes() != before
+
+
 @pytest.mark.parametrize("call", ["forward", "loss"])
 def test_ctrl_c_stops_a_long_prediction(call):
     rows = 1_500_000
@@ -139,37 +155,115 @@ def test_many_python_threads_predict_at_once():
     assert set(results) == {expected}
 
 
-def test_a_network_in_training_refuses_other_threads_and_trains_on():
+READS = {
+    "forward": lambda network, X, y: network.forward(X),
+    "loss": lambda network, X, y: network.loss(X, y),
+    "copy": lambda network, X, y: network.copy(),
+    "pickle": lambda network, X, y: pickle.dumps(network),
+    "step": lambda network, X, y: network.step(X, y, 0.1),
+    "epochs_trained": lambda network, X, y: setattr(network, "epochs_trained", 7),
+}
+
+
+@pytest.mark.parametrize("call", READS)
+def test_a_network_in_training_refuses_other_threads_and_trains_on(call):
     network = fastmlp.Network([64, 128, 1], seed=0)
-    X = np.broadcast_to(np.float32(0.5), (200_000, 64))
-    y = np.broadcast_to(np.float32(1), (200_000,))
-    done = threading.Event()
-    refusals: list[str] = []
-    refusals_of_training: list[str] = []
-
-    def disturb():
-        while not done.is_set():
-            try:
-                network.forward(X[:1])
-            except RuntimeError as error:
-                refusals.append(str(error))
-
-    thread = threading.Thread(target=disturb)
+    rows = 200_000
+    X = np.broadcast_to(np.float32(0.5), (rows, 64))
+    y = np.broadcast_to(np.float32(1), (rows,))
+    losses = []
+    thread = threading.Thread(
+        target=lambda: losses.append(
+            network.train_epoch(X, y, np.arange(rows), batch_size=32, optimizer=fastmlp.SGD(0.01))
+        )
+    )
+    before = network.parameters.copy()
     thread.start()
-    order = np.arange(len(X))
     try:
-        loss = None
-        while not refusals or loss is None:
-            try:
-                loss = network.train_epoch(X, y, order, batch_size=32, optimizer=fastmlp.SGD(0.01))
-            except RuntimeError as error:  # the other thread was reading just then
-                refusals_of_training.append(str(error))
+        while (network.parameters == before).all():  # a view: reading it is not a call
+            time.sleep(0.001)
+        with pytest.raises(RuntimeError, match=r"being trained|in use"):
+            READS[call](network, X[:1], y[:1])
+    finally:
+        thread.join()
+    assert np.isfinite(losses).all()
+    assert network.epochs_trained == 1
+
+
+def test_training_waits_for_calls_that_read():
+    """Another thread that keeps predicting is refused now and then; `fit` is not."""
+    network = fastmlp.Network([64, 128, 1], seed=0)
+    X = np.broadcast_to(np.float32(0.5), (20_000, 64))
+    y = np.broadcast_to(np.float32(1), (20_000,))
+    done = threading.Event()
+    predicted = []
+
+    def predict():
+        while not done.is_set():
+            with contextlib.suppress(RuntimeError):
+                network.forward(X)
+                predicted.append(1)
+
+    thread = threading.Thread(target=predict)
+    thread.start()
+    try:
+        while not predicted:
+            time.sleep(0.001)
+        history = network.fit(X, y, epochs=10)
     finally:
         done.set()
         thread.join()
-    assert np.isfinite(loss)
-    assert "being trained" in refusals[0]
-    assert all("in use" in refusal for refusal in refusals_of_training)
+    assert history.epochs == 10
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_forked_while_another_thread_trains_can_use_the_network():
+    network = fastmlp.Network([64, 128, 1], seed=0)
+    rows = 300_000
+    X = np.broadcast_to(np.float32(0.5), (rows, 64))
+    y = np.broadcast_to(np.float32(1), (rows,))
+    thread = threading.Thread(target=lambda: network.fit(X, y, epochs=1))
+    before = network.parameters.copy()
+    thread.start()
+    while (network.parameters == before).all():
+        time.sleep(0.001)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        try:
+            fastmlp.set_isa(fastmlp.isa())
+            network.step(X[:4], y[:4], 0.1)
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    deadline = time.monotonic() + PATIENCE
+    status = None
+    while status is None and time.monotonic() < deadline:
+        finished, code = os.waitpid(pid, os.WNOHANG)
+        status = os.waitstatus_to_exitcode(code) if finished else None
+        time.sleep(0.01)
+    if status is None:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    thread.join()
+    assert status == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers here")
+def test_targets_that_change_during_training_are_an_error_and_no_crash():
+    network = fastmlp.Network([30, 64, 3], output="softmax", seed=0)
+    rows = 300_000
+    X = np.broadcast_to(np.float32(0.5), (rows, 30))
+    y = np.zeros(rows, np.float32)
+    before = signal.signal(signal.SIGALRM, lambda *_: y.fill(5e8))
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(ValueError, match="class index"):
+            network.fit(X, y, epochs=100)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_the_gil_is_released_while_the_library_works():

@@ -20,7 +20,7 @@ namespace fastmlp {
 using ShouldStop = std::function<bool()>;
 
 /// Thrown where a ShouldStop returned true. The network is usable: every step that was taken was
-/// taken whole.
+/// taken whole; gradients() are unspecified.
 class Stopped : public std::runtime_error {
  public:
   Stopped() : std::runtime_error("stopped by should_stop") {}
@@ -57,8 +57,8 @@ class Network {
   explicit Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden = {},
                    Output output = Output::kSigmoid);
   ~Network();
-  Network(const Network&) = delete;
-  Network& operator=(const Network&) = delete;
+  Network(Network&&) noexcept;
+  Network& operator=(Network&&) noexcept;
 
   /// W ~ U(-r, r), b = 0: He's r = sqrt(6 / n_{l-1}) before ReLU (2015), Glorot's
   /// r = sqrt(6 / (n_{l-1} + n_l)) otherwise (2010). The same bits as in Python for the same seed.
@@ -84,6 +84,10 @@ class Network {
   /// How many epochs train_epoch() has completed; fit() counts its shuffles by it.
   std::int64_t epochs_trained() const;
   void set_epochs_trained(std::int64_t epochs);
+
+  /// Copies the parameters to `out` (n_parameters()) as they are between two calls that write them;
+  /// returns epochs_trained().
+  std::int64_t snapshot(T* out) const;
 
   /// Throws what loss() would throw for these arguments, naming `function`; computes nothing.
   void validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,

@@ -5,6 +5,10 @@
 
 #include <cstddef>
 
+#if defined(__FAST_MATH__)
+#error "fastmlp: fast math would break the order of summation, and so the promise on bits"
+#endif
+
 namespace fastmlp::detail {
 
 // The lists in activations.hpp and losses.hpp have these lengths and the order of the enums in
