@@ -1,15 +1,11 @@
 // Layers and activations from Python.
 #include "arguments.hpp"
 
+#include "text.hpp"
+
 #include <string>
 
 namespace fastmlp::python {
-namespace {
-
-std::string text(const py::handle& object) { return py::cast<std::string>(py::str(object)); }
-
-}  // namespace
-
 std::vector<std::ptrdiff_t> layers_of(const py::object& object) {
   const auto refuse_layers = [&]() {
     throw py::value_error("Network: layers is " + text(py::repr(object)) +

@@ -2,10 +2,9 @@
 #pragma once
 
 #include "array.hpp"
+#include "text.hpp"
 
 namespace fastmlp::python {
-
-inline std::string text(const py::handle& object) { return py::cast<std::string>(py::str(object)); }
 
 inline std::string shape_text(const py::array& array) { return text(array.attr("shape")); }
 
