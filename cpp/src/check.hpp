@@ -126,6 +126,13 @@ inline void check_layer_index(const char* function, std::ptrdiff_t l, std::ptrdi
   }
 }
 
+template <class Enum>
+void check_enum(const char* what, Enum value, std::size_t count) {
+  if (static_cast<std::size_t>(value) >= count) {
+    refuse("Network: ", what, " number ", static_cast<int>(value), " is not one there is");
+  }
+}
+
 inline void check_epochs_trained(std::int64_t epochs) {
   constexpr std::int64_t kMost = std::int64_t{1} << 62;  // no epoch counts beyond 64 bits
   if (epochs < 0 || epochs > kMost) {
@@ -179,6 +186,7 @@ inline std::ptrdiff_t check_layers(const std::vector<std::ptrdiff_t>& layers, st
 
 inline void check_features(const char* function, std::ptrdiff_t rows, std::ptrdiff_t cols,
                            std::ptrdiff_t features) {
+  if (rows < 0) refuse(function, ": X has ", rows, " rows; that cannot be negative");
   if (cols != features) {
     refuse(function, ": X has shape ", shape(rows, cols), "; this network takes ", features,
            " features");

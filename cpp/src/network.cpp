@@ -22,25 +22,6 @@ constexpr const char* kInUse =
 // How long training waits for calls that read the network to return.
 constexpr std::chrono::seconds kPatience(10);
 
-template <class T>
-void check_data(const char* function, const std::vector<std::ptrdiff_t>& layers, Output output,
-                const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight) {
-  detail::check_features(function, X.rows(), X.cols(), layers.front());
-  detail::check_target_shape(function, X, y, layers.back(), output);
-  detail::check_sample_weight(function, sample_weight, X.rows());
-  if (output == Output::kIdentity) return;  // any y will do
-  constexpr std::ptrdiff_t kRows = 512;
-  detail::AlignedBuffer<T> copy;
-  if (!y.in_place()) {
-    copy.reserve(static_cast<std::size_t>(std::min(kRows, y.rows()) * y.cols()));
-  }
-  for (std::ptrdiff_t first = 0; first < y.rows(); first += kRows) {
-    const std::ptrdiff_t count = std::min(kRows, y.rows() - first);
-    detail::check_target_values(function, y.block(first, count, copy.data()), first, layers.back(),
-                                output);
-  }
-}
-
 }  // namespace
 
 template <class T>
@@ -48,6 +29,8 @@ Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> 
                     Output output)
     : impl_(std::make_unique<Impl>()) {
   Impl& net = *impl_;
+  for (const Activation g : hidden) detail::check_enum("activation", g, kActivationNames.size());
+  detail::check_enum("output", output, kOutputNames.size());
   if (hidden.empty() && layers.size() > 2) hidden.assign(layers.size() - 2, Activation::kRelu);
   net.n_parameters = detail::check_layers(layers, hidden.size(), output);
   std::ptrdiff_t offset = 0;
@@ -158,8 +141,8 @@ std::int64_t Network<T>::snapshot(T* out) const {
 
 template <class T>
 void Network<T>::validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
-                          const T* sample_weight) const {
-  check_data(function, impl_->layers, impl_->output, X, y, sample_weight);
+                          const T* sample_weight, const ShouldStop& should_stop) const {
+  impl_->check_data(function, X, y, sample_weight, should_stop);
 }
 
 template <class T>
@@ -198,7 +181,7 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
 template <class T>
 LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
                          const ShouldStop& should_stop) const {
-  validate("loss", X, y, sample_weight);
+  validate("loss", X, y, sample_weight, should_stop);
   const detail::Sharing reading(impl_->users, kTraining);
   const detail::Call<T> call;
   const typename detail::ScratchPool<T>::Lease s(impl_->pool);
@@ -227,14 +210,14 @@ LossSum train_on(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const 
 template <class T>
 LossSum Network<T>::loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                        const T* sample_weight, const ShouldStop& should_stop) {
-  validate("loss_and_gradients", X, y, sample_weight);
+  validate("loss_and_gradients", X, y, sample_weight, should_stop);
   return train_on(*impl_, X, y, sample_weight, GradientUse::kStore, 0, should_stop);
 }
 
 template <class T>
 LossSum Network<T>::accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                          const T* sample_weight, const ShouldStop& should_stop) {
-  validate("accumulate_gradients", X, y, sample_weight);
+  validate("accumulate_gradients", X, y, sample_weight, should_stop);
   return train_on(*impl_, X, y, sample_weight, GradientUse::kAdd, 0, should_stop);
 }
 
@@ -257,7 +240,7 @@ template <class T>
 double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double learning_rate,
                         const ShouldStop& should_stop) {
   detail::check_learning_rate<T>("step", learning_rate);
-  validate("step", X, y);
+  validate("step", X, y, nullptr, should_stop);
   return train_on<T>(*impl_, X, y, nullptr, GradientUse::kUpdate, learning_rate, should_stop)
       .mean();
 }
@@ -269,7 +252,7 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
                                 const T* sample_weight, const ShouldStop& should_stop) {
   detail::check_batch_size("train_epoch", batch_size);
   detail::check_learning_rate<T>("train_epoch", optimizer.learning_rate);
-  validate("train_epoch", X, y, sample_weight);
+  validate("train_epoch", X, y, sample_weight, should_stop);
   detail::check_order("train_epoch", order, count, X.rows());
   Impl& net = *impl_;
   const detail::Owning alone(net.users, kInUse, kPatience);

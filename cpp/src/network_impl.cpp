@@ -51,6 +51,29 @@ MatrixView<const T> read(const RowSource<T>& source, const Rows<T>& rows, T* scr
 }  // namespace
 
 template <class T>
+void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
+                                  const RowSource<T>& y, const T* sample_weight,
+                                  const ShouldStop& should_stop) const {
+  detail::check_features(function, X.rows(), X.cols(), layers.front());
+  detail::check_target_shape(function, X, y, layers.back(), output);
+  detail::check_sample_weight(function, sample_weight, X.rows());
+  if (output == Output::kIdentity) return;  // any y will do
+  constexpr std::ptrdiff_t kRows = 512;
+  constexpr double kCheckFlops = 16;  // about what reading and comparing a target cost
+  detail::Poller poller(should_stop);
+  detail::AlignedBuffer<T> copy;
+  if (!y.in_place()) {
+    copy.reserve(static_cast<std::size_t>(std::min(kRows, y.rows()) * y.cols()));
+  }
+  for (std::ptrdiff_t first = 0; first < y.rows(); first += kRows) {
+    const std::ptrdiff_t count = std::min(kRows, y.rows() - first);
+    poller.worked(kCheckFlops * static_cast<double>(count * y.cols()));
+    detail::check_target_values(function, y.block(first, count, copy.data()), first, layers.back(),
+                                output);
+  }
+}
+
+template <class T>
 void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                MatrixView<const T> X, T* z, detail::Poller& poller) const {
   const detail::GemmContext<T> context{kernels, s.workspace, s.max_team, &poller};

@@ -68,6 +68,10 @@ struct Network<T>::Impl {
     return {buffer + offsets[static_cast<std::size_t>(l)] + inputs(l) * outputs(l), 1, outputs(l)};
   }
 
+  /// Refuses data that does not fit the network, naming `function`.
+  void check_data(const char* function, const RowSource<T>& X, const RowSource<T>& y,
+                  const T* sample_weight, const ShouldStop& should_stop) const;
+
   /// Z_L of a block into `z` (rows, n_L), the activations of the hidden layers into scratch.
   void forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
                T* z, detail::Poller& poller) const;

@@ -1,7 +1,7 @@
 // Poller: asks should_stop at most every 20 ms, on the thread that called the library.
 #pragma once
 
-#include <fastmlp/network.hpp>
+#include <fastmlp/should_stop.hpp>
 
 #include <chrono>
 #include <exception>

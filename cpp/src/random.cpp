@@ -1,6 +1,8 @@
 // Philox4x64-10 and what is drawn from it (docs/mathematics.md, "Random numbers").
 #include <fastmlp/random.hpp>
 
+#include "poller.hpp"
+
 #include <utility>
 
 namespace fastmlp {
@@ -57,11 +59,18 @@ std::uint64_t Philox::bounded(std::uint64_t n) {
   return product.high;
 }
 
-void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed, std::uint64_t epoch) {
+void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed, std::uint64_t epoch,
+                 const ShouldStop& should_stop) {
+  constexpr double kDrawFlops = 100;  // about what a draw and a swap far apart in memory cost
+  detail::Poller poller(should_stop);
   Philox random(seed, Stream::kShuffle, epoch, 0);
-  for (std::ptrdiff_t i = 0; i < n; ++i) order[i] = i;
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    order[i] = i;
+    poller.worked(kDrawFlops / 10);
+  }
   for (std::ptrdiff_t i = n - 1; i > 0; --i) {
     std::swap(order[i], order[random.bounded(static_cast<std::uint64_t>(i) + 1)]);
+    poller.worked(kDrawFlops);
   }
 }
 

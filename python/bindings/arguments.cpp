@@ -28,7 +28,7 @@ std::vector<std::ptrdiff_t> layers_of(const py::object& object) {
 
 std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers) {
   if (py::isinstance<py::str>(object)) {
-    const Activation all = parse_activation(object.cast<std::string>());
+    const Activation all = parse_activation(text(object));
     return std::vector<Activation>(n_layers > 2 ? n_layers - 2 : 0, all);
   }
   if (!py::isinstance<py::iterable>(object)) return {parse_activation(text(py::repr(object)))};

@@ -1,5 +1,6 @@
 // Rows of X and y, weights and orders from Python arrays: in place, or converted block by block.
 #include "array_detail.hpp"
+#include "gil.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -69,7 +70,7 @@ typename RowSource<T>::Reader numpy_reader(const py::array& array) {
   const std::ptrdiff_t cols = array.ndim() == 2 ? array.shape(1) : 1;
   return [borrowed, cols](const std::int64_t* indices, std::ptrdiff_t first, std::ptrdiff_t count,
                           T* out) {
-    const py::gil_scoped_acquire gil;
+    const GilTaken gil;
     const py::object rows =
         indices != nullptr
             ? borrowed.attr("take")(py::array_t<std::int64_t>(count, indices), py::arg("axis") = 0)

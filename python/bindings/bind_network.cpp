@@ -2,10 +2,12 @@
 // Each binding takes views, releases the GIL and calls the library.
 #include "call_data.hpp"
 #include "docs_network.hpp"
+#include "gil.hpp"
 #include "py_network.hpp"
 #include "register.hpp"
 
 #include <fastmlp/network.hpp>
+#include <fastmlp/random.hpp>
 
 #include <pybind11/stl.h>
 
@@ -16,7 +18,7 @@ namespace {
 
 /// Looks for signals, such as Ctrl-C, when the library asks.
 bool signal_arrived() {
-  const py::gil_scoped_acquire gil;
+  const GilTaken gil;
   return PyErr_CheckSignals() != 0;
 }
 
@@ -24,8 +26,7 @@ bool signal_arrived() {
 template <class F>
 auto interruptible(F&& f) {
   try {
-    const py::gil_scoped_release release;
-    return f();
+    return without_gil(f);
   } catch (const Stopped&) {
     throw py::error_already_set();
   }
@@ -83,7 +84,7 @@ std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object
 
 void apply_gradients(PyNetwork& self, const SgdOptions& optimizer, double scale) {
   self.visit([&](auto& net) {
-    const py::gil_scoped_release release;
+    const GilReleased released;
     net.apply_gradients(optimizer, scale);
   });
 }
@@ -120,7 +121,7 @@ py::tuple snapshot(PyNetwork& self) {
     auto* data = parameters.mutable_data();
     std::int64_t epochs = 0;
     {
-      const py::gil_scoped_release release;
+      const GilReleased released;
       epochs = net.snapshot(data);
     }
     return py::make_tuple(parameters, epochs);
@@ -131,21 +132,22 @@ void validate(PyNetwork& self, const char* function, const py::object& X, const 
               const py::object& weight) {
   self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data(function, net, X, y, weight);
-    const py::gil_scoped_release release;
-    net.validate(function, data.x_rows, data.y_rows, data.weights);
+    interruptible(
+        [&] { net.validate(function, data.x_rows, data.y_rows, data.weights, signal_arrived); });
   });
 }
 
-/// A writable NumPy view of (part of) the parameters, which keeps the network alive.
+/// A writable NumPy view of (part of) the network's memory, which it keeps alive. Its base is not
+/// the Python object: a network that keeps a view of itself would never be collected.
 template <class T>
-py::array view_of(const py::object& self, T* data, std::vector<py::ssize_t> shape) {
-  return py::array_t<T>(std::move(shape), data, self);
+py::array view_of(PyNetwork& self, T* data, std::vector<py::ssize_t> shape) {
+  return py::array_t<T>(std::move(shape), data, self.memory());
 }
 
 /// One view for each layer; part(net, l) says of what.
 template <class Part>
-py::tuple layer_views(const py::object& self, const Part& part) {
-  return self.cast<PyNetwork&>().visit([&](auto& net) {
+py::tuple layer_views(PyNetwork& self, const Part& part) {
+  return self.visit([&](auto& net) {
     py::tuple views(static_cast<std::size_t>(net.depth()));
     for (std::ptrdiff_t l = 0; l < net.depth(); ++l) {
       views[static_cast<std::size_t>(l)] = part(net, l);
@@ -154,14 +156,14 @@ py::tuple layer_views(const py::object& self, const Part& part) {
   });
 }
 
-py::tuple weights(const py::object& self) {
+py::tuple weights(PyNetwork& self) {
   return layer_views(self, [&](auto& net, std::ptrdiff_t l) {
     const auto W = net.weights(l);
     return view_of(self, W.data, {W.rows, W.cols});
   });
 }
 
-py::tuple biases(const py::object& self) {
+py::tuple biases(PyNetwork& self) {
   return layer_views(self, [&](auto& net, std::ptrdiff_t l) {
     const auto b = net.biases(l);
     return view_of(self, b.data, {b.cols});
@@ -178,6 +180,14 @@ py::tuple hidden(PyNetwork& self) {
   });
 }
 
+py::array_t<std::int64_t> epoch_permutation(py::ssize_t n, std::uint64_t seed,
+                                            std::uint64_t epoch) {
+  py::array_t<std::int64_t> order(n);
+  std::int64_t* data = order.mutable_data();
+  interruptible([&] { permutation(data, n, seed, epoch, signal_arrived); });
+  return order;
+}
+
 SgdOptions make_sgd(double learning_rate) {
   const SgdOptions options{learning_rate};
   fastmlp::validate(options);
@@ -190,10 +200,16 @@ void register_network(py::module_& module) {
   py::class_<SgdOptions>(module, "SGD", kSGDDoc)
       .def(py::init(&make_sgd), py::arg("learning_rate") = SgdOptions{}.learning_rate)
       .def_readonly("learning_rate", &SgdOptions::learning_rate, "The learning rate.")
+      .def(py::pickle([](const SgdOptions& sgd) { return py::make_tuple(sgd.learning_rate); },
+                      [](const py::tuple& state) { return make_sgd(state[0].cast<double>()); }))
       .def("__repr__", [](const SgdOptions& sgd) {
         return "SGD(learning_rate=" +
                py::cast<std::string>(py::repr(py::float_(sgd.learning_rate))) + ")";
       });
+
+  module.def("permutation", &epoch_permutation, py::arg("n"), py::arg("seed"), py::arg("epoch"),
+             "The shuffle of ``range(n)`` for one epoch, int64 (n,); docs/mathematics.md, Random "
+             "numbers.");
 
   const py::object none = py::none();
   py::class_<PyNetwork>(module, "Network", "The native part of fastmlp.Network; see there.")
@@ -235,7 +251,7 @@ void register_network(py::module_& module) {
           },
           [](PyNetwork& self, std::int64_t epochs) {
             self.visit([&](auto& net) {
-              const py::gil_scoped_release release;
+              const GilReleased released;
               net.set_epochs_trained(epochs);
             });
           },
@@ -245,15 +261,15 @@ void register_network(py::module_& module) {
       .def_property_readonly("biases", &biases, "b_1 ... b_L: a tuple of writable views (n_out,).")
       .def_property_readonly(
           "parameters",
-          [](const py::object& self) {
-            return self.cast<PyNetwork&>().visit(
+          [](PyNetwork& self) {
+            return self.visit(
                 [&](auto& net) { return view_of(self, net.parameters(), {net.n_parameters()}); });
           },
           "All parameters, W_1 b_1 W_2 b_2 ...: a writable view (n_parameters,).")
       .def_property_readonly(
           "gradients",
-          [](const py::object& self) {
-            return self.cast<PyNetwork&>().visit(
+          [](PyNetwork& self) {
+            return self.visit(
                 [&](auto& net) { return view_of(self, net.gradients(), {net.n_parameters()}); });
           },
           "The gradients, in the order of parameters: a writable view (n_parameters,).")

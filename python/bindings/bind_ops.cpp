@@ -1,19 +1,13 @@
 // The single operations. Each binding takes views, releases the GIL and calls the library.
 #include "array.hpp"
 #include "docs_ops.hpp"
+#include "gil.hpp"
 #include "register.hpp"
 
 #include <fastmlp/ops.hpp>
 
 namespace fastmlp::python {
 namespace {
-
-/// f() without the GIL, which is back before any Python object is touched again.
-template <class F>
-void without_gil(const F& f) {
-  const py::gil_scoped_release release;
-  f();
-}
 
 template <class T>
 py::array matmul_as(const py::array& A, const py::array& B, const py::object& out) {
@@ -93,8 +87,7 @@ double binary_cross_entropy_as(const py::array& Z, const py::array& y) {
     zv = zv.transposed();
     yv = yv.transposed();
   }
-  const py::gil_scoped_release release;
-  return binary_cross_entropy(zv, yv);
+  return without_gil([&] { return binary_cross_entropy(zv, yv); });
 }
 
 double bind_binary_cross_entropy(const py::object& Z, const py::object& y) {
@@ -111,8 +104,7 @@ void sgd_update_as(const py::array& parameter, const py::array& gradient, double
   const py::array g = usable<T>(gradient);
   const MatrixView<T> p = mutable_view<T>(parameter);
   const MatrixView<const T> gv = view<T>(g);
-  const py::gil_scoped_release release;
-  sgd_update(p, gv, learning_rate);
+  without_gil([&] { sgd_update(p, gv, learning_rate); });
 }
 
 void bind_sgd_update(const py::object& parameter, const py::object& gradient,

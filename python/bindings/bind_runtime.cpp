@@ -95,20 +95,6 @@ ValueError
   module.def("_last_team_size", &last_team_size,
              "How many threads the last piece of work ran on; for tests.");
   module.def(
-      "permutation",
-      [](py::ssize_t n, std::uint64_t seed, std::uint64_t epoch) {
-        py::array_t<std::int64_t> order(n);
-        std::int64_t* data = order.mutable_data();
-        {
-          const py::gil_scoped_release release;
-          permutation(data, n, seed, epoch);
-        }
-        return order;
-      },
-      py::arg("n"), py::arg("seed"), py::arg("epoch"),
-      "The shuffle of ``range(n)`` for one epoch, int64 (n,); docs/mathematics.md, Random "
-      "numbers.");
-  module.def(
       "random_raw",
       [](std::uint64_t key, const Philox::Counter& counter, py::ssize_t n) {
         py::array_t<std::uint64_t> words(n);

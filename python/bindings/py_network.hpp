@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -18,15 +19,16 @@ namespace fastmlp::python {
 
 using AnyNetwork = std::variant<Network<float>, Network<double>>;
 
-inline AnyNetwork make_network(const std::string& dtype, std::vector<std::ptrdiff_t> layers,
-                               std::vector<Activation> hidden, Output output) {
+inline std::shared_ptr<AnyNetwork> make_network(const std::string& dtype,
+                                                std::vector<std::ptrdiff_t> layers,
+                                                std::vector<Activation> hidden, Output output) {
   if (dtype == "float32") {
-    return AnyNetwork(std::in_place_type<Network<float>>, std::move(layers), std::move(hidden),
-                      output);
+    return std::make_shared<AnyNetwork>(std::in_place_type<Network<float>>, std::move(layers),
+                                        std::move(hidden), output);
   }
   if (dtype == "float64") {
-    return AnyNetwork(std::in_place_type<Network<double>>, std::move(layers), std::move(hidden),
-                      output);
+    return std::make_shared<AnyNetwork>(std::in_place_type<Network<double>>, std::move(layers),
+                                        std::move(hidden), output);
   }
   throw py::value_error("Network: dtype is '" + dtype + "'; allowed: float32, float64");
 }
@@ -49,11 +51,17 @@ class PyNetwork {
   /// f(Network<T>&)
   template <class F>
   decltype(auto) visit(F&& f) {
-    if (!constructed_) throw std::runtime_error("Network: __init__ has not been called");
-    return std::visit(std::forward<F>(f), net_);
+    if (!net_) throw std::runtime_error("Network: __init__ has not been called");
+    return std::visit(std::forward<F>(f), *net_);
   }
 
   std::uint64_t seed() const { return seed_; }
+
+  /// What keeps the network's memory alive, as the base of a NumPy view.
+  py::capsule memory() const {
+    using Owner = std::shared_ptr<AnyNetwork>;
+    return py::capsule(new Owner(net_), [](void* owner) { delete static_cast<Owner*>(owner); });
+  }
 
  private:
   PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const py::object& output,
@@ -64,8 +72,7 @@ class PyNetwork {
   }
 
   std::uint64_t seed_;
-  AnyNetwork net_;
-  bool constructed_ = true;
+  std::shared_ptr<AnyNetwork> net_;
 };
 
 template <class T>

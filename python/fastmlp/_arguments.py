@@ -135,8 +135,8 @@ def training_data(network: "Trainable", prefix: str, X: Any, y: Any, sample_weig
     a NaN in y without its place.
     """
     data = Data(
-        X=_real_array(prefix, "X", X),
-        y=_real_array(prefix, "y", y),
+        X=_apart(network, _real_array(prefix, "X", X)),
+        y=_apart(network, _real_array(prefix, "y", y)),
         sample_weight=(
             None if sample_weight is None else _real_array(prefix, "sample_weight", sample_weight)
         ),
@@ -162,6 +162,11 @@ def validation_data_or_none(network: "Trainable", given: Any) -> Data | None:
         )
     X, y, sample_weight = given if len(given) == 3 else (*given, None)
     return training_data(network, "fit: validation_data", X, y, sample_weight)
+
+
+def _apart(network: "Trainable", array: Array) -> Array:
+    """Return the array, or a copy where training would change what it is a view of."""
+    return array.copy() if np.may_share_memory(array, network.parameters) else array
 
 
 def _real_array(prefix: str, name: str, values: Any) -> Array:

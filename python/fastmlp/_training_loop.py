@@ -196,7 +196,7 @@ def train(network: Trainable, plan: Plan) -> History:
             if out_of_patience:
                 history.stopped_by = "early_stopping"
                 break
-            if any(answer is True for answer in answers):
+            if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
                 history.stopped_by = "callback"
                 break
     if plan.best is not None and plan.best.state is not None:

@@ -73,6 +73,11 @@ def load(cls: type[AnyNetwork], path: str | os.PathLike[str]) -> AnyNetwork:
 def _replace(path: str | os.PathLike[str], data: bytes) -> None:
     """Put data at path in one step: a reader sees the old file or the new one."""
     target = Path(os.path.realpath(path))  # through a symbolic link, as open() would write
+    if target.exists() and not target.is_file():
+        # A device or a pipe is written to, not replaced; a folder is open()'s error.
+        with open(target, "wb") as file:
+            file.write(data)
+        return
     temporary = target.parent / f".fastmlp-{secrets.token_hex(8)}.tmp"
     try:
         # Not `tempfile`, whose files only their owner may read: the umask decides here.
@@ -83,8 +88,10 @@ def _replace(path: str | os.PathLike[str], data: bytes) -> None:
         if target.exists():
             shutil.copymode(target, temporary)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = os.fspath(path)  # the name that the caller knows
         raise
 
 
@@ -98,7 +105,11 @@ def _settings(metadata: dict[str, str] | None) -> dict[str, Any]:
         settings = json.loads(metadata[METADATA_KEY])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"the metadata {METADATA_KEY!r} is not JSON: {error}") from error
-    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+    if (
+        not isinstance(settings, dict)
+        or type(settings.get("format")) is not int
+        or settings["format"] != FORMAT
+    ):
         found = settings.get("format") if isinstance(settings, dict) else settings
         raise ValueError(f"the format is {found!r:.80}; this version reads format {FORMAT}")
     layers: Any = settings.get("layers")

@@ -8,8 +8,9 @@ import os
 
 # Read once, when the core is first used: also the smallest piece of work then gets its threads.
 os.environ.setdefault("FASTMLP_MIN_WORK", "0")
-# Threads that wait sleep instead of spinning: teams larger than the machine are many here.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Threads that wait spin for microseconds and then sleep: in teams larger than the machine, of which
+# there are many here, a spinning thread keeps a processor from one that has work.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 import pytest
 from hypothesis import settings

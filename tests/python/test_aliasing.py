@@ -34,6 +34,14 @@ def test_the_networks_memory_is_no_place_for_its_output(network, part):
     assert network.parameters.tobytes() == before
 
 
+def test_fit_on_the_networks_own_weights_takes_them_as_they_were(network):
+    copied = network.copy()
+    y = np.arange(64) % 2
+    copied.fit(copied.weights[0].copy(), y, epochs=3, learning_rate=0.5)
+    network.fit(network.weights[0], y, epochs=3, learning_rate=0.5)
+    assert network.parameters.tobytes() == copied.parameters.tobytes()
+
+
 class Growing(np.ndarray):
     """An array whose rows come back twice as often as asked for."""
 

@@ -6,6 +6,7 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -327,3 +328,33 @@ fastmlp.Network([2, 1]).save({str(tmp_path / "model.safetensors")!r})
 assert "safetensors" in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_save_writes_to_a_pipe_and_does_not_replace_it(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    received = []
+    reader = threading.Thread(target=lambda: received.append(path.read_bytes()))
+    reader.start()
+    network = fastmlp.Network([2, 1], seed=0)
+    network.save(path)
+    reader.join()
+    assert path.is_fifo()
+    regular = tmp_path / "regular"
+    network.save(regular)
+    assert received == [regular.read_bytes()]
+
+
+def test_save_keeps_the_mode_of_the_file_it_replaces(tmp_path):
+    path = tmp_path / "private"
+    path.touch(mode=0o600)
+    fastmlp.Network([2, 1], seed=0).save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_error_of_save_names_the_callers_path(tmp_path):
+    path = tmp_path / "nowhere" / "model"
+    with pytest.raises(FileNotFoundError) as raised:
+        fastmlp.Network([2, 1], seed=0).save(path)
+    assert raised.value.filename == str(path)

@@ -304,3 +304,13 @@ print(sorted(new - set(sys.stdlib_module_names) - {"numpy"}))
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     assert done.stdout == "['fastmlp']\n"
+
+
+def test_optimizers_can_be_copied_and_pickled():
+    optimizer = fastmlp.SGD(0.25)
+    for other in (
+        copy.copy(optimizer),
+        copy.deepcopy(optimizer),
+        pickle.loads(pickle.dumps(optimizer)),
+    ):
+        assert other.learning_rate == 0.25

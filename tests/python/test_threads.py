@@ -7,6 +7,8 @@ import os
 import pickle
 import select
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -289,3 +291,24 @@ def test_the_gil_is_released_while_the_library_works():
     stop.set()
     thread.join()
     assert at_return > 10
+
+
+def test_the_process_ends_while_a_daemon_thread_trains():
+    """Python takes the GIL from such a thread for ever; that must not abort the process."""
+    code = (
+        "import threading, time, numpy as np, fastmlp\n"
+        "network = fastmlp.Network([64, 128, 1])\n"
+        "X, y = np.zeros((100_000, 64), 'f4'), np.zeros(100_000, 'f4')\n"
+        "fit = lambda: network.fit(X, y, epochs=10_000)\n"
+        "threading.Thread(target=fit, daemon=True).start()\n"
+        "time.sleep(0.3)\n"
+    )
+    for _ in range(3):
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert run.returncode == 0, run.stderr
+
+
+def test_a_long_shuffle_can_be_interrupted():
+    assert interrupt_while(lambda: fastmlp._core.permutation(100_000_000, 0, 0), after=0.7) < 1

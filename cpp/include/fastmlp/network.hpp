@@ -4,27 +4,15 @@
 #include <fastmlp/matrix_view.hpp>
 #include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
+#include <fastmlp/should_stop.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
 namespace fastmlp {
-
-/// Asked at most every 20 ms during long calls, on the calling thread; true stops the call, which
-/// then throws Stopped.
-using ShouldStop = std::function<bool()>;
-
-/// Thrown where a ShouldStop returned true. The network is usable: every step that was taken was
-/// taken whole; gradients() are unspecified.
-class Stopped : public std::runtime_error {
- public:
-  Stopped() : std::runtime_error("stopped by should_stop") {}
-};
 
 /// A sum of row losses, each times its row's weight, and the sum of those weights.
 struct LossSum {
@@ -91,7 +79,7 @@ class Network {
 
   /// Throws what loss() would throw for these arguments, naming `function`; computes nothing.
   void validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
-                const T* sample_weight = nullptr) const;
+                const T* sample_weight = nullptr, const ShouldStop& should_stop = {}) const;
 
   /// out = Yhat (m, n_L) for X (m, n_0). Memory for at most 512 rows at a time.
   void forward(const RowSource<T>& X, MatrixView<T> out, const ShouldStop& should_stop = {}) const;

@@ -1,6 +1,8 @@
 // The one generator: Philox4x64-10, counter-based, so that no thread count can change a draw.
 #pragma once
 
+#include <fastmlp/should_stop.hpp>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +46,8 @@ class Philox {
 
 /// Fills `order` with a permutation of 0 ... n - 1: Fisher and Yates's shuffle of the identity,
 /// with the draws of `Philox(seed, Stream::kShuffle, epoch, 0)`.
-void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed, std::uint64_t epoch);
+/// \throws Stopped where `should_stop` says so
+void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed, std::uint64_t epoch,
+                 const ShouldStop& should_stop = {});
 
 }  // namespace fastmlp

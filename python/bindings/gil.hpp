@@ -1,0 +1,67 @@
+// The GIL, released and taken again. At the end of the process Python ends a thread that asks for
+// the GIL by unwinding it (before 3.14), which C++ frames do not survive; such a thread waits here
+// for the end of the process instead.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <chrono>
+#include <thread>
+
+namespace fastmlp::python {
+
+/// Sleeps for ever where it is destroyed by an unwinding that nothing has disarmed.
+class WaitForTheEnd {
+ public:
+  WaitForTheEnd() = default;
+  ~WaitForTheEnd() {
+    while (armed_) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+  WaitForTheEnd(const WaitForTheEnd&) = delete;
+  WaitForTheEnd& operator=(const WaitForTheEnd&) = delete;
+  void disarm() { armed_ = false; }
+
+ private:
+  bool armed_ = true;
+};
+
+/// Without the GIL for as long as it lives.
+class GilReleased {
+ public:
+  GilReleased() : state_(PyEval_SaveThread()) {}
+  ~GilReleased() {
+    WaitForTheEnd wait;
+    PyEval_RestoreThread(state_);
+    wait.disarm();
+  }
+  GilReleased(const GilReleased&) = delete;
+  GilReleased& operator=(const GilReleased&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
+/// With the GIL for as long as it lives, on a thread that released it.
+class GilTaken {
+ public:
+  GilTaken() {
+    WaitForTheEnd wait;
+    state_ = PyGILState_Ensure();
+    wait.disarm();
+  }
+  ~GilTaken() { PyGILState_Release(state_); }
+  GilTaken(const GilTaken&) = delete;
+  GilTaken& operator=(const GilTaken&) = delete;
+
+ private:
+  PyGILState_STATE state_;
+};
+
+/// f() without the GIL, which is back before any Python object is touched again.
+template <class F>
+decltype(auto) without_gil(const F& f) {
+  const GilReleased released;
+  return f();
+}
+
+}  // namespace fastmlp::python
