@@ -136,7 +136,7 @@ Raises
 ValueError
     If `scale` is not finite.
 RuntimeError
-    While another thread uses this network.
+    While another thread trains this network, or if one goes on reading it for 10 s.
 )";
 
 constexpr const char* kStepDoc = R"(One step of gradient descent on one batch.
@@ -161,7 +161,7 @@ Raises
 ValueError, TypeError
     If shapes, types, targets or the learning rate do not fit; nothing is changed then.
 RuntimeError
-    While another thread uses this network.
+    While another thread trains this network, or if one goes on reading it for 10 s.
 )";
 
 constexpr const char* kTrainEpochDoc =
@@ -187,7 +187,7 @@ Raises
 ValueError, TypeError
     If shapes, types, targets or row numbers do not fit; nothing is changed then.
 RuntimeError
-    While another thread uses this network.
+    While another thread trains this network, or if one goes on reading it for 10 s.
 KeyboardInterrupt
     On Ctrl-C, between two steps: the steps before it have been taken, `epochs_trained` has not
     been counted up.
