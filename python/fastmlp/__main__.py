@@ -1,6 +1,7 @@
 """The command line: `python -m fastmlp`, also `fastmlp`; without a command, the demo."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -30,10 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     arguments = _parser().parse_args(argv)
-    if arguments.command == "info":
-        fastmlp.show_config()
-        return 0
-    return run_demo(arguments.plot)
+    try:
+        if arguments.command == "info":
+            fastmlp.show_config()
+            return 0
+        return run_demo(arguments.plot)
+    except BrokenPipeError:  # as in `fastmlp | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastmlp", description="Train fully connected networks on the CPU."
     )
+    parser.add_argument("--version", action="version", version=fastmlp.__version__)
     parser.add_argument("--plot", **plot)
     commands = parser.add_subparsers(dest="command", metavar="{demo,info}")
     demo = commands.add_parser(

@@ -146,7 +146,8 @@ class Plan:
     best: BestEpoch | None
     callbacks: tuple[Callback, ...]
     bar_class: Any
-    seed: int | None  # None: rows as they stand
+    shuffle: bool
+    seed: int
 
 
 def best_epoch(early_stopping: Any, validation_data: object) -> BestEpoch | None:
@@ -211,9 +212,9 @@ def _train_epoch(network: Trainable, plan: Plan, epoch: int) -> float:
     loss = network.train_epoch(
         plan.data.X,
         plan.data.y,
-        np.arange(rows, dtype=np.int64)
-        if plan.seed is None
-        else network._permutation(rows, plan.seed, network.epochs_trained),
+        network._permutation(rows, plan.seed, network.epochs_trained)
+        if plan.shuffle
+        else np.arange(rows, dtype=np.int64),
         batch_size=min(plan.batch_size, rows),
         optimizer=plan.optimizer,
         sample_weight=plan.data.sample_weight,

@@ -48,10 +48,11 @@ def load(cls: type[AnyNetwork], path: str | os.PathLike[str]) -> AnyNetwork:
     """Read a network; see `Network.load`."""
     from safetensors import SafetensorError, safe_open
 
+    path = os.fspath(path)  # open() would take, and close, a number of an open file
     with open(path, "rb"):
         pass  # Python's own errors for a file that is not there or not to be read.
     try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
+        with safe_open(path, framework="numpy") as file:
             settings = _settings(file.metadata())
             _check_tensors(file, settings)
             network = cls._rebuild(
@@ -63,11 +64,9 @@ def load(cls: type[AnyNetwork], path: str | os.PathLike[str]) -> AnyNetwork:
             network.epochs_trained = settings["epochs_trained"]
             return network
     except SafetensorError as error:
-        raise ValueError(
-            f"load: {os.fspath(path)} is damaged or not a safetensors file: {error}"
-        ) from error
+        raise ValueError(f"load: {path} is damaged or not a safetensors file: {error}") from error
     except ValueError as error:
-        raise ValueError(f"load: {os.fspath(path)}: {error}") from error
+        raise ValueError(f"load: {path}: {error}") from error
 
 
 def _replace(path: str | os.PathLike[str], data: bytes) -> None:

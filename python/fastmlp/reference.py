@@ -138,9 +138,9 @@ def _words(generator: np.random.Philox) -> Iterator[int]:
 
 
 class Network(TrainingMixin):
-    """The twin of `fastmlp.Network`: same constructor, same members, same results to rounding.
+    """The twin of `fastmlp.Network`: same constructor, same results to rounding, nothing checked.
 
-    Parameters and attributes are those of `fastmlp.Network`; nothing is checked.
+    It trains and predicts; files, copies and gradients in parts are the native class's only.
 
     Examples
     --------

@@ -115,8 +115,9 @@ class TrainingMixin:
             best=best_epoch(early_stopping, validation_data),
             callbacks=callback_tuple(callbacks),
             bar_class=progress_bar_class() if progress else None,
+            shuffle=bool(shuffle),
             # Last: a refused call must not draw from a caller's generator.
-            seed=(self.seed if seed is None else resolve_seed(seed, "fit")) if shuffle else None,
+            seed=self.seed if seed is None else resolve_seed(seed, "fit"),
         )
         return train(self, plan)
 

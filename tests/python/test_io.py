@@ -358,3 +358,10 @@ def test_an_error_of_save_names_the_callers_path(tmp_path):
     with pytest.raises(FileNotFoundError) as raised:
         fastmlp.Network([2, 1], seed=0).save(path)
     assert raised.value.filename == str(path)
+
+
+def test_load_does_not_close_an_open_file_that_it_is_given_by_number(tmp_path):
+    with open(tmp_path / "file", "wb") as file:
+        with pytest.raises(TypeError):
+            fastmlp.Network.load(file.fileno())
+        file.write(b"still open")

@@ -69,7 +69,8 @@ class Network {
   T* parameters();
   T* gradients();
 
-  /// How many epochs train_epoch() has completed; fit() counts its shuffles by it.
+  /// How many epochs train_epoch() has completed; Python's fit() counts its shuffles
+  /// by it.
   std::int64_t epochs_trained() const;
   void set_epochs_trained(std::int64_t epochs);
 
