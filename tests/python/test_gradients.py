@@ -91,7 +91,9 @@ def assert_gradients_are_slopes(network, data):
     gradients = network.gradients.copy()
     slopes = central_differences(network, data)
     assert np.abs(gradients).max() > 1e-3
-    np.testing.assert_allclose(gradients, slopes, rtol=0, atol=TOLERANCE * (1 + loss))
+    # The rounding of a loss that is a sum over the rows grows like the root of their number.
+    bound = TOLERANCE * (1 + loss) * np.sqrt(len(data[0]))
+    np.testing.assert_allclose(gradients, slopes, rtol=0, atol=bound)
     np.testing.assert_array_equal(network.parameters, before)
 
 
