@@ -250,6 +250,8 @@ TEST_CASE("a refused call names the rule and changes nothing") {
                        "forward: X has shape (5, 29); this network takes 30 features",
                        std::invalid_argument);
   CHECK_THROWS_AS(net.step(X.cview(), y.cview(), -1), std::invalid_argument);
+  const MatrixView<const float> fewer_than_none(X.values.data(), -1, 30);
+  CHECK_THROWS_AS(net.forward(fewer_than_none, out.view()), std::invalid_argument);
   y.values[3] = 2;
   CHECK_THROWS_WITH_AS(net.step(X.cview(), y.cview(), 0.1),
                        "step: y[3] is 2; a class index must be an integer from 0 to 1",
@@ -270,11 +272,35 @@ TEST_CASE("layers, activations and sizes that make no network are refused") {
   CHECK_THROWS_AS(Network<float>({2, 3, 1}, {Activation::kTanh, Activation::kTanh}),
                   std::invalid_argument);
   CHECK_THROWS_AS(Network<float>({2, 3, 1}, {}, Output::kSoftmax), std::invalid_argument);
+  CHECK_THROWS_AS(Network<float>({2, 3, 1}, {Activation(99)}), std::invalid_argument);
+  CHECK_THROWS_AS(Network<float>({2, 1}, {}, Output(99)), std::invalid_argument);
   const std::ptrdiff_t huge = std::ptrdiff_t{1} << 40;
   CHECK_THROWS_AS(Network<float>({huge, huge}), std::invalid_argument);
   CHECK_THROWS_WITH_AS(parse_activation("rleu"),
                        "Network: unknown activation 'rleu'; allowed: relu, sigmoid, tanh, identity",
                        std::invalid_argument);
+}
+
+TEST_CASE("gradients of parts accumulate to those of the whole") {
+  Network<double> whole({3, 4, 1}), parts({3, 4, 1});
+  whole.initialize(2);
+  parts.initialize(2);
+  const Matrix<double> X = pattern<double>(10, 3), y = targets<double>(10, 1, Output::kSigmoid);
+  whole.loss_and_gradients(X.cview(), y.cview());
+  std::fill_n(parts.gradients(), parts.n_parameters(), 7.0);
+  parts.zero_gradients();
+  LossSum sum;
+  for (const std::ptrdiff_t first : {0, 5}) {
+    const LossSum part =
+        parts.accumulate_gradients(X.cview().row_block(first, 5), y.cview().row_block(first, 5));
+    sum.loss += part.loss;
+    sum.weight += part.weight;
+  }
+  CHECK(sum.weight == 10);
+  for (std::ptrdiff_t i = 0; i < whole.n_parameters(); ++i) {
+    CHECK(parts.gradients()[i] / sum.weight ==
+          doctest::Approx(whole.gradients()[i]).epsilon(1e-12));
+  }
 }
 
 TEST_CASE("weights that sum to zero give no loss, a zero gradient and no step") {

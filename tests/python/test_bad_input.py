@@ -1020,3 +1020,10 @@ def test_a_bad_environment_is_a_clear_error(variable, value, message):
     )
     assert done.returncode == 1
     assert re.search(f"Error: {message}", done.stderr)
+
+
+@pytest.mark.parametrize("argument", ["hidden", "output"])
+def test_a_name_that_is_no_text_is_an_unknown_name(argument):
+    """Half of a surrogate pair has no UTF-8, and so no name in C++."""
+    with pytest.raises(ValueError, match=r"unknown .*allowed"):
+        fastmlp.Network([3, 2, 1], **{argument: "r\ud800"})

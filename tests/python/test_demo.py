@@ -194,3 +194,12 @@ def test_the_curve_has_a_star_per_epoch_from_the_highest_loss_down():
 @pytest.mark.parametrize("loss", [[0.0], [0.3], [2.0, 1.0] * 300])
 def test_any_curve_fits_the_terminal(loss):
     assert max(map(len, demo.text_curve(loss).splitlines())) < 80
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    command = [sys.executable, "-m", "fastmlp"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
