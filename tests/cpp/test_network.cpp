@@ -199,6 +199,25 @@ TEST_CASE("should_stop ends an epoch between two steps, and leaves the network u
   CHECK(std::isfinite(net.step(X.cview(), y.cview(), 0.01)));
 }
 
+TEST_CASE("a slow step that may be stopped goes through the gradients, with the same bits") {
+  const Matrix<float> X = pattern<float>(64, 8), y = targets<float>(64, 1, Output::kSigmoid);
+  const RowSource<float> slow(
+      64, 8, [&](const std::int64_t*, std::ptrdiff_t first, std::ptrdiff_t count, float* out) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(60));
+        std::copy_n(&X.cview()(first, 0), count * 8, out);
+      });
+  const auto go_on = [] { return false; };
+  Network<float> direct({8, 9, 1}), slowly({8, 9, 1});
+  for (Network<float>* net : {&direct, &slowly}) net->initialize(0);
+  direct.step(X.cview(), y.cview(), 0.1, go_on);
+  slowly.step(slow, y.cview(), 0.1, go_on);
+  CHECK(same_bits(parameters_of(slowly), parameters_of(direct)));
+  // Only the slow one stored its gradient: it could have been given up until that was complete.
+  const std::vector<float> none(static_cast<std::size_t>(direct.n_parameters()));
+  CHECK(std::equal(none.begin(), none.end(), direct.gradients()));
+  CHECK(!std::equal(none.begin(), none.end(), slowly.gradients()));
+}
+
 TEST_CASE("many threads may predict at once") {
   Network<float> net({20, 30, 2}, {}, Output::kSoftmax);
   net.initialize(0);
