@@ -10,18 +10,25 @@
 
 namespace fastmlp::python {
 
-/// Sleeps for ever where it is destroyed by an unwinding that nothing has disarmed.
+/// Stands around a request for the GIL: sleeps for ever where Python has ended or is ending, and
+/// where it is destroyed by an unwinding that nothing has disarmed.
 class WaitForTheEnd {
  public:
-  WaitForTheEnd() = default;
+  WaitForTheEnd() {
+    // 0 from the beginning of the end on. What the GIL is made of may be gone by now.
+    if (Py_IsInitialized() == 0) sleep();
+  }
   ~WaitForTheEnd() {
-    while (armed_) std::this_thread::sleep_for(std::chrono::hours(1));
+    if (armed_) sleep();
   }
   WaitForTheEnd(const WaitForTheEnd&) = delete;
   WaitForTheEnd& operator=(const WaitForTheEnd&) = delete;
   void disarm() { armed_ = false; }
 
  private:
+  [[noreturn]] static void sleep() {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
   bool armed_ = true;
 };
 
