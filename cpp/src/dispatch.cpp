@@ -16,6 +16,10 @@ static_assert(kOutputNames.size() == kOutputCount);
 
 extern const KernelTable<float> kScalarFloat;
 extern const KernelTable<double> kScalarDouble;
+#ifdef FASTMLP_HAS_AVX512
+extern const KernelTable<float> kAvx512Float;
+extern const KernelTable<double> kAvx512Double;
+#endif
 #ifdef FASTMLP_HAS_AVX2
 extern const KernelTable<float> kAvx2Float;
 extern const KernelTable<double> kAvx2Double;
@@ -24,8 +28,17 @@ extern const KernelTable<double> kAvx2Double;
 namespace {
 
 const Isa kIsas[] = {
+// The builtins also ask the operating system for its support of the registers (XGETBV).
+#ifdef FASTMLP_HAS_AVX512
+    {"avx512",
+     [] {
+       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("fma");
+     },
+     &kAvx512Float, &kAvx512Double},
+#endif
 #ifdef FASTMLP_HAS_AVX2
-    // The builtins also ask the operating system for its support of the registers (XGETBV).
     {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
      &kAvx2Float, &kAvx2Double},
 #endif

@@ -1,5 +1,5 @@
-// The matrix product, from the outside in at the end of the file: gemm() shares the work out among
-// threads, multiply() cuts it into packed blocks, multiply_packed() into tiles. Read it from below.
+// The matrix product: what is packed and who does what; the sums are kernels/gemm_kernel.hpp's.
+// From the inside out: packing, one task, one block of rows, gemm(). Read it from below.
 #include "gemm.hpp"
 
 #include "parallel.hpp"
@@ -10,173 +10,277 @@
 namespace fastmlp::detail {
 namespace {
 
-/// The epilogue of the tile whose first element is (i, j).
-template <class T>
-Epilogue<T> at(const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j) {
-  Epilogue<T> tile = to;
-  tile.c += i * to.ldc + j;
-  if (to.bias != nullptr) tile.bias += j;
-  if (to.activated != nullptr) tile.activated += i * to.ld_activated + j;
-  return tile;
-}
+// A block of A is packed once for all columns of C, and stays in the last level cache, of which it
+// is a small part; the more rows it has, the less often B is packed.
+constexpr std::ptrdiff_t kABlockBytes = 4 << 20;
 
-/// The sizes of the blocks of A (mc, kc) and B (kc, nc) that one thread packs.
-template <class T>
-struct Blocks {
-  std::ptrdiff_t mc, nc, kc;
+// An operand that lies as the kernel can read it is not packed while it is this small: it stays in
+// the first or second level of cache, and copying it would cost more than what it saves.
+constexpr std::ptrdiff_t kDirectBytesA = 128 << 10;
+constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
 
-  Blocks(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
-    // A whole chunk at a time: a tile's sums are complete in registers, where the epilogue is.
-    kc = std::min(k, kChunk);
-    mc = fit(kernels.a_block_bytes, kernels.mr, m);
-    nc = fit(kernels.b_block_bytes, kernels.nr, n);
+// A column of a matrix whose rows are a multiple of this apart falls into one set of a cache.
+constexpr std::ptrdiff_t kCacheSetBytes = 2048;
+
+constexpr double kPackFlops = 8;  // about what packing an element costs
+
+/// How one product is cut. A task is (rows, cols) of C; block_rows of A are packed together.
+template <class T>
+struct Plan {
+  bool pack_a, pack_b;
+  std::ptrdiff_t block_rows, task_rows, task_cols;
+
+  Plan(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B) {
+    const std::ptrdiff_t m = A.rows, n = B.cols, k = std::min(A.cols, kChunk);
+    pack_b = B.col_stride != 1 || (m > 2 * kernels.mr && !stays_near(k, B.row_stride, n, kDirectBytesB));
+    pack_a = n > 2 * kernels.nr && !stays_near(m, A.row_stride, k, kDirectBytesA) ;
+    block_rows = m;
+    if (pack_a) block_rows = fitting(kABlockBytes, kernels.mr, k, m);
+    task_cols = pack_b ? fitting(kernels.b_block_bytes, kernels.nr, k, n) : n;
+    task_rows = block_rows;
+    const double pieces =
+        std::min(pieces_for(product_flops(m, n, k)), double{kTasksPerThread} * team_size());
+    if (team_size() == 1 || pieces < 2) return;
+    const auto tasks = static_cast<std::ptrdiff_t>(pieces);
+    task_cols = std::min(task_cols, round_up((n + tasks - 1) / tasks, kernels.nr));
+    const std::ptrdiff_t col_tasks = (n + task_cols - 1) / task_cols;
+    const std::ptrdiff_t row_tasks = (tasks + col_tasks - 1) / col_tasks;
+    task_rows = std::min(block_rows, round_up((block_rows + row_tasks - 1) / row_tasks, kernels.mr));
   }
 
-  /// How many elements are enough for blocks of this product and of every smaller one. (A smaller k
-  /// can make larger blocks: more panels fit, and what is left over of the bytes is less.)
-  static std::ptrdiff_t most(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n,
-                             std::ptrdiff_t k) {
-    const std::ptrdiff_t kc = std::min(k, kChunk);
-    const auto operand = [kc](std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t needed) {
-      const auto fitting = bytes / static_cast<std::ptrdiff_t>(sizeof(T));
-      return std::min(std::max(fitting, unit * kc), round_up(needed, unit) * kc);
-    };
-    return operand(kernels.a_block_bytes, kernels.mr, m) +
-           operand(kernels.b_block_bytes, kernels.nr, n);
+  /// How many elements are enough for a block of A, and for a task's part of B, of an
+  /// (m, k) . (k, n) product and of every smaller one. (A smaller k can make larger blocks: more
+  /// panels fit, and what is left over of the bytes is less.)
+  static std::ptrdiff_t most_a(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t k) {
+    return most(kABlockBytes, kernels.mr, std::min(k, kChunk), m);
+  }
+  static std::ptrdiff_t most_b(const KernelTable<T>& kernels, std::ptrdiff_t n, std::ptrdiff_t k) {
+    return most(kernels.b_block_bytes, kernels.nr, std::min(k, kChunk), n);
   }
 
  private:
-  // The most panels of `unit` by kc that fit, at least one, no more than are needed.
-  std::ptrdiff_t fit(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t needed) const {
+  /// Whether a (rows, cols) operand may be read where it is.
+  static bool stays_near(std::ptrdiff_t rows, std::ptrdiff_t stride, std::ptrdiff_t cols,
+                         std::ptrdiff_t bytes) {
+    constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
+    return rows * cols * kSize <= bytes && (rows < 8 || stride * kSize % kCacheSetBytes != 0);
+  }
+  // The most panels of `unit` by k that fit, at least one, no more than are needed.
+  static std::ptrdiff_t fitting(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t k,
+                                std::ptrdiff_t needed) {
     const std::ptrdiff_t panel =
-        unit * std::max<std::ptrdiff_t>(kc, 1) * static_cast<std::ptrdiff_t>(sizeof(T));
-    const std::ptrdiff_t panels = std::max<std::ptrdiff_t>(1, bytes / panel);
-    return std::min(panels * unit, round_up(needed, unit));
+        unit * std::max<std::ptrdiff_t>(k, 1) * static_cast<std::ptrdiff_t>(sizeof(T));
+    return std::min(std::max<std::ptrdiff_t>(1, bytes / panel) * unit, round_up(needed, unit));
+  }
+  static std::ptrdiff_t most(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t k,
+                             std::ptrdiff_t needed) {
+    const std::ptrdiff_t fit = bytes / static_cast<std::ptrdiff_t>(sizeof(T));
+    return std::min(std::max(fit, unit * k), round_up(needed, unit) * k);
   }
 };
 
-/// Packs M (rows, k) into panels of `width` rows: panel after panel, in each k columns of `width`
-/// elements, rows beyond the last filled with zero. B is packed as its transpose.
-template <class T>
-void pack(MatrixView<const T> M, std::ptrdiff_t width, T* out) {
-  for (std::ptrdiff_t first = 0; first < M.rows; first += width, out += width * M.cols) {
-    const std::ptrdiff_t valid = std::min(width, M.rows - first);
-    const MatrixView<const T> panel = M.row_block(first, valid);
-    if (valid < width) std::fill(out, out + width * M.cols, T(0));
-    if (M.row_stride == 1) {
-      for (std::ptrdiff_t p = 0; p < M.cols; ++p) {
-        const T* column = panel.data + p * panel.col_stride;
-        for (std::ptrdiff_t i = 0; i < valid; ++i) out[p * width + i] = column[i];
-      }
-    } else {
-      for (std::ptrdiff_t i = 0; i < valid; ++i) {
-        const T* row = panel.data + i * panel.row_stride;
-        for (std::ptrdiff_t p = 0; p < M.cols; ++p) out[p * width + i] = row[p * panel.col_stride];
-      }
-    }
-  }
-}
-
-/// The tiles of one packed block of A against one packed block of B.
-template <class T>
-void multiply_packed(const KernelTable<T>& kernels, const T* a, const T* b, std::ptrdiff_t m,
-                     std::ptrdiff_t n, std::ptrdiff_t k, const EpilogueKernels<T>& epilogue,
-                     const Epilogue<T>& to) {
-  for (std::ptrdiff_t j = 0; j < n; j += kernels.nr) {
-    for (std::ptrdiff_t i = 0; i < m; i += kernels.mr) {
-      epilogue.tile({k, a + i * k, b + j * k, std::min(kernels.mr, m - i),
-                     std::min(kernels.nr, n - j), at(to, i, j)});
-    }
-  }
-}
-
-/// One thread's part of a product, chunk by chunk; given up where stop_after(flops) says so.
-template <class T, class StopAfter>
-void multiply(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B,
-              const EpilogueKernels<T>& epilogue, const Epilogue<T>& to, T* workspace,
-              const StopAfter& stop_after) {
-  if (A.rows == 0 || B.cols == 0) return;  // more threads than tiles
-  const Blocks<T> blocks(kernels, A.rows, B.cols, A.cols);
-  T* packed_a = workspace;
-  T* packed_b = workspace + blocks.mc * blocks.kc;
-  const bool one_chunk = A.cols <= kChunk;
-  for (std::ptrdiff_t j = 0; j < B.cols; j += blocks.nc) {
-    const std::ptrdiff_t nc = std::min(blocks.nc, B.cols - j);
-    std::ptrdiff_t p = 0;
-    do {  // once also where there is nothing to sum
-      const std::ptrdiff_t kc = std::min(kChunk, A.cols - p);
-      // The sums of several chunks are added in C; the epilogue follows on the totals.
-      const EpilogueKernels<T>& finish = one_chunk ? epilogue
-                                         : p == 0  ? kernels.store
-                                                   : kernels.add;
-      pack(B.row_block(p, kc).col_block(j, nc).transposed(), kernels.nr, packed_b);
-      for (std::ptrdiff_t i = 0; i < A.rows; i += blocks.mc) {
-        const std::ptrdiff_t mc = std::min(blocks.mc, A.rows - i);
-        pack(A.row_block(i, mc).col_block(p, kc), kernels.mr, packed_a);
-        multiply_packed(kernels, packed_a, packed_b, mc, nc, kc, finish, at(to, i, j));
-        if (stop_after(product_flops(mc, nc, kc))) return;
-      }
-      p += kc;
-    } while (p < A.cols);
-    if (one_chunk || &epilogue == &kernels.store) continue;
-    for (std::ptrdiff_t i = 0; i < A.rows; ++i) {
-      const Epilogue<T> row = at(to, i, j);
-      epilogue.row(row.c, nc, row);
-    }
-  }
-}
-
-/// One thread's rows of a product with one column: each element in 16 lanes, chunk by chunk.
-/// x is contiguous; `scratch` has room for a chunk.
-template <class T, class StopAfter>
-void multiply_column(const KernelTable<T>& kernels, MatrixView<const T> A, const T* x,
-                     const EpilogueKernels<T>& epilogue, const Epilogue<T>& to, Range rows,
-                     T* scratch, const StopAfter& stop_after) {
-  constexpr std::ptrdiff_t kRows = 256;  // sums at a time, on the stack
-  T total[kRows], sums[kRows], bias[kRows];
-  if (to.bias != nullptr) std::fill(bias, bias + kRows, to.bias[0]);
-  for (std::ptrdiff_t first = rows.begin; first < rows.end; first += kRows) {
-    const std::ptrdiff_t n = std::min(kRows, rows.end - first);
-    std::fill(total, total + n, T(0));
-    for (std::ptrdiff_t p = 0; p < A.cols; p += kChunk) {
-      const std::ptrdiff_t kc = std::min(kChunk, A.cols - p);
-      const MatrixView<const T> block = A.row_block(first, n).col_block(p, kc);
-      T* sum = p == 0 ? total : sums;
-      if (block.row_stride == 1 && block.col_stride != 1) {
-        kernels.column_dots(block.data, block.col_stride, x + p, kc, n, sum);
-      } else {
-        for (std::ptrdiff_t i = 0; i < n; ++i) {
-          const T* row = block.data + i * block.row_stride;
-          if (block.col_stride != 1) {
-            for (std::ptrdiff_t q = 0; q < kc; ++q) scratch[q] = row[q * block.col_stride];
-            row = scratch;
-          }
-          sum[i] = kernels.dot(row, x + p, kc);
-        }
-      }
-      if (p > 0) {
-        for (std::ptrdiff_t i = 0; i < n; ++i) total[i] += sums[i];
-      }
-    }
-    // The column seen as one row of C, all of it with the one bias.
-    Epilogue<T> row = at(to, 0, first);
-    if (to.bias != nullptr) row.bias = bias;
-    epilogue.row(total, n, row);
-    if (stop_after(product_flops(n, 1, A.cols))) return;
-  }
-}
-
-/// Elements of workspace for each thread of a product, and before those the ones for all.
+/// The part of the workspace that all threads share, and that of each.
 template <class T>
 struct Workspace {
   std::ptrdiff_t common, share;
 
   Workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
     constexpr std::ptrdiff_t kLine = 64 / sizeof(T);
-    common = n == 1 ? round_up(k, kLine) : 0;  // the one column, contiguous
-    share = round_up(n == 1 ? std::min(k, kChunk) : Blocks<T>::most(kernels, m, n, k), kLine);
+    if (n == 1) {
+      common = round_up(k, kLine);  // the one column, contiguous
+      share = round_up(std::min(k, kChunk), kLine);
+    } else {
+      common = m == 1 ? 0 : round_up(Plan<T>::most_a(kernels, m, k), kLine);
+      share = round_up(Plan<T>::most_b(kernels, n, k), kLine);
+    }
   }
   std::size_t size(int team) const { return static_cast<std::size_t>(common + team * share); }
+};
+
+/// One product, as its tasks see it.
+template <class T>
+class Product {
+ public:
+  Product(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const T> B,
+          const EpilogueKernels<T>& epilogue, const Epilogue<T>& to)
+      : context_(context), kernels_(context.kernels), A_(A), B_(B), epilogue_(epilogue), to_(to),
+        need_(kernels_, A.rows, B.cols, A.cols) {
+    context.workspace.reserve(need_.size(context.max_team));
+  }
+
+  void multiply() const {
+    const Plan<T> plan(kernels_, A_, B_);
+    const bool one_chunk = A_.cols <= kChunk;
+    std::ptrdiff_t p = 0;
+    do {  // once also where there is nothing to sum
+      // The sums of several chunks are added in C; the epilogue follows on the totals.
+      const EpilogueKernels<T>& finish = one_chunk ? epilogue_
+                                         : p == 0  ? kernels_.store
+                                                   : kernels_.add;
+      const std::ptrdiff_t kc = std::min(kChunk, A_.cols - p);
+      for (std::ptrdiff_t i = 0; i < A_.rows && !stopped(); i += plan.block_rows) {
+        const std::ptrdiff_t rows = std::min(plan.block_rows, A_.rows - i);
+        block_of_rows(plan, A_.row_block(i, rows).col_block(p, kc), B_.row_block(p, kc), finish,
+                      at(to_, i, 0));
+      }
+      p += kc;
+    } while (p < A_.cols);
+    if (one_chunk || &epilogue_ == &kernels_.store) return;
+    parallel_for(A_.rows, 1, product_flops(A_.rows, B_.cols, 1),
+                 [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                   for (std::ptrdiff_t i = begin; i < end; ++i) {
+                     const Epilogue<T> row = at(to_, i, 0);
+                     epilogue_.row(row.c, B_.cols, row);
+                   }
+                 });
+  }
+
+  /// A product with one row: B is read once, side by side by all threads.
+  void multiply_row() const {
+    const std::ptrdiff_t n = B_.cols;
+    parallel_for(n, kRowCols, product_flops(1, n, A_.cols),
+                 [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                   for (std::ptrdiff_t j = begin; j < end && !stopped(); j += kRowCols) {
+                     row_part(j, std::min(kRowCols, end - j));
+                   }
+                 });
+  }
+
+  /// A product with one column: each element in 16 lanes.
+  void multiply_column() const {
+    const std::ptrdiff_t k = A_.cols;
+    T* column = context_.workspace.data();
+    const T* x = B_.data;
+    if (B_.row_stride != 1) {
+      for (std::ptrdiff_t p = 0; p < k; ++p) column[p] = B_(p, 0);
+      x = column;
+    }
+    const std::ptrdiff_t tasks = (A_.rows + kColumnRows - 1) / kColumnRows;
+    const bool share = pieces_for(product_flops(A_.rows, 1, k)) >= 2;
+    parallel_tasks(tasks, share ? context_.max_team : 1, [&](std::ptrdiff_t task, int slot) noexcept {
+      if (stopped()) return;
+      const std::ptrdiff_t first = task * kColumnRows;
+      column_part(x, first, std::min(kColumnRows, A_.rows - first), own(slot));
+    });
+  }
+
+ private:
+  static constexpr std::ptrdiff_t kRowCols = 512;     // sums at a time, on the stack,
+  static constexpr std::ptrdiff_t kColumnRows = 256;  // of one row or one column
+
+  T* own(int slot) const { return context_.workspace.data() + need_.common + slot * need_.share; }
+
+  bool stopped() const { return stop_.load(std::memory_order_relaxed); }
+
+  /// After work of so many flops. The calling thread, whose slot is 0, asks; all see the answer.
+  void worked(int slot, double flops) const {
+    if (slot == 0 && context_.poller != nullptr && context_.poller->stop_after(flops)) {
+      stop_.store(true, std::memory_order_relaxed);
+    }
+  }
+
+  /// One chunk of the rows of a block: A packed by all, then task by task.
+  void block_of_rows(const Plan<T>& plan, MatrixView<const T> A, MatrixView<const T> B,
+                     const EpilogueKernels<T>& finish, const Epilogue<T>& to) const {
+    T* packed_a = context_.workspace.data();
+    if (plan.pack_a) {
+      parallel_for(A.rows, kernels_.mr, kPackFlops * static_cast<double>(A.rows * A.cols),
+                   [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                     pack_a(A.row_block(begin, end - begin), packed_a + begin * A.cols);
+                   });
+    }
+    const std::ptrdiff_t row_tasks = (A.rows + plan.task_rows - 1) / plan.task_rows;
+    const std::ptrdiff_t col_tasks = (B.cols + plan.task_cols - 1) / plan.task_cols;
+    parallel_tasks(row_tasks * col_tasks, context_.max_team,
+                   [&](std::ptrdiff_t task, int slot) noexcept {
+                     if (stopped()) return;
+                     const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
+                     const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
+                     const std::ptrdiff_t rows = std::min(plan.task_rows, A.rows - i);
+                     const std::ptrdiff_t cols = std::min(plan.task_cols, B.cols - j);
+                     const T* b = B.data + j * B.col_stride;
+                     if (plan.pack_b) {
+                       pack_b(B.col_block(j, cols), own(slot));
+                       b = own(slot);
+                     }
+                     finish.block({rows, cols, A.cols,
+                                   plan.pack_a ? packed_a + i * A.cols : A.data + i * A.row_stride,
+                                   plan.pack_a, A.row_stride, A.col_stride, b, plan.pack_b,
+                                   B.row_stride, at(to, i, j)});
+                     worked(slot, product_flops(rows, cols, A.cols));
+                   });
+  }
+
+  void pack_a(MatrixView<const T> A, T* out) const {
+    for (std::ptrdiff_t i = 0; i < A.rows; i += kernels_.mr) {
+      const std::ptrdiff_t rows = std::min(kernels_.mr, A.rows - i);
+      kernels_.pack({A.data + i * A.row_stride, A.row_stride, A.col_stride, rows, A.cols, rows,
+                     out + i * A.cols});
+    }
+  }
+  void pack_b(MatrixView<const T> B, T* out) const {
+    for (std::ptrdiff_t j = 0; j < B.cols; j += kernels_.nr) {
+      kernels_.pack({B.data + j * B.col_stride, B.col_stride, B.row_stride,
+                     std::min(kernels_.nr, B.cols - j), B.rows, kernels_.nr, out + j * B.rows});
+    }
+  }
+
+  /// `cols` columns of a product with one row.
+  void row_part(std::ptrdiff_t j, std::ptrdiff_t cols) const {
+    T total[kRowCols], sums[kRowCols];
+    std::ptrdiff_t p = 0;
+    do {
+      const std::ptrdiff_t kc = std::min(kChunk, A_.cols - p);
+      kernels_.row_product(A_.data + p * A_.col_stride, A_.col_stride,
+                           B_.data + p * B_.row_stride + j, B_.row_stride, kc, cols,
+                           p == 0 ? total : sums);
+      if (p > 0) {
+        for (std::ptrdiff_t c = 0; c < cols; ++c) total[c] += sums[c];
+      }
+      p += kc;
+    } while (p < A_.cols);
+    epilogue_.row(total, cols, at(to_, 0, j));
+  }
+
+  /// `n` rows of a product with the column x, which is contiguous; `scratch` has room for a chunk.
+  void column_part(const T* x, std::ptrdiff_t first, std::ptrdiff_t n, T* scratch) const {
+    T total[kColumnRows], sums[kColumnRows], bias[kColumnRows];
+    std::ptrdiff_t p = 0;
+    do {
+      const std::ptrdiff_t kc = std::min(kChunk, A_.cols - p);
+      const MatrixView<const T> block = A_.row_block(first, n).col_block(p, kc);
+      T* sum = p == 0 ? total : sums;
+      if (block.row_stride == 1 && block.col_stride != 1) {
+        kernels_.column_dots(block.data, block.col_stride, x + p, kc, n, sum);
+      } else if (block.col_stride == 1) {
+        kernels_.row_dots(block.data, block.row_stride, x + p, kc, n, sum);
+      } else {
+        for (std::ptrdiff_t i = 0; i < n; ++i) {
+          for (std::ptrdiff_t q = 0; q < kc; ++q) scratch[q] = block(i, q);
+          kernels_.row_dots(scratch, kc, x + p, kc, 1, sum + i);
+        }
+      }
+      if (p > 0) {
+        for (std::ptrdiff_t i = 0; i < n; ++i) total[i] += sums[i];
+      }
+      p += kc;
+    } while (p < A_.cols);
+    // The column seen as one row of C, all of it with the one bias.
+    Epilogue<T> row = at(to_, 0, first);
+    if (to_.bias != nullptr) {
+      std::fill(bias, bias + n, to_.bias[0]);
+      row.bias = bias;
+    }
+    epilogue_.row(total, n, row);
+  }
+
+  const GemmContext<T>& context_;
+  const KernelTable<T>& kernels_;
+  const MatrixView<const T> A_, B_;
+  const EpilogueKernels<T>& epilogue_;
+  const Epilogue<T>& to_;
+  const Workspace<T> need_;
+  mutable std::atomic<bool> stop_{false};
 };
 
 }  // namespace
@@ -184,49 +288,21 @@ struct Workspace {
 template <class T>
 std::size_t gemm_workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n,
                            std::ptrdiff_t k, int max_team) {
-  return Workspace<T>(kernels, m, n, k).size(std::min(team_for(product_flops(m, n, k)), max_team));
+  return Workspace<T>(kernels, m, n, k).size(max_team);
 }
 
 template <class T>
 void gemm(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const T> B,
           const EpilogueKernels<T>& epilogue, const Epilogue<T>& to) {
-  const std::ptrdiff_t m = A.rows, n = B.cols, k = A.cols;
-  if (m == 0 || n == 0) return;
-  const KernelTable<T>& kernels = context.kernels;
-  const int team = std::min(team_for(product_flops(m, n, k)), context.max_team);
-  const Workspace<T> need(kernels, m, n, k);
-  context.workspace.reserve(need.size(team));
-  T* workspace = context.workspace.data();
-
-  const T* x = B.data;
-  if (n == 1 && B.row_stride != 1) {
-    for (std::ptrdiff_t p = 0; p < k; ++p) workspace[p] = B(p, 0);
-    x = workspace;
+  if (A.rows == 0 || B.cols == 0) return;
+  const Product<T> product(context, A, B, epilogue, to);
+  if (B.cols == 1) {
+    product.multiply_column();
+  } else if (A.rows == 1 && B.col_stride == 1) {
+    product.multiply_row();
+  } else {
+    product.multiply();
   }
-  std::atomic<bool> stop{false};
-  parallel(team, [&](int thread, int threads) noexcept {
-    // Thread 0 is the calling one; it asks, and the others see the answer.
-    const auto stop_after = [&](double flops) {
-      if (thread == 0 && context.poller != nullptr && context.poller->stop_after(flops)) {
-        stop.store(true, std::memory_order_relaxed);
-      }
-      return stop.load(std::memory_order_relaxed);
-    };
-    T* own = workspace + need.common + thread * need.share;
-    if (n == 1) {
-      multiply_column(kernels, A, x, epilogue, to, share_of(m, kLanes, thread, threads), own,
-                      stop_after);
-    } else if (m >= n) {
-      // k stays on one thread, and so does what it packs: cutting the longer side packs less twice.
-      const Range rows = share_of(m, kernels.mr, thread, threads);
-      multiply(kernels, A.row_block(rows.begin, rows.end - rows.begin), B, epilogue,
-               at(to, rows.begin, 0), own, stop_after);
-    } else {
-      const Range cols = share_of(n, kernels.nr, thread, threads);
-      multiply(kernels, A, B.col_block(cols.begin, cols.end - cols.begin), epilogue,
-               at(to, 0, cols.begin), own, stop_after);
-    }
-  });
   if (context.poller != nullptr) context.poller->throw_if_stopped();
 }
 

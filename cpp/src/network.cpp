@@ -160,22 +160,24 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
   const typename detail::ScratchPool<T>::Lease s(net.pool);
   s->prepare(net.layers, step, false, kernels);
   detail::Poller poller(should_stop);
-  for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
-    const std::ptrdiff_t rows = std::min(step, X.rows() - first);
-    const MatrixView<T> target = out.row_block(first, rows);
-    T* z = target.is_contiguous() ? target.data : s->a.back();
-    net.forward(kernels, *s, X.block(first, rows, s->x), z, poller);
-    const std::ptrdiff_t cols = net.classes();
-    detail::parallel_for(rows, detail::kLanes, 32.0 * static_cast<double>(rows * cols),
-                         [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                           T* block = z + begin * cols;
-                           output_forward(block, block, end - begin, cols);
-                         });
-    if (z == target.data) continue;
-    for (std::ptrdiff_t i = 0; i < rows; ++i) {
-      for (std::ptrdiff_t j = 0; j < cols; ++j) target(i, j) = z[i * cols + j];
+  detail::with_team(net.team(X.rows(), GradientUse::kNone), [&] {
+    for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
+      const std::ptrdiff_t rows = std::min(step, X.rows() - first);
+      const MatrixView<T> target = out.row_block(first, rows);
+      T* z = target.is_contiguous() ? target.data : s->a.back();
+      net.forward(kernels, *s, X.block(first, rows, s->x), z, poller);
+      const std::ptrdiff_t cols = net.classes();
+      detail::parallel_for(rows, detail::kLanes, 32.0 * static_cast<double>(rows * cols),
+                           [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                             T* block = z + begin * cols;
+                             output_forward(block, block, end - begin, cols);
+                           });
+      if (z == target.data) continue;
+      for (std::ptrdiff_t i = 0; i < rows; ++i) {
+        for (std::ptrdiff_t j = 0; j < cols; ++j) target(i, j) = z[i * cols + j];
+      }
     }
-  }
+  });
 }
 
 template <class T>
@@ -187,8 +189,12 @@ LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* 
   const typename detail::ScratchPool<T>::Lease s(impl_->pool);
   s->prepare(impl_->layers, Impl::block_rows(X.rows(), GradientUse::kNone), false, call.kernels());
   detail::Poller poller(should_stop);
-  return impl_->pass(call.kernels(), *s, {X, y, sample_weight, nullptr, 0, X.rows()},
-                     GradientUse::kNone, 0, poller);
+  LossSum sum;
+  detail::with_team(impl_->team(X.rows(), GradientUse::kNone), [&] {
+    sum = impl_->pass(call.kernels(), *s, {X, y, sample_weight, nullptr, 0, X.rows()},
+                      GradientUse::kNone, 0, poller);
+  });
+  return sum;
 }
 
 namespace {
@@ -201,8 +207,12 @@ LossSum train_on(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const 
   const detail::Call<T> call;
   net.scratch.prepare(net.layers, Impl::block_rows(X.rows(), use), true, call.kernels());
   detail::Poller poller(should_stop);
-  return net.pass(call.kernels(), net.scratch, {X, y, sample_weight, nullptr, 0, X.rows()}, use,
-                  learning_rate, poller);
+  LossSum sum;
+  detail::with_team(net.team(X.rows(), use), [&] {
+    sum = net.pass(call.kernels(), net.scratch, {X, y, sample_weight, nullptr, 0, X.rows()}, use,
+                   learning_rate, poller);
+  });
+  return sum;
 }
 
 }  // namespace
@@ -262,14 +272,16 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
                       call.kernels());
   detail::Poller poller(should_stop);
   LossSum epoch;
-  for (std::ptrdiff_t first = 0; first < count; first += batch_size) {
-    const std::ptrdiff_t rows = std::min(batch_size, count - first);
-    const LossSum batch =
-        net.pass(call.kernels(), net.scratch, {X, y, sample_weight, order, first, rows},
-                 GradientUse::kUpdate, optimizer.learning_rate, poller);
-    epoch.loss += batch.loss;
-    epoch.weight += batch.weight;
-  }
+  detail::with_team(net.team(count, GradientUse::kUpdate, batch_size), [&] {
+    for (std::ptrdiff_t first = 0; first < count; first += batch_size) {
+      const std::ptrdiff_t rows = std::min(batch_size, count - first);
+      const LossSum batch =
+          net.pass(call.kernels(), net.scratch, {X, y, sample_weight, order, first, rows},
+                   GradientUse::kUpdate, optimizer.learning_rate, poller);
+      epoch.loss += batch.loss;
+      epoch.weight += batch.weight;
+    }
+  });
   ++net.epochs_trained;
   return epoch;
 }

@@ -219,6 +219,17 @@ void Network<T>::Impl::apply(const detail::KernelTable<T>& kernels, double learn
                        });
 }
 
+template <class T>
+int Network<T>::Impl::team(std::ptrdiff_t rows, GradientUse use, std::ptrdiff_t batch_size) const {
+  const std::ptrdiff_t block = block_rows(std::min(rows, batch_size), use);
+  double widest = 0;
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {
+    widest = std::max(widest, detail::product_flops(block, inputs(l), outputs(l)));
+  }
+  const double products = use == GradientUse::kNone ? 1 : 3;
+  return detail::team_for(products * detail::product_flops(rows, n_parameters, 1), widest);
+}
+
 template struct Network<float>::Impl;
 template struct Network<double>::Impl;
 

@@ -10,6 +10,7 @@
 #include <fastmlp/network.hpp>
 
 #include <atomic>
+#include <limits>
 
 namespace fastmlp {
 
@@ -82,6 +83,10 @@ struct Network<T>::Impl {
 
   /// parameters = fma(-learning_rate, scale * gradients, parameters)
   void apply(const detail::KernelTable<T>& kernels, double learning_rate, double scale) const;
+
+  /// How many threads a call over so many rows gets, which come in batches of batch_size.
+  int team(std::ptrdiff_t rows, GradientUse use,
+           std::ptrdiff_t batch_size = std::numeric_limits<std::ptrdiff_t>::max()) const;
 
   /// The largest block that pass() takes for so many rows.
   static std::ptrdiff_t block_rows(std::ptrdiff_t rows, GradientUse use) {

@@ -96,7 +96,9 @@ void matmul(MatrixView<const T> A, MatrixView<const T> B, MatrixView<T> C) {
   detail::Epilogue<T> to;
   to.c = target.data;
   to.ldc = target.row_stride;
-  detail::gemm(context, A, B, call.kernels().store, to);
+  const double flops = detail::product_flops(A.rows, B.cols, A.cols);
+  detail::with_team(detail::team_for(flops, flops),
+                    [&] { detail::gemm(context, A, B, call.kernels().store, to); });
   if (direct) return;
   for (std::ptrdiff_t i = 0; i < C.rows; ++i) {
     for (std::ptrdiff_t j = 0; j < C.cols; ++j) C(i, j) = target(i, j);

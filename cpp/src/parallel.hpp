@@ -1,8 +1,10 @@
-// The one place with OpenMP. It decides how many threads a piece of work gets, and runs it.
+// The one place with OpenMP, which gives a call its team of threads. Here is decided how many a
+// call and a piece of its work get; team.hpp is how they share it.
 // Who may use how many (settings, environment, fork) is runtime.cpp's.
 #pragma once
 
 #include "kernels/float_mode.hpp"
+#include "team.hpp"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -11,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <exception>
 
 namespace fastmlp::detail {
 
@@ -22,69 +25,143 @@ constexpr bool kHasOpenMP = false;
 
 struct ThreadState {
   std::atomic<int> limit;      // num_threads()
-  double min_work;             // flops that justify one more thread; FASTMLP_MIN_WORK
+  double min_work;             // flops of a call that justify one more thread; FASTMLP_MIN_WORK
   std::atomic<bool> forked;    // in a child made by fork() the parent's OpenMP threads are gone
   std::atomic<int> last_team;  // the size of the last team that ran, for tests
 };
 ThreadState& thread_state();
 
-/// The largest team that a piece of work gets now.
+/// The largest team that a call gets now.
 inline int max_team() {
   const ThreadState& state = thread_state();
   if (!kHasOpenMP || state.forked.load(std::memory_order_relaxed)) return 1;
   return state.limit.load(std::memory_order_relaxed);
 }
 
-/// How many threads a piece of work of so many flops gets.
-inline int team_for(double flops) {
-  const ThreadState& state = thread_state();
-  const int limit = max_team();
-  if (state.min_work <= 0) return limit;
-  const double justified = flops / state.min_work;
-  return justified >= limit ? limit : std::max(1, static_cast<int>(justified));
+/// Whether every thread of a team takes part in every piece of work, however small: in tests.
+inline bool all_threads() { return thread_state().min_work <= 0; }
+
+// A thread that is in the team already begins within a microsecond, in which it could have done
+// about so much less than min_work flops.
+constexpr double kPiecesPerTeam = 16;
+
+/// Into how many pieces work of so many flops may be cut.
+inline double pieces_for(double flops) {
+  return all_threads() ? 1e9 : flops * kPiecesPerTeam / thread_state().min_work;
 }
 
-/// Runs body(thread, team) on a team of at most `team` threads. The body is noexcept: an exception
-/// must not leave a parallel region.
+/// How many threads a call of so many flops gets, the largest piece of which has `largest` flops.
+inline int team_for(double flops, double largest) {
+  const int limit = max_team();
+  if (limit == 1 || all_threads()) return limit;
+  if (pieces_for(largest) < 2) return 1;
+  const double justified = 1 + flops / thread_state().min_work;
+  return justified >= limit ? limit : static_cast<int>(justified);
+}
+
+/// The team that the calling thread leads and can use now, or null.
+inline Team*& led_team() {
+  thread_local Team* team = nullptr;
+  return team;
+}
+inline Team* current_team() {
+  Team* team = led_team();
+  // In a child made by fork() its threads are gone. It is open where a callback came back here.
+  if (team == nullptr || team->is_open() || max_team() == 1) return nullptr;
+  return team;
+}
+/// How many threads share a piece of work here.
+inline int team_size() {
+  const Team* team = current_team();
+  return team != nullptr ? team->size() : 1;
+}
+
+/// body() with a team of at most `size` threads at hand for all pieces of work in it. What body
+/// throws comes out here.
 template <class Body>
-void parallel([[maybe_unused]] int team, const Body& body) {
-  static_assert(noexcept(body(0, 1)));
+void with_team([[maybe_unused]] int size, const Body& body) {
 #ifdef _OPENMP
-  if (team > 1) {
-#pragma omp parallel num_threads(team)
+  if (size > 1 && led_team() == nullptr) {
+    std::exception_ptr thrown;
+    Team team(all_threads());
+#pragma omp parallel num_threads(size)
     {
       const DefaultFloatMode mode;
-      const int size = omp_get_num_threads();
-      const int thread = omp_get_thread_num();
-      if (thread == 0) thread_state().last_team.store(size, std::memory_order_relaxed);
-      body(thread, size);
+      if (omp_get_thread_num() == 0) {
+        team.set_size(omp_get_num_threads());
+        thread_state().last_team.store(team.size(), std::memory_order_relaxed);
+        led_team() = &team;
+        try {
+          body();
+        } catch (...) {  // must not leave a parallel region
+          thrown = std::current_exception();
+        }
+        led_team() = nullptr;
+        team.dismiss();
+      } else {
+        team.serve(omp_get_thread_num());
+      }
     }
+    if (thrown) std::rethrow_exception(thrown);
     return;
   }
 #endif
-  thread_state().last_team.store(1, std::memory_order_relaxed);
-  body(0, 1);
+  if (led_team() == nullptr) thread_state().last_team.store(1, std::memory_order_relaxed);
+  body();
+}
+
+/// body(task, slot) for every task in [0, count), in any order; `slot` is below `slots` and no two
+/// bodies that run at once have the same. The body is noexcept: an exception must not leave a team.
+template <class Body>
+void parallel_tasks(std::ptrdiff_t count, int slots, const Body& body) {
+  static_assert(noexcept(body(std::ptrdiff_t(0), 0)));
+  Team* team = count > 1 || all_threads() ? current_team() : nullptr;
+  if (team == nullptr) {
+    for (std::ptrdiff_t task = 0; task < count; ++task) body(task, 0);
+    return;
+  }
+  std::atomic<std::ptrdiff_t> next{0};
+  team->run([&](int slot) noexcept {
+    if (slot >= slots) return;
+    for (;;) {
+      const std::ptrdiff_t task = next.fetch_add(1, std::memory_order_relaxed);
+      if (task >= count) return;
+      body(task, slot);
+    }
+  });
 }
 
 struct Range {
   std::ptrdiff_t begin, end;
 };
 
-/// The part of [0, n) that falls to one thread of a team, in whole units of `grain`.
-inline Range share_of(std::ptrdiff_t n, std::ptrdiff_t grain, int thread, int team) {
+/// One of `parts` parts of [0, n), in whole units of `grain`.
+inline Range part_of(std::ptrdiff_t n, std::ptrdiff_t grain, std::ptrdiff_t part,
+                     std::ptrdiff_t parts) {
   const std::ptrdiff_t units = (n + grain - 1) / grain;
-  const auto bound = [&](std::ptrdiff_t t) { return std::min(n, units * t / team * grain); };
-  return {bound(thread), bound(thread + 1)};
+  const auto bound = [&](std::ptrdiff_t p) { return std::min(n, units * p / parts * grain); };
+  return {bound(part), bound(part + 1)};
 }
+
+// So many tasks for each thread, where work can be cut at will: one that lost its processor for a
+// while is then caught up with by the others.
+constexpr int kTasksPerThread = 4;
 
 /// Runs body(begin, end) over parts of [0, n) in whole units of `grain`.
 template <class Body>
 void parallel_for(std::ptrdiff_t n, std::ptrdiff_t grain, double flops, const Body& body) {
   if (n == 0) return;
-  parallel(team_for(flops), [&](int thread, int team) noexcept {
-    const Range part = share_of(n, grain, thread, team);
-    if (part.begin < part.end) body(part.begin, part.end);
-  });
+  const auto run = [&] {
+    const double pieces = std::min(pieces_for(flops), double{kTasksPerThread} * team_size());
+    const auto parts = std::max<std::ptrdiff_t>(
+        1, std::min((n + grain - 1) / grain, static_cast<std::ptrdiff_t>(pieces)));
+    parallel_tasks(parts, team_size(), [&](std::ptrdiff_t part, int) noexcept {
+      const Range range = part_of(n, grain, part, parts);
+      body(range.begin, range.end);
+    });
+  };
+  if (led_team() != nullptr) return run();
+  with_team(team_for(flops, flops), run);
 }
 
 }  // namespace fastmlp::detail

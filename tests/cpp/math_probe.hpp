@@ -24,6 +24,7 @@ struct MathProbes {
 MathProbes scalar_math();
 #if defined(__x86_64__)
 MathProbes avx2_math();
+MathProbes avx512_math();
 #endif
 
 }  // namespace fastmlp::testing

@@ -43,7 +43,14 @@ TEST_CASE("the number of threads is obeyed beyond the number of processors") {
   set_num_threads(7);
   CHECK(num_threads() == (has_openmp() ? 7 : 1));
   std::atomic<int> ran{0};
-  detail::parallel(detail::team_for(1e12), [&](int, int) noexcept { ++ran; });
+  detail::with_team(detail::team_for(1e12, 1e12), [&] {
+    std::atomic<int> here{0};
+    const int team = detail::team_size();
+    detail::parallel_tasks(team, team, [&](std::ptrdiff_t, int) noexcept {
+      ++ran;
+      while (++here, here < team) std::this_thread::yield();
+    });
+  });
   CHECK(ran == num_threads());
   CHECK(last_team_size() == num_threads());
 }
@@ -53,7 +60,7 @@ TEST_CASE("every element of a range falls to one thread, in whole grains") {
     for (int team = 1; team <= 9; ++team) {
       std::ptrdiff_t next = 0;
       for (int thread = 0; thread < team; ++thread) {
-        const detail::Range part = detail::share_of(n, 16, thread, team);
+        const detail::Range part = detail::part_of(n, 16, thread, team);
         CHECK(part.begin == next);
         CHECK((part.end % 16 == 0 || part.end == n));
         next = part.end;

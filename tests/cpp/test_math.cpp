@@ -73,6 +73,12 @@ std::vector<MathProbes> runnable_isas() {
   } else {
     std::printf("test_math: this CPU has no AVX2 with FMA; that Vec is skipped\n");
   }
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")) {
+    isas.push_back(fastmlp::testing::avx512_math());
+  } else {
+    std::printf("test_math: this CPU has no AVX-512; that Vec is skipped\n");
+  }
 #endif
   return isas;
 }

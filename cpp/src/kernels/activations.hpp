@@ -12,7 +12,11 @@ struct List {
   static constexpr std::size_t kSize = sizeof...(Items);
 };
 
+// kCheap: both are so few instructions that they are done while a product's sums are in registers.
+// kNeedsZ: backward reads z.
+
 struct Relu {  // a = 0 where z <= 0, else z (a NaN stays);  da/dz = 1 where z > 0, else 0
+  static constexpr bool kCheap = true;
   static constexpr bool kNeedsZ = false;
   template <class V>
   static V forward(V z) {
@@ -25,6 +29,7 @@ struct Relu {  // a = 0 where z <= 0, else z (a NaN stays);  da/dz = 1 where z >
 };
 
 struct Sigmoid {  // a = 1 / (1 + e^-z),  da/dz = a (1 - a)
+  static constexpr bool kCheap = false;
   static constexpr bool kNeedsZ = false;
   template <class V>
   static V forward(V z) {
@@ -38,6 +43,7 @@ struct Sigmoid {  // a = 1 / (1 + e^-z),  da/dz = a (1 - a)
 };
 
 struct Tanh {  // a = tanh(z),  da/dz = 1 - a^2
+  static constexpr bool kCheap = false;
   static constexpr bool kNeedsZ = false;
   template <class V>
   static V forward(V z) {
@@ -50,6 +56,7 @@ struct Tanh {  // a = tanh(z),  da/dz = 1 - a^2
 };
 
 struct Identity {  // a = z,  da/dz = 1
+  static constexpr bool kCheap = true;
   static constexpr bool kNeedsZ = false;
   template <class V>
   static V forward(V z) {

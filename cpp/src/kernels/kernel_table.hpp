@@ -32,20 +32,48 @@ struct Epilogue {
   T alpha = 0;  // C = fma(-alpha, s, C)
 };
 
-/// One tile of a product, at most (mr, nr): A as k columns of mr, B as k rows of nr, zero padded.
+/// The epilogue of the part whose first element is (i, j).
 template <class T>
-struct GemmTile {
-  std::ptrdiff_t k;
+Epilogue<T> at(const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j) {
+  Epilogue<T> part = to;
+  part.c += i * to.ldc + j;
+  if (to.bias != nullptr) part.bias += j;
+  if (to.activated != nullptr) part.activated += i * to.ld_activated + j;
+  return part;
+}
+
+/// C (m, n) = epilogue(A (m, k) . B (k, n)), k <= kChunk, on one thread, tile by tile.
+///
+/// A as it stands: element (i, p) is a[i * a_row_stride + p * a_col_stride]. Packed: panel after
+/// panel of mr rows, the last one of those that are left, each k columns of so many rows; the panel
+/// that begins with row i begins at a[i * k].
+/// B as it stands: row p begins at b[p * b_row_stride], its columns are contiguous. Packed: panel
+/// after panel of nr columns, each k rows of nr; what is beyond column n is not read.
+template <class T>
+struct GemmBlock {
+  std::ptrdiff_t m, n, k;
   const T* a;
+  bool a_packed;
+  std::ptrdiff_t a_row_stride, a_col_stride;  // of A as it stands
   const T* b;
-  std::ptrdiff_t rows, cols;
+  bool b_packed;
+  std::ptrdiff_t b_row_stride;  // of B as it stands
   Epilogue<T> to;
 };
 
-/// One epilogue, at the end of a tile's chain of fma, or alone on a row of n sums.
+/// M as panels: element (i, p) of M is at source[i * i_stride + p * p_stride] and goes to
+/// out[p * width + i], for i < count <= width and p < k.
+template <class T>
+struct PackPanel {
+  const T* source;
+  std::ptrdiff_t i_stride, p_stride, count, k, width;
+  T* out;
+};
+
+/// One epilogue, at the end of the products of a block, or alone on a row of n sums.
 template <class T>
 struct EpilogueKernels {
-  void (*tile)(const GemmTile<T>&);
+  void (*block)(const GemmBlock<T>&);
   void (*row)(const T* s, std::ptrdiff_t n, const Epilogue<T>& to);
 };
 
@@ -75,8 +103,8 @@ struct OutputKernels {
 
 template <class T>
 struct KernelTable {
-  // Blocks: a tile of C is (mr, nr); a packed block of A or B is at most so many bytes.
-  std::ptrdiff_t mr, nr, a_block_bytes, b_block_bytes;
+  // A tile of C is at most (mr, nr); what one thread packs of B at a time is at most so many bytes.
+  std::ptrdiff_t mr, nr, b_block_bytes;
 
   EpilogueKernels<T> store;   // C = s
   EpilogueKernels<T> add;     // C = C + s
@@ -84,8 +112,14 @@ struct KernelTable {
   ActivationKernels<T> activations[kActivationCount];
   OutputKernels<T> outputs[kOutputCount];
 
-  /// One chunk (n <= kChunk) of a . x in 16 lanes.
-  T (*dot)(const T* a, const T* x, std::ptrdiff_t n);
+  void (*pack)(const PackPanel<T>&);
+  /// out[j] = sum over p of x[p * x_stride] b(p, j), one chunk (k <= kChunk): a product with one row.
+  void (*row_product)(const T* x, std::ptrdiff_t x_stride, const T* b, std::ptrdiff_t ldb,
+                      std::ptrdiff_t k, std::ptrdiff_t n, T* out);
+  /// out[i] = one chunk (k <= kChunk) of row i of A times x in 16 lanes, for `rows` rows with
+  /// contiguous columns.
+  void (*row_dots)(const T* a, std::ptrdiff_t lda, const T* x, std::ptrdiff_t k,
+                   std::ptrdiff_t rows, T* out);
   /// One chunk of transposed(A) . x for A (rows, cols) with contiguous columns, each element in 16
   /// lanes over the rows; x null stands for ones (the sum of the rows).
   void (*column_dots)(const T* a, std::ptrdiff_t lda, const T* x, std::ptrdiff_t rows,

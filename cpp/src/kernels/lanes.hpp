@@ -65,53 +65,5 @@ class LaneSum {
   Acc lane_[kLanes] = {};
 };
 
-template <class V>
-typename V::Scalar dot(const typename V::Scalar* a, const typename V::Scalar* x, std::ptrdiff_t n) {
-  using T = typename V::Scalar;
-  constexpr std::ptrdiff_t kVecs = kLanes / V::kWidth;
-  V acc[kVecs];
-  std::ptrdiff_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (std::ptrdiff_t v = 0; v < kVecs; ++v) {
-      const std::ptrdiff_t k = i + v * V::kWidth;
-      acc[v] = fma(V::load(a + k), V::load(x + k), acc[v]);
-    }
-  }
-  for (std::ptrdiff_t v = 0; v < kVecs && i + v * V::kWidth < n; ++v) {
-    const std::ptrdiff_t k = i + v * V::kWidth;
-    const std::ptrdiff_t left = n - k < V::kWidth ? n - k : V::kWidth;
-    // Lanes past the end keep what they have: a product of zeros could turn -0 into +0.
-    const V next = fma(V::load_partial(a + k, left), V::load_partial(x + k, left), acc[v]);
-    T kept[V::kWidth];
-    acc[v].store(kept);
-    next.store_partial(kept, left);
-    acc[v] = V::load(kept);
-  }
-  T lane[kLanes];
-  for (std::ptrdiff_t v = 0; v < kVecs; ++v) acc[v].store(lane + v * V::kWidth);
-  return sum_lanes(lane);
-}
-
-/// out[j] = sum over i of a(i, j) x(i), or of a(i, j) alone where x is null; row i in lane i
-/// mod 16.
-template <class V>
-void column_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V::Scalar* x,
-                 std::ptrdiff_t rows, std::ptrdiff_t cols, typename V::Scalar* out) {
-  using T = typename V::Scalar;
-  for_each_vec<V>(cols, [&](std::ptrdiff_t j, auto access) {
-    V lane[kLanes];
-    const auto term = [&](std::ptrdiff_t i, std::ptrdiff_t l) {
-      const V xi(x != nullptr ? x[i + l] : T(1));  // fma by one rounds as a sum does
-      lane[l] = fma(access.template load<V>(a + (i + l) * lda + j), xi, lane[l]);
-    };
-    std::ptrdiff_t i = 0;
-    for (; i + kLanes <= rows; i += kLanes) {
-      for (std::ptrdiff_t l = 0; l < kLanes; ++l) term(i, l);
-    }
-    for (std::ptrdiff_t l = 0; i + l < rows; ++l) term(i, l);
-    access.store(out + j, sum_lanes(lane));
-  });
-}
-
 }  // namespace
 }  // namespace fastmlp::detail

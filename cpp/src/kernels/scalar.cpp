@@ -9,9 +9,9 @@ namespace fastmlp::detail {
 extern const KernelTable<float> kScalarFloat;
 extern const KernelTable<double> kScalarDouble;
 
-// 4 x 2 accumulators, 2 of B and 1 of A fit the 16 xmm registers. The blocks are small enough for
-// any L2 (128 KiB) and large enough that packing does not count.
-const KernelTable<float> kScalarFloat = make_table<Vec<float>, 4, 2>(64 << 10, 256 << 10);
-const KernelTable<double> kScalarDouble = make_table<Vec<double>, 4, 2>(64 << 10, 256 << 10);
+// 4 x 2 accumulators, 2 of B and 1 of A fit the 16 xmm registers. A block of B is small
+// enough for any L2.
+const KernelTable<float> kScalarFloat = make_table<Vec<float>, 4, 2>(64 << 10);
+const KernelTable<double> kScalarDouble = make_table<Vec<double>, 4, 2>(64 << 10);
 
 }  // namespace fastmlp::detail

@@ -3,6 +3,8 @@
 
 #include "gemm_kernel.hpp"
 #include "losses.hpp"
+#include "narrow.hpp"
+#include "pack.hpp"
 
 namespace fastmlp::detail {
 namespace {
@@ -32,19 +34,19 @@ constexpr void fill_outputs(List<Out...>, KernelTable<typename V::Scalar>& table
 }
 
 template <class V, int MR, int NV>
-constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t a_block_bytes,
-                                                     std::ptrdiff_t b_block_bytes) {
+constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_bytes) {
   KernelTable<typename V::Scalar> table{};
   table.mr = MR;
   table.nr = NV * V::kWidth;
-  table.a_block_bytes = a_block_bytes;
   table.b_block_bytes = b_block_bytes;
   table.store = epilogue_kernels<V, MR, NV, Store>();
   table.add = epilogue_kernels<V, MR, NV, Add>();
   table.update = epilogue_kernels<V, MR, NV, Update>();
   fill_activations<V, MR, NV>(Activations{}, table);
   fill_outputs<V>(Outputs{}, table);
-  table.dot = dot<V>;
+  table.pack = pack_panel<V>;
+  table.row_product = row_product<V>;
+  table.row_dots = row_dots<V>;
   table.column_dots = column_dots<V>;
   return table;
 }

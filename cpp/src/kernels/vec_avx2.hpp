@@ -22,6 +22,7 @@ struct Vec<float> {
   using Scalar = float;
   using Raw = std::uint32_t;
   static constexpr std::ptrdiff_t kWidth = 8;
+  static constexpr bool kMasksAreFree = false;
 
   struct Mask {
     __m256 value;
@@ -70,6 +71,27 @@ struct Vec<float> {
 
   Bits bits() const { return {_mm256_castps_si256(value)}; }
   static Vec from_bits(Bits b) { return _mm256_castsi256_ps(b.value); }
+
+  /// Row i, lane j becomes row j, lane i: pairs, pairs of pairs, then 128-bit halves.
+  static void transpose(Vec (&v)[8]) {
+    __m256 u[2][4];  // u[g][c]: in half h, column 4 h + c of rows 4 g to 4 g + 3
+    for (int g = 0; g < 2; ++g) {
+      const Vec* row = v + 4 * g;
+      for (int c = 0; c < 4; c += 2) {
+        const bool low = c == 0;
+        const __m256 a = low ? _mm256_unpacklo_ps(row[0].value, row[1].value)
+                             : _mm256_unpackhi_ps(row[0].value, row[1].value);
+        const __m256 b = low ? _mm256_unpacklo_ps(row[2].value, row[3].value)
+                             : _mm256_unpackhi_ps(row[2].value, row[3].value);
+        u[g][c] = _mm256_shuffle_ps(a, b, 0x44);
+        u[g][c + 1] = _mm256_shuffle_ps(a, b, 0xee);
+      }
+    }
+    for (int c = 0; c < 4; ++c) {
+      v[c] = _mm256_permute2f128_ps(u[0][c], u[1][c], 0x20);
+      v[c + 4] = _mm256_permute2f128_ps(u[0][c], u[1][c], 0x31);
+    }
+  }
 };
 
 template <>
@@ -77,6 +99,7 @@ struct Vec<double> {
   using Scalar = double;
   using Raw = std::uint64_t;
   static constexpr std::ptrdiff_t kWidth = 4;
+  static constexpr bool kMasksAreFree = false;
 
   struct Mask {
     __m256d value;
@@ -125,6 +148,19 @@ struct Vec<double> {
 
   Bits bits() const { return {_mm256_castpd_si256(value)}; }
   static Vec from_bits(Bits b) { return _mm256_castsi256_pd(b.value); }
+
+  /// As above, without the first round.
+  static void transpose(Vec (&v)[4]) {
+    __m256d u[2][2];  // u[g][c]: in half h, column 2 h + c of rows 2 g and 2 g + 1
+    for (int g = 0; g < 2; ++g) {
+      u[g][0] = _mm256_unpacklo_pd(v[2 * g].value, v[2 * g + 1].value);
+      u[g][1] = _mm256_unpackhi_pd(v[2 * g].value, v[2 * g + 1].value);
+    }
+    for (int c = 0; c < 2; ++c) {
+      v[c] = _mm256_permute2f128_pd(u[0][c], u[1][c], 0x20);
+      v[c + 2] = _mm256_permute2f128_pd(u[0][c], u[1][c], 0x31);
+    }
+  }
 };
 
 inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {

@@ -27,6 +27,7 @@ struct Vec {
   using Scalar = T;
   using Raw = typename BitsOf<T>::type;
   static constexpr std::ptrdiff_t kWidth = 1;
+  static constexpr bool kMasksAreFree = false;
 
   struct Mask {
     bool value;
@@ -80,6 +81,9 @@ struct Vec {
     __builtin_memcpy(&v.value, &b.value, sizeof(T));
     return v;
   }
+
+  /// Of kWidth rows of kWidth lanes: row i, lane j becomes row j, lane i.
+  static void transpose(Vec (&)[1]) {}
 };
 
 /// a * b + c, rounded once.

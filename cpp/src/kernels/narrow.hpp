@@ -1,0 +1,126 @@
+// Products with one row or one column, which read a matrix once and have nothing to reuse.
+// A row's elements are chains in the order of k, like every product's; a column's are sums in 16
+// lanes (docs/mathematics.md, "Order of summation").
+#pragma once
+
+#include "lanes.hpp"
+
+namespace fastmlp::detail {
+namespace {
+
+/// out[j] = fma(x_p, b(p, j), out[j]) for kRows rows p: so many rows of B are read side by side, so
+/// that memory delivers them at its full rate, and out is loaded and stored once for all.
+template <class V, int kRows>
+void add_rows(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typename V::Scalar* b,
+              std::ptrdiff_t ldb, std::ptrdiff_t n, bool first, typename V::Scalar* out) {
+  V xs[kRows];
+  for (int p = 0; p < kRows; ++p) xs[p] = V(x[p * x_stride]);
+  for_each_vec<V>(n, [&](std::ptrdiff_t j, auto access) {
+    V sum = first ? V() : access.template load<V>(out + j);
+    for (int p = 0; p < kRows; ++p) {
+      sum = fma(xs[p], access.template load<V>(b + p * ldb + j), sum);
+    }
+    access.store(out + j, sum);
+  });
+}
+
+template <class V>
+void row_product(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typename V::Scalar* b,
+                 std::ptrdiff_t ldb, std::ptrdiff_t k, std::ptrdiff_t n, typename V::Scalar* out) {
+  constexpr int kRows = 8;
+  std::ptrdiff_t p = 0;
+  for (; p + kRows <= k; p += kRows) {
+    add_rows<V, kRows>(x + p * x_stride, x_stride, b + p * ldb, ldb, n, p == 0, out);
+  }
+  for (; p < k; ++p) {
+    add_rows<V, 1>(x + p * x_stride, x_stride, b + p * ldb, ldb, n, p == 0, out);
+  }
+  if (k == 0) {
+    for (std::ptrdiff_t j = 0; j < n; ++j) out[j] = 0;
+  }
+}
+
+/// The 16 lanes of one chunk of a . x.
+template <class V>
+struct DotLanes {
+  static constexpr std::ptrdiff_t kVecs = kLanes / V::kWidth;
+  V lanes[kVecs];
+
+  DotLanes() = default;
+  DotLanes(const typename V::Scalar* a, const typename V::Scalar* x, std::ptrdiff_t k) {
+    std::ptrdiff_t p = 0;
+    for (; p + kLanes <= k; p += kLanes) {
+      for (std::ptrdiff_t v = 0; v < kVecs; ++v) {
+        const std::ptrdiff_t q = p + v * V::kWidth;
+        lanes[v] = fma(V::load(a + q), V::load(x + q), lanes[v]);
+      }
+    }
+    for (std::ptrdiff_t v = 0; v < kVecs && p + v * V::kWidth < k; ++v) {
+      const std::ptrdiff_t q = p + v * V::kWidth;
+      const std::ptrdiff_t left = k - q < V::kWidth ? k - q : V::kWidth;
+      // Lanes past the end keep what they have: a product of zeros could turn -0 into +0.
+      const V next = fma(V::load_partial(a + q, left), V::load_partial(x + q, left), lanes[v]);
+      lanes[v] = first_of(left, next, lanes[v]);
+    }
+  }
+
+ private:
+  /// Lane by lane: the first n from a, the others from b.
+  static V first_of(std::ptrdiff_t n, V a, V b) {
+    typename V::Scalar kept[V::kWidth];
+    b.store(kept);
+    a.store_partial(kept, n);
+    return V::load(kept);
+  }
+};
+
+template <class V>
+void row_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V::Scalar* x,
+              std::ptrdiff_t k, std::ptrdiff_t rows, typename V::Scalar* out) {
+  using Dot = DotLanes<V>;
+  for_each_vec<V>(rows, [&](std::ptrdiff_t i, auto access) {
+    const std::ptrdiff_t count = rows - i < V::kWidth ? rows - i : V::kWidth;
+    // squares[v] holds vector v of the lanes of kWidth rows. Transposed, it is vector after vector
+    // one lane of them all, and the tree is taken for all rows at once.
+    V squares[Dot::kVecs][V::kWidth];
+    for (std::ptrdiff_t r = 0; r < count; ++r) {
+      const Dot dot(a + (i + r) * lda, x, k);
+      for (std::ptrdiff_t v = 0; v < Dot::kVecs; ++v) squares[v][r] = dot.lanes[v];
+    }
+    V lane[kLanes];
+    for (std::ptrdiff_t v = 0; v < Dot::kVecs; ++v) {
+      V::transpose(squares[v]);
+      for (std::ptrdiff_t l = 0; l < V::kWidth; ++l) lane[v * V::kWidth + l] = squares[v][l];
+    }
+    access.store(out + i, sum_lanes(lane));
+  });
+}
+
+/// out[j] = sum over i of a(i, j) x(i), or of a(i, j) alone where x is null; row i in lane i
+/// mod 16.
+template <class V>
+void column_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V::Scalar* x,
+                 std::ptrdiff_t rows, std::ptrdiff_t cols, typename V::Scalar* out) {
+  using T = typename V::Scalar;
+  constexpr std::ptrdiff_t kHalf = kLanes / 2;  // so many chains at a time stay in registers
+  for_each_vec<V>(cols, [&](std::ptrdiff_t j, auto access) {
+    V lane[kLanes];
+    for (std::ptrdiff_t half = 0; half < kLanes; half += kHalf) {
+      V sums[kHalf];
+      const auto term = [&](std::ptrdiff_t i, std::ptrdiff_t l) {
+        const V xi(x != nullptr ? x[i] : T(1));  // fma by one rounds as a sum does
+        sums[l] = fma(access.template load<V>(a + i * lda + j), xi, sums[l]);
+      };
+      std::ptrdiff_t i = half;
+      for (; i + kHalf <= rows; i += kLanes) {
+        for (std::ptrdiff_t l = 0; l < kHalf; ++l) term(i + l, l);
+      }
+      for (std::ptrdiff_t l = 0; i + l < rows && l < kHalf; ++l) term(i + l, l);
+      for (std::ptrdiff_t l = 0; l < kHalf; ++l) lane[half + l] = sums[l];
+    }
+    access.store(out + j, sum_lanes(lane));
+  });
+}
+
+}  // namespace
+}  // namespace fastmlp::detail

@@ -1,0 +1,11 @@
+// kernels/math.hpp on the avx512 Vec, for test_math.cpp. Compiled with that ISA's flags.
+#include "kernels/vec_avx512.hpp"
+// The Vec comes first: math.hpp is written over whichever one its includer chose.
+#include "kernels/math.hpp"
+#include "math_probe_impl.hpp"
+
+namespace fastmlp::testing {
+
+MathProbes avx512_math() { return {"avx512", kProbe<float>, kProbe<double>}; }
+
+}  // namespace fastmlp::testing
