@@ -1,10 +1,15 @@
-// AlignedBuffer<T>: memory that starts on a 64-byte line (the width of the widest vector).
+// AlignedBuffer<T>: memory that starts on a 64-byte line (the width of the widest vector); large
+// ones on huge pages where the system has them to give.
 #pragma once
 
 #include <cstddef>
 #include <limits>
 #include <memory>
 #include <new>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 namespace fastmlp::detail {
 
@@ -18,16 +23,24 @@ class AlignedBuffer {
   void reserve(std::size_t size) {
     if (size <= size_) return;
     if (size > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(T)) throw std::bad_alloc();
-    memory_.reset(static_cast<T*>(::operator new(size * sizeof(T), kAlignment)));
+    const std::size_t bytes = size * sizeof(T);
+    const std::align_val_t alignment{bytes >= kHugePage ? kHugePage : kLine};
+    memory_ = {static_cast<T*>(::operator new(bytes, alignment)), Free{alignment}};
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    // Walking down a matrix touches a page for each row; of ordinary pages a processor remembers
+    // too few. It is advice: where it is refused, nothing changes.
+    if (bytes >= kHugePage) ::madvise(memory_.get(), bytes, MADV_HUGEPAGE);
+#endif
     size_ = size;
   }
 
   T* data() const { return memory_.get(); }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};
+  static constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20;
   struct Free {
-    void operator()(T* p) const { ::operator delete(p, kAlignment); }
+    std::align_val_t alignment{kLine};
+    void operator()(T* p) const { ::operator delete(p, alignment); }
   };
   std::unique_ptr<T, Free> memory_;
   std::size_t size_ = 0;

@@ -6,18 +6,21 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 
 namespace fastmlp::detail {
 namespace {
 
 // A block of A is packed once for all columns of C, and stays in the last level cache, of which it
 // is a small part; the more rows it has, the less often B is packed.
-constexpr std::ptrdiff_t kABlockBytes = 4 << 20;
+static std::ptrdiff_t env(const char*n,std::ptrdiff_t d){const char*e=getenv(n);return e?atol(e)<<10:d;}
+static const std::ptrdiff_t kABlockBytes = env("AB",4 << 20);
 
 // An operand that lies as the kernel can read it is not packed while it is this small: it stays in
 // the first or second level of cache, and copying it would cost more than what it saves.
-constexpr std::ptrdiff_t kDirectBytesA = 128 << 10;
-constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
+static const std::ptrdiff_t kDirectBytesA = env("DA",128 << 10);
+static const std::ptrdiff_t kDirectBytesB = env("DB",1 << 20);
+static const std::ptrdiff_t kBB = env("BB",512<<10);
 
 // A column of a matrix whose rows are a multiple of this apart falls into one set of a cache.
 constexpr std::ptrdiff_t kCacheSetBytes = 2048;
@@ -36,7 +39,7 @@ struct Plan {
     pack_a = n > 2 * kernels.nr && !stays_near(m, A.row_stride, k, kDirectBytesA) ;
     block_rows = m;
     if (pack_a) block_rows = fitting(kABlockBytes, kernels.mr, k, m);
-    task_cols = pack_b ? fitting(kernels.b_block_bytes, kernels.nr, k, n) : n;
+    task_cols = pack_b ? fitting(kBB, kernels.nr, k, n) : n;
     task_rows = block_rows;
     const double pieces =
         std::min(pieces_for(product_flops(m, n, k)), double{kTasksPerThread} * team_size());
@@ -55,7 +58,7 @@ struct Plan {
     return most(kABlockBytes, kernels.mr, std::min(k, kChunk), m);
   }
   static std::ptrdiff_t most_b(const KernelTable<T>& kernels, std::ptrdiff_t n, std::ptrdiff_t k) {
-    return most(kernels.b_block_bytes, kernels.nr, std::min(k, kChunk), n);
+    return most(kBB, kernels.nr, std::min(k, kChunk), n);
   }
 
  private:
@@ -212,17 +215,10 @@ class Product {
   }
 
   void pack_a(MatrixView<const T> A, T* out) const {
-    for (std::ptrdiff_t i = 0; i < A.rows; i += kernels_.mr) {
-      const std::ptrdiff_t rows = std::min(kernels_.mr, A.rows - i);
-      kernels_.pack({A.data + i * A.row_stride, A.row_stride, A.col_stride, rows, A.cols, rows,
-                     out + i * A.cols});
-    }
+    kernels_.pack({A.data, A.row_stride, A.col_stride, A.rows, A.cols, kernels_.mr, out});
   }
   void pack_b(MatrixView<const T> B, T* out) const {
-    for (std::ptrdiff_t j = 0; j < B.cols; j += kernels_.nr) {
-      kernels_.pack({B.data + j * B.col_stride, B.col_stride, B.row_stride,
-                     std::min(kernels_.nr, B.cols - j), B.rows, kernels_.nr, out + j * B.rows});
-    }
+    kernels_.pack({B.data, B.col_stride, B.row_stride, B.cols, B.rows, kernels_.nr, out});
   }
 
   /// `cols` columns of a product with one row.

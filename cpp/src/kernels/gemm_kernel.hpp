@@ -6,6 +6,7 @@
 
 #include "activations.hpp"
 #include "lanes.hpp"
+#include "repeat.hpp"
 
 namespace fastmlp::detail {
 namespace {
@@ -19,10 +20,12 @@ struct Choose<false, A, B> {
   using Type = B;
 };
 
-// Epilogues. kInTile: few instructions, done in registers; the others follow on rows of stored sums.
+// Epilogues. kInTile: few instructions, done in registers; the others follow on rows of stored
+// sums. kReadsC: C is not only written.
 
 struct Store {  // C = s
   static constexpr bool kInTile = true;
+  static constexpr bool kReadsC = false;
   template <class V, class T, class Access>
   static V finish(V s, const Epilogue<T>&, std::ptrdiff_t, std::ptrdiff_t, Access) {
     return s;
@@ -31,6 +34,7 @@ struct Store {  // C = s
 
 struct Add {  // C = C + s
   static constexpr bool kInTile = true;
+  static constexpr bool kReadsC = true;
   template <class V, class T, class Access>
   static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
     return access.template load<V>(to.c + i * to.ldc + j) + s;
@@ -39,6 +43,7 @@ struct Add {  // C = C + s
 
 struct Update {  // C = fma(-alpha, s, C)
   static constexpr bool kInTile = true;
+  static constexpr bool kReadsC = true;
   template <class V, class T, class Access>
   static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
     return fma(V(-to.alpha), s, access.template load<V>(to.c + i * to.ldc + j));
@@ -48,6 +53,7 @@ struct Update {  // C = fma(-alpha, s, C)
 template <class G>
 struct Activate {  // C = g(s + bias)
   static constexpr bool kInTile = G::kCheap;
+  static constexpr bool kReadsC = false;
   template <class V, class T, class Access>
   static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t, std::ptrdiff_t j, Access access) {
     return G::forward(s + access.template load<V>(to.bias + j));
@@ -59,6 +65,7 @@ struct Derivative {  // C = s * g'
   // A G with kNeedsZ also needs a place for Z in Epilogue, and the network's scratch to keep it.
   static_assert(!G::kNeedsZ);
   static constexpr bool kInTile = G::kCheap;
+  static constexpr bool kReadsC = false;
   template <class V, class T, class Access>
   static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
     return G::backward(s, V(), access.template load<V>(to.activated + i * to.ld_activated + j));
@@ -76,48 +83,64 @@ struct GemmTile {
   Epilogue<T> to;
 };
 
-/// The sums of one tile of MR rows and NV vectors, the last of them partial where kTail, and the
-/// epilogue E.
-template <class V, int MR, int NV, bool kTail, class E>
-void gemm_tile(const GemmTile<typename V::Scalar>& tile) {
+/// The sums of one tile of MR rows and NV vectors, the last of them partial where kTail.
+template <class V, int MR, int NV, bool kTail>
+struct TileSums {
   using T = typename V::Scalar;
-  constexpr std::ptrdiff_t kWidth = V::kWidth;
-  const First tail{tile.cols - (NV - 1) * kWidth};
-  const Epilogue<T>& to = tile.to;
-  V acc[MR][NV];
+  using Register = decltype(V::value);  // V itself would be set to zero in a loop, see repeat.hpp
+  static constexpr int kWidth = static_cast<int>(V::kWidth);
   // A pointer for every third row: rows in between are one and two strides away, which an x86
   // address can hold, so that twelve rows take few registers.
-  constexpr int kGroups = (MR + 2) / 3;
-  const std::ptrdiff_t row = tile.a_row_stride;
-  const T* a[kGroups];
-  for (int g = 0; g < kGroups; ++g) a[g] = tile.a + 3 * g * row;
-  const T* b = tile.b;
-  for (std::ptrdiff_t p = 0; p < tile.k; ++p, b += tile.b_row_stride) {
-    V bv[NV];
-    for (int v = 0; v < NV; ++v) {
-      bv[v] = kTail && v == NV - 1 ? tail.load<V>(b + v * kWidth) : V::load(b + v * kWidth);
+  static constexpr int kGroups = (MR + 2) / 3;
+
+  Register sums[MR * NV];
+
+  [[gnu::always_inline]] explicit TileSums(const GemmTile<T>& tile) {
+    const First tail{tile.cols - (NV - 1) * kWidth};
+    const std::ptrdiff_t k = tile.k, b_row = tile.b_row_stride;
+    const std::ptrdiff_t a_row = tile.a_row_stride, a_col = tile.a_col_stride;
+    const T* b = tile.b;
+    const T* a[kGroups];
+    repeat<kGroups>([&](auto g) __attribute__((always_inline)) {
+      a[g.value] = tile.a + 3 * g.value * a_row;
+    });
+    repeat<MR * NV>([&](auto s) __attribute__((always_inline)) { sums[s.value] = V().value; });
+    for (std::ptrdiff_t p = 0; p < k; ++p, b += b_row) {
+      Register bs[NV];
+      repeat<NV>([&](auto v) __attribute__((always_inline)) {
+        const T* from = b + v.value * kWidth;
+        constexpr bool kPartial = kTail && v.value == NV - 1;
+        bs[v.value] = (kPartial ? tail.load<V>(from) : V::load(from)).value;
+      });
+      repeat<MR>([&](auto i) __attribute__((always_inline)) {
+        const V ai(a[i.value / 3][i.value % 3 * a_row]);
+        repeat<NV>([&](auto v) __attribute__((always_inline)) {
+          constexpr int s = i.value * NV + v.value;
+          sums[s] = fma(ai, V(bs[v.value]), V(sums[s])).value;
+        });
+      });
+      repeat<kGroups>([&](auto g) __attribute__((always_inline)) { a[g.value] += a_col; });
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; ++i) {
-      const V ai(a[i / 3][i % 3 * row]);
-#pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) acc[i][v] = fma(ai, bv[v], acc[i][v]);
-    }
-    for (int g = 0; g < kGroups; ++g) a[g] += tile.a_col_stride;
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; ++i) {
-#pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) {
-      const std::ptrdiff_t j = v * kWidth;
-      T* c = to.c + i * to.ldc + j;
-      if (kTail && v == NV - 1) {
-        tail.store(c, E::finish(acc[i][v], to, i, j, tail));
-      } else {
-        E::finish(acc[i][v], to, i, j, Whole{}).store(c);
-      }
+};
+
+/// One tile, and the epilogue E on its sums.
+template <class V, int MR, int NV, bool kTail, class E>
+void gemm_tile(const GemmTile<typename V::Scalar>& tile) {
+  using Sums = TileSums<V, MR, NV, kTail>;
+  const Sums tile_sums(tile);
+  const First tail{tile.cols - (NV - 1) * Sums::kWidth};
+  const Epilogue<typename V::Scalar> to = tile.to;  // a copy: no store through it can change it
+  repeat<MR * NV>([&](auto s) __attribute__((always_inline)) {
+    constexpr int i = s.value / NV, v = s.value % NV;
+    const V sum(tile_sums.sums[s.value]);
+    auto* c = to.c + i * to.ldc + v * Sums::kWidth;
+    if constexpr (kTail && v == NV - 1) {
+      tail.store(c, E::finish(sum, to, i, v * Sums::kWidth, tail));
+    } else {
+      E::finish(sum, to, i, v * Sums::kWidth, Whole{}).store(c);
     }
-  }
+  });
 }
 
 template <class T>
@@ -156,16 +179,17 @@ void epilogue_row(const typename V::Scalar* s, std::ptrdiff_t n,
   });
 }
 
-// From so many terms on a tile's C is fetched while its sums are formed; below, that costs more
-// than waiting.
+// What a tile's epilogue reads is fetched while its sums are formed, if there are so many terms;
+// into the second level of cache, because rows a power of two apart would push each other out of
+// the first.
 constexpr std::ptrdiff_t kPrefetchTerms = 48;
 
 template <class T>
 void prefetch_rows(const T* first, std::ptrdiff_t stride, std::ptrdiff_t rows,
                    std::ptrdiff_t cols) {
   for (std::ptrdiff_t i = 0; i < rows; ++i, first += stride) {
-    __builtin_prefetch(first);
-    __builtin_prefetch(first + cols - 1);  // a tile is at most two lines wide
+    __builtin_prefetch(first, 0, 2);
+    __builtin_prefetch(first + cols - 1, 0, 2);  // a tile is at most two lines wide
   }
 }
 
@@ -190,13 +214,13 @@ void gemm_block(const GemmBlock<typename V::Scalar>& block) {
       const std::ptrdiff_t vectors = (cols + kWidth - 1) / kWidth;
       const Epilogue<T> to = at(block.to, i, j);
       if (block.k >= kPrefetchTerms) {
-        prefetch_rows(to.c, to.ldc, rows, cols);
+        if (InTile::kReadsC) prefetch_rows(to.c, to.ldc, rows, cols);
         if (to.activated != nullptr) prefetch_rows(to.activated, to.ld_activated, rows, cols);
       }
       kTiles<V, MR, NV, InTile>.kernels[rows - 1][vectors - 1][cols % kWidth != 0](
           {block.k, a, block.a_packed ? 1 : block.a_row_stride,
            block.a_packed ? rows : block.a_col_stride, block.b + j * (block.b_packed ? block.k : 1),
-           block.b_packed ? kCols : block.b_row_stride, cols, to});
+           block.b_packed ? cols : block.b_row_stride, cols, to});
     }
     if constexpr (!E::kInTile) {
       for (std::ptrdiff_t r = i; r < i + rows; ++r) {

@@ -48,7 +48,7 @@ Epilogue<T> at(const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j) {
 /// panel of mr rows, the last one of those that are left, each k columns of so many rows; the panel
 /// that begins with row i begins at a[i * k].
 /// B as it stands: row p begins at b[p * b_row_stride], its columns are contiguous. Packed: panel
-/// after panel of nr columns, each k rows of nr; what is beyond column n is not read.
+/// after panel of nr columns in the same way.
 template <class T>
 struct GemmBlock {
   std::ptrdiff_t m, n, k;
@@ -61,10 +61,12 @@ struct GemmBlock {
   Epilogue<T> to;
 };
 
-/// M as panels: element (i, p) of M is at source[i * i_stride + p * p_stride] and goes to
-/// out[p * width + i], for i < count <= width and p < k.
+/// An operand to be packed: panel after panel of `width` rows i, the last one of those that are
+/// left, each k columns of so many elements. Element (i, p) is source[i * i_stride + p * p_stride],
+/// i < count, p < k; the panel that begins with row i goes to out[i * k]. B is packed as its
+/// transpose, so that its i are columns.
 template <class T>
-struct PackPanel {
+struct PackedRows {
   const T* source;
   std::ptrdiff_t i_stride, p_stride, count, k, width;
   T* out;
@@ -112,7 +114,7 @@ struct KernelTable {
   ActivationKernels<T> activations[kActivationCount];
   OutputKernels<T> outputs[kOutputCount];
 
-  void (*pack)(const PackPanel<T>&);
+  void (*pack)(const PackedRows<T>&);
   /// out[j] = sum over p of x[p * x_stride] b(p, j), one chunk (k <= kChunk): a product with one row.
   void (*row_product)(const T* x, std::ptrdiff_t x_stride, const T* b, std::ptrdiff_t ldb,
                       std::ptrdiff_t k, std::ptrdiff_t n, T* out);

@@ -44,7 +44,7 @@ constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_byte
   table.update = epilogue_kernels<V, MR, NV, Update>();
   fill_activations<V, MR, NV>(Activations{}, table);
   fill_outputs<V>(Outputs{}, table);
-  table.pack = pack_panel<V>;
+  table.pack = pack<V>;
   table.row_product = row_product<V>;
   table.row_dots = row_dots<V>;
   table.column_dots = column_dots<V>;
