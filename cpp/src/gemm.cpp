@@ -6,23 +6,22 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 
 namespace fastmlp::detail {
 namespace {
 
-// A block of A is packed once for all columns of C, and stays in the last level cache, of which it
-// is a small part; the more rows it has, the less often B is packed.
-static std::ptrdiff_t env(const char*n,std::ptrdiff_t d){const char*e=getenv(n);return e?atol(e)<<10:d;}
-static const std::ptrdiff_t kABlockBytes = env("AB",4 << 20);
+// A block of A is packed once for all columns of C, and stays in the last level of cache, of which
+// it is a small part; the more rows it has, the less often B is packed.
+constexpr std::ptrdiff_t kBlockBytesA = 4 << 20;
 
-// An operand that lies as the kernel can read it is not packed while it is this small: it stays in
-// the first or second level of cache, and copying it would cost more than what it saves.
-static const std::ptrdiff_t kDirectBytesA = env("DA",128 << 10);
-static const std::ptrdiff_t kDirectBytesB = env("DB",1 << 20);
-static const std::ptrdiff_t kBB = env("BB",512<<10);
+// An operand that lies as the kernel can read it is not packed while it is this small: it stays
+// where a kernel reads it fast enough, and copying it would cost more than it saves. A kernel goes
+// along the rows of A, and so from page to page where A is a transpose.
+constexpr std::ptrdiff_t kDirectBytesA = 4 << 20;
+constexpr std::ptrdiff_t kDirectBytesTransposedA = 768 << 10;
+constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
 
-// A column of a matrix whose rows are a multiple of this apart falls into one set of a cache.
+// Rows a multiple of this apart begin in one set of a cache, and push each other out.
 constexpr std::ptrdiff_t kCacheSetBytes = 2048;
 
 constexpr double kPackFlops = 8;  // about what packing an element costs
@@ -33,36 +32,49 @@ struct Plan {
   bool pack_a, pack_b;
   std::ptrdiff_t block_rows, task_rows, task_cols;
 
-  Plan(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B) {
+  Plan(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B, int team) {
     const std::ptrdiff_t m = A.rows, n = B.cols, k = std::min(A.cols, kChunk);
-    pack_b = B.col_stride != 1 || (m > 2 * kernels.mr && !stays_near(k, B.row_stride, n, kDirectBytesB));
-    pack_a = n > 2 * kernels.nr && !stays_near(m, A.row_stride, k, kDirectBytesA) ;
-    block_rows = m;
-    if (pack_a) block_rows = fitting(kABlockBytes, kernels.mr, k, m);
-    task_cols = pack_b ? fitting(kBB, kernels.nr, k, n) : n;
+    // What is read for one or two panels only, or for two tiles, is not worth a copy.
+    const bool transposed_a = A.row_stride == 1;
+    pack_a = n > 2 * kernels.nr &&
+             (transposed_a ? !stays_near(k, A.col_stride, m, kDirectBytesTransposedA)
+                           : !stays_near(m, A.row_stride, k, kDirectBytesA));
+    pack_b =
+        B.col_stride != 1 || (m > 2 * kernels.mr && !stays_near(k, B.row_stride, n, kDirectBytesB));
+    block_rows = pack_a ? fitting(kBlockBytesA, kernels.mr, k, m) : m;
+    task_cols = pack_b ? fitting(kernels.b_block_bytes, kernels.nr, k, n) : n;
     task_rows = block_rows;
-    const double pieces =
-        std::min(pieces_for(product_flops(m, n, k)), double{kTasksPerThread} * team_size());
-    if (team_size() == 1 || pieces < 2) return;
-    const auto tasks = static_cast<std::ptrdiff_t>(pieces);
-    task_cols = std::min(task_cols, round_up((n + tasks - 1) / tasks, kernels.nr));
-    const std::ptrdiff_t col_tasks = (n + task_cols - 1) / task_cols;
-    const std::ptrdiff_t row_tasks = (tasks + col_tasks - 1) / col_tasks;
-    task_rows = std::min(block_rows, round_up((block_rows + row_tasks - 1) / row_tasks, kernels.mr));
+    if (team > 1) share(kernels, n, team, pieces_for(product_flops(m, n, k)));
   }
 
   /// How many elements are enough for a block of A, and for a task's part of B, of an
   /// (m, k) . (k, n) product and of every smaller one. (A smaller k can make larger blocks: more
   /// panels fit, and what is left over of the bytes is less.)
   static std::ptrdiff_t most_a(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t k) {
-    return most(kABlockBytes, kernels.mr, std::min(k, kChunk), m);
+    return most(kBlockBytesA, kernels.mr, std::min(k, kChunk), m);
   }
   static std::ptrdiff_t most_b(const KernelTable<T>& kernels, std::ptrdiff_t n, std::ptrdiff_t k) {
-    return most(kBB, kernels.nr, std::min(k, kChunk), n);
+    return most(kernels.b_block_bytes, kernels.nr, std::min(k, kChunk), n);
   }
 
  private:
-  /// Whether a (rows, cols) operand may be read where it is.
+  /// Cuts columns first, because rows that share columns would pack them twice.
+  void share(const KernelTable<T>& kernels, std::ptrdiff_t n, int team, double pieces) {
+    const auto tasks =
+        static_cast<std::ptrdiff_t>(std::min(pieces, double{kTasksPerThread} * team));
+    if (tasks < 2) return;
+    const auto shared = [](std::ptrdiff_t size, std::ptrdiff_t parts, std::ptrdiff_t unit) {
+      return round_up((size + parts - 1) / parts, unit);
+    };
+    task_cols = std::min(task_cols, shared(n, tasks, kernels.nr));
+    const std::ptrdiff_t col_tasks = (n + task_cols - 1) / task_cols;
+    if (col_tasks < tasks) {
+      task_rows =
+          std::min(task_rows, shared(block_rows, (tasks + col_tasks - 1) / col_tasks, kernels.mr));
+    }
+  }
+
+  /// Whether an operand of `rows` rows `stride` apart may be read where it is.
   static bool stays_near(std::ptrdiff_t rows, std::ptrdiff_t stride, std::ptrdiff_t cols,
                          std::ptrdiff_t bytes) {
     constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
@@ -85,8 +97,9 @@ struct Plan {
 /// The part of the workspace that all threads share, and that of each.
 template <class T>
 struct Workspace {
-  std::ptrdiff_t common, share;
+  std::ptrdiff_t common = 0, share = 0;
 
+  Workspace() = default;
   Workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
     constexpr std::ptrdiff_t kLine = 64 / sizeof(T);
     if (n == 1) {
@@ -106,14 +119,18 @@ class Product {
  public:
   Product(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const T> B,
           const EpilogueKernels<T>& epilogue, const Epilogue<T>& to)
-      : context_(context), kernels_(context.kernels), A_(A), B_(B), epilogue_(epilogue), to_(to),
-        need_(kernels_, A.rows, B.cols, A.cols) {
-    context.workspace.reserve(need_.size(context.max_team));
-  }
+      : context_(context), kernels_(context.kernels), A_(A), B_(B), epilogue_(epilogue), to_(to) {}
 
-  void multiply() const {
-    const Plan<T> plan(kernels_, A_, B_);
+  void multiply() {
+    const int team = team_size();
+    const Plan<T> plan(kernels_, A_, B_, team);
     const bool one_chunk = A_.cols <= kChunk;
+    if (one_chunk && team == 1 && !plan.pack_a && !plan.pack_b) {  // nothing to prepare
+      epilogue_.block({A_.rows, B_.cols, A_.cols, A_.data, false, A_.row_stride, A_.col_stride,
+                       B_.data, false, B_.row_stride, to_});
+      return worked(0, product_flops(A_.rows, B_.cols, A_.cols));
+    }
+    reserve();
     std::ptrdiff_t p = 0;
     do {  // once also where there is nothing to sum
       // The sums of several chunks are added in C; the epilogue follows on the totals.
@@ -150,8 +167,9 @@ class Product {
   }
 
   /// A product with one column: each element in 16 lanes.
-  void multiply_column() const {
+  void multiply_column() {
     const std::ptrdiff_t k = A_.cols;
+    reserve();
     T* column = context_.workspace.data();
     const T* x = B_.data;
     if (B_.row_stride != 1) {
@@ -159,18 +177,22 @@ class Product {
       x = column;
     }
     const std::ptrdiff_t tasks = (A_.rows + kColumnRows - 1) / kColumnRows;
-    const bool share = pieces_for(product_flops(A_.rows, 1, k)) >= 2;
-    parallel_tasks(tasks, share ? context_.max_team : 1, [&](std::ptrdiff_t task, int slot) noexcept {
+    const auto run = [&](std::ptrdiff_t task, int slot) noexcept {
       if (stopped()) return;
       const std::ptrdiff_t first = task * kColumnRows;
       column_part(x, first, std::min(kColumnRows, A_.rows - first), own(slot));
-    });
+    };
+    parallel_tasks(tasks, context_.max_team, run);
   }
 
  private:
   static constexpr std::ptrdiff_t kRowCols = 512;     // sums at a time, on the stack,
   static constexpr std::ptrdiff_t kColumnRows = 256;  // of one row or one column
 
+  void reserve() {
+    need_ = Workspace<T>(kernels_, A_.rows, B_.cols, A_.cols);
+    context_.workspace.reserve(need_.size(context_.max_team));
+  }
   T* own(int slot) const { return context_.workspace.data() + need_.common + slot * need_.share; }
 
   bool stopped() const { return stop_.load(std::memory_order_relaxed); }
@@ -275,7 +297,7 @@ class Product {
   const MatrixView<const T> A_, B_;
   const EpilogueKernels<T>& epilogue_;
   const Epilogue<T>& to_;
-  const Workspace<T> need_;
+  Workspace<T> need_;
   mutable std::atomic<bool> stop_{false};
 };
 
@@ -291,7 +313,7 @@ template <class T>
 void gemm(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const T> B,
           const EpilogueKernels<T>& epilogue, const Epilogue<T>& to) {
   if (A.rows == 0 || B.cols == 0) return;
-  const Product<T> product(context, A, B, epilogue, to);
+  Product<T> product(context, A, B, epilogue, to);
   if (B.cols == 1) {
     product.multiply_column();
   } else if (A.rows == 1 && B.col_stride == 1) {

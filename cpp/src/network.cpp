@@ -237,7 +237,10 @@ void Network<T>::apply_gradients(const SgdOptions& optimizer, double scale) {
   detail::check_scale<T>("apply_gradients", scale);
   const detail::Owning alone(impl_->users, kInUse, kPatience);
   const detail::Call<T> call;
-  impl_->apply(call.kernels(), optimizer.learning_rate, scale);
+  const double flops = 4.0 * static_cast<double>(impl_->n_parameters);
+  detail::with_team(detail::team_for(flops, flops), [&] {
+    impl_->apply(call.kernels(), optimizer.learning_rate, scale);
+  });
 }
 
 template <class T>

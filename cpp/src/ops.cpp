@@ -17,6 +17,12 @@ namespace {
 
 constexpr double kElementwiseFlops = 16;  // about what an exp costs; for the choice of threads
 
+/// parallel_for, with a team if the work is worth one.
+template <class Body>
+void alone_or_in_team(std::ptrdiff_t n, std::ptrdiff_t grain, double flops, const Body& body) {
+  with_team(team_for(flops, flops), [&] { parallel_for(n, grain, flops, body); });
+}
+
 /// Runs body(n, inputs, output) on contiguous pieces of matrices of one shape, whatever their
 /// strides. The output may be the same view as an input.
 template <class T, std::size_t kInputs, class Body>
@@ -26,7 +32,7 @@ void elementwise(const std::array<MatrixView<const T>, kInputs>& inputs, MatrixV
   const std::ptrdiff_t size = output.rows * output.cols;
   const double flops = kElementwiseFlops * static_cast<double>(size);
   if (contiguous(output) && std::all_of(inputs.begin(), inputs.end(), contiguous)) {
-    parallel_for(size, 64, flops, [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+    alone_or_in_team(size, 64, flops, [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
       std::array<const T*, kInputs> in;
       for (std::size_t i = 0; i < kInputs; ++i) in[i] = inputs[i].data + begin;
       body(end - begin, in, output.data + begin);
@@ -34,7 +40,7 @@ void elementwise(const std::array<MatrixView<const T>, kInputs>& inputs, MatrixV
     return;
   }
   constexpr std::ptrdiff_t kPiece = 256;
-  parallel_for(output.rows, 1, flops, [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+  alone_or_in_team(output.rows, 1, flops, [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
     T buffer[kInputs + 1][kPiece];
     for (std::ptrdiff_t r = begin; r < end; ++r) {
       for (std::ptrdiff_t c = 0; c < output.cols; c += kPiece) {
@@ -145,7 +151,7 @@ double binary_cross_entropy(MatrixView<const T> Z, MatrixView<const T> Y) {
         y[static_cast<std::size_t>(i * Z.cols + j)] = Y(first + i, j);
       }
     }
-    detail::parallel_for(
+    detail::alone_or_in_team(
         rows, detail::kLanes, detail::kElementwiseFlops * 2 * static_cast<double>(rows * Z.cols),
         [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
           kernels.loss({z.data() + begin * Z.cols, end - begin, Z.cols, y.data() + begin * Z.cols,

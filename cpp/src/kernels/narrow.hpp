@@ -60,17 +60,8 @@ struct DotLanes {
       const std::ptrdiff_t left = k - q < V::kWidth ? k - q : V::kWidth;
       // Lanes past the end keep what they have: a product of zeros could turn -0 into +0.
       const V next = fma(V::load_partial(a + q, left), V::load_partial(x + q, left), lanes[v]);
-      lanes[v] = first_of(left, next, lanes[v]);
+      lanes[v] = select(V::first_mask(left), next, lanes[v]);
     }
-  }
-
- private:
-  /// Lane by lane: the first n from a, the others from b.
-  static V first_of(std::ptrdiff_t n, V a, V b) {
-    typename V::Scalar kept[V::kWidth];
-    b.store(kept);
-    a.store_partial(kept, n);
-    return V::load(kept);
   }
 };
 

@@ -54,6 +54,7 @@ struct Vec<float> {
   static __m256i first(std::ptrdiff_t n) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMaskWindow32 + 8 - n));
   }
+  static Mask first_mask(std::ptrdiff_t n) { return {_mm256_castsi256_ps(first(n))}; }
   static Vec load(const float* p) { return _mm256_loadu_ps(p); }
   static Vec load_partial(const float* p, std::ptrdiff_t n) {
     return _mm256_maskload_ps(p, first(n));
@@ -131,6 +132,7 @@ struct Vec<double> {
   static __m256i first(std::ptrdiff_t n) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMaskWindow64 + 4 - n));
   }
+  static Mask first_mask(std::ptrdiff_t n) { return {_mm256_castsi256_pd(first(n))}; }
   static Vec load(const double* p) { return _mm256_loadu_pd(p); }
   static Vec load_partial(const double* p, std::ptrdiff_t n) {
     return _mm256_maskload_pd(p, first(n));

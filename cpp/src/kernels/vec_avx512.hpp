@@ -48,6 +48,7 @@ struct Vec<float> {
   explicit Vec(float x) : value(_mm512_set1_ps(x)) {}
 
   static __mmask16 first(std::ptrdiff_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+  static Mask first_mask(std::ptrdiff_t n) { return {first(n)}; }
   static Vec load(const float* p) { return _mm512_loadu_ps(p); }
   static Vec load_partial(const float* p, std::ptrdiff_t n) {
     return _mm512_maskz_loadu_ps(first(n), p);
@@ -136,6 +137,7 @@ struct Vec<double> {
   explicit Vec(double x) : value(_mm512_set1_pd(x)) {}
 
   static __mmask8 first(std::ptrdiff_t n) { return static_cast<__mmask8>((1u << n) - 1u); }
+  static Mask first_mask(std::ptrdiff_t n) { return {first(n)}; }
   static Vec load(const double* p) { return _mm512_loadu_pd(p); }
   static Vec load_partial(const double* p, std::ptrdiff_t n) {
     return _mm512_maskz_loadu_pd(first(n), p);

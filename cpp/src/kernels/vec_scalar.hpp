@@ -56,6 +56,8 @@ struct Vec {
   Vec() : value(0) {}
   explicit Vec(T x) : value(x) {}
 
+  /// True in the first n lanes.
+  static Mask first_mask(std::ptrdiff_t n) { return {n > 0}; }
   static Vec load(const T* p) { return Vec(*p); }
   static Vec load_partial(const T* p, std::ptrdiff_t n) { return n > 0 ? Vec(*p) : Vec(); }
   void store(T* p) const { *p = value; }
