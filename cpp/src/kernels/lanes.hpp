@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernel_table.hpp"
+#include "repeat.hpp"
 
 namespace fastmlp::detail {
 namespace {
@@ -38,11 +39,12 @@ void for_each_vec(std::ptrdiff_t n, Body body) {
 }
 
 /// The fixed tree over 16 lanes: l and l + 8, then l + 4, l + 2, l + 1.
-template <class V>
-V sum_lanes(V (&lane)[kLanes]) {
-  for (std::ptrdiff_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::ptrdiff_t l = 0; l < half; ++l) lane[l] = lane[l] + lane[l + half];
-  }
+template <int kHalf = kLanes / 2, class V>
+[[gnu::always_inline]] inline V sum_lanes(V (&lane)[kLanes]) {
+  repeat<kHalf>([&](auto l) __attribute__((always_inline)) {
+    lane[l.value] = lane[l.value] + lane[l.value + kHalf];
+  });
+  if constexpr (kHalf > 1) sum_lanes<kHalf / 2>(lane);
   return lane[0];
 }
 

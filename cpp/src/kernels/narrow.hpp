@@ -87,30 +87,50 @@ void row_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V:
   });
 }
 
+/// Lanes first to first + kHalf of the sums that column_dots forms.
+template <class V, int kHalf, class Term>
+[[gnu::always_inline]] inline void half_of_lanes(std::ptrdiff_t first, std::ptrdiff_t rows,
+                                                 const Term& term, decltype(V::value)* lanes) {
+  decltype(V::value) sums[kHalf];
+  repeat<kHalf>([&](auto l) __attribute__((always_inline)) { sums[l.value] = V().value; });
+  std::ptrdiff_t i = first;
+  for (; i + kHalf <= rows; i += kLanes) {
+    repeat<kHalf>([&](auto l) __attribute__((always_inline)) {
+      sums[l.value] = term(i + l.value, V(sums[l.value])).value;
+    });
+  }
+  repeat<kHalf>([&](auto l) __attribute__((always_inline)) {
+    if (i + l.value < rows) sums[l.value] = term(i + l.value, V(sums[l.value])).value;
+    lanes[l.value] = sums[l.value];
+  });
+}
+
 /// out[j] = sum over i of a(i, j) x(i), or of a(i, j) alone where x is null; row i in lane i
 /// mod 16.
 template <class V>
 void column_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V::Scalar* x,
                  std::ptrdiff_t rows, std::ptrdiff_t cols, typename V::Scalar* out) {
-  using T = typename V::Scalar;
-  constexpr std::ptrdiff_t kHalf = kLanes / 2;  // so many chains at a time stay in registers
-  for_each_vec<V>(cols, [&](std::ptrdiff_t j, auto access) {
-    V lane[kLanes];
-    for (std::ptrdiff_t half = 0; half < kLanes; half += kHalf) {
-      V sums[kHalf];
-      const auto term = [&](std::ptrdiff_t i, std::ptrdiff_t l) {
-        const V xi(x != nullptr ? x[i] : T(1));  // fma by one rounds as a sum does
-        sums[l] = fma(access.template load<V>(a + i * lda + j), xi, sums[l]);
+  constexpr int kHalf = kLanes / 2;  // so many chains at a time stay in registers
+  const auto sums = [&](const auto& factor) {
+    for_each_vec<V>(cols, [&](std::ptrdiff_t j, auto access) {
+      const auto term = [&](std::ptrdiff_t i, V sum) __attribute__((always_inline)) {
+        return factor(i, access.template load<V>(a + i * lda + j), sum);
       };
-      std::ptrdiff_t i = half;
-      for (; i + kHalf <= rows; i += kLanes) {
-        for (std::ptrdiff_t l = 0; l < kHalf; ++l) term(i + l, l);
-      }
-      for (std::ptrdiff_t l = 0; i + l < rows && l < kHalf; ++l) term(i + l, l);
-      for (std::ptrdiff_t l = 0; l < kHalf; ++l) lane[half + l] = sums[l];
-    }
-    access.store(out + j, sum_lanes(lane));
-  });
+      decltype(V::value) lanes[kLanes];
+      half_of_lanes<V, kHalf>(0, rows, term, lanes);
+      half_of_lanes<V, kHalf>(kHalf, rows, term, lanes + kHalf);
+      V lane[kLanes];
+      repeat<kLanes>([&](auto l)
+                         __attribute__((always_inline)) { lane[l.value] = V(lanes[l.value]); });
+      access.store(out + j, sum_lanes(lane));
+    });
+  };
+  if (x != nullptr) {
+    sums([&](std::ptrdiff_t i, V ai, V sum)
+             __attribute__((always_inline)) { return fma(ai, V(x[i]), sum); });
+  } else {  // as an fma by one: either rounds once
+    sums([](std::ptrdiff_t, V ai, V sum) __attribute__((always_inline)) { return sum + ai; });
+  }
 }
 
 }  // namespace
