@@ -21,9 +21,6 @@ constexpr std::ptrdiff_t kDirectBytesA = 4 << 20;
 constexpr std::ptrdiff_t kDirectBytesTransposedA = 768 << 10;
 constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
 
-// Rows a multiple of this apart begin in one set of a cache, and push each other out.
-constexpr std::ptrdiff_t kCacheSetBytes = 2048;
-
 constexpr double kPackFlops = 8;  // about what packing an element costs
 
 /// How one product is cut. A task is (rows, cols) of C; block_rows of A are packed together.

@@ -27,6 +27,16 @@ inline double product_flops(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k
   return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
 
+/// Rows a multiple of this apart begin in one set of a cache, and push each other out.
+constexpr std::ptrdiff_t kCacheSetBytes = 2048;
+
+/// How far apart to put rows of `cols` elements, so that a product can read them where they are.
+template <class T>
+constexpr std::ptrdiff_t spaced(std::ptrdiff_t cols) {
+  constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
+  return cols * kSize % kCacheSetBytes != 0 ? cols : cols + 64 / kSize;
+}
+
 /// How many elements of workspace are enough for an (m, k) . (k, n) product and all smaller ones.
 template <class T>
 std::size_t gemm_workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n,

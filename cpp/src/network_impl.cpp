@@ -81,10 +81,12 @@ void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Sc
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     const bool last = l + 1 == depth();
     const Activation g = last ? Activation::kIdentity : hidden[static_cast<std::size_t>(l)];
-    const MatrixView<T> next(last ? z : s.a[static_cast<std::size_t>(l) + 1], X.rows, outputs(l));
+    const MatrixView<T> next =
+        last ? MatrixView<T>(z, X.rows, classes())
+             : hidden_rows(s.a[static_cast<std::size_t>(l) + 1], X.rows, l + 1);
     detail::Epilogue<T> to;
     to.c = next.data;
-    to.ldc = next.cols;
+    to.ldc = next.row_stride;
     to.bias = biases(parameters.data(), l).data;
     // A_l = g_l(A_{l-1} . W_l + b_l)
     detail::gemm<T>(context, A, weights(parameters.data(), l),
@@ -135,13 +137,14 @@ void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::S
   MatrixView<const T> dZ(s.a.back(), X.rows, classes());
   for (std::ptrdiff_t l = depth() - 1; l >= 0; --l) {
     const auto below = static_cast<std::size_t>(l);  // A_below is the layer's input
-    const MatrixView<const T> A = l == 0 ? X : MatrixView<const T>(s.a[below], X.rows, inputs(l));
-    const MatrixView<T> dZ_below(s.delta[l % 2], X.rows, inputs(l));
+    const MatrixView<const T> A =
+        l == 0 ? X : MatrixView<const T>(hidden_rows(s.a[below], X.rows, l));
+    const MatrixView<T> dZ_below = hidden_rows(s.delta[l % 2], X.rows, l);
     if (l > 0) {  // dZ_{l-1} = (dZ_l . W_l^T) * g'(A_{l-1}), with the W_l from before the update
       const auto g = static_cast<std::size_t>(hidden[below - 1]);
       detail::Epilogue<T> to;
       to.c = dZ_below.data;
-      to.ldc = dZ_below.cols;
+      to.ldc = dZ_below.row_stride;
       to.activated = A.data;
       to.ld_activated = A.row_stride;
       detail::gemm<T>(context, dZ, weights(parameters.data(), l).transposed(),

@@ -94,6 +94,10 @@ struct Network<T>::Impl {
   }
 
  private:
+  /// Rows of hidden layer l, 0 < l < depth(), in scratch.
+  MatrixView<T> hidden_rows(T* memory, std::ptrdiff_t rows, std::ptrdiff_t l) const {
+    return {memory, rows, inputs(l), detail::spaced<T>(inputs(l)), 1};
+  }
   void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const T* y,
                    std::ptrdiff_t rows, bool gradient) const;
   void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,

@@ -21,8 +21,8 @@ class Scratch {
   T* x = nullptr;      // (rows, n_0): rows that are not used in place
   T* y = nullptr;      // (rows, n_L) or class indices (rows,)
   T* scale = nullptr;  // (rows,): dZ_L = scale * (Yhat - Y)
-  std::vector<T*> a;   // a[l] (rows, n_l) for l = 1 ... L: A_l, and in a[L] Z_L, then dZ_L
-  T* delta[2] = {};    // (rows, widest hidden layer): dZ_l, in turn
+  std::vector<T*> a;   // a[L] (rows, n_L): Z_L, then dZ_L; for 0 < l < L a[l] is A_l,
+  T* delta[2] = {};    // and these are dZ_l, in turn, each (rows, n_l) with spaced<T>(n_l) a row
   double* row_losses = nullptr;  // (rows,)
   AlignedBuffer<T> workspace;    // of the products,
   int max_team = 1;              // on teams of at most so many threads
@@ -40,10 +40,14 @@ class Scratch {
     parts.emplace_back(&x, layers.front());
     parts.emplace_back(&y, layers.back());
     parts.emplace_back(&scale, 1);
-    for (std::size_t l = 1; l < layers.size(); ++l) parts.emplace_back(&a[l], layers[l]);
+    for (std::size_t l = 1; l + 1 < layers.size(); ++l) {
+      parts.emplace_back(&a[l], spaced<T>(layers[l]));
+    }
+    parts.emplace_back(&a.back(), layers.back());
     if (training) {
-      parts.emplace_back(&delta[0], hidden);
-      parts.emplace_back(&delta[1], hidden);
+      // Room for the widest, and for any narrower one that is spaced.
+      parts.emplace_back(&delta[0], spaced<T>(hidden) + 64 / sizeof(T));
+      parts.emplace_back(&delta[1], spaced<T>(hidden) + 64 / sizeof(T));
     }
     std::size_t total = 0;
     const auto size = [rows](std::ptrdiff_t cols) {
