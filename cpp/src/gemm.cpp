@@ -1,7 +1,8 @@
-// The matrix product: what is packed and who does what; the sums are kernels/gemm_kernel.hpp's.
+// The matrix product: who packs and multiplies what; the sums are kernels/gemm_kernel.hpp's.
 // From the inside out: packing, one task, one block of rows, gemm(). Read it from below.
 #include "gemm.hpp"
 
+#include "gemm_plan.hpp"
 #include "parallel.hpp"
 
 #include <algorithm>
@@ -9,106 +10,6 @@
 
 namespace fastmlp::detail {
 namespace {
-
-// A block of A is packed once for all columns of C, and stays in the last level of cache, of which
-// it is a small part; the more rows it has, the less often B is packed.
-constexpr std::ptrdiff_t kBlockBytesA = 4 << 20;
-
-// An operand that lies as the kernel can read it is not packed while it is this small: it stays
-// where a kernel reads it fast enough, and copying it would cost more than it saves. A kernel goes
-// along the rows of A, and so from page to page where A is a transpose.
-constexpr std::ptrdiff_t kDirectBytesA = 4 << 20;
-constexpr std::ptrdiff_t kDirectBytesTransposedA = 768 << 10;
-constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
-
-constexpr double kPackFlops = 8;  // about what packing an element costs
-
-/// How one product is cut. A task is (rows, cols) of C; block_rows of A are packed together.
-template <class T>
-struct Plan {
-  bool pack_a, pack_b;
-  std::ptrdiff_t block_rows, task_rows, task_cols;
-
-  Plan(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B, int team) {
-    const std::ptrdiff_t m = A.rows, n = B.cols, k = std::min(A.cols, kChunk);
-    // What is read for one or two panels only, or for two tiles, is not worth a copy.
-    const bool transposed_a = A.row_stride == 1;
-    pack_a = n > 2 * kernels.nr &&
-             (transposed_a ? !stays_near(k, A.col_stride, m, kDirectBytesTransposedA)
-                           : !stays_near(m, A.row_stride, k, kDirectBytesA));
-    pack_b =
-        B.col_stride != 1 || (m > 2 * kernels.mr && !stays_near(k, B.row_stride, n, kDirectBytesB));
-    block_rows = pack_a ? fitting(kBlockBytesA, kernels.mr, k, m) : m;
-    task_cols = pack_b ? fitting(kernels.b_block_bytes, kernels.nr, k, n) : n;
-    task_rows = block_rows;
-    if (team > 1) share(kernels, n, team, pieces_for(product_flops(m, n, k)));
-  }
-
-  /// How many elements are enough for a block of A, and for a task's part of B, of an
-  /// (m, k) . (k, n) product and of every smaller one. (A smaller k can make larger blocks: more
-  /// panels fit, and what is left over of the bytes is less.)
-  static std::ptrdiff_t most_a(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t k) {
-    return most(kBlockBytesA, kernels.mr, std::min(k, kChunk), m);
-  }
-  static std::ptrdiff_t most_b(const KernelTable<T>& kernels, std::ptrdiff_t n, std::ptrdiff_t k) {
-    return most(kernels.b_block_bytes, kernels.nr, std::min(k, kChunk), n);
-  }
-
- private:
-  /// Cuts columns first, because rows that share columns would pack them twice.
-  void share(const KernelTable<T>& kernels, std::ptrdiff_t n, int team, double pieces) {
-    const auto tasks =
-        static_cast<std::ptrdiff_t>(std::min(pieces, double{kTasksPerThread} * team));
-    if (tasks < 2) return;
-    const auto shared = [](std::ptrdiff_t size, std::ptrdiff_t parts, std::ptrdiff_t unit) {
-      return round_up((size + parts - 1) / parts, unit);
-    };
-    task_cols = std::min(task_cols, shared(n, tasks, kernels.nr));
-    const std::ptrdiff_t col_tasks = (n + task_cols - 1) / task_cols;
-    if (col_tasks < tasks) {
-      task_rows =
-          std::min(task_rows, shared(block_rows, (tasks + col_tasks - 1) / col_tasks, kernels.mr));
-    }
-  }
-
-  /// Whether an operand of `rows` rows `stride` apart may be read where it is.
-  static bool stays_near(std::ptrdiff_t rows, std::ptrdiff_t stride, std::ptrdiff_t cols,
-                         std::ptrdiff_t bytes) {
-    constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
-    return rows * cols * kSize <= bytes && (rows < 8 || stride * kSize % kCacheSetBytes != 0);
-  }
-  // The most panels of `unit` by k that fit, at least one, no more than are needed.
-  static std::ptrdiff_t fitting(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t k,
-                                std::ptrdiff_t needed) {
-    const std::ptrdiff_t panel =
-        unit * std::max<std::ptrdiff_t>(k, 1) * static_cast<std::ptrdiff_t>(sizeof(T));
-    return std::min(std::max<std::ptrdiff_t>(1, bytes / panel) * unit, round_up(needed, unit));
-  }
-  static std::ptrdiff_t most(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t k,
-                             std::ptrdiff_t needed) {
-    const std::ptrdiff_t fit = bytes / static_cast<std::ptrdiff_t>(sizeof(T));
-    return std::min(std::max(fit, unit * k), round_up(needed, unit) * k);
-  }
-};
-
-/// The part of the workspace that all threads share, and that of each.
-template <class T>
-struct Workspace {
-  std::ptrdiff_t common = 0, share = 0;
-
-  Workspace() = default;
-  Workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
-    constexpr std::ptrdiff_t kLine = 64 / sizeof(T);
-    if (n == 1) {
-      common = round_up(k, kLine);  // the one column, contiguous
-      share = round_up(std::min(k, kChunk), kLine);
-    } else {
-      common = m == 1 ? 0 : round_up(Plan<T>::most_a(kernels, m, k), kLine);
-      share = round_up(Plan<T>::most_b(kernels, n, k), kLine);
-    }
-  }
-  std::size_t size(int team) const { return static_cast<std::size_t>(common + team * share); }
-};
 
 /// One product, as its tasks see it.
 template <class T>
