@@ -238,9 +238,8 @@ void Network<T>::apply_gradients(const SgdOptions& optimizer, double scale) {
   const detail::Owning alone(impl_->users, kInUse, kPatience);
   const detail::Call<T> call;
   const double flops = 4.0 * static_cast<double>(impl_->n_parameters);
-  detail::with_team(detail::team_for(flops, flops), [&] {
-    impl_->apply(call.kernels(), optimizer.learning_rate, scale);
-  });
+  detail::with_team(detail::team_for(flops, flops),
+                    [&] { impl_->apply(call.kernels(), optimizer.learning_rate, scale); });
 }
 
 template <class T>

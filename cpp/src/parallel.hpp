@@ -156,8 +156,8 @@ void parallel_for(std::ptrdiff_t n, std::ptrdiff_t grain, double flops, const Bo
   const Team* team = current_team();
   if (team == nullptr) return body(std::ptrdiff_t{0}, n);
   const double pieces = std::min(pieces_for(flops), double{kTasksPerThread} * team->size());
-  const auto parts = std::clamp<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(pieces), 1,
-                                                (n + grain - 1) / grain);
+  const auto parts =
+      std::clamp<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(pieces), 1, (n + grain - 1) / grain);
   parallel_tasks(parts, team->size(), [&](std::ptrdiff_t part, int) noexcept {
     const Range range = part_of(n, grain, part, parts);
     body(range.begin, range.end);

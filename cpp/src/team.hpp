@@ -1,6 +1,7 @@
 // Team: a few threads that stay together for a whole call of the library and share its pieces of
 // work. The caller is one of them and never waits for one that has not begun: where the others are
-// late, asleep or without a processor, it does their part. Where threads come from is parallel.hpp's.
+// late, asleep or without a processor, it does their part. Where threads come from is
+// parallel.hpp's.
 #pragma once
 
 #include <atomic>

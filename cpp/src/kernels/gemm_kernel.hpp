@@ -101,9 +101,8 @@ struct TileSums {
     const std::ptrdiff_t a_row = tile.a_row_stride, a_col = tile.a_col_stride;
     const T* b = tile.b;
     const T* a[kGroups];
-    repeat<kGroups>([&](auto g) __attribute__((always_inline)) {
-      a[g.value] = tile.a + 3 * g.value * a_row;
-    });
+    repeat<kGroups>(
+        [&](auto g) __attribute__((always_inline)) { a[g.value] = tile.a + 3 * g.value * a_row; });
     repeat<MR * NV>([&](auto s) __attribute__((always_inline)) { sums[s.value] = V().value; });
     for (std::ptrdiff_t p = 0; p < k; ++p, b += b_row) {
       Register bs[NV];

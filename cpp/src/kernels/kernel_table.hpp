@@ -115,7 +115,8 @@ struct KernelTable {
   OutputKernels<T> outputs[kOutputCount];
 
   void (*pack)(const PackedRows<T>&);
-  /// out[j] = sum over p of x[p * x_stride] b(p, j), one chunk (k <= kChunk): a product with one row.
+  /// out[j] = sum over p of x[p * x_stride] b(p, j), one chunk (k <= kChunk): a product with one
+  /// row.
   void (*row_product)(const T* x, std::ptrdiff_t x_stride, const T* b, std::ptrdiff_t ldb,
                       std::ptrdiff_t k, std::ptrdiff_t n, T* out);
   /// out[i] = one chunk (k <= kChunk) of row i of A times x in 16 lanes, for `rows` rows with

@@ -1,5 +1,5 @@
-// repeat(): a loop whose counter is a constant. An array that is indexed by constants alone lives in
-// registers; one that is indexed in a loop may not, also where the loop is unrolled later on.
+// repeat(): a loop whose counter is a constant. An array that is indexed by constants alone lives
+// in registers; one that is indexed in a loop may not, also where the loop is unrolled later on.
 #pragma once
 
 namespace fastmlp::detail {
