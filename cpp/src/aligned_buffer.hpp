@@ -35,6 +35,7 @@ class AlignedBuffer {
   }
 
   T* data() const { return memory_.get(); }
+  std::size_t size() const { return size_; }
 
  private:
   static constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20;

@@ -23,7 +23,8 @@ class Product {
     const int team = team_size();
     const Plan<T> plan(kernels_, A_, B_, team);
     const bool one_chunk = A_.cols <= kChunk;
-    if (one_chunk && team == 1 && !plan.pack_a && !plan.pack_b) {  // nothing to prepare
+    if (one_chunk && team == 1 && plan.read_a == ReadA::kInPlace &&
+        !plan.pack_b) {  // nothing to prepare
       epilogue_.block({A_.rows, B_.cols, A_.cols, A_.data, false, A_.row_stride, A_.col_stride,
                        B_.data, false, B_.row_stride, to_});
       return worked(0, product_flops(A_.rows, B_.cols, A_.cols));
@@ -102,38 +103,47 @@ class Product {
     }
   }
 
-  /// One chunk of the rows of a block: A packed by all, then task by task.
+  /// One chunk of the rows of a block: A copied by all, then task by task.
   void block_of_rows(const Plan<T>& plan, MatrixView<const T> A, MatrixView<const T> B,
                      const EpilogueKernels<T>& finish, const Epilogue<T>& to) const {
-    T* packed_a = context_.workspace.data();
-    if (plan.pack_a) {
-      parallel_for(A.rows, kernels_.mr, kPackFlops * static_cast<double>(A.rows * A.cols),
+    const bool panels = plan.read_a == ReadA::kAsPanels;
+    if (plan.read_a != ReadA::kInPlace) {
+      T* const copy = context_.workspace.data();
+      const std::ptrdiff_t stride = panels ? A.cols : spaced<T>(A.cols);
+      parallel_for(A.rows, kernels_.mr, kCopyFlops * static_cast<double>(A.rows * A.cols),
                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                     pack_a(A.row_block(begin, end - begin), packed_a + begin * A.cols);
+                     const MatrixView<const T> rows = A.row_block(begin, end - begin);
+                     if (panels) {
+                       pack_a(rows, copy + begin * stride);
+                     } else {
+                       copy_rows(rows, {copy + begin * stride, rows.rows, rows.cols, stride, 1});
+                     }
                    });
+      A = {copy, A.rows, A.cols, stride, 1};
     }
     const std::ptrdiff_t row_tasks = (A.rows + plan.task_rows - 1) / plan.task_rows;
     const std::ptrdiff_t col_tasks = (B.cols + plan.task_cols - 1) / plan.task_cols;
-    parallel_tasks(row_tasks * col_tasks, context_.max_team,
-                   [&](std::ptrdiff_t task, int slot) noexcept {
-                     if (stopped()) return;
-                     const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
-                     const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
-                     const std::ptrdiff_t rows = std::min(plan.task_rows, A.rows - i);
-                     const std::ptrdiff_t cols = std::min(plan.task_cols, B.cols - j);
-                     const T* b = B.data + j * B.col_stride;
-                     if (plan.pack_b) {
-                       pack_b(B.col_block(j, cols), own(slot));
-                       b = own(slot);
-                     }
-                     finish.block({rows, cols, A.cols,
-                                   plan.pack_a ? packed_a + i * A.cols : A.data + i * A.row_stride,
-                                   plan.pack_a, A.row_stride, A.col_stride, b, plan.pack_b,
-                                   B.row_stride, at(to, i, j)});
-                     worked(slot, product_flops(rows, cols, A.cols));
-                   });
+    parallel_tasks(
+        row_tasks * col_tasks, context_.max_team, [&](std::ptrdiff_t task, int slot) noexcept {
+          if (stopped()) return;
+          const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
+          const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
+          const std::ptrdiff_t rows = std::min(plan.task_rows, A.rows - i);
+          const std::ptrdiff_t cols = std::min(plan.task_cols, B.cols - j);
+          const T* b = B.data + j * B.col_stride;
+          if (plan.pack_b) {
+            pack_b(B.col_block(j, cols), own(slot));
+            b = own(slot);
+          }
+          finish.block({rows, cols, A.cols, A.data + i * A.row_stride, panels, A.row_stride,
+                        A.col_stride, b, plan.pack_b, B.row_stride, at(to, i, j)});
+          worked(slot, product_flops(rows, cols, A.cols));
+        });
   }
 
+  static void copy_rows(MatrixView<const T> A, MatrixView<T> out) {
+    for (std::ptrdiff_t i = 0; i < A.rows; ++i) std::copy_n(&A(i, 0), A.cols, &out(i, 0));
+  }
   void pack_a(MatrixView<const T> A, T* out) const {
     kernels_.pack({A.data, A.row_stride, A.col_stride, A.rows, A.cols, kernels_.mr, out});
   }

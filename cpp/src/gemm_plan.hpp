@@ -8,7 +8,7 @@
 
 namespace fastmlp::detail {
 
-// A block of A is packed once for all columns of C, and stays in the last level of cache, of which
+// A block of A is copied once for all columns of C, and stays in the last level of cache, of which
 // it is a small part; the more rows it has, the less often B is packed.
 inline constexpr std::ptrdiff_t kBlockBytesA = 4 << 20;
 
@@ -19,24 +19,31 @@ inline constexpr std::ptrdiff_t kDirectBytesA = 4 << 20;
 inline constexpr std::ptrdiff_t kDirectBytesTransposedA = 768 << 10;
 inline constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
 
-inline constexpr double kPackFlops = 8;  // about what packing an element costs
+inline constexpr double kCopyFlops = 8;  // about what copying an element costs
 
-/// How one product is cut. A task is (rows, cols) of C; block_rows of A are packed together.
+/// How the kernel reads A. Rows are as good as panels, and cheaper to make, if they do not lie a
+/// power of two apart.
+enum class ReadA { kInPlace, kAsSpacedRows, kAsPanels };
+
+/// How one product is cut. A task is (rows, cols) of C; block_rows of A are copied together.
 template <class T>
 struct Plan {
-  bool pack_a, pack_b;
+  ReadA read_a;
+  bool pack_b;
   std::ptrdiff_t block_rows, task_rows, task_cols;
 
   Plan(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B, int team) {
     const std::ptrdiff_t m = A.rows, n = B.cols, k = std::min(A.cols, kChunk);
     // What is read for one or two panels only, or for two tiles, is not worth a copy.
     const bool transposed_a = A.row_stride == 1;
-    pack_a = n > 2 * kernels.nr &&
-             (transposed_a ? !stays_near(k, A.col_stride, m, kDirectBytesTransposedA)
-                           : !stays_near(m, A.row_stride, k, kDirectBytesA));
+    const bool near = transposed_a ? stays_near(k, A.col_stride, m, kDirectBytesTransposedA)
+                                   : stays_near(m, A.row_stride, k, kDirectBytesA);
+    read_a = n <= 2 * kernels.nr || near ? ReadA::kInPlace
+             : A.col_stride == 1         ? ReadA::kAsSpacedRows
+                                         : ReadA::kAsPanels;
     pack_b =
         B.col_stride != 1 || (m > 2 * kernels.mr && !stays_near(k, B.row_stride, n, kDirectBytesB));
-    block_rows = pack_a ? fitting(kBlockBytesA, kernels.mr, k, m) : m;
+    block_rows = read_a == ReadA::kInPlace ? m : fitting(kBlockBytesA, kernels.mr, spaced<T>(k), m);
     task_cols = pack_b ? fitting(kernels.b_block_bytes, kernels.nr, k, n) : n;
     task_rows = block_rows;
     if (team > 1) share(kernels, n, team, pieces_for(product_flops(m, n, k)));
@@ -46,7 +53,7 @@ struct Plan {
   /// (m, k) . (k, n) product and of every smaller one. (A smaller k can make larger blocks: more
   /// panels fit, and what is left over of the bytes is less.)
   static std::ptrdiff_t most_a(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t k) {
-    return most(kBlockBytesA, kernels.mr, std::min(k, kChunk), m);
+    return most(kBlockBytesA, kernels.mr, spaced<T>(std::min(k, kChunk)), m);
   }
   static std::ptrdiff_t most_b(const KernelTable<T>& kernels, std::ptrdiff_t n, std::ptrdiff_t k) {
     return most(kernels.b_block_bytes, kernels.nr, std::min(k, kChunk), n);

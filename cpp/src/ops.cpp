@@ -9,11 +9,47 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <memory>
+#include <new>
+#include <utility>
 #include <vector>
 
 namespace fastmlp {
 namespace detail {
 namespace {
+
+/// A workspace for a product of so many flops. The one of the last large product is kept for the
+/// next: its pages, were they new, would cost a fiftieth of the time.
+template <class T>
+class LentWorkspace {
+ public:
+  explicit LentWorkspace(double flops) : large_(flops > kLarge) {
+    if (const Owner before{large_ ? kept().exchange(nullptr) : nullptr})
+      std::swap(buffer_, *before);
+  }
+  ~LentWorkspace() {
+    if (!large_ || buffer_.size() > kMostKept) return;
+    // Where another thread has kept its own meanwhile, that one is freed.
+    Owner(kept().exchange(new (std::nothrow) AlignedBuffer<T>(std::move(buffer_))));
+  }
+  LentWorkspace(const LentWorkspace&) = delete;
+  LentWorkspace& operator=(const LentWorkspace&) = delete;
+
+  AlignedBuffer<T>& get() { return buffer_; }
+
+ private:
+  using Owner = std::unique_ptr<AlignedBuffer<T>>;
+  static constexpr double kLarge = 1e6;  // the others need little memory, or none
+  static constexpr std::size_t kMostKept = (64 << 20) / sizeof(T);
+  static std::atomic<AlignedBuffer<T>*>& kept() {
+    static std::atomic<AlignedBuffer<T>*> buffer{nullptr};
+    return buffer;
+  }
+
+  AlignedBuffer<T> buffer_;
+  const bool large_;
+};
 
 constexpr double kElementwiseFlops = 16;  // about what an exp costs; for the choice of threads
 
@@ -90,8 +126,9 @@ template <class T>
 void matmul(MatrixView<const T> A, MatrixView<const T> B, MatrixView<T> C) {
   detail::check_matmul(A, B, C);
   const detail::Call<T> call;
-  detail::AlignedBuffer<T> workspace;
-  const detail::GemmContext<T> context{call.kernels(), workspace, detail::max_team()};
+  const double flops = detail::product_flops(A.rows, B.cols, A.cols);
+  detail::LentWorkspace<T> workspace(flops);
+  const detail::GemmContext<T> context{call.kernels(), workspace.get(), detail::max_team()};
   const bool direct = C.cols == 1 ? C.is_contiguous() : C.col_stride == 1;
   detail::AlignedBuffer<T> copy;
   MatrixView<T> target = C;
@@ -102,7 +139,6 @@ void matmul(MatrixView<const T> A, MatrixView<const T> B, MatrixView<T> C) {
   detail::Epilogue<T> to;
   to.c = target.data;
   to.ldc = target.row_stride;
-  const double flops = detail::product_flops(A.rows, B.cols, A.cols);
   detail::with_team(detail::team_for(flops, flops),
                     [&] { detail::gemm(context, A, B, call.kernels().store, to); });
   if (direct) return;

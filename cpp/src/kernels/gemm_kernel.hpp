@@ -178,10 +178,11 @@ void epilogue_row(const typename V::Scalar* s, std::ptrdiff_t n,
   });
 }
 
-// What a tile's epilogue reads is fetched while its sums are formed, if there are so many terms;
-// into the second level of cache, because rows a power of two apart would push each other out of
-// the first.
-constexpr std::ptrdiff_t kPrefetchTerms = 48;
+// What a tile's epilogue reads or writes is fetched while its sums are formed, if there are so many
+// terms: the processor can wait for far more stores than loads, but not for those of a whole tile.
+// It goes into the second level of cache, because rows a power of two apart would push each other
+// out of the first.
+constexpr std::ptrdiff_t kPrefetchTermsToRead = 48, kPrefetchTermsToWrite = 128;
 
 template <class T>
 void prefetch_rows(const T* first, std::ptrdiff_t stride, std::ptrdiff_t rows,
@@ -212,9 +213,11 @@ void gemm_block(const GemmBlock<typename V::Scalar>& block) {
       const std::ptrdiff_t cols = block.n - j < kCols ? block.n - j : kCols;
       const std::ptrdiff_t vectors = (cols + kWidth - 1) / kWidth;
       const Epilogue<T> to = at(block.to, i, j);
-      if (block.k >= kPrefetchTerms) {
-        if (InTile::kReadsC) prefetch_rows(to.c, to.ldc, rows, cols);
-        if (to.activated != nullptr) prefetch_rows(to.activated, to.ld_activated, rows, cols);
+      if (block.k >= (InTile::kReadsC ? kPrefetchTermsToRead : kPrefetchTermsToWrite)) {
+        prefetch_rows(to.c, to.ldc, rows, cols);
+      }
+      if (to.activated != nullptr && block.k >= kPrefetchTermsToRead) {
+        prefetch_rows(to.activated, to.ld_activated, rows, cols);
       }
       kTiles<V, MR, NV, InTile>.kernels[rows - 1][vectors - 1][cols % kWidth != 0](
           {block.k, a, block.a_packed ? 1 : block.a_row_stride,
