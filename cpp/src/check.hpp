@@ -242,11 +242,19 @@ std::ptrdiff_t check_class(const char* function, MatrixView<const T> y, std::ptr
   return found;
 }
 
-/// Values of y; `first` is the row that y starts with in the caller's data.
+/// Values of y; `first` is the row that y starts with in the caller's data. Here and in check_order
+/// the wrong one is searched for only where there is one.
 template <class T>
 void check_target_values(const char* function, MatrixView<const T> y, std::ptrdiff_t first,
                          std::ptrdiff_t outputs, Output output) {
   if (output == Output::kIdentity) return;
+  if (output == Output::kSigmoid && y.is_contiguous()) {
+    bool outside = false;
+    for (std::ptrdiff_t k = 0; k < y.rows * y.cols; ++k) {
+      outside |= (y.data[k] < T(0)) | (y.data[k] > T(1));
+    }
+    if (!outside) return;
+  }
   for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
     if (output == Output::kSoftmax) {
       check_class(function, y, i, first + i, outputs);
@@ -276,6 +284,14 @@ void check_sample_weight(const char* function, const T* weight, std::ptrdiff_t r
 inline void check_order(const char* function, const std::int64_t* order, std::ptrdiff_t count,
                         std::ptrdiff_t rows) {
   if (count < 0) refuse(function, ": order has ", count, " entries; it cannot be negative");
+  // The sign of index | (rows - 1 - index) is set where an index is negative or too large.
+  std::uint64_t signs = 0;
+  const std::uint64_t last = static_cast<std::uint64_t>(rows) - 1;
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const auto index = static_cast<std::uint64_t>(order[i]);
+    signs |= index | (last - index);
+  }
+  if (signs >> 63 == 0) return;
   for (std::ptrdiff_t i = 0; i < count; ++i) {
     if (order[i] < 0 || order[i] >= rows) {
       refuse(function, ": order[", i, "] is ", order[i], "; X has rows 0 to ", rows - 1);

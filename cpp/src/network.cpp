@@ -277,6 +277,8 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
   detail::with_team(net.team(count, GradientUse::kUpdate, batch_size), [&] {
     for (std::ptrdiff_t first = 0; first < count; first += batch_size) {
       const std::ptrdiff_t rows = std::min(batch_size, count - first);
+      const std::ptrdiff_t next = first + rows;
+      X.prefetch(order + next, std::min(batch_size, count - next));
       const LossSum batch =
           net.pass(call.kernels(), net.scratch, {X, y, sample_weight, order, first, rows},
                    GradientUse::kUpdate, optimizer.learning_rate, poller);

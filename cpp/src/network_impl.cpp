@@ -10,11 +10,8 @@
 namespace fastmlp {
 namespace {
 
-constexpr double kLossFlops = 64;  // about what a unit's exp, log1p and division cost
-
-// Reading on demand can run slow code of the caller's: a batch, and an element of it, count as so
-// many flops.
-constexpr double kReadBatchFlops = 1e4, kReadElementFlops = 16;
+constexpr double kLossFlops = 64;   // about what a unit's exp, log1p and division cost,
+constexpr double kGatherFlops = 8;  // and what copying an element does
 
 /// The weight of a row of some rows.
 template <class T>
@@ -37,15 +34,27 @@ double weight_sum(const Rows<T>& rows) {
   return sum.total();
 }
 
+/// Rows of X or y, where they are or in `scratch`; there each spaced<T>(cols) from the next.
 template <class T>
 MatrixView<const T> read(const RowSource<T>& source, const Rows<T>& rows, T* scratch,
                          detail::Poller& poller) {
+  const std::int64_t* order = rows.order != nullptr ? rows.order + rows.first : nullptr;
   if (!source.in_place()) {
-    poller.worked(kReadBatchFlops +
-                  kReadElementFlops * static_cast<double>(rows.count * source.cols()));
+    const MatrixView<const T> read = order != nullptr
+                                         ? source.gather(order, rows.count, scratch)
+                                         : source.block(rows.first, rows.count, scratch);
+    // This can run slow code of the caller's, so the clock is looked at after it.
+    poller.worked(detail::Poller::kFlopsPerLook);
+    return read;
   }
-  return rows.order != nullptr ? source.gather(rows.order + rows.first, rows.count, scratch)
-                               : source.block(rows.first, rows.count, scratch);
+  if (order == nullptr) return source.block(rows.first, rows.count, scratch);
+  const std::ptrdiff_t cols = source.cols();
+  const MatrixView<T> copy(scratch, rows.count, cols, detail::spaced<T>(cols), 1);
+  detail::parallel_for(rows.count, 1, kGatherFlops * static_cast<double>(rows.count * cols),
+                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                         source.gather(order + begin, copy.row_block(begin, end - begin));
+                       });
+  return copy;
 }
 
 }  // namespace

@@ -12,9 +12,7 @@ class Poller {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit Poller(const ShouldStop& should_stop) : should_stop_(should_stop) {
-    if (should_stop_) last_ = Clock::now();
-  }
+  explicit Poller(const ShouldStop& should_stop) : should_stop_(should_stop) {}
 
   /// To be asked after a piece of work of so many flops, also inside a parallel region: whether to
   /// stop. What should_stop throws is kept for throw_if_stopped().
@@ -22,10 +20,9 @@ class Poller {
     if (!should_stop_ || stopped_) return stopped_;
     flops_ += flops;
     if (flops_ < kFlopsPerLook) return false;  // reading the clock costs as much as a tiny layer
-    flops_ = 0;
-    const Clock::time_point now = Clock::now();
-    if (now - last_ < std::chrono::milliseconds(20)) return false;
-    last_ = now;
+    look();
+    if (seen_ - asked_ < std::chrono::milliseconds(20)) return false;
+    asked_ = seen_;
     try {
       stopped_ = should_stop_();
     } catch (...) {
@@ -50,17 +47,28 @@ class Poller {
     if (stop_after(flops)) throw_if_stopped();
   }
 
-  /// Whether anybody may want to stop, and has had to wait since `start` for longer than a user
-  /// notices.
-  bool is_slow_since(Clock::time_point start) const {
-    return should_stop_ && Clock::now() - start > std::chrono::milliseconds(50);
+  /// The time, as of the last look at the clock: at most kFlopsPerLook ago.
+  Clock::time_point now() {
+    if (should_stop_ && seen_ == Clock::time_point()) look();
+    return seen_;
   }
-  Clock::time_point now() const { return should_stop_ ? Clock::now() : Clock::time_point(); }
+  /// Whether anybody may want to stop, and has had to wait since `start` for longer than a user
+  /// notices; as of the last look.
+  bool is_slow_since(Clock::time_point start) const {
+    return should_stop_ && seen_ - start > std::chrono::milliseconds(50);
+  }
+
+  static constexpr double kFlopsPerLook = 1e5;  // 1 us at the FMA peak, 1 ms at the slowest
 
  private:
-  static constexpr double kFlopsPerLook = 1e5;  // 1 us at the FMA peak, 1 ms at the slowest
+  void look() {
+    flops_ = 0;
+    seen_ = Clock::now();
+    if (asked_ == Clock::time_point()) asked_ = seen_;  // the call has just begun
+  }
+
   const ShouldStop& should_stop_;
-  Clock::time_point last_;
+  Clock::time_point seen_, asked_;  // none before the first look, which a short call never takes
   double flops_ = 0;
   bool stopped_ = false;
   std::exception_ptr thrown_;

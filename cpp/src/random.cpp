@@ -3,6 +3,8 @@
 
 #include "poller.hpp"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace fastmlp {
@@ -62,15 +64,26 @@ std::uint64_t Philox::bounded(std::uint64_t n) {
 void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed, std::uint64_t epoch,
                  const ShouldStop& should_stop) {
   constexpr double kDrawFlops = 100;  // about what a draw and a swap far apart in memory cost
+  constexpr std::ptrdiff_t kRun = 4096;
+  // Drawn together and then swapped: the draws do not wait for the swaps, and memory far away is
+  // on its way before it is needed.
+  constexpr std::ptrdiff_t kDraws = 64;
   detail::Poller poller(should_stop);
-  Philox random(seed, Stream::kShuffle, epoch, 0);
-  for (std::ptrdiff_t i = 0; i < n; ++i) {
-    order[i] = i;
-    poller.worked(kDrawFlops / 10);
+  for (std::ptrdiff_t first = 0; first < n; first += kRun) {
+    const std::ptrdiff_t count = std::min(kRun, n - first);
+    std::iota(order + first, order + first + count, first);
+    poller.worked(kDrawFlops / 10 * static_cast<double>(count));
   }
-  for (std::ptrdiff_t i = n - 1; i > 0; --i) {
-    std::swap(order[i], order[random.bounded(static_cast<std::uint64_t>(i) + 1)]);
-    poller.worked(kDrawFlops);
+  Philox random(seed, Stream::kShuffle, epoch, 0);
+  for (std::ptrdiff_t last = n - 1; last > 0; last -= kDraws) {
+    const std::ptrdiff_t count = std::min(kDraws, last);
+    std::int64_t* chosen[kDraws];
+    for (std::ptrdiff_t k = 0; k < count; ++k) {
+      chosen[k] = order + random.bounded(static_cast<std::uint64_t>(last - k) + 1);
+      __builtin_prefetch(chosen[k], 1);
+    }
+    for (std::ptrdiff_t k = 0; k < count; ++k) std::swap(order[last - k], *chosen[k]);
+    poller.worked(kDrawFlops * static_cast<double>(count));
   }
 }
 

@@ -18,8 +18,8 @@ namespace fastmlp::detail {
 template <class T>
 class Scratch {
  public:
-  T* x = nullptr;      // (rows, n_0): rows that are not used in place
-  T* y = nullptr;      // (rows, n_L) or class indices (rows,)
+  T* x = nullptr;      // (rows, n_0): rows that are not used in place, spaced<T>(n_0) apart
+  T* y = nullptr;      // (rows, n_L), spaced likewise, or class indices (rows,)
   T* scale = nullptr;  // (rows,): dZ_L = scale * (Yhat - Y)
   std::vector<T*> a;   // a[L] (rows, n_L): Z_L, then dZ_L; for 0 < l < L a[l] is A_l,
   T* delta[2] = {};    // and these are dZ_l, in turn, each (rows, n_l) with spaced<T>(n_l) a row
@@ -37,8 +37,8 @@ class Scratch {
     std::vector<std::pair<T**, std::ptrdiff_t>> parts;  // each pointer with its columns
     parts.reserve(layers.size() + 5);
     a.resize(layers.size());
-    parts.emplace_back(&x, layers.front());
-    parts.emplace_back(&y, layers.back());
+    parts.emplace_back(&x, spaced<T>(layers.front()));
+    parts.emplace_back(&y, spaced<T>(layers.back()));
     parts.emplace_back(&scale, 1);
     for (std::size_t l = 1; l + 1 < layers.size(); ++l) {
       parts.emplace_back(&a[l], spaced<T>(layers[l]));
