@@ -1,5 +1,5 @@
-// The functions of kernels/math.hpp behind plain pointers, once per ISA: two Vec headers cannot
-// meet in one file.
+// The functions of kernels/math.hpp and erf.hpp behind plain pointers, once per ISA: two Vec
+// headers cannot meet in one file.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ using Unary = void (*)(const T* x, T* y, std::size_t n);
 
 template <class T>
 struct MathProbe {
-  Unary<T> exp, expm1, log, log1p, tanh;
+  Unary<T> exp, expm1, log, log1p, tanh, erf;
 };
 
 struct MathProbes {
