@@ -25,6 +25,8 @@ MathProbes scalar_math();
 #if defined(__x86_64__)
 MathProbes avx2_math();
 MathProbes avx512_math();
+#elif defined(__aarch64__)
+MathProbes neon_math();
 #endif
 
 }  // namespace fastmlp::testing

@@ -81,6 +81,8 @@ std::vector<MathProbes> runnable_isas() {
   } else {
     std::printf("test_math: this CPU has no AVX-512; that Vec is skipped\n");
   }
+#elif defined(__aarch64__)
+  isas.push_back(fastmlp::testing::neon_math());
 #endif
   return isas;
 }
