@@ -1,5 +1,5 @@
 // erf over any Vec, in the manner of math.hpp: fixed operations, no tables, all lanes the same
-// path. At most 2 ulp (the worst seen is 0.90). Include a vec_x.hpp before this.
+// path. At most 2 ulp (the worst seen is 1.00). Include a vec_x.hpp before this.
 #pragma once
 
 #include "math.hpp"
