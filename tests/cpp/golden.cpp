@@ -28,11 +28,12 @@ struct Case {
   std::vector<Activation> hidden;
   Output output;
   std::ptrdiff_t rows, batch_size;
+  std::uint64_t epochs;
   bool weighted;
 };
 
 struct Recipe {  // what all cases share
-  std::uint64_t seed, epochs;
+  std::uint64_t seed;
   double learning_rate;
 };
 
@@ -47,7 +48,7 @@ std::istream& operator>>(std::istream& in, Case& c) {
     in >> name;
     c.hidden.push_back(parse_activation(name));
   }
-  in >> name >> c.rows >> c.batch_size >> c.weighted;
+  in >> name >> c.rows >> c.batch_size >> c.epochs >> c.weighted;
   c.output = parse_output(name);
   return in;
 }
@@ -89,7 +90,7 @@ Network<T> train(const Case& c, const Recipe& recipe) {
   Matrix<T> weight = small_integers<T>(c.rows, 1, 11);
   for (T& value : weight.values) value += 4;
   std::vector<std::int64_t> order(static_cast<std::size_t>(c.rows));
-  for (std::uint64_t epoch = 0; epoch < recipe.epochs; ++epoch) {
+  for (std::uint64_t epoch = 0; epoch < c.epochs; ++epoch) {
     permutation(order.data(), c.rows, recipe.seed, epoch);
     net.train_epoch(X.cview(), y.cview(), order.data(), c.rows, c.batch_size,
                     {recipe.learning_rate}, c.weighted ? weight.values.data() : nullptr);
@@ -137,7 +138,7 @@ int main(int argc, char** argv) {
   if (forced_isa_is_lacking()) return 0;
   std::ifstream in(argv[1]);
   Recipe recipe{};
-  in >> recipe.seed >> recipe.epochs >> recipe.learning_rate;
+  in >> recipe.seed >> recipe.learning_rate;
   Case c;
   int done = 0;
   for (; in >> c; ++done) {

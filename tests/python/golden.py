@@ -49,7 +49,7 @@ def train(name: str, dtype: str) -> "fastmlp.Network":
     network.fit(
         small_integers(rows, layers[0], 0) / 4,
         targets(rows, layers[-1], case["output"]),
-        epochs=GOLDEN["epochs"],
+        epochs=case["epochs"],
         batch_size=case["batch_size"],
         learning_rate=GOLDEN["learning_rate"],
         sample_weight=small_integers(rows, 1, 11)[:, 0] + 4 if case["weighted"] else None,
