@@ -29,8 +29,8 @@ struct Plan {
 
   Plan(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B, int team) {
     const std::ptrdiff_t m = A.rows, n = B.cols, k = std::min(A.cols, kChunk);
-    // What is read for one or two panels only, or for two tiles, is not worth a copy; nor is a single
-    // row, for which Workspace has no place.
+    // What is read for one or two panels only, or for two tiles, is not worth a copy; nor is a
+    // single row, for which Workspace has no place.
     const bool transposed_a = A.row_stride == 1;
     pack_a = m > 1 && n > 2 * kernels.nr &&
              (transposed_a ? !stays_near(k, A.col_stride, m, kDirectBytesTransposedA)

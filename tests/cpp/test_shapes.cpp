@@ -1,5 +1,6 @@
 // Shapes around the edges of tiles, vectors, chunks and packing: on every instruction set and on
-// teams of 1 and 3 a product, and every epilogue of a network, has the bits of scalar on one thread.
+// teams of 1 and 3 a product, and every epilogue of a network, has the bits of scalar on one
+// thread.
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
@@ -47,7 +48,9 @@ template <class T>
 class Operand {
  public:
   Operand(std::ptrdiff_t rows, std::ptrdiff_t cols, bool transposed, bool spaced, int salt)
-      : rows_(transposed ? cols : rows), cols_(transposed ? rows : cols), transposed_(transposed),
+      : rows_(transposed ? cols : rows),
+        cols_(transposed ? rows : cols),
+        transposed_(transposed),
         memory_(noise<T>(rows_, spaced ? power_of_two_from(cols_) : cols_,
                          static_cast<std::uint64_t>(salt))) {}
   MatrixView<const T> view() const {
@@ -116,9 +119,10 @@ TEST_CASE_TEMPLATE("products of every odd shape have the bits of scalar", T, flo
 }
 
 TEST_CASE_TEMPLATE("long and packed products have the bits of scalar", T, float, double) {
-  const std::ptrdiff_t shapes[][3] = {  // m, n, k
-      {13, 33, 1025}, {3, 5, 4097}, {1, 19, 4099}, {17, 1, 4099}, {1029, 17, 5}, {7, 1033, 9},
-      {1, 1030, 12},  {1031, 1, 9}, {26, 66, 130}, {49, 70, 65},  {27, 67, 1100}};
+  const std::ptrdiff_t shapes[][3] = {// m, n, k
+                                      {13, 33, 1025}, {3, 5, 4097}, {1, 19, 4099}, {17, 1, 4099},
+                                      {1029, 17, 5},  {7, 1033, 9}, {1, 1030, 12}, {1031, 1, 9},
+                                      {26, 66, 130},  {49, 70, 65}, {27, 67, 1100}};
   for (const auto& [m, n, k] : shapes) {
     for (const bool spaced : {false, true}) check_products<T>(m, n, k, spaced);
   }
