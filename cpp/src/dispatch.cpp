@@ -24,6 +24,10 @@ extern const KernelTable<double> kAvx512Double;
 extern const KernelTable<float> kAvx2Float;
 extern const KernelTable<double> kAvx2Double;
 #endif
+#ifdef FASTMLP_HAS_NEON
+extern const KernelTable<float> kNeonFloat;
+extern const KernelTable<double> kNeonDouble;
+#endif
 
 namespace {
 
@@ -41,6 +45,9 @@ const Isa kIsas[] = {
 #ifdef FASTMLP_HAS_AVX2
     {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
      &kAvx2Float, &kAvx2Double},
+#endif
+#ifdef FASTMLP_HAS_NEON
+    {"neon", [] { return true; }, &kNeonFloat, &kNeonDouble},  // part of AArch64's baseline
 #endif
     {"scalar", [] { return true; }, &kScalarFloat, &kScalarDouble},
 };

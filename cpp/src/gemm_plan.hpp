@@ -34,13 +34,14 @@ struct Plan {
 
   Plan(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B, int team) {
     const std::ptrdiff_t m = A.rows, n = B.cols, k = std::min(A.cols, kChunk);
-    // What is read for one or two panels only, or for two tiles, is not worth a copy.
+    // What is read for one or two panels only, or for two tiles, is not worth a copy; nor is a
+    // single row, for which Workspace has no place.
     const bool transposed_a = A.row_stride == 1;
     const bool near = transposed_a ? stays_near(k, A.col_stride, m, kDirectBytesTransposedA)
                                    : stays_near(m, A.row_stride, k, kDirectBytesA);
-    read_a = n <= 2 * kernels.nr || near ? ReadA::kInPlace
-             : A.col_stride == 1         ? ReadA::kAsSpacedRows
-                                         : ReadA::kAsPanels;
+    read_a = m == 1 || n <= 2 * kernels.nr || near ? ReadA::kInPlace
+             : A.col_stride == 1                   ? ReadA::kAsSpacedRows
+                                                   : ReadA::kAsPanels;
     pack_b =
         B.col_stride != 1 || (m > 2 * kernels.mr && !stays_near(k, B.row_stride, n, kDirectBytesB));
     block_rows = read_a == ReadA::kInPlace ? m : fitting(kBlockBytesA, kernels.mr, spaced<T>(k), m);

@@ -46,8 +46,9 @@ class Scratch {
     parts.emplace_back(&a.back(), layers.back());
     if (training) {
       // Room for the widest, and for any narrower one that is spaced.
-      parts.emplace_back(&delta[0], spaced<T>(hidden) + 64 / sizeof(T));
-      parts.emplace_back(&delta[1], spaced<T>(hidden) + 64 / sizeof(T));
+      constexpr std::ptrdiff_t kLine = 64 / sizeof(T);
+      parts.emplace_back(&delta[0], spaced<T>(hidden) + kLine);
+      parts.emplace_back(&delta[1], spaced<T>(hidden) + kLine);
     }
     std::size_t total = 0;
     const auto size = [rows](std::ptrdiff_t cols) {

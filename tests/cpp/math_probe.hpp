@@ -1,5 +1,5 @@
-// The functions of kernels/math.hpp behind plain pointers, once per ISA: two Vec headers cannot
-// meet in one file.
+// The functions of kernels/math.hpp and erf.hpp behind plain pointers, once per ISA: two Vec
+// headers cannot meet in one file.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ using Unary = void (*)(const T* x, T* y, std::size_t n);
 
 template <class T>
 struct MathProbe {
-  Unary<T> exp, expm1, log, log1p, tanh;
+  Unary<T> exp, expm1, log, log1p, tanh, erf;
 };
 
 struct MathProbes {
@@ -25,6 +25,8 @@ MathProbes scalar_math();
 #if defined(__x86_64__)
 MathProbes avx2_math();
 MathProbes avx512_math();
+#elif defined(__aarch64__)
+MathProbes neon_math();
 #endif
 
 }  // namespace fastmlp::testing

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "kernels/erf.hpp"
 #include "math_probe.hpp"
 
 namespace fastmlp::testing {
@@ -39,6 +40,12 @@ struct Tanh {
     return detail::tanh(x);
   }
 };
+struct Erf {
+  template <class V>
+  static V apply(V x) {
+    return detail::erf(x);
+  }
+};
 
 template <class F, class T>
 void map(const T* x, T* y, std::size_t n) {
@@ -51,7 +58,8 @@ void map(const T* x, T* y, std::size_t n) {
 }
 
 template <class T>
-constexpr MathProbe<T> kProbe{map<Exp, T>, map<Expm1, T>, map<Log, T>, map<Log1p, T>, map<Tanh, T>};
+constexpr MathProbe<T> kProbe{map<Exp, T>,   map<Expm1, T>, map<Log, T>,
+                              map<Log1p, T>, map<Tanh, T>,  map<Erf, T>};
 
 }  // namespace
 }  // namespace fastmlp::testing

@@ -6,6 +6,7 @@
 #include <fastmlp/runtime.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -30,6 +31,20 @@ Matrix<T> pattern(std::ptrdiff_t rows, std::ptrdiff_t cols, int salt = 0) {
   for (std::size_t i = 0; i < m.values.size(); ++i) {
     m.values[i] =
         static_cast<T>(static_cast<int>((i * 31 + static_cast<std::size_t>(salt)) % 97) - 48) / 8;
+  }
+  return m;
+}
+
+/// Numbers in [-1, 1) with all the bits of T, so that a sum of them shows its order.
+template <class T>
+Matrix<T> noise(std::ptrdiff_t rows, std::ptrdiff_t cols, std::uint64_t salt) {
+  Matrix<T> m(rows, cols);
+  std::uint64_t state = salt;
+  for (T& value : m.values) {  // SplitMix64
+    std::uint64_t z = state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    value = static_cast<T>(static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-52 - 1);
   }
   return m;
 }

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <stdexcept>
 
@@ -19,6 +20,26 @@ TEST_CASE("the last available instruction set is scalar, and each can be chosen"
     set_isa(name);
     CHECK(isa() == name);
   }
+}
+
+TEST_CASE("an instruction set of this build that the CPU lacks is named: all tests skip it") {
+  std::vector<std::string> built = {"scalar"};
+#ifdef FASTMLP_HAS_AVX2
+  built.emplace_back("avx2");
+#endif
+#ifdef FASTMLP_HAS_AVX512
+  built.emplace_back("avx512");
+#endif
+#ifdef FASTMLP_HAS_NEON
+  built.emplace_back("neon");
+#endif
+  const std::vector<std::string> available = available_isas();
+  for (const std::string& name : built) {
+    if (std::count(available.begin(), available.end(), name) > 0) continue;
+    MESSAGE("skipped: this CPU has no ", name);
+    CHECK_THROWS_AS(set_isa(name), std::invalid_argument);
+  }
+  CHECK(available.size() <= built.size());
 }
 
 TEST_CASE("an unknown instruction set is refused with the list of those there are") {

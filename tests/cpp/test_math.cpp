@@ -1,5 +1,6 @@
-// kernels/math.hpp against libm in the next wider format, and every ISA against the scalar Vec.
-// FASTMLP_SOAK=1 takes every float and 50 million doubles per function (about half an hour).
+// kernels/math.hpp and erf.hpp against libm in the next wider format, and every ISA against the
+// scalar Vec. FASTMLP_SOAK=1 takes every float and 50 million doubles per function (about half an
+// hour).
 #include <doctest/doctest.h>
 
 #include <array>
@@ -52,6 +53,7 @@ std::vector<Function<T>> functions() {
       {"log", &P::log, [](W x) { return std::log(x); }, 0, 4, {T(0.5), T(2)}},
       {"log1p", &P::log1p, [](W x) { return std::log1p(x); }, -1, 4, {T(-0.2928932), T(0.4142135)}},
       {"tanh", &P::tanh, [](W x) { return std::tanh(x); }, epsilon, -epsilon, {T(0.549306)}},
+      {"erf", &P::erf, [](W x) { return std::erf(x); }, -7, 7, {T(3.9192), T(4), T(5.8636), T(6)}},
   };
 }
 
@@ -79,6 +81,8 @@ std::vector<MathProbes> runnable_isas() {
   } else {
     std::printf("test_math: this CPU has no AVX-512; that Vec is skipped\n");
   }
+#elif defined(__aarch64__)
+  isas.push_back(fastmlp::testing::neon_math());
 #endif
   return isas;
 }
@@ -124,6 +128,7 @@ double ulp_error(T y, Wide<T> exact) {
 /// The worst of what one function did over many inputs.
 template <class T>
 struct Report {
+  std::uint64_t examined = 0;
   double worst = 0;
   T worst_input = 0;
   long differing = 0;  // inputs on which some ISA's bits are not the scalar Vec's
@@ -134,6 +139,7 @@ struct Report {
 template <class T>
 void examine(const Function<T>& f, const std::vector<MathProbes>& isas, const std::vector<T>& xs,
              Report<T>& report) {
+  report.examined += xs.size();
   std::vector<T> expected(xs.size());
   std::vector<T> ys(xs.size());
   (of_type<T>(isas.front()).*f.probe)(xs.data(), expected.data(), xs.size());
@@ -241,6 +247,9 @@ std::vector<Special<T>> specials() {
       {"tanh",
        {kZero, -kZero, kLeast, -kLeast, 30, -30, kMost, -kMost, kInf, -kInf, kNan},
        {kZero, -kZero, kLeast, -kLeast, 1, -1, 1, -1, 1, -1, kNan}},
+      {"erf",  // 2 / sqrt(pi) is 1.13, so the least number stays what it is
+       {kZero, -kZero, kLeast, -kLeast, 7, -7, kMost, -kMost, kInf, -kInf, kNan},
+       {kZero, -kZero, kLeast, -kLeast, 1, -1, 1, -1, 1, -1, kNan}},
   };
 }
 
@@ -283,6 +292,7 @@ TEST_CASE("math functions of float are within their bound and the same on every 
       }
       examine(f, isas, xs, report);
     }
+    CHECK(report.examined == ((std::uint64_t{1} << 32) - 1) / stride + 1);
     require(f, report);
   }
 }

@@ -32,6 +32,8 @@ struct Epilogue {
   T alpha = 0;  // C = fma(-alpha, s, C)
 };
 
+namespace {  // code, unlike all else here: each file has its own (see dispatch.hpp)
+
 /// The epilogue of the part whose first element is (i, j).
 template <class T>
 Epilogue<T> at(const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j) {
@@ -41,6 +43,8 @@ Epilogue<T> at(const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j) {
   if (to.activated != nullptr) part.activated += i * to.ld_activated + j;
   return part;
 }
+
+}  // namespace
 
 /// C (m, n) = epilogue(A (m, k) . B (k, n)), k <= kChunk, on one thread, tile by tile.
 ///

@@ -1,0 +1,11 @@
+// kernels/math.hpp on the neon Vec, for test_math.cpp.
+#include "kernels/vec_neon.hpp"
+// The Vec comes first: math.hpp is written over whichever one its includer chose.
+#include "kernels/math.hpp"
+#include "math_probe_impl.hpp"
+
+namespace fastmlp::testing {
+
+MathProbes neon_math() { return {"neon", kProbe<float>, kProbe<double>}; }
+
+}  // namespace fastmlp::testing

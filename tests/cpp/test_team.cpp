@@ -1,0 +1,129 @@
+// Team alone, on threads of the standard library, so that ThreadSanitizer sees all there is; and
+// what parallel.hpp makes of it: nested work and exceptions.
+#include "parallel.hpp"
+#include "support.hpp"
+#include "team.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <numeric>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+using namespace fastmlp;
+using namespace fastmlp::testing;
+using fastmlp::detail::Team;
+
+namespace {
+
+/// body(team) with `size` threads in the team, the calling one included.
+template <class Body>
+void with_threads(int size, bool all, const Body& body) {
+  Team team(all);
+  team.set_size(size);
+  std::vector<std::thread> others;
+  for (int slot = 1; slot < size; ++slot) others.emplace_back([&team, slot] { team.serve(slot); });
+  body(team);
+  team.dismiss();
+  for (std::thread& other : others) other.join();
+}
+
+/// More threads than processors, so that some have none.
+int crowd() { return static_cast<int>(std::min(2 * std::thread::hardware_concurrency() + 1, 16u)); }
+
+}  // namespace
+
+TEST_CASE("every task of many tiny regions runs once, on more threads than processors") {
+  for (const bool all : {false, true}) {
+    CAPTURE(all);
+    constexpr int kRegions = 2000;
+    std::vector<int> runs(5);  // not atomic: a region must end before the next begins
+    with_threads(crowd(), all, [&](Team& team) {
+      for (int region = 0; region < kRegions; ++region) {
+        std::atomic<std::size_t> next{0};
+        team.run([&](int) noexcept {
+          for (std::size_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < 5;) {
+            ++runs[task];
+          }
+        });
+        // The caller may use what the others did, and prepare the next region.
+        if (std::accumulate(runs.begin(), runs.end(), 0) != 5 * (region + 1)) break;
+      }
+    });
+    CHECK(runs == std::vector<int>(5, kRegions));
+  }
+}
+
+TEST_CASE("in a team where all take part, each slot runs every region once") {
+  const int size = crowd();
+  std::vector<int> runs(static_cast<std::size_t>(size));
+  with_threads(size, true, [&](Team& team) {
+    for (int region = 0; region < 200; ++region) {
+      team.run([&](int slot) noexcept { ++runs[static_cast<std::size_t>(slot)]; });
+    }
+  });
+  CHECK(runs == std::vector<int>(runs.size(), 200));
+}
+
+TEST_CASE("threads that have gone to sleep are woken up by work, and by the end") {
+  std::atomic<int> came{0};
+  with_threads(3, true, [&](Team& team) {
+    for (int region = 0; region < 5; ++region) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));  // 50 times what they spin for
+      team.run([&](int) noexcept { ++came; });
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  });
+  CHECK(came == 15);
+}
+
+TEST_CASE("a team without threads, or without work, ends") {
+  int runs = 0;
+  with_threads(1, true, [&](Team& team) { team.run([&](int) noexcept { ++runs; }); });
+  CHECK(runs == 1);
+  for (int i = 0; i < 50; ++i) with_threads(4, i % 2 == 0, [](Team&) {});
+}
+
+TEST_CASE("a team is open while it works, and only then") {
+  with_threads(2, true, [](Team& team) {
+    CHECK(!team.is_open());
+    bool open = false;
+    team.run([&](int slot) noexcept {
+      if (slot == 0) open = team.is_open();
+    });
+    CHECK(open);
+    CHECK(!team.is_open());
+  });
+}
+
+TEST_CASE("work inside of work is done by the thread that has it, each task once") {
+  const Settings restore;
+  set_num_threads(4);
+  std::atomic<int> inner{0};
+  detail::with_team(4, [&] {
+    detail::parallel_tasks(6, 4, [&](std::ptrdiff_t, int) noexcept {
+      detail::with_team(4, [&] {  // as a callback that leads back into the library
+        detail::parallel_tasks(10, 4, [&](std::ptrdiff_t, int) noexcept { ++inner; });
+      });
+    });
+  });
+  CHECK(inner == 60);
+}
+
+TEST_CASE("what a body throws comes out of its team, and the next team works") {
+  const Settings restore;
+  set_num_threads(3);
+  for (int i = 0; i < 20; ++i) {
+    std::atomic<int> tasks{0};
+    const auto body = [&] {
+      detail::parallel_tasks(7, 3, [&](std::ptrdiff_t, int) noexcept { ++tasks; });
+      throw std::runtime_error("thrown by the body");
+    };
+    CHECK_THROWS_WITH_AS(detail::with_team(3, body), "thrown by the body", std::runtime_error);
+    CHECK(tasks == 7);
+    CHECK(detail::current_team() == nullptr);
+  }
+}
