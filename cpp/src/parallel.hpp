@@ -59,17 +59,14 @@ inline int team_for(double flops, double largest) {
   return justified >= limit ? limit : static_cast<int>(justified);
 }
 
-/// The team that the calling thread leads, or null.
-inline Team*& led_team() {
-  // Read for every piece of work, some of which take nanoseconds: no call to find it, which a
-  // shared library would else make.
-  [[gnu::tls_model("initial-exec")]] thread_local Team* team = nullptr;
-  return team;
-}
+/// The team that the calling thread leads, or null. It is read for every piece of work, some of
+/// which take nanoseconds: no call to find it, which a shared library would else make.
+[[gnu::tls_model("initial-exec")]] inline thread_local Team* led_team = nullptr;
+
 /// The team that shares pieces of work here, or null: it is open where a callback came back here,
 /// and in a child made by fork() its threads are gone.
 inline Team* current_team() {
-  Team* team = led_team();
+  Team* team = led_team;
   return team == nullptr || team->is_open() || max_team() == 1 ? nullptr : team;
 }
 /// How many threads share a piece of work here.
@@ -83,7 +80,7 @@ inline int team_size() {
 template <class Body>
 void with_team([[maybe_unused]] int size, const Body& body) {
 #ifdef _OPENMP
-  if (size > 1 && led_team() == nullptr) {
+  if (size > 1 && led_team == nullptr) {
     std::exception_ptr thrown;
     Team team(all_threads());
 #pragma omp parallel num_threads(size)
@@ -92,13 +89,13 @@ void with_team([[maybe_unused]] int size, const Body& body) {
       if (omp_get_thread_num() == 0) {
         team.set_size(omp_get_num_threads());
         thread_state().last_team.store(team.size(), std::memory_order_relaxed);
-        led_team() = &team;
+        led_team = &team;
         try {
           body();
         } catch (...) {  // must not leave a parallel region
           thrown = std::current_exception();
         }
-        led_team() = nullptr;
+        led_team = nullptr;
         team.dismiss();
       } else {
         team.serve(omp_get_thread_num());
@@ -108,7 +105,7 @@ void with_team([[maybe_unused]] int size, const Body& body) {
     return;
   }
 #endif
-  if (led_team() == nullptr) thread_state().last_team.store(1, std::memory_order_relaxed);
+  if (led_team == nullptr) thread_state().last_team.store(1, std::memory_order_relaxed);
   body();
 }
 
