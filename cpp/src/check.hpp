@@ -2,6 +2,8 @@
 // function, what was given and the rule; everything throws std::invalid_argument.
 #pragma once
 
+#include "message.hpp"
+
 #include <fastmlp/matrix_view.hpp>
 #include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
@@ -9,39 +11,14 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
 namespace fastmlp::detail {
-
-/// A number with as few digits as tell it from its neighbours.
-template <class T>
-std::string digits(T value) {
-  std::string text;
-  for (int precision : {6, 9, 12, 15, 17}) {
-    std::ostringstream stream;
-    stream.precision(precision);
-    stream << value;
-    text = stream.str();
-    if (static_cast<T>(std::strtod(text.c_str(), nullptr)) == value) break;
-  }
-  return text;
-}
-
-template <class Part>
-decltype(auto) shown(const Part& part) {
-  if constexpr (std::is_floating_point_v<Part>) {
-    return digits(part);
-  } else {
-    return part;
-  }
-}
 
 template <class... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
@@ -50,31 +27,11 @@ template <class... Parts>
   throw std::invalid_argument(message.str());
 }
 
-template <class Names>
-std::string join(const Names& names) {
-  std::string all;
-  for (const auto& name : names) all.append(all.empty() ? "" : ", ").append(name);
-  return all;
-}
-
 /// Refuses a name that is not one of `allowed`.
 template <class Names>
 [[noreturn]] void refuse_name(const char* function, const char* what, std::string_view name,
                               const Names& allowed) {
   refuse(function, ": unknown ", what, " '", name, "'; allowed: ", join(allowed));
-}
-
-inline std::string shape(std::ptrdiff_t rows, std::ptrdiff_t cols) {
-  return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
-}
-template <class T>
-constexpr const char* type_name() {
-  return sizeof(T) == sizeof(float) ? "float32" : "float64";
-}
-
-template <class T>
-std::string shape(const MatrixView<T>& m) {
-  return shape(m.rows, m.cols);
 }
 
 template <class T>
