@@ -1,4 +1,4 @@
-// The words of an error message: numbers, names and shapes as text. Who refuses what is check.hpp's.
+// Numbers, names and shapes as the text of a message. Who refuses what is check.hpp's.
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
