@@ -26,7 +26,7 @@ class Product {
     if (one_chunk && team == 1 && plan.read_a == ReadA::kInPlace &&
         !plan.pack_b) {  // nothing to prepare
       epilogue_.block({A_.rows, B_.cols, A_.cols, A_.data, false, A_.row_stride, A_.col_stride,
-                       B_.data, false, B_.row_stride, to_});
+                       B_.data, false, B_.row_stride, nullptr, to_});
       return worked(0, product_flops(A_.rows, B_.cols, A_.cols));
     }
     reserve();
@@ -123,22 +123,25 @@ class Product {
     }
     const std::ptrdiff_t row_tasks = (A.rows + plan.task_rows - 1) / plan.task_rows;
     const std::ptrdiff_t col_tasks = (B.cols + plan.task_cols - 1) / plan.task_cols;
-    parallel_tasks(
-        row_tasks * col_tasks, context_.max_team, [&](std::ptrdiff_t task, int slot) noexcept {
-          if (stopped()) return;
-          const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
-          const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
-          const std::ptrdiff_t rows = std::min(plan.task_rows, A.rows - i);
-          const std::ptrdiff_t cols = std::min(plan.task_cols, B.cols - j);
-          const T* b = B.data + j * B.col_stride;
-          if (plan.pack_b) {
-            pack_b(B.col_block(j, cols), own(slot));
-            b = own(slot);
-          }
-          finish.block({rows, cols, A.cols, A.data + i * A.row_stride, panels, A.row_stride,
-                        A.col_stride, b, plan.pack_b, B.row_stride, at(to, i, j)});
-          worked(slot, product_flops(rows, cols, A.cols));
-        });
+    parallel_tasks(row_tasks * col_tasks, context_.max_team,
+                   [&](std::ptrdiff_t task, int slot) noexcept {
+                     if (stopped()) return;
+                     const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
+                     const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
+                     const std::ptrdiff_t rows = std::min(plan.task_rows, A.rows - i);
+                     const std::ptrdiff_t cols = std::min(plan.task_cols, B.cols - j);
+                     const T* b = B.data + j * B.col_stride;
+                     T* const copy = plan.pack_b ? own(slot) : nullptr;
+                     const bool packed = plan.pack_b && B.col_stride != 1;
+                     if (packed) {
+                       pack_b(B.col_block(j, cols), copy);
+                       b = copy;
+                     }
+                     finish.block({rows, cols, A.cols, A.data + i * A.row_stride, panels,
+                                   A.row_stride, A.col_stride, b, packed, B.row_stride,
+                                   packed ? nullptr : copy, at(to, i, j)});
+                     worked(slot, product_flops(rows, cols, A.cols));
+                   });
   }
 
   static void copy_rows(MatrixView<const T> A, MatrixView<T> out) {

@@ -10,7 +10,7 @@ namespace fastmlp::detail {
 
 // A block of A is copied once for all columns of C, and stays in the last level of cache, of which
 // it is a small part; the more rows it has, the less often B is packed.
-inline constexpr std::ptrdiff_t kBlockBytesA = 4 << 20;
+inline constexpr std::ptrdiff_t kBlockBytesA = 32 << 20;
 
 // An operand that lies as the kernel can read it is not packed while it is this small: it stays
 // where a kernel reads it fast enough, and copying it would cost more than it saves. A kernel goes
@@ -38,7 +38,7 @@ struct Plan {
     // single row, for which Workspace has no place.
     const bool transposed_a = A.row_stride == 1;
     const bool near = transposed_a ? stays_near(k, A.col_stride, m, kDirectBytesTransposedA)
-                                   : stays_near(m, A.row_stride, k, kDirectBytesA);
+                                   : are_apart(m, A.row_stride);
     read_a = m == 1 || n <= 2 * kernels.nr || near ? ReadA::kInPlace
              : A.col_stride == 1                   ? ReadA::kAsSpacedRows
                                                    : ReadA::kAsPanels;
@@ -81,7 +81,12 @@ struct Plan {
   static bool stays_near(std::ptrdiff_t rows, std::ptrdiff_t stride, std::ptrdiff_t cols,
                          std::ptrdiff_t bytes) {
     constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
-    return rows * cols * kSize <= bytes && (rows < 8 || stride * kSize % kCacheSetBytes != 0);
+    return rows * cols * kSize <= bytes && are_apart(rows, stride);
+  }
+  /// Whether so many rows can be in a cache at once.
+  static bool are_apart(std::ptrdiff_t rows, std::ptrdiff_t stride) {
+    constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
+    return rows < 8 || stride * kSize % kCacheSetBytes != 0;
   }
   // The most panels of `unit` by k that fit, at least one, no more than are needed.
   static std::ptrdiff_t fitting(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t k,

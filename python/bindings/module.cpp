@@ -11,4 +11,5 @@ PYBIND11_MODULE(_core, module) {
   fastmlp::python::register_runtime(module);
   fastmlp::python::register_ops(module);
   fastmlp::python::register_network(module);
+  fastmlp::python::register_floor(module);
 }

@@ -6,6 +6,7 @@
 
 #include "activations.hpp"
 #include "lanes.hpp"
+#include "pack.hpp"
 #include "repeat.hpp"
 
 namespace fastmlp::detail {
@@ -80,11 +81,16 @@ struct GemmTile {
   std::ptrdiff_t a_row_stride, a_col_stride;
   const T* b;
   std::ptrdiff_t b_row_stride, cols;
+  T* b_copy;  // of a copying tile: where B goes, row after row
   Epilogue<T> to;
 };
 
+// So many rows of B ahead of its sums, a copying tile asks memory for the next ones: they lie too
+// far apart for the processor to look ahead by itself. Into the second level of cache, as below.
+constexpr std::ptrdiff_t kCopyAhead = 32;
+
 /// The sums of one tile of MR rows and NV vectors, the last of them partial where kTail.
-template <class V, int MR, int NV, bool kTail>
+template <class V, int MR, int NV, bool kTail, bool kCopies>
 struct TileSums {
   using T = typename V::Scalar;
   using Register = decltype(V::value);  // V itself would be set to zero in a loop, see repeat.hpp
@@ -110,6 +116,12 @@ struct TileSums {
         const T* from = b + v.value * kWidth;
         constexpr bool kPartial = kTail && v.value == NV - 1;
         bs[v.value] = (kPartial ? tail.load<V>(from) : V::load(from)).value;
+        if constexpr (kCopies) {
+          const T* const ahead = from + kCopyAhead * b_row;
+          __builtin_prefetch(ahead, 0, 2);
+          if constexpr (v.value == NV - 1) __builtin_prefetch(ahead + kWidth - 1, 0, 2);
+          V(bs[v.value]).store(tile.b_copy + (p * NV + v.value) * kWidth);
+        }
       });
       repeat<MR>([&](auto i) __attribute__((always_inline)) {
         const V ai(a[i.value / 3][i.value % 3 * a_row]);
@@ -123,10 +135,11 @@ struct TileSums {
   }
 };
 
-/// One tile, and the epilogue E on its sums.
-template <class V, int MR, int NV, bool kTail, class E>
+/// One tile, and the epilogue E on its sums. A tile that copies B while it multiplies costs nothing
+/// more: loads and stores have time to spare.
+template <class V, int MR, int NV, bool kTail, class E, bool kCopies = false>
 void gemm_tile(const GemmTile<typename V::Scalar>& tile) {
-  using Sums = TileSums<V, MR, NV, kTail>;
+  using Sums = TileSums<V, MR, NV, kTail, kCopies>;
   const Sums tile_sums(tile);
   const First tail{tile.cols - (NV - 1) * Sums::kWidth};
   const Epilogue<typename V::Scalar> to = tile.to;  // a copy: no store through it can change it
@@ -187,9 +200,10 @@ constexpr std::ptrdiff_t kPrefetchTermsToRead = 48, kPrefetchTermsToWrite = 128;
 template <class T>
 void prefetch_rows(const T* first, std::ptrdiff_t stride, std::ptrdiff_t rows,
                    std::ptrdiff_t cols) {
+  constexpr std::ptrdiff_t kLine = kLineBytes / sizeof(T);
   for (std::ptrdiff_t i = 0; i < rows; ++i, first += stride) {
-    __builtin_prefetch(first, 0, 2);
-    __builtin_prefetch(first + cols - 1, 0, 2);  // a tile is at most two lines wide
+    for (std::ptrdiff_t j = 0; j < cols; j += kLine) __builtin_prefetch(first + j, 0, 2);
+    __builtin_prefetch(first + cols - 1, 0, 2);  // a row may begin in the middle of a line
   }
 }
 
@@ -200,30 +214,56 @@ constexpr std::ptrdiff_t tile_rows(std::ptrdiff_t left, std::ptrdiff_t mr, bool 
   return in_panels || left >= 2 * mr ? mr : (left + 1) / 2;
 }
 
+/// The tiles of `rows` rows of A, over all columns; the first such also leave B at b_copy.
+template <class V, int MR, int NV, class E>
+void gemm_rows(const GemmBlock<typename V::Scalar>& block, std::ptrdiff_t i, std::ptrdiff_t rows) {
+  using T = typename V::Scalar;
+  constexpr std::ptrdiff_t kWidth = V::kWidth, kCols = NV * kWidth;
+  const bool copies = i == 0 && block.b_copy != nullptr;
+  const bool packed = block.b_packed || (i > 0 && block.b_copy != nullptr);
+  const T* const b = packed && !block.b_packed ? block.b_copy : block.b;
+  GemmTile<T> tile{block.k,
+                   block.a + i * (block.a_packed ? block.k : block.a_row_stride),
+                   block.a_packed ? 1 : block.a_row_stride,
+                   block.a_packed ? rows : block.a_col_stride,
+                   nullptr,
+                   0,
+                   0,
+                   nullptr,
+                   {}};
+  for (std::ptrdiff_t j = 0; j < block.n; j += kCols) {
+    tile.cols = block.n - j < kCols ? block.n - j : kCols;
+    tile.b = b + j * (packed ? block.k : 1);
+    tile.b_row_stride = packed ? tile.cols : block.b_row_stride;
+    tile.to = at(block.to, i, j);
+    const Epilogue<T>& to = tile.to;
+    if (block.k >= (E::kReadsC ? kPrefetchTermsToRead : kPrefetchTermsToWrite)) {
+      prefetch_rows(to.c, to.ldc, rows, tile.cols);
+    }
+    if (to.activated != nullptr && block.k >= kPrefetchTermsToRead) {
+      prefetch_rows(to.activated, to.ld_activated, rows, tile.cols);
+    }
+    if (copies) {
+      tile.b_copy = block.b_copy + j * block.k;
+      if (rows == MR && tile.cols == kCols) {
+        gemm_tile<V, MR, NV, false, E, true>(tile);
+        continue;
+      }
+      copy_rows<V>(tile.b, tile.b_row_stride, tile.cols, block.k, tile.b_copy);
+    }
+    const std::ptrdiff_t vectors = (tile.cols + kWidth - 1) / kWidth;
+    kTiles<V, MR, NV, E>.kernels[rows - 1][vectors - 1][tile.cols % kWidth != 0](tile);
+  }
+}
+
 template <class V, int MR, int NV, class E>
 void gemm_block(const GemmBlock<typename V::Scalar>& block) {
   using T = typename V::Scalar;
   using InTile = typename Choose<E::kInTile, E, Store>::Type;
-  constexpr std::ptrdiff_t kWidth = V::kWidth, kCols = NV * kWidth;
   std::ptrdiff_t rows = 0;
   for (std::ptrdiff_t i = 0; i < block.m; i += rows) {
     rows = tile_rows(block.m - i, MR, block.a_packed);
-    const T* a = block.a + i * (block.a_packed ? block.k : block.a_row_stride);
-    for (std::ptrdiff_t j = 0; j < block.n; j += kCols) {
-      const std::ptrdiff_t cols = block.n - j < kCols ? block.n - j : kCols;
-      const std::ptrdiff_t vectors = (cols + kWidth - 1) / kWidth;
-      const Epilogue<T> to = at(block.to, i, j);
-      if (block.k >= (InTile::kReadsC ? kPrefetchTermsToRead : kPrefetchTermsToWrite)) {
-        prefetch_rows(to.c, to.ldc, rows, cols);
-      }
-      if (to.activated != nullptr && block.k >= kPrefetchTermsToRead) {
-        prefetch_rows(to.activated, to.ld_activated, rows, cols);
-      }
-      kTiles<V, MR, NV, InTile>.kernels[rows - 1][vectors - 1][cols % kWidth != 0](
-          {block.k, a, block.a_packed ? 1 : block.a_row_stride,
-           block.a_packed ? rows : block.a_col_stride, block.b + j * (block.b_packed ? block.k : 1),
-           block.b_packed ? cols : block.b_row_stride, cols, to});
-    }
+    gemm_rows<V, MR, NV, InTile>(block, i, rows);
     if constexpr (!E::kInTile) {
       for (std::ptrdiff_t r = i; r < i + rows; ++r) {
         const Epilogue<T> to = at(block.to, r, 0);

@@ -52,7 +52,8 @@ Epilogue<T> at(const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j) {
 /// panel of mr rows, the last one of those that are left, each k columns of so many rows; the panel
 /// that begins with row i begins at a[i * k].
 /// B as it stands: row p begins at b[p * b_row_stride], its columns are contiguous. Packed: panel
-/// after panel of nr columns in the same way.
+/// after panel of nr columns in the same way. To be packed: as it stands for the first rows of A,
+/// which leave it packed at b_copy, where the rest of A finds it.
 template <class T>
 struct GemmBlock {
   std::ptrdiff_t m, n, k;
@@ -62,6 +63,7 @@ struct GemmBlock {
   const T* b;
   bool b_packed;
   std::ptrdiff_t b_row_stride;  // of B as it stands
+  T* b_copy;                    // room for B packed, or null
   Epilogue<T> to;
 };
 
@@ -131,6 +133,12 @@ struct KernelTable {
   /// lanes over the rows; x null stands for ones (the sum of the rows).
   void (*column_dots)(const T* a, std::ptrdiff_t lda, const T* x, std::ptrdiff_t rows,
                       std::ptrdiff_t cols, T* out);
+
+  // For benchmarks (floor.hpp): n rounds of fma in registers, each of round_flops; a read of x
+  // (n,).
+  std::ptrdiff_t round_flops;
+  T (*fma_rounds)(std::ptrdiff_t n);
+  T (*read_all)(const T* x, std::ptrdiff_t n);
 };
 
 }  // namespace fastmlp::detail

@@ -72,6 +72,7 @@ void prefetch_rows_of(const PackedRows<T>& rows, std::ptrdiff_t first, std::ptrd
   for (std::ptrdiff_t p = first; p < (end < rows.k ? end : rows.k); ++p) {
     const T* row = rows.source + p * rows.p_stride;
     for (std::ptrdiff_t i = 0; i < rows.count; i += kLine) __builtin_prefetch(row + i, 0, 2);
+    __builtin_prefetch(row + rows.count - 1, 0, 2);  // it may begin in the middle of a line
   }
 }
 
