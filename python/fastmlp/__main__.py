@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import fastmlp
+from fastmlp.bench import command
 from fastmlp.demo import run_demo
 
 
@@ -21,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status; the demo's is 1 if the networks disagree or are not accurate enough.
+        Exit status; the demo's is 1 if the networks disagree or are not accurate enough, the
+        benchmark's 130 after Ctrl-C.
 
     Examples
     --------
@@ -35,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "info":
             fastmlp.show_config()
             return 0
+        if arguments.command == "bench":
+            return command.run(arguments)
         return run_demo(arguments.plot)
     except BrokenPipeError:  # as in `fastmlp | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -52,12 +56,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=fastmlp.__version__)
     parser.add_argument("--plot", **plot)
-    commands = parser.add_subparsers(dest="command", metavar="{demo,info}")
+    commands = parser.add_subparsers(dest="command", metavar="{demo,info,bench}")
     demo = commands.add_parser(
         "demo", help="compare the native network with its NumPy twin on real data (the default)"
     )
     demo.add_argument("--plot", default=argparse.SUPPRESS, **plot)
     commands.add_parser("info", help="print what a bug report needs")
+    bench = commands.add_parser(
+        "bench",
+        help="compare with other libraries that are installed: how long do a training step and a "
+        "prediction take",
+    )
+    command.add_options(bench)
     return parser
 
 

@@ -1,7 +1,8 @@
 """Takes turns: every library times the same task, one after the other, several times over.
 
-So what the machine does meanwhile, such as a change of its clock, meets all of them alike. A library
-is a process of its own, with its number of threads fixed; while one computes, the others wait.
+So what the machine does meanwhile, such as a change of its clock, meets all of them alike. A
+library is a process of its own, with its number of threads fixed; while one computes, the others
+wait.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -75,6 +76,7 @@ class Worker:
 
     def __init__(self, peer: str, threads: int) -> None:
         self.peer, self.threads = peer, threads
+        self.over = ""  # why, once the process has ended
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fastmlp.bench.worker", peer, str(threads)],
             env=environment(PEERS[peer], threads),
@@ -82,6 +84,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,  # Ctrl-C is for this process, which ends them all
         )
 
     def __enter__(self) -> Self:
@@ -89,43 +92,45 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()  # closes the pipes
 
     def receive(self) -> dict[str, Any]:
-        """Return the next answer; an `error` where the process has died."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        fields: dict[str, Any] = json.loads(line) if line else {"error": "the process has ended"}
-        return fields
+        """Return the next answer; an `error` where the process has died, which is then `over`."""
+        line = self.process.stdout.readline() if self.process.stdout and not self.over else ""
+        if line:
+            fields: dict[str, Any] = json.loads(line)
+            return fields
+        if not self.over:
+            self.over = f"the process has ended, status {self.process.wait()}"
+        return {"error": self.over}
 
     def ask(self, **request: object) -> dict[str, Any]:
         """Send a request and return the answer."""
         assert self.process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # no answer will come
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            return {"error": "the process has ended"}
         return self.receive()
 
 
 def measure(
     tasks: Sequence[Task],
-    peers: Iterable[str],
-    threads: Iterable[int],
+    peers: Sequence[str],
+    threads: Sequence[int],
     *,
     repeats: int,
     seconds: float,
     say: Callable[[str], object],
+    keep: Callable[[list[Result], dict[str, str]], object] = lambda results, versions: None,
 ) -> tuple[list[Result], dict[str, str]]:
     """Time every task in every library that offers it.
 
     Parameters
     ----------
     tasks : sequence of Task
-    peers : iterable of str
+    peers : sequence of str
         Keys of `PEERS`.
-    threads : iterable of int
+    threads : sequence of int
         Every library is measured with each of these.
     repeats : int
         How often every library has its turn with a task.
@@ -133,6 +138,8 @@ def measure(
         About how long a turn takes; longer where a single epoch, prediction or product does.
     say : callable
         Takes a line about what is going on.
+    keep : callable, optional
+        Takes the results of a task and the versions as soon as they are there.
 
     Returns
     -------
@@ -156,7 +163,9 @@ def measure(
         for number, task in enumerate(tasks, start=1):
             transposed = f", {task.transposed} transposed" if task.transposed else ""
             say(f"{number}/{len(tasks)} {task.kind} {task.name} {task.dtype}{transposed}")
-            results += measure_task(task, workers, repeats, seconds, say)
+            taken = measure_task(task, workers, repeats, seconds, say)
+            keep(taken, versions)
+            results += taken
     return results, versions
 
 
@@ -167,20 +176,25 @@ def measure_task(
     seconds: float,
     say: Callable[[str], object],
 ) -> list[Result]:
-    """Let all workers take turns with one task."""
+    """Let all workers take turns with one task; one that fails is left out from there on."""
     times: dict[Worker, list[float]] = {}
     for worker in workers:
+        if worker.over:
+            continue
         prepared = worker.ask(task=task.to_json(), seconds=seconds)
         if "error" in prepared:
-            say(f"{worker.peer} fails: {prepared['error']}")
+            say(f"{worker.peer}, threads {worker.threads}, fails: {prepared['error']}")
         elif prepared["offered"]:
             times[worker] = []
     for _ in range(repeats):
-        for worker, taken in times.items():
+        for worker in list(times):
             time.sleep(PAUSE_SECONDS)
             timed = worker.ask()
-            if "seconds" in timed:
-                taken.append(timed["seconds"] / task.units)
+            if "error" in timed:
+                say(f"{worker.peer}, threads {worker.threads}, fails: {timed['error']}")
+                del times[worker]
+            else:
+                times[worker].append(timed["seconds"] / task.units)
     return [
         Result(task, worker.peer, worker.threads, tuple(taken))
         for worker, taken in times.items()

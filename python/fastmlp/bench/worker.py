@@ -52,7 +52,9 @@ def main(name: str, threads: int) -> None:
                 timed = prepared(peer, Task.from_json(request["task"]))
                 times = calibrated(timed, request["seconds"]) if timed else 1
                 answer(answers, {"offered": timed is not None})
-            elif timed is not None:
+            elif timed is None:
+                answer(answers, {"error": "there is nothing to time"})
+            else:
                 answer(answers, {"seconds": elapsed(timed, times) / times})
         except Exception as error:
             answer(answers, {"error": repr(error)})

@@ -1,7 +1,8 @@
 """What a library gives to be compared, and what all of them start from.
 
 A peer has some of `train`, `predict` and `matmul`. Each takes the data and returns a function to
-time: `train` one of the number of epochs, shuffled anew each time; the others one without arguments.
+time: `train` one of the number of epochs, shuffled anew each time; the others one without
+arguments.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 LEARNING_RATE = 0.01
+# What the caller may have set to tune a library; every library is measured as it comes. FASTMLP_ISA
+# stays, so that another instruction set can be measured.
+LEFT_OUT = {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "FASTMLP_MIN_WORK"}
 
 
 class Peer:
@@ -30,7 +35,8 @@ class Peer:
 
     title = ""
     module = ""  # what has to be importable
-    environment: dict[str, str] = {}  # noqa: RUF012  (read only)
+    packages = ""  # what `pip install` takes to make it so
+    environment: ClassVar[dict[str, str]] = {}
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -48,7 +54,7 @@ class Peer:
 def initial(layers: Sequence[int], dtype: np.dtype[Any]) -> tuple[list[Array], list[Array]]:
     """Return He-uniform weights and zero biases."""
     rng = np.random.default_rng(1)
-    pairs = list(zip(layers, layers[1:], strict=False))
+    pairs = list(pairwise(layers))
     weights = [rng.uniform(-1, 1, shape).astype(dtype) for shape in pairs]
     for W in weights:
         W *= np.sqrt(6 / len(W)).astype(dtype)
@@ -57,5 +63,6 @@ def initial(layers: Sequence[int], dtype: np.dtype[Any]) -> tuple[list[Array], l
 
 def environment(peer: type[Peer], threads: int) -> dict[str, str]:
     """Return the environment that holds a library to so many threads."""
-    names = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
-    return os.environ | {f"{name}_NUM_THREADS": str(threads) for name in names} | peer.environment
+    inherited = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
+    limits = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+    return inherited | limits | peer.environment

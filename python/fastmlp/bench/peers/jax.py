@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +15,8 @@ class Jax(Peer):
 
     title = "JAX"
     module = "jax"
-    environment = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}  # noqa: RUF012
+    packages = "jax"
+    environment: ClassVar = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}
 
     def train(
         self, layers: Sequence[int], X: Array, y: Array, batch: int
@@ -63,13 +64,13 @@ class Jax(Peer):
 
         weights, biases = jax.tree.map(jax.numpy.asarray, [*map(list, initial(layers, X.dtype))])
 
-        @jax.jit
         def forward(weights: Any, biases: Any, A: Any) -> Any:
             for W, b in zip(weights[:-1], biases[:-1], strict=True):
                 A = jax.nn.relu(A @ W + b)
             return jax.nn.sigmoid(A @ weights[-1] + biases[-1])
 
-        return lambda: np.asarray(forward(weights, biases, X))
+        jitted = jax.jit(forward)
+        return lambda: np.asarray(jitted(weights, biases, X))
 
     def matmul(self, A: Array, B: Array) -> Callable[[], object]:
         """Return a jitted product of arrays that JAX holds."""
@@ -78,8 +79,8 @@ class Jax(Peer):
         transpose_a, transpose_b = (not M.flags.c_contiguous for M in (A, B))
         a, b = (jax.numpy.asarray(M.T if t else M) for M, t in ((A, transpose_a), (B, transpose_b)))
 
-        @jax.jit
         def product(a: Any, b: Any) -> Any:
             return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
 
-        return lambda: product(a, b).block_until_ready()
+        jitted = jax.jit(product)
+        return lambda: jitted(a, b).block_until_ready()

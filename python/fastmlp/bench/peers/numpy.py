@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,12 +31,12 @@ class Numpy(Peer):
                 activations.append(A)
             Z = A @ weights[-1] + biases[-1]
             dZ = (1 / (1 + np.exp(-Z)) - Y) / len(Y)
-            for l in range(len(weights) - 1, -1, -1):
-                dW, db = activations[l].T @ dZ, dZ.sum(axis=0)
-                if l > 0:
-                    dZ = (dZ @ weights[l].T) * (activations[l] > 0)
-                weights[l] -= LEARNING_RATE * dW
-                biases[l] -= LEARNING_RATE * db
+            for layer in range(len(weights) - 1, -1, -1):
+                dW, db = activations[layer].T @ dZ, dZ.sum(axis=0)
+                if layer > 0:
+                    dZ = (dZ @ weights[layer].T) * (activations[layer] > 0)
+                weights[layer] -= LEARNING_RATE * dW
+                biases[layer] -= LEARNING_RATE * db
 
         def run(epochs: int) -> None:
             for _ in range(epochs):
@@ -69,7 +69,7 @@ class NumpySkylakeX(Numpy):
     """The same with OpenBLAS told to use its AVX-512 kernels."""
 
     title = "NumPy, SkylakeX"
-    environment = {"OPENBLAS_CORETYPE": "SkylakeX"}  # noqa: RUF012
+    environment: ClassVar = {"OPENBLAS_CORETYPE": "SkylakeX"}
 
     @classmethod
     def is_installed(cls) -> bool:
@@ -84,6 +84,7 @@ class ScikitLearn(Peer):
 
     title = "scikit-learn"
     module = "sklearn"
+    packages = "scikit-learn"
 
     def model(self, layers: Sequence[int], batch: int) -> Any:
         """Return the estimator."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.bench.peers.base import LEARNING_RATE, Array, Peer, initial
+from fastmlp.bench.peers.base import Array, Peer, initial
 
 
 class OnnxRuntime(Peer):
@@ -16,6 +16,7 @@ class OnnxRuntime(Peer):
 
     title = "ONNX Runtime"
     module = "onnxruntime"
+    packages = "onnxruntime onnx"
 
     @classmethod
     def is_installed(cls) -> bool:
@@ -42,12 +43,12 @@ def onnx_model(layers: Sequence[int], dtype: np.dtype[Any]) -> bytes:
 
     nodes, tensors, name = [], [], "x"
     kind = TensorProto.FLOAT if dtype == np.float32 else TensorProto.DOUBLE
-    for l, (W, b) in enumerate(zip(*initial(layers, dtype), strict=True)):
-        tensors += [numpy_helper.from_array(W, f"W{l}"), numpy_helper.from_array(b, f"b{l}")]
-        nodes.append(helper.make_node("Gemm", [name, f"W{l}", f"b{l}"], [f"z{l}"]))
-        last = l == len(layers) - 2
-        name = "out" if last else f"a{l}"
-        nodes.append(helper.make_node("Sigmoid" if last else "Relu", [f"z{l}"], [name]))
+    for i, (W, b) in enumerate(zip(*initial(layers, dtype), strict=True)):
+        tensors += [numpy_helper.from_array(W, f"W{i}"), numpy_helper.from_array(b, f"b{i}")]
+        nodes.append(helper.make_node("Gemm", [name, f"W{i}", f"b{i}"], [f"z{i}"]))
+        last = i == len(layers) - 2
+        name = "out" if last else f"a{i}"
+        nodes.append(helper.make_node("Sigmoid" if last else "Relu", [f"z{i}"], [name]))
     graph = helper.make_graph(
         nodes, "mlp",
         [helper.make_tensor_value_info("x", kind, [None, layers[0]])],

@@ -1,13 +1,12 @@
-"""This library, and what bounds all of them."""
+"""The library itself, and what bounds all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from fastmlp.bench.peers.base import LEARNING_RATE, Array, Peer, initial
+from fastmlp.bench.peers.base import LEARNING_RATE, Array, Peer
 
 
 class Floor(Peer):
@@ -52,7 +51,7 @@ class Floor(Peer):
 
 
 class Fastmlp(Peer):
-    """This library."""
+    """The library itself."""
 
     title = "fastmlp"
     module = "fastmlp"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
-from fastmlp.bench.peers.base import LEARNING_RATE, Array, Peer, initial
+from fastmlp.bench.peers.base import LEARNING_RATE, Array, Peer
 
 
 class Torch(Peer):
@@ -15,6 +14,7 @@ class Torch(Peer):
 
     title = "PyTorch"
     module = "torch"
+    packages = "torch"
 
     def __init__(self, threads: int) -> None:
         import torch
@@ -27,7 +27,7 @@ class Torch(Peer):
         from torch import nn
 
         parts: list[Any] = []
-        for n_in, n_out in zip(layers, layers[1:], strict=False):
+        for n_in, n_out in pairwise(layers):
             parts += [nn.Linear(n_in, n_out), nn.ReLU()]
         return nn.Sequential(*parts[:-1])
 
