@@ -57,7 +57,7 @@ class Product {
   /// A product with one row: B is read once, side by side by all threads.
   void multiply_row() const {
     const std::ptrdiff_t n = B_.cols;
-    parallel_for(n, kRowCols, product_flops(1, n, A_.cols),
+    parallel_for(n, kRowGrain, product_flops(1, n, A_.cols),
                  [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                    for (std::ptrdiff_t j = begin; j < end && !stopped(); j += kRowCols) {
                      row_part(j, std::min(kRowCols, end - j));
@@ -85,7 +85,8 @@ class Product {
   }
 
  private:
-  static constexpr std::ptrdiff_t kRowCols = 512;     // sums at a time, on the stack,
+  static constexpr std::ptrdiff_t kRowGrain = 256;    // columns: so long a run memory reads well
+  static constexpr std::ptrdiff_t kRowCols = 2048;    // sums at a time, on the stack,
   static constexpr std::ptrdiff_t kColumnRows = 256;  // of one row or one column
 
   void reserve() {

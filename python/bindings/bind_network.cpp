@@ -32,23 +32,32 @@ auto interruptible(F&& f) {
   }
 }
 
+/// Work so small that other Python threads need not be let in: to release the GIL and to take it
+/// again costs as much.
+constexpr py::ssize_t kBriefFlops = 20000;
+
 py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
   return self.visit([&](auto& net) -> py::array {
     using T = ElementOf<decltype(net)>;
-    const py::array x = as_array("forward", "X", X);
+    const py::array given = as_array("forward", "X", X);
     const py::ssize_t n_out = net.layers().back();
-    const bool one_row = is_vector(x);
-    const py::array matrix = one_row ? x.attr("reshape")(1, -1).template cast<py::array>() : x;
-    const RowSource<T> rows = rows_of<T>("forward", "X", matrix);
+    const bool one_row = is_vector(given);
+    const py::array x = one_row ? usable<T>(given) : given;
+    const RowSource<T> rows =
+        one_row ? RowSource<T>(view<T>(x)) : rows_of<T>("forward", "X", x);
     const std::vector<py::ssize_t> shape =
         one_row ? std::vector<py::ssize_t>{n_out} : std::vector<py::ssize_t>{rows.rows(), n_out};
-    const py::array result = output<T>("forward", out, shape, {x});
-    if (is_view_of(net, result)) {
+    const py::array result = output<T>("forward", out, shape, {given});
+    if (!out.is_none() && is_view_of(net, result)) {
       throw py::value_error(
           "forward: out shares memory with the network's parameters or gradients");
     }
     const MatrixView<T> target = mutable_view<T>(result);
-    interruptible([&] { net.forward(rows, target, signal_arrived); });
+    if (one_row && 2 * net.n_parameters() <= kBriefFlops) {
+      net.forward(rows, target);
+    } else {
+      interruptible([&] { net.forward(rows, target, signal_arrived); });
+    }
     return result;
   });
 }

@@ -8,9 +8,14 @@
 namespace fastmlp::detail {
 namespace {
 
-/// out[j] = fma(x_p, b(p, j), out[j]) for kRows rows p: so many rows of B are read side by side, so
-/// that memory delivers them at its full rate, and out is loaded and stored once for all.
-template <class V, int kRows>
+// A matrix of more bytes is taken to be in memory, where more rows side by side, and a word in time
+// about the next ones, deliver it at the full rate; a smaller one in a cache, where both cost more
+// than they bring.
+constexpr std::ptrdiff_t kFarBytes = 8 << 20;
+
+/// out[j] = fma(x_p, b(p, j), out[j]) for kRows rows p: read side by side, so that out is loaded
+/// and stored once for all.
+template <class V, int kRows, bool kFar>
 void add_rows(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typename V::Scalar* b,
               std::ptrdiff_t ldb, std::ptrdiff_t n, bool first, typename V::Scalar* out) {
   V xs[kRows];
@@ -18,6 +23,7 @@ void add_rows(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typena
   for_each_vec<V>(n, [&](std::ptrdiff_t j, auto access) {
     V sum = first ? V() : access.template load<V>(out + j);
     for (int p = 0; p < kRows; ++p) {
+      if constexpr (kFar) __builtin_prefetch(b + (p + kRows) * ldb + j, 0, 2);
       sum = fma(xs[p], access.template load<V>(b + p * ldb + j), sum);
     }
     access.store(out + j, sum);
@@ -27,14 +33,16 @@ void add_rows(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typena
 template <class V>
 void row_product(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typename V::Scalar* b,
                  std::ptrdiff_t ldb, std::ptrdiff_t k, std::ptrdiff_t n, typename V::Scalar* out) {
-  constexpr int kRows = 8;
   std::ptrdiff_t p = 0;
-  for (; p + kRows <= k; p += kRows) {
-    add_rows<V, kRows>(x + p * x_stride, x_stride, b + p * ldb, ldb, n, p == 0, out);
-  }
-  for (; p < k; ++p) {
-    add_rows<V, 1>(x + p * x_stride, x_stride, b + p * ldb, ldb, n, p == 0, out);
-  }
+  const auto add = [&](auto rows, auto far) {
+    for (; p + rows.value <= k; p += rows.value) {
+      add_rows<V, rows.value, far.value != 0>(x + p * x_stride, x_stride, b + p * ldb, ldb, n,
+                                              p == 0, out);
+    }
+  };
+  if (k * ldb * static_cast<std::ptrdiff_t>(sizeof(*b)) > kFarBytes) add(Index<8>(), Index<1>());
+  add(Index<4>(), Index<0>());
+  add(Index<1>(), Index<0>());
   if (k == 0) {
     for (std::ptrdiff_t j = 0; j < n; ++j) out[j] = 0;
   }
