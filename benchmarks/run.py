@@ -11,13 +11,16 @@ import argparse
 import os
 import subprocess
 import sys
+import urllib.request
 import venv
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 VENV = HERE / ".venv"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu/"
 README = ROOT / "README.md"
 IMAGE = "docs/benchmark.png"  # as the README links to it
 MARKS = ("<!-- benchmark: begin -->\n", "<!-- benchmark: end -->\n")
@@ -42,14 +45,21 @@ def main() -> int:
 def set_up() -> Path:
     """Make the environment, install into it, and return its Python."""
     python = VENV / "bin" / "python"
-    if not python.exists():
+    if not python.with_name("pip").exists():  # made last
         print(f"making {VENV}", file=sys.stderr)
         venv.create(VENV, with_pip=True, clear=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for what in (["-r", str(HERE / "requirements.txt")], [str(ROOT)]):
-        print(f"installing {what[-1]}", file=sys.stderr)
+    for what in (["-r", str(HERE / "requirements.txt"), *cpu_index()], [str(ROOT)]):
+        print("installing", *what, file=sys.stderr)
         subprocess.run([*pip, *what], check=True)
     return python
+
+
+def cpu_index() -> list[str]:
+    """Return the options of pip that find PyTorch without CUDA, where its index can be reached."""
+    with suppress(OSError), urllib.request.urlopen(CPU_INDEX, timeout=10):
+        return ["--extra-index-url", CPU_INDEX]
+    return []
 
 
 def parsed() -> argparse.Namespace:
@@ -122,12 +132,17 @@ def show(record: Any, options: argparse.Namespace) -> None:
             if path:
                 draw(record, path)
     if options.readme:
-        before, _, rest = README.read_text(encoding="utf-8").partition(MARKS[0])
-        _, _, after = rest.partition(MARKS[1])
-        if not after:
-            raise SystemExit(f"{README} lacks the lines {''.join(MARKS)}")
-        text = readme_text(record, IMAGE)
-        README.write_text(before + MARKS[0] + text + MARKS[1] + after, encoding="utf-8")
+        before, _, after = split(README.read_text(encoding="utf-8"))
+        README.write_text(before + readme_text(record, IMAGE) + after, encoding="utf-8")
+
+
+def split(text: str) -> tuple[str, str, str]:
+    """Split the README before and after the text that a run replaces."""
+    begin, end = (text.find(mark) for mark in MARKS)
+    if not 0 <= begin < end:
+        raise SystemExit(f"README.md lacks the lines\n{''.join(MARKS)}")
+    begin += len(MARKS[0])
+    return text[:begin], text[begin:end], text[end:]
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ import fastmlp
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ["fastmlp"] + [
-    f"fastmlp.{module.name}" for module in pkgutil.iter_modules(fastmlp.__path__)
+    module.name for module in pkgutil.walk_packages(fastmlp.__path__, "fastmlp.")
 ]
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + [
     *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("benchmarks/*.md")),
     ROOT / "cpp" / "README.md",
 ]
 
@@ -45,7 +46,7 @@ def test_examples_in_native_docstrings(owner, name, member):
     assert runner.summarize(verbose=False).failed == 0
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_inside_the_repository(document):
     text = document.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
