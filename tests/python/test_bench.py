@@ -209,6 +209,31 @@ def test_a_task_that_fails_is_reported_and_the_next_one_runs():
     assert "batch" in said[0]
 
 
+class Scripted:
+    """A worker that gives the answers it was made with."""
+
+    over, threads = "", 1
+
+    def __init__(self, peer, *answers):
+        self.peer, self.answers = peer, list(answers)
+
+    def ask(self, **request):
+        return self.answers.pop(0)
+
+
+def test_times_are_those_of_a_step_and_libraries_take_turns():
+    workers = [
+        Scripted("fastmlp", {"offered": True}, {"seconds": 0.64}, {"seconds": 1.28}),
+        Scripted("onnxruntime", {"offered": False}),
+        Scripted("numpy", {"offered": True}, {"seconds": 6.4}, {"error": "full"}),
+    ]
+    said = []
+    results = measure.measure_task(TINY, workers, 2, 0.1, said.append)
+    assert [(r.peer, r.seconds) for r in results] == [("fastmlp", (0.01, 0.02))]
+    assert said == ["numpy, threads 1, fails: full"]
+    assert not any(worker.answers for worker in workers)
+
+
 def test_a_process_that_dies_is_reported_once_and_the_others_go_on():
     said = []
     with Worker("fastmlp", 1) as dying, Worker("floor", 1) as other:
@@ -258,7 +283,9 @@ def test_a_loss_is_listed_and_a_win_is_not():
         "- training step tiny, 1 thread: JAX 6.30 us, fastmlp 7.00 us (0.900)\n"
     )
     assert report_text(Record(LOSING[4:])).endswith("- none\n")
-    assert "in 0 of the products and in 1 of the rows" in readme_text(Record(LOSING), "x.png")
+    assert "in 0 of the products and in 1 of the other tasks" in readme_text(
+        Record(LOSING), "x.png"
+    )
 
 
 def test_two_threads_are_compared_with_one():

@@ -127,5 +127,5 @@ In bulk, {BULK_ROWS} rows at a time, microseconds per row:
 {LEGEND.format(medians="")}
 
 {machine_text(record)}
-A peer is faster in {len(products)} of the products and in {len(others)} of the rows above"""
+A peer is faster in {len(products)} of the products and in {len(others)} of the other tasks"""
     return text + (":\n\n" + "".join(f"- {line}\n" for line in others) if others else ".\n")
