@@ -28,10 +28,14 @@ MARKS = ("<!-- benchmark: begin -->\n", "<!-- benchmark: end -->\n")
 
 def main() -> int:
     """Set up, measure, and show."""
+    if {"-h", "--help"} & set(sys.argv):  # the options need the package, which is not there yet
+        print((HERE / "README.md").read_text(encoding="utf-8"), end="")
+        return 0
     if "--no-install" not in sys.argv:
         python = set_up()
         command = [str(python), str(HERE / "run.py"), "--no-install", *sys.argv[1:]]
-        os.execv(python, command)
+        # What is measured is what is installed there.
+        os.execve(python, command, {k: v for k, v in os.environ.items() if k != "PYTHONPATH"})
     options = parsed()
     record, status = measured(options) if options.read is None else (loaded(options.read), 0)
     if not record.results:
@@ -51,7 +55,8 @@ def set_up() -> Path:
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for what in (["-r", str(HERE / "requirements.txt"), *cpu_index()], [str(ROOT)]):
         print("installing", *what, file=sys.stderr)
-        subprocess.run([*pip, *what], check=True)
+        if status := subprocess.run([*pip, *what]).returncode:
+            raise SystemExit(status)  # pip has said why
     return python
 
 
@@ -66,17 +71,14 @@ def parsed() -> argparse.Namespace:
     """Read the command line."""
     from fastmlp.bench.command import add_measuring_options, writable
 
-    parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks/run.py", usage="see --help", add_help=False)
     add = parser.add_argument
-    add("--no-install", action="store_true", help="measure in the Python that runs this, as it is")
-    add("--quick", action="store_true", help="less of everything, in about three minutes")
+    add("--no-install", action="store_true")
+    add("--quick", action="store_true")
     add_measuring_options(parser, repeats=7)
-    add("--from", dest="read", type=Path, metavar="FILE",
-        help="measure nothing; show the times that --json wrote to FILE")  # fmt: skip
-    add("--plot", type=writable, metavar="FILE",
-        help="draw the time of a step against the width of the network, as a PNG")  # fmt: skip
-    add("--readme", action="store_true",
-        help=f"replace the section of README.md, and draw {IMAGE}")  # fmt: skip
+    add("--from", dest="read", type=Path)
+    add("--plot", type=writable)
+    add("--readme", action="store_true")
     options = parser.parse_args()
     if options.quick:
         options.repeats, options.seconds = min(3, options.repeats), min(0.05, options.seconds)
@@ -87,7 +89,10 @@ def loaded(path: Path) -> Any:
     """Return the record that was written to a file."""
     from fastmlp.bench.record import Record
 
-    return Record.load(path)
+    try:
+        return Record.load(path)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise SystemExit(f"{path} is no file that --json wrote: {error}") from None
 
 
 def measured(options: argparse.Namespace) -> tuple[Any, int]:
@@ -146,4 +151,7 @@ def split(text: str) -> tuple[str, str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
