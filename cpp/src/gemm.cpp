@@ -15,7 +15,7 @@ namespace {
 template <class T>
 class Product {
  public:
-  Product(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const T> B,
+  Product(const GemmContext<T>& context, const MatrixView<const T>& A, const MatrixView<const T>& B,
           const EpilogueKernels<T>& epilogue, const Epilogue<T>& to)
       : context_(context), kernels_(context.kernels), A_(A), B_(B), epilogue_(epilogue), to_(to) {}
 
@@ -206,7 +206,7 @@ class Product {
 
   const GemmContext<T>& context_;
   const KernelTable<T>& kernels_;
-  const MatrixView<const T> A_, B_;
+  const MatrixView<const T>&A_, &B_;
   const EpilogueKernels<T>& epilogue_;
   const Epilogue<T>& to_;
   Workspace<T> need_;
@@ -222,7 +222,7 @@ std::size_t gemm_workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std:
 }
 
 template <class T>
-void gemm(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const T> B,
+void gemm(const GemmContext<T>& context, const MatrixView<const T>& A, const MatrixView<const T>& B,
           const EpilogueKernels<T>& epilogue, const Epilogue<T>& to) {
   if (A.rows == 0 || B.cols == 0) return;
   Product<T> product(context, A, B, epilogue, to);
@@ -258,10 +258,12 @@ template std::size_t gemm_workspace(const KernelTable<float>&, std::ptrdiff_t, s
                                     std::ptrdiff_t, int);
 template std::size_t gemm_workspace(const KernelTable<double>&, std::ptrdiff_t, std::ptrdiff_t,
                                     std::ptrdiff_t, int);
-template void gemm(const GemmContext<float>&, MatrixView<const float>, MatrixView<const float>,
-                   const EpilogueKernels<float>&, const Epilogue<float>&);
-template void gemm(const GemmContext<double>&, MatrixView<const double>, MatrixView<const double>,
-                   const EpilogueKernels<double>&, const Epilogue<double>&);
+template void gemm(const GemmContext<float>&, const MatrixView<const float>&,
+                   const MatrixView<const float>&, const EpilogueKernels<float>&,
+                   const Epilogue<float>&);
+template void gemm(const GemmContext<double>&, const MatrixView<const double>&,
+                   const MatrixView<const double>&, const EpilogueKernels<double>&,
+                   const Epilogue<double>&);
 template void sum_rows(const GemmContext<float>&, MatrixView<const float>,
                        const EpilogueKernels<float>&, const Epilogue<float>&);
 template void sum_rows(const GemmContext<double>&, MatrixView<const double>,

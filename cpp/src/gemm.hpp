@@ -46,7 +46,7 @@ std::size_t gemm_workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std:
 /// rows. `add` and `update`, which read C, take k <= kChunk.
 /// \throws Stopped, with C undefined, where the poller says so
 template <class T>
-void gemm(const GemmContext<T>& context, MatrixView<const T> A, MatrixView<const T> B,
+void gemm(const GemmContext<T>& context, const MatrixView<const T>& A, const MatrixView<const T>& B,
           const EpilogueKernels<T>& epilogue, const Epilogue<T>& to);
 
 /// to = epilogue(sum of the rows of A), for A of at most kChunk rows with contiguous columns.

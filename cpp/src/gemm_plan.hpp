@@ -32,7 +32,8 @@ struct Plan {
   bool pack_b;
   std::ptrdiff_t block_rows, task_rows, task_cols;
 
-  Plan(const KernelTable<T>& kernels, MatrixView<const T> A, MatrixView<const T> B, int team) {
+  Plan(const KernelTable<T>& kernels, const MatrixView<const T>& A, const MatrixView<const T>& B,
+       int team) {
     const std::ptrdiff_t m = A.rows, n = B.cols, k = std::min(A.cols, kChunk);
     // What is read for one or two panels only, or for two tiles, is not worth a copy; nor is a
     // single row, for which Workspace has no place.

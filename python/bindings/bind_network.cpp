@@ -16,22 +16,6 @@
 namespace fastmlp::python {
 namespace {
 
-/// Looks for signals, such as Ctrl-C, when the library asks.
-bool signal_arrived() {
-  const GilTaken gil;
-  return PyErr_CheckSignals() != 0;
-}
-
-/// f() without the GIL; where a signal's handler raised, so does this.
-template <class F>
-auto interruptible(F&& f) {
-  try {
-    return without_gil(f);
-  } catch (const Stopped&) {
-    throw py::error_already_set();
-  }
-}
-
 /// Work so small that other Python threads need not be let in: to release the GIL and to take it
 /// again costs as much.
 constexpr py::ssize_t kBriefFlops = 20000;
@@ -43,8 +27,7 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
     const py::ssize_t n_out = net.layers().back();
     const bool one_row = is_vector(given);
     const py::array x = one_row ? usable<T>(given) : given;
-    const RowSource<T> rows =
-        one_row ? RowSource<T>(view<T>(x)) : rows_of<T>("forward", "X", x);
+    const RowSource<T> rows = one_row ? RowSource<T>(view<T>(x)) : rows_of<T>("forward", "X", x);
     const std::vector<py::ssize_t> shape =
         one_row ? std::vector<py::ssize_t>{n_out} : std::vector<py::ssize_t>{rows.rows(), n_out};
     const py::array result = output<T>("forward", out, shape, {given});

@@ -3,6 +3,8 @@
 // for the end of the process instead.
 #pragma once
 
+#include <fastmlp/should_stop.hpp>
+
 #include <pybind11/pybind11.h>
 
 #include <chrono>
@@ -69,6 +71,22 @@ template <class F>
 decltype(auto) without_gil(const F& f) {
   const GilReleased released;
   return f();
+}
+
+/// Looks for signals, such as Ctrl-C, when the library asks.
+inline bool signal_arrived() {
+  const GilTaken gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+/// f() without the GIL; where a signal's handler raised, so does this.
+template <class F>
+auto interruptible(F&& f) {
+  try {
+    return without_gil(f);
+  } catch (const Stopped&) {
+    throw pybind11::error_already_set();
+  }
 }
 
 }  // namespace fastmlp::python

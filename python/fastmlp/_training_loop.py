@@ -172,15 +172,41 @@ def _restore(network: Trainable, state: tuple[Array, int]) -> None:
     network.parameters[:], network.epochs_trained = state
 
 
+class Undo:
+    """The state before an epoch, and whether the parameters after it are finite.
+
+    Its memory is taken once for all epochs: for a small network that is what an epoch's steps are
+    measured against, for a large one new pages cost as much as a step.
+    """
+
+    def __init__(self, network: Trainable) -> None:
+        self.network = network
+        self.parameters = network.parameters
+        self.before = np.empty_like(self.parameters)
+        self.finite = np.empty(self.parameters.shape, dtype=bool)
+        self.epochs_trained = 0
+
+    def remember(self) -> None:
+        self.before[...] = self.parameters
+        self.epochs_trained = self.network.epochs_trained
+
+    def restore(self) -> None:
+        _restore(self.network, (self.before, self.epochs_trained))
+
+    def is_finite(self) -> bool:
+        return bool(np.logical_and.reduce(np.isfinite(self.parameters, out=self.finite)))
+
+
 def train(network: Trainable, plan: Plan) -> History:
     """Run the epochs of a plan, until one of its ends is reached."""
     history = History()
+    undo = Undo(network)
     with contextlib.ExitStack() as stack:
         bar = plan.bar_class and stack.enter_context(
             plan.bar_class(total=plan.epochs, unit="epoch")
         )
         for epoch in range(plan.epochs):
-            logs = {"loss": _train_epoch(network, plan, epoch)}
+            logs = {"loss": _train_epoch(network, plan, epoch, undo)}
             out_of_patience = False
             history.loss.append(logs["loss"])
             history.epochs += 1
@@ -205,9 +231,9 @@ def train(network: Trainable, plan: Plan) -> History:
     return history
 
 
-def _train_epoch(network: Trainable, plan: Plan, epoch: int) -> float:
+def _train_epoch(network: Trainable, plan: Plan, epoch: int, undo: Undo) -> float:
     """Train one epoch and return its loss; undo it if it leaves something that is not finite."""
-    before = _state(network)
+    undo.remember()
     rows = len(plan.data.X)
     loss = network.train_epoch(
         plan.data.X,
@@ -219,9 +245,9 @@ def _train_epoch(network: Trainable, plan: Plan, epoch: int) -> float:
         optimizer=plan.optimizer,
         sample_weight=plan.data.sample_weight,
     )
-    if math.isfinite(loss) and np.isfinite(network.parameters).all():
+    if math.isfinite(loss) and undo.is_finite():
         return loss
-    _restore(network, before)
+    undo.restore()
     what = "a parameter is not finite" if math.isfinite(loss) else f"the loss is {loss}"
     raise FloatingPointError(
         f"fit: {what} in epoch {epoch} at learning rate {plan.optimizer.learning_rate}; "

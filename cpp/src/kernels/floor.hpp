@@ -46,9 +46,10 @@ typename V::Scalar read_all(const typename V::Scalar* x, std::ptrdiff_t n) {
   for_each_vec<V>(n - i, [&](std::ptrdiff_t j, auto access) {
     total = total + access.template load<V>(x + i + j);
   });
-  typename V::Scalar first;
-  total.store_partial(&first, 1);
-  return first;
+  typename V::Scalar lanes[V::kWidth], sum = 0;
+  total.store(lanes);
+  for (const auto lane : lanes) sum += lane;
+  return sum;
 }
 
 }  // namespace

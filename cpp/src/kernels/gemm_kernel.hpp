@@ -73,7 +73,9 @@ struct Derivative {  // C = s * g'
   }
 };
 
-/// One tile: A by any strides, B with contiguous columns, cols <= NV vectors of them.
+/// One tile: A by any strides, B with contiguous columns, cols <= NV vectors of them. Its numbers
+/// are written one by one and read one by one: copied as a whole, which a compiler does by vectors,
+/// they would have to reach the cache first, and a small tile takes no longer than that.
 template <class T>
 struct GemmTile {
   std::ptrdiff_t k;
@@ -81,8 +83,9 @@ struct GemmTile {
   std::ptrdiff_t a_row_stride, a_col_stride;
   const T* b;
   std::ptrdiff_t b_row_stride, cols;
-  T* b_copy;  // of a copying tile: where B goes, row after row
-  Epilogue<T> to;
+  T* b_copy;              // of a copying tile: where B goes, row after row
+  const Epilogue<T>* to;  // of the whole block, whose rows from i and columns from j are this
+  std::ptrdiff_t i, j;    // tile's
 };
 
 // So many rows of B ahead of its sums, a copying tile asks memory for the next ones: they lie too
@@ -142,7 +145,8 @@ void gemm_tile(const GemmTile<typename V::Scalar>& tile) {
   using Sums = TileSums<V, MR, NV, kTail, kCopies>;
   const Sums tile_sums(tile);
   const First tail{tile.cols - (NV - 1) * Sums::kWidth};
-  const Epilogue<typename V::Scalar> to = tile.to;  // a copy: no store through it can change it
+  // A copy, which stays in registers: no store through it can change it.
+  const Epilogue<typename V::Scalar> to = at(*tile.to, tile.i, tile.j);
   repeat<MR * NV>([&](auto s) __attribute__((always_inline)) {
     constexpr int i = s.value / NV, v = s.value % NV;
     const V sum(tile_sums.sums[s.value]);
@@ -195,7 +199,7 @@ void epilogue_row(const typename V::Scalar* s, std::ptrdiff_t n,
 // terms: the processor can wait for far more stores than loads, but not for those of a whole tile.
 // It goes into the second level of cache, because rows a power of two apart would push each other
 // out of the first.
-constexpr std::ptrdiff_t kPrefetchTermsToRead = 48, kPrefetchTermsToWrite = 128;
+constexpr std::ptrdiff_t kPrefetchTermsToRead = 48, kPrefetchTermsToWrite = 32;
 
 template <class T>
 void prefetch_rows(const T* first, std::ptrdiff_t stride, std::ptrdiff_t rows,
@@ -205,6 +209,16 @@ void prefetch_rows(const T* first, std::ptrdiff_t stride, std::ptrdiff_t rows,
     for (std::ptrdiff_t j = 0; j < cols; j += kLine) __builtin_prefetch(first + j, 0, 2);
     __builtin_prefetch(first + cols - 1, 0, 2);  // a row may begin in the middle of a line
   }
+}
+
+/// How many rows a tile may have. Rows of C that lie a power of two apart share a set of the first
+/// level of cache, and those that find no way in it are written twice; with few terms that is much
+/// of the work. Panels are as they are.
+template <class T>
+std::ptrdiff_t most_rows(std::ptrdiff_t mr, const GemmBlock<T>& block) {
+  constexpr std::ptrdiff_t kWays = 8, kSetBytes = 4096, kFewTerms = 128;
+  const bool share = block.to.ldc * static_cast<std::ptrdiff_t>(sizeof(T)) % kSetBytes == 0;
+  return share && !block.a_packed && block.k <= kFewTerms && mr > kWays ? kWays : mr;
 }
 
 /// How many rows the next tile takes where `left` are left: all it can, but where A does not lie in
@@ -219,6 +233,7 @@ template <class V, int MR, int NV, class E>
 void gemm_rows(const GemmBlock<typename V::Scalar>& block, std::ptrdiff_t i, std::ptrdiff_t rows) {
   using T = typename V::Scalar;
   constexpr std::ptrdiff_t kWidth = V::kWidth, kCols = NV * kWidth;
+  const Epilogue<T>& to = block.to;
   const bool copies = i == 0 && block.b_copy != nullptr;
   const bool packed = block.b_packed || (i > 0 && block.b_copy != nullptr);
   const T* const b = packed && !block.b_packed ? block.b_copy : block.b;
@@ -230,18 +245,19 @@ void gemm_rows(const GemmBlock<typename V::Scalar>& block, std::ptrdiff_t i, std
                    0,
                    0,
                    nullptr,
-                   {}};
+                   &block.to,
+                   i,
+                   0};
   for (std::ptrdiff_t j = 0; j < block.n; j += kCols) {
     tile.cols = block.n - j < kCols ? block.n - j : kCols;
     tile.b = b + j * (packed ? block.k : 1);
     tile.b_row_stride = packed ? tile.cols : block.b_row_stride;
-    tile.to = at(block.to, i, j);
-    const Epilogue<T>& to = tile.to;
+    tile.j = j;
     if (block.k >= (E::kReadsC ? kPrefetchTermsToRead : kPrefetchTermsToWrite)) {
-      prefetch_rows(to.c, to.ldc, rows, tile.cols);
+      prefetch_rows(to.c + i * to.ldc + j, to.ldc, rows, tile.cols);
     }
     if (to.activated != nullptr && block.k >= kPrefetchTermsToRead) {
-      prefetch_rows(to.activated, to.ld_activated, rows, tile.cols);
+      prefetch_rows(to.activated + i * to.ld_activated + j, to.ld_activated, rows, tile.cols);
     }
     if (copies) {
       tile.b_copy = block.b_copy + j * block.k;
@@ -260,9 +276,10 @@ template <class V, int MR, int NV, class E>
 void gemm_block(const GemmBlock<typename V::Scalar>& block) {
   using T = typename V::Scalar;
   using InTile = typename Choose<E::kInTile, E, Store>::Type;
+  const std::ptrdiff_t most = most_rows<T>(MR, block);
   std::ptrdiff_t rows = 0;
   for (std::ptrdiff_t i = 0; i < block.m; i += rows) {
-    rows = tile_rows(block.m - i, MR, block.a_packed);
+    rows = tile_rows(block.m - i, most, block.a_packed);
     gemm_rows<V, MR, NV, InTile>(block, i, rows);
     if constexpr (!E::kInTile) {
       for (std::ptrdiff_t r = i; r < i + rows; ++r) {

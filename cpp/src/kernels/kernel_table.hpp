@@ -64,7 +64,7 @@ struct GemmBlock {
   bool b_packed;
   std::ptrdiff_t b_row_stride;  // of B as it stands
   T* b_copy;                    // room for B packed, or null
-  Epilogue<T> to;
+  const Epilogue<T>& to;        // not a copy: see GemmTile in gemm_kernel.hpp
 };
 
 /// An operand to be packed: panel after panel of `width` rows i, the last one of those that are
