@@ -1,10 +1,10 @@
-// The micro-kernel of the matrix product, and its epilogues, written once over Vec.
+// The micro-kernel of the matrix product, written once over Vec.
 // What is packed, blocks and threads are gemm.cpp's. Each element of a tile is one chain of fma in
 // the order of k from zero; the complete sum then goes through one epilogue, in a register where
 // that is cheap. Start at gemm_block.
 #pragma once
 
-#include "activations.hpp"
+#include "epilogues.hpp"
 #include "lanes.hpp"
 #include "pack.hpp"
 #include "repeat.hpp"
@@ -19,58 +19,6 @@ struct Choose {
 template <class A, class B>
 struct Choose<false, A, B> {
   using Type = B;
-};
-
-// Epilogues. kInTile: few instructions, done in registers; the others follow on rows of stored
-// sums. kReadsC: C is not only written.
-
-struct Store {  // C = s
-  static constexpr bool kInTile = true;
-  static constexpr bool kReadsC = false;
-  template <class V, class T, class Access>
-  static V finish(V s, const Epilogue<T>&, std::ptrdiff_t, std::ptrdiff_t, Access) {
-    return s;
-  }
-};
-
-struct Add {  // C = C + s
-  static constexpr bool kInTile = true;
-  static constexpr bool kReadsC = true;
-  template <class V, class T, class Access>
-  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
-    return access.template load<V>(to.c + i * to.ldc + j) + s;
-  }
-};
-
-struct Update {  // C = fma(-alpha, s, C)
-  static constexpr bool kInTile = true;
-  static constexpr bool kReadsC = true;
-  template <class V, class T, class Access>
-  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
-    return fma(V(-to.alpha), s, access.template load<V>(to.c + i * to.ldc + j));
-  }
-};
-
-template <class G>
-struct Activate {  // C = g(s + bias)
-  static constexpr bool kInTile = G::kCheap;
-  static constexpr bool kReadsC = false;
-  template <class V, class T, class Access>
-  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t, std::ptrdiff_t j, Access access) {
-    return G::forward(s + access.template load<V>(to.bias + j));
-  }
-};
-
-template <class G>
-struct Derivative {  // C = s * g'
-  // A G with kNeedsZ also needs a place for Z in Epilogue, and the network's scratch to keep it.
-  static_assert(!G::kNeedsZ);
-  static constexpr bool kInTile = G::kCheap;
-  static constexpr bool kReadsC = false;
-  template <class V, class T, class Access>
-  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
-    return G::backward(s, V(), access.template load<V>(to.activated + i * to.ld_activated + j));
-  }
 };
 
 /// One tile: A by any strides, B with contiguous columns, cols <= NV vectors of them. Its numbers
@@ -88,9 +36,10 @@ struct GemmTile {
   std::ptrdiff_t i, j;    // tile's
 };
 
-// So many rows of B ahead of its sums, a copying tile asks memory for the next ones: they lie too
-// far apart for the processor to look ahead by itself. Into the second level of cache, as below.
-constexpr std::ptrdiff_t kCopyAhead = 32;
+// So many terms ahead, a tile asks memory for A, which the processor alone does not fetch in time
+// where it is one stream from beyond the caches, and a copying tile for the rows of B, which lie
+// too far apart for it to see. Into the second level of cache, as below.
+constexpr std::ptrdiff_t kAhead = 32;
 
 /// The sums of one tile of MR rows and NV vectors, the last of them partial where kTail.
 template <class V, int MR, int NV, bool kTail, bool kCopies>
@@ -114,13 +63,14 @@ struct TileSums {
         [&](auto g) __attribute__((always_inline)) { a[g.value] = tile.a + 3 * g.value * a_row; });
     repeat<MR * NV>([&](auto s) __attribute__((always_inline)) { sums[s.value] = V().value; });
     for (std::ptrdiff_t p = 0; p < k; ++p, b += b_row) {
+      __builtin_prefetch(a[0] + kAhead * a_col, 0, 2);
       Register bs[NV];
       repeat<NV>([&](auto v) __attribute__((always_inline)) {
         const T* from = b + v.value * kWidth;
         constexpr bool kPartial = kTail && v.value == NV - 1;
         bs[v.value] = (kPartial ? tail.load<V>(from) : V::load(from)).value;
         if constexpr (kCopies) {
-          const T* const ahead = from + kCopyAhead * b_row;
+          const T* const ahead = from + kAhead * b_row;
           __builtin_prefetch(ahead, 0, 2);
           if constexpr (v.value == NV - 1) __builtin_prefetch(ahead + kWidth - 1, 0, 2);
           V(bs[v.value]).store(tile.b_copy + (p * NV + v.value) * kWidth);

@@ -24,6 +24,14 @@ void copy_rows(const typename V::Scalar* source, std::ptrdiff_t p_stride, std::p
     }
     return;
   }
+  if (count < kWidth) {  // a store may reach into the next row, which is written after it
+    const First part{count};
+    for (std::ptrdiff_t p = 0; p + 1 < k; ++p, source += p_stride, out += count) {
+      part.load<V>(source).store(out);
+    }
+    if (k > 0) part.store(out, part.load<V>(source));
+    return;
+  }
   for (std::ptrdiff_t p = 0; p < k; ++p, source += p_stride, out += count) {
     for_each_vec<V>(count, [&](std::ptrdiff_t i, auto access) {
       access.store(out + i, access.template load<V>(source + i));

@@ -1,0 +1,62 @@
+// What becomes of the complete sums s of a product: one struct each. To add one: a struct here, and
+// its entry in KernelTable and in table.hpp.
+// kInTile: few instructions, done in registers; the others follow on rows of stored sums. kReadsC:
+// C is not only written.
+#pragma once
+
+#include "activations.hpp"
+
+namespace fastmlp::detail {
+namespace {
+
+struct Store {  // C = s
+  static constexpr bool kInTile = true;
+  static constexpr bool kReadsC = false;
+  template <class V, class T, class Access>
+  static V finish(V s, const Epilogue<T>&, std::ptrdiff_t, std::ptrdiff_t, Access) {
+    return s;
+  }
+};
+
+struct Add {  // C = C + s
+  static constexpr bool kInTile = true;
+  static constexpr bool kReadsC = true;
+  template <class V, class T, class Access>
+  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
+    return access.template load<V>(to.c + i * to.ldc + j) + s;
+  }
+};
+
+struct Update {  // C = fma(-alpha, s, C)
+  static constexpr bool kInTile = true;
+  static constexpr bool kReadsC = true;
+  template <class V, class T, class Access>
+  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
+    return fma(V(-to.alpha), s, access.template load<V>(to.c + i * to.ldc + j));
+  }
+};
+
+template <class G>
+struct Activate {  // C = g(s + bias)
+  static constexpr bool kInTile = G::kCheap;
+  static constexpr bool kReadsC = false;
+  template <class V, class T, class Access>
+  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t, std::ptrdiff_t j, Access access) {
+    return G::forward(s + access.template load<V>(to.bias + j));
+  }
+};
+
+template <class G>
+struct Derivative {  // C = s * g'
+  // A G with kNeedsZ also needs a place for Z in Epilogue, and the network's scratch to keep it.
+  static_assert(!G::kNeedsZ);
+  static constexpr bool kInTile = G::kCheap;
+  static constexpr bool kReadsC = false;
+  template <class V, class T, class Access>
+  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
+    return G::backward(s, V(), access.template load<V>(to.activated + i * to.ld_activated + j));
+  }
+};
+
+}  // namespace
+}  // namespace fastmlp::detail
