@@ -11,16 +11,13 @@ import argparse
 import os
 import subprocess
 import sys
-import urllib.request
 import venv
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 VENV = HERE / ".venv"
-CPU_INDEX = "https://download.pytorch.org/whl/cpu/"
 README = ROOT / "README.md"
 IMAGE = "docs/benchmark.png"  # as the README links to it
 MARKS = ("<!-- benchmark: begin -->\n", "<!-- benchmark: end -->\n")
@@ -53,18 +50,11 @@ def set_up() -> Path:
         print(f"making {VENV}", file=sys.stderr)
         venv.create(VENV, with_pip=True, clear=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for what in (["-r", str(HERE / "requirements.txt"), *cpu_index()], [str(ROOT)]):
+    for what in (["-r", str(HERE / "requirements.txt")], [str(ROOT)]):
         print("installing", *what, file=sys.stderr)
         if status := subprocess.run([*pip, *what]).returncode:
             raise SystemExit(status)  # pip has said why
     return python
-
-
-def cpu_index() -> list[str]:
-    """Return the options of pip that find PyTorch without CUDA, where its index can be reached."""
-    with suppress(OSError), urllib.request.urlopen(CPU_INDEX, timeout=10):
-        return ["--extra-index-url", CPU_INDEX]
-    return []
 
 
 def parsed() -> argparse.Namespace:

@@ -36,8 +36,8 @@ double weight_sum(const Rows<T>& rows) {
 
 /// Rows of X or y, where they are or in `scratch`; there each spaced<T>(cols) from the next.
 template <class T>
-MatrixView<const T> read(const RowSource<T>& source, const Rows<T>& rows, T* scratch,
-                         detail::Poller& poller) {
+MatrixView<const T> read(const detail::KernelTable<T>& kernels, const RowSource<T>& source,
+                         const Rows<T>& rows, T* scratch, detail::Poller& poller) {
   const std::int64_t* order = rows.order != nullptr ? rows.order + rows.first : nullptr;
   if (!source.in_place()) {
     const MatrixView<const T> read = order != nullptr
@@ -48,12 +48,15 @@ MatrixView<const T> read(const RowSource<T>& source, const Rows<T>& rows, T* scr
     return read;
   }
   if (order == nullptr) return source.block(rows.first, rows.count, scratch);
-  const std::ptrdiff_t cols = source.cols();
+  const MatrixView<const T>& matrix = source.matrix();
+  const std::ptrdiff_t cols = matrix.cols;
   const MatrixView<T> copy(scratch, rows.count, cols, detail::spaced<T>(cols), 1);
-  detail::parallel_for(rows.count, 1, kGatherFlops * static_cast<double>(rows.count * cols),
-                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                         source.gather(order + begin, copy.row_block(begin, end - begin));
-                       });
+  detail::parallel_for(
+      rows.count, 1, kGatherFlops * static_cast<double>(rows.count * cols),
+      [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+        kernels.gather({matrix.data, matrix.row_stride, matrix.col_stride, order + begin,
+                        end - begin, cols, &copy(begin, 0), copy.row_stride});
+      });
   return copy;
 }
 
@@ -105,9 +108,9 @@ void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Sc
 }
 
 template <class T>
-const T* Network<T>::Impl::targets(detail::Scratch<T>& s, const Rows<T>& rows,
-                                   detail::Poller& poller) const {
-  const MatrixView<const T> y = read(rows.y, rows, s.y, poller);
+const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                                   const Rows<T>& rows, detail::Poller& poller) const {
+  const MatrixView<const T> y = read(kernels, rows.y, rows, s.y, poller);
   if (output == Output::kSoftmax) {
     // Class indices, each checked where it is read for use: the caller's memory may have changed
     // since validate(). One-hot rows become indices; row i is read before place i is written.
@@ -189,8 +192,8 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
     for (std::ptrdiff_t i = 0; i < block.count; ++i) {
       s.scale[i] = static_cast<T>(weight_of(block, i) / divisor);
     }
-    const MatrixView<const T> X = read(rows.X, block, s.x, poller);
-    const T* y = targets(s, block, poller);
+    const MatrixView<const T> X = read(kernels, rows.X, block, s.x, poller);
+    const T* y = targets(kernels, s, block, poller);
     forward(kernels, s, X, s.a.back(), poller);
     output_loss(kernels, s, y, block.count, use != GradientUse::kNone);
     for (std::ptrdiff_t i = 0; i < block.count; ++i) s.row_losses[i] *= weight_of(block, i);

@@ -103,7 +103,8 @@ struct Network<T>::Impl {
   void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
                 const detail::EpilogueKernels<T>& epilogue, T* target, double alpha,
                 detail::Poller* poller) const;
-  const T* targets(detail::Scratch<T>& s, const Rows<T>& rows, detail::Poller& poller) const;
+  const T* targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                   const Rows<T>& rows, detail::Poller& poller) const;
 };
 
 }  // namespace fastmlp

@@ -77,8 +77,8 @@ void check_products(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k, bool s
       CAPTURE(transposed_b);
       const Operand<T> A(m, k, transposed_a, spaced, 1), B(k, n, transposed_b, spaced, 2);
       CHECK(same_as_scalar([&] {
-        Matrix<T> c(m, n);
-        matmul<T>(A.view(), B.view(), c.view());
+        Matrix<T> c(m, spaced ? 1024 * ((n + 1023) / 1024) : n);  // what is beside C stays 0
+        matmul<T>(A.view(), B.view(), c.view().col_block(0, n));
         return c.values;
       }));
     }

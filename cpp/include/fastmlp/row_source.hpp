@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <utility>
 
@@ -43,30 +42,17 @@ class RowSource {
     return {scratch, count, cols()};
   }
 
-  /// Rows `indices[0 ... count)`, copied or read into `scratch` (count * cols() elements).
+  /// Rows `indices[0 ... count)` of what is not in place, read into `scratch` (count * cols()
+  /// elements).
   MatrixView<const T> gather(const std::int64_t* indices, std::ptrdiff_t count, T* scratch) const {
-    if (in_place()) {
-      gather(indices, MatrixView<T>(scratch, count, cols()));
-    } else {
-      reader_(indices, 0, count, scratch);
-    }
+    reader_(indices, 0, count, scratch);
     return {scratch, count, cols()};
   }
 
-  /// Copies rows `indices[0 ... out.rows)`, in place, to a matrix with contiguous columns.
-  void gather(const std::int64_t* indices, MatrixView<T> out) const {
-    for (std::ptrdiff_t i = 0; i < out.rows; ++i) {
-      const T* from = row(indices[i]);
-      T* to = out.data + i * out.row_stride;
-      if (matrix_.col_stride == 1) {
-        copy_row(from, cols(), to);
-      } else {
-        for (std::ptrdiff_t j = 0; j < cols(); ++j) to[j] = from[j * matrix_.col_stride];
-      }
-    }
-  }
+  /// The caller's memory, where it is in place.
+  const MatrixView<const T>& matrix() const { return matrix_; }
 
-  /// Asks for rows that gather() will read soon, where they are in memory too large for the caches.
+  /// Asks for rows that will be read soon, where they are in memory too large for the caches.
   void prefetch(const std::int64_t* indices, std::ptrdiff_t count) const {
     constexpr std::ptrdiff_t kLine = 64, kElement = sizeof(T);
     constexpr std::ptrdiff_t kLarge = 1 << 20;  // bytes: about what the L2 cache of a core holds
@@ -82,20 +68,6 @@ class RowSource {
   }
 
  private:
-  // A call of memcpy costs as much as a short row.
-  static void copy_row(const T* from, std::ptrdiff_t count, T* to) {
-    constexpr std::ptrdiff_t kPiece = 16 / sizeof(T), kLong = 256 / sizeof(T);
-    if (count >= kLong) {
-      std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
-    } else if (count < kPiece) {
-      for (std::ptrdiff_t j = 0; j < count; ++j) to[j] = from[j];
-    } else {  // the last piece may overlap the one before it
-      for (std::ptrdiff_t j = 0; j < count - kPiece; j += kPiece) copy_piece(from + j, to + j);
-      copy_piece(from + count - kPiece, to + count - kPiece);
-    }
-  }
-  static void copy_piece(const T* from, T* to) { std::memcpy(to, from, 16); }
-
   const T* row(std::int64_t index) const {
     return matrix_.data + static_cast<std::ptrdiff_t>(index) * matrix_.row_stride;
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #if defined(__FAST_MATH__)
 #error "fastmlp: fast math would break the order of summation, and so the promise on bits"
@@ -78,6 +79,18 @@ struct PackedRows {
   T* out;
 };
 
+/// Rows of a matrix, copied: row i of out, `out_stride` from the one before it, is row indices[i]
+/// of the source, whose element (r, j) is source[r * row_stride + j * col_stride].
+template <class T>
+struct GatheredRows {
+  const T* source;
+  std::ptrdiff_t row_stride, col_stride;
+  const std::int64_t* indices;
+  std::ptrdiff_t rows, cols;
+  T* out;
+  std::ptrdiff_t out_stride;
+};
+
 /// One epilogue, at the end of the products of a block, or alone on a row of n sums.
 template <class T>
 struct EpilogueKernels {
@@ -121,6 +134,7 @@ struct KernelTable {
   OutputKernels<T> outputs[kOutputCount];
 
   void (*pack)(const PackedRows<T>&);
+  void (*gather)(const GatheredRows<T>&);
   /// out[j] = sum over p of x[p * x_stride] b(p, j), one chunk (k <= kChunk): a product with one
   /// row.
   void (*row_product)(const T* x, std::ptrdiff_t x_stride, const T* b, std::ptrdiff_t ldb,

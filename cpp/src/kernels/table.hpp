@@ -2,6 +2,7 @@
 #pragma once
 
 #include "floor.hpp"
+#include "gather.hpp"
 #include "gemm_kernel.hpp"
 #include "losses.hpp"
 #include "narrow.hpp"
@@ -46,6 +47,7 @@ constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_byte
   fill_activations<V, MR, NV>(Activations{}, table);
   fill_outputs<V>(Outputs{}, table);
   table.pack = pack<V>;
+  table.gather = gather<V>;
   table.row_product = row_product<V>;
   table.row_dots = row_dots<V>;
   table.column_dots = column_dots<V>;
