@@ -30,14 +30,18 @@ inline double product_flops(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k
 /// Rows a multiple of this apart begin in one set of a cache, and push each other out.
 constexpr std::ptrdiff_t kCacheSetBytes = 2048;
 
+template <class T>
+constexpr std::ptrdiff_t kSpacing = 64 / static_cast<std::ptrdiff_t>(sizeof(T));  // one line
+
 /// How far apart to put rows of `cols` elements, so that a product can read them where they are.
 template <class T>
 constexpr std::ptrdiff_t spaced(std::ptrdiff_t cols) {
   constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
-  return cols * kSize % kCacheSetBytes != 0 ? cols : cols + 64 / kSize;
+  return cols * kSize % kCacheSetBytes != 0 ? cols : cols + kSpacing<T>;
 }
 
-/// How many elements of workspace are enough for an (m, k) . (k, n) product and all smaller ones.
+/// How many elements of workspace are enough for an (m, k) . (k, n) product, and for those with a
+/// smaller m or k.
 template <class T>
 std::size_t gemm_workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n,
                            std::ptrdiff_t k, int max_team);

@@ -5,17 +5,17 @@
 #include "parallel.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace fastmlp::detail {
 
-// A block of A is copied once for all columns of C, and stays in the last level of cache, of which
-// it is a small part; the more rows it has, the less often B is packed.
+// A block of A is copied once for all columns of C. The more rows it has, the less often B is
+// packed; it is read as a stream, from wherever it is.
 inline constexpr std::ptrdiff_t kBlockBytesA = 32 << 20;
 
-// An operand that lies as the kernel can read it is not packed while it is this small: it stays
-// where a kernel reads it fast enough, and copying it would cost more than it saves. A kernel goes
-// along the rows of A, and so from page to page where A is a transpose.
-inline constexpr std::ptrdiff_t kDirectBytesA = 4 << 20;
+// Rows of A are read where they lie, unless they are a power of two apart. Of a transpose of A, and
+// of B, a kernel reads a piece of each row in turn, going from page to page; they are not packed
+// while they are this small, and stay where that is fast enough.
 inline constexpr std::ptrdiff_t kDirectBytesTransposedA = 768 << 10;
 inline constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
 
@@ -37,7 +37,7 @@ struct Plan {
     const std::ptrdiff_t m = A.rows, n = B.cols, k = std::min(A.cols, kChunk);
     // What is read for one or two panels only, or for two tiles, is not worth a copy; nor is a
     // single row, for which Workspace has no place.
-    const bool transposed_a = A.row_stride == 1;
+    const bool transposed_a = std::abs(A.row_stride) < std::abs(A.col_stride);
     const bool near = transposed_a ? stays_near(k, A.col_stride, m, kDirectBytesTransposedA)
                                    : are_apart(m, A.row_stride);
     read_a = m == 1 || n <= 2 * kernels.nr || near ? ReadA::kInPlace
@@ -52,10 +52,11 @@ struct Plan {
   }
 
   /// How many elements are enough for a block of A, and for a task's part of B, of an
-  /// (m, k) . (k, n) product and of every smaller one. (A smaller k can make larger blocks: more
-  /// panels fit, and what is left over of the bytes is less.)
+  /// (m, k) . (k, n) product and of those with a smaller m or k. (A smaller k can make larger
+  /// blocks: more panels fit, and what is left over of the bytes is less; or rows that have to be
+  /// spaced.)
   static std::ptrdiff_t most_a(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t k) {
-    return most(kBlockBytesA, kernels.mr, spaced<T>(std::min(k, kChunk)), m);
+    return most(kBlockBytesA, kernels.mr, std::min(k, kChunk) + kSpacing<T>, m);
   }
   static std::ptrdiff_t most_b(const KernelTable<T>& kernels, std::ptrdiff_t n, std::ptrdiff_t k) {
     return most(kernels.b_block_bytes, kernels.nr, std::min(k, kChunk), n);

@@ -81,10 +81,13 @@ bool is_single(std::initializer_list<py::array> arrays) {
 }
 
 template <class T>
+bool is_usable(const py::array& array) {
+  return has_type<T>(array) && is_aligned<T>(array) && (array.ndim() <= 2 || is_contiguous(array));
+}
+
+template <class T>
 py::array usable(const py::array& array) {
-  if (has_type<T>(array) && is_aligned<T>(array) && (array.ndim() <= 2 || is_contiguous(array))) {
-    return array;
-  }
+  if (is_usable<T>(array)) return array;
   return array.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
 }
 
@@ -153,11 +156,13 @@ std::vector<py::ssize_t> shape_of(const py::array& array) {
   return {array.shape(), array.shape() + array.ndim()};
 }
 
+template bool is_usable<float>(const py::array&);
 template py::array usable<float>(const py::array&);
 template MatrixView<const float> view(const py::array&);
 template MatrixView<float> mutable_view(const py::array&);
 template py::array output<float>(const char*, const py::object&, const std::vector<py::ssize_t>&,
                                  std::initializer_list<py::array>);
+template bool is_usable<double>(const py::array&);
 template py::array usable<double>(const py::array&);
 template MatrixView<const double> view(const py::array&);
 template MatrixView<double> mutable_view(const py::array&);

@@ -28,6 +28,10 @@ bool shares_memory(const py::array& array, const void* data, std::size_t bytes);
 /// Whether operations on these arrays are to be done in float32: where all are, or are float16.
 bool is_single(std::initializer_list<py::array> arrays);
 
+/// Whether it can be used in place: of T, aligned, at most two dimensions or C-contiguous.
+template <class T>
+bool is_usable(const py::array& array);
+
 /// A copy as a C-contiguous aligned array of T, or the array itself where it can be used in place.
 template <class T>
 py::array usable(const py::array& array);

@@ -26,8 +26,11 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
     const py::array given = as_array("forward", "X", X);
     const py::ssize_t n_out = net.layers().back();
     const bool one_row = is_vector(given);
-    const py::array x = one_row ? usable<T>(given) : given;
-    const RowSource<T> rows = one_row ? RowSource<T>(view<T>(x)) : rows_of<T>("forward", "X", x);
+    const bool in_place = one_row && is_usable<T>(given);
+    const py::array matrix =
+        one_row && !in_place ? given.attr("reshape")(1, -1).template cast<py::array>() : given;
+    const RowSource<T> rows =
+        in_place ? RowSource<T>(view<T>(matrix)) : rows_of<T>("forward", "X", matrix);
     const std::vector<py::ssize_t> shape =
         one_row ? std::vector<py::ssize_t>{n_out} : std::vector<py::ssize_t>{rows.rows(), n_out};
     const py::array result = output<T>("forward", out, shape, {given});

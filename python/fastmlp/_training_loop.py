@@ -181,20 +181,20 @@ class Undo:
 
     def __init__(self, network: Trainable) -> None:
         self.network = network
-        self.parameters = network.parameters
-        self.before = np.empty_like(self.parameters)
-        self.finite = np.empty(self.parameters.shape, dtype=bool)
+        self.before = np.empty_like(network.parameters)
+        self.finite = np.empty(self.before.shape, dtype=bool)
         self.epochs_trained = 0
 
     def remember(self) -> None:
-        self.before[...] = self.parameters
+        self.before[...] = self.network.parameters
         self.epochs_trained = self.network.epochs_trained
 
     def restore(self) -> None:
         _restore(self.network, (self.before, self.epochs_trained))
 
     def is_finite(self) -> bool:
-        return bool(np.logical_and.reduce(np.isfinite(self.parameters, out=self.finite)))
+        finite = np.isfinite(self.network.parameters, out=self.finite)
+        return bool(np.logical_and.reduce(finite))
 
 
 def train(network: Trainable, plan: Plan) -> History:

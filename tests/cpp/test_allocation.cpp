@@ -33,17 +33,22 @@ void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::fre
 using namespace fastmlp;
 using namespace fastmlp::testing;
 
-TEST_CASE("no batch of an epoch allocates, also not a shorter last one") {
+namespace {
+
+/// What allocates between the batches of an epoch: one whole batch and a shorter one.
+void check_epoch(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t batch_size,
+                 std::ptrdiff_t rest) {
   const Settings restore;
+  CAPTURE(batch_size);
   for (const std::string& name : available_isas()) {
     for (const int threads : {1, 3}) {
       set_isa(name);
       set_num_threads(threads);
-      const std::ptrdiff_t features = 24, rows = 4096 + 2730;  // the last batch packs other blocks
-      Network<float> net({features, 96, 1});
+      const std::ptrdiff_t features = layers.front(), rows = batch_size + rest;
+      Network<float> net(layers, {}, Output::kIdentity);
       net.initialize(0);
       const Matrix<float> X = pattern<float>(rows, features);
-      const Matrix<float> y(rows, 1);
+      const Matrix<float> y(rows, layers.back());
       std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
       std::iota(order.begin(), order.end(), 0);
       int at_first_batch = -1, batches = 0;
@@ -55,7 +60,7 @@ TEST_CASE("no batch of an epoch allocates, also not a shorter last one") {
               std::copy_n(&X.cview()(indices[i], 0), features, out + i * features);
             }
           });
-      net.train_epoch(counting, y.cview(), order.data(), rows, 4096, {});
+      net.train_epoch(counting, y.cview(), order.data(), rows, batch_size, {});
       const int at_end = allocations;  // before doctest makes its own
       CAPTURE(name);
       CAPTURE(threads);
@@ -63,4 +68,11 @@ TEST_CASE("no batch of an epoch allocates, also not a shorter last one") {
       CHECK(at_end == at_first_batch);
     }
   }
+}
+
+}  // namespace
+
+TEST_CASE("no batch of an epoch allocates, also not a shorter last one") {
+  check_epoch({24, 96, 1}, 4096, 2730);  // which packs other blocks
+  check_epoch({700, 300, 2}, 513, 512);  // whose rows have to be spaced
 }

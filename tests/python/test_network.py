@@ -230,6 +230,12 @@ def test_no_rows_give_no_outputs(dtype, kind):
     assert case.native.forward(np.empty((0, case.native.layers[0]), np.float16)).shape == (0, n_out)
 
 
+def test_one_row_is_converted_as_a_matrix_is():
+    network = fastmlp.Network([2, 1], output="identity", seed=0)
+    row = np.array([1e300, -1.0])  # infinite in float32, without a warning
+    assert network.forward(row).tobytes() == network.forward(row[np.newaxis])[0].tobytes()
+
+
 @KINDS
 @DTYPES
 @pytest.mark.parametrize("layout", arrays.WRITABLE)

@@ -360,6 +360,25 @@ def test_a_parameter_that_is_not_finite_is_reported(network_class):
     assert network.epochs_trained == 0
 
 
+def test_undone_is_what_the_callback_of_the_epoch_before_left(network_class):
+    X, y = data()
+    network = scripted(
+        network_class, after_epoch=lambda network: math.nan if network.epochs_trained == 3 else None
+    )
+    left = []
+
+    def halve(network, epoch, logs):
+        if isinstance(network, reference.Network):
+            network.parameters = network.parameters.copy()  # the twin's may also be replaced
+        network.parameters[:] = network.parameters / 2
+        left.append(network.parameters.copy())
+
+    with pytest.raises(FloatingPointError, match="in epoch 2"):
+        network.fit(X, y, epochs=5, callbacks=[halve])
+    np.testing.assert_array_equal(network.parameters, left[-1])
+    assert network.epochs_trained == 2
+
+
 def test_a_nan_validation_loss_is_recorded_not_hidden(network_class):
     X, y = data()
     history = scripted(network_class, [math.nan]).fit(X, y, epochs=1, validation_data=(X, y))

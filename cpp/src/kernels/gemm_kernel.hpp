@@ -39,7 +39,7 @@ struct GemmTile {
 // So many terms ahead, a tile asks memory for A, which the processor alone does not fetch in time
 // where it is one stream from beyond the caches, and a copying tile for the rows of B, which lie
 // too far apart for it to see. Into the second level of cache, as below.
-constexpr std::ptrdiff_t kAhead = 32;
+constexpr std::ptrdiff_t kTermsAhead = 32;
 
 /// The sums of one tile of MR rows and NV vectors, the last of them partial where kTail.
 template <class V, int MR, int NV, bool kTail, bool kCopies>
@@ -63,14 +63,14 @@ struct TileSums {
         [&](auto g) __attribute__((always_inline)) { a[g.value] = tile.a + 3 * g.value * a_row; });
     repeat<MR * NV>([&](auto s) __attribute__((always_inline)) { sums[s.value] = V().value; });
     for (std::ptrdiff_t p = 0; p < k; ++p, b += b_row) {
-      __builtin_prefetch(a[0] + kAhead * a_col, 0, 2);
+      __builtin_prefetch(a[0] + kTermsAhead * a_col, 0, 2);
       Register bs[NV];
       repeat<NV>([&](auto v) __attribute__((always_inline)) {
         const T* from = b + v.value * kWidth;
         constexpr bool kPartial = kTail && v.value == NV - 1;
         bs[v.value] = (kPartial ? tail.load<V>(from) : V::load(from)).value;
         if constexpr (kCopies) {
-          const T* const ahead = from + kAhead * b_row;
+          const T* const ahead = from + kTermsAhead * b_row;
           __builtin_prefetch(ahead, 0, 2);
           if constexpr (v.value == NV - 1) __builtin_prefetch(ahead + kWidth - 1, 0, 2);
           V(bs[v.value]).store(tile.b_copy + (p * NV + v.value) * kWidth);
@@ -187,17 +187,13 @@ void gemm_rows(const GemmBlock<typename V::Scalar>& block, std::ptrdiff_t i, std
   const bool copies = i == 0 && block.b_copy != nullptr;
   const bool packed = block.b_packed || (i > 0 && block.b_copy != nullptr);
   const T* const b = packed && !block.b_packed ? block.b_copy : block.b;
-  GemmTile<T> tile{block.k,
-                   block.a + i * (block.a_packed ? block.k : block.a_row_stride),
-                   block.a_packed ? 1 : block.a_row_stride,
-                   block.a_packed ? rows : block.a_col_stride,
-                   nullptr,
-                   0,
-                   0,
-                   nullptr,
-                   &block.to,
-                   i,
-                   0};
+  GemmTile<T> tile;
+  tile.k = block.k;
+  tile.a = block.a + i * (block.a_packed ? block.k : block.a_row_stride);
+  tile.a_row_stride = block.a_packed ? 1 : block.a_row_stride;
+  tile.a_col_stride = block.a_packed ? rows : block.a_col_stride;
+  tile.to = &block.to;
+  tile.i = i;
   for (std::ptrdiff_t j = 0; j < block.n; j += kCols) {
     tile.cols = block.n - j < kCols ? block.n - j : kCols;
     tile.b = b + j * (packed ? block.k : 1);

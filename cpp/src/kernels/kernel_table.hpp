@@ -64,14 +64,14 @@ struct GemmBlock {
   const T* b;
   bool b_packed;
   std::ptrdiff_t b_row_stride;  // of B as it stands
-  T* b_copy;                    // room for B packed, or null
+  T* b_copy;                    // room for whole panels of B, or null
   const Epilogue<T>& to;        // not a copy: see GemmTile in gemm_kernel.hpp
 };
 
 /// An operand to be packed: panel after panel of `width` rows i, the last one of those that are
 /// left, each k columns of so many elements. Element (i, p) is source[i * i_stride + p * p_stride],
-/// i < count, p < k; the panel that begins with row i goes to out[i * k]. B is packed as its
-/// transpose, so that its i are columns.
+/// i < count, p < k; the panel that begins with row i goes to out[i * k], and `out` has room for
+/// whole panels, the last one included. B is packed as its transpose, so that its i are columns.
 template <class T>
 struct PackedRows {
   const T* source;

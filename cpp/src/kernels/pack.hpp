@@ -24,7 +24,9 @@ void copy_rows(const typename V::Scalar* source, std::ptrdiff_t p_stride, std::p
     }
     return;
   }
-  if (count < kWidth) {  // a store may reach into the next row, which is written after it
+  if (count < kWidth) {
+    // A store reaches into the rows that follow, which are written after it, or into what the last
+    // panel lacks of a whole one.
     const First part{count};
     for (std::ptrdiff_t p = 0; p + 1 < k; ++p, source += p_stride, out += count) {
       part.load<V>(source).store(out);
