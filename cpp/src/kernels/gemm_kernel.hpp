@@ -63,7 +63,10 @@ struct TileSums {
         [&](auto g) __attribute__((always_inline)) { a[g.value] = tile.a + 3 * g.value * a_row; });
     repeat<MR * NV>([&](auto s) __attribute__((always_inline)) { sums[s.value] = V().value; });
     for (std::ptrdiff_t p = 0; p < k; ++p, b += b_row) {
-      __builtin_prefetch(a[0] + kTermsAhead * a_col, 0, 2);
+      const T* const ahead_a = a[0] + kTermsAhead * a_col;
+      __builtin_prefetch(ahead_a, 0, 2);
+      // In a panel, whose rows lie side by side, a term may be longer than a line.
+      if constexpr (MR * sizeof(T) > kLineBytes) __builtin_prefetch(ahead_a + MR - 1, 0, 2);
       Register bs[NV];
       repeat<NV>([&](auto v) __attribute__((always_inline)) {
         const T* from = b + v.value * kWidth;
