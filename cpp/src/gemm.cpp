@@ -104,45 +104,84 @@ class Product {
     }
   }
 
-  /// One chunk of the rows of a block: A copied by all, then task by task.
-  void block_of_rows(const Plan<T>& plan, MatrixView<const T> A, MatrixView<const T> B,
+  /// One chunk of the rows of a block, task by task.
+  void block_of_rows(const Plan<T>& plan, MatrixView<const T> A, const MatrixView<const T>& B,
                      const EpilogueKernels<T>& finish, const Epilogue<T>& to) const {
-    const bool panels = plan.read_a == ReadA::kAsPanels;
-    if (plan.read_a != ReadA::kInPlace) {
-      T* const copy = context_.workspace.data();
-      const std::ptrdiff_t stride = panels ? A.cols : spaced<T>(A.cols);
+    const bool copied = plan.read_a != ReadA::kInPlace;
+    if (copied && !plan.tasks_copy) {
+      const MatrixView<const T> original = A;
       parallel_for(A.rows, kernels_.mr, kCopyFlops * static_cast<double>(A.rows * A.cols),
                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                     const MatrixView<const T> rows = A.row_block(begin, end - begin);
-                     if (panels) {
-                       pack_a(rows, copy + begin * stride);
-                     } else {
-                       copy_rows(rows, {copy + begin * stride, rows.rows, rows.cols, stride, 1});
-                     }
+                     copy_a(plan, original, begin, end - begin);
                    });
-      A = {copy, A.rows, A.cols, stride, 1};
+      A = copy_of(plan, A);
     }
     const std::ptrdiff_t row_tasks = (A.rows + plan.task_rows - 1) / plan.task_rows;
-    const std::ptrdiff_t col_tasks = (B.cols + plan.task_cols - 1) / plan.task_cols;
+    const std::ptrdiff_t col_tasks =
+        plan.tasks_copy ? 1 : (B.cols + plan.task_cols - 1) / plan.task_cols;
     parallel_tasks(row_tasks * col_tasks, context_.max_team,
                    [&](std::ptrdiff_t task, int slot) noexcept {
-                     if (stopped()) return;
                      const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
-                     const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
                      const std::ptrdiff_t rows = std::min(plan.task_rows, A.rows - i);
-                     const std::ptrdiff_t cols = std::min(plan.task_cols, B.cols - j);
-                     const T* b = B.data + j * B.col_stride;
-                     T* const copy = plan.pack_b ? own(slot) : nullptr;
-                     const bool packed = plan.pack_b && B.col_stride != 1;
-                     if (packed) {
-                       pack_b(B.col_block(j, cols), copy);
-                       b = copy;
+                     if (plan.tasks_copy) {
+                       rows_and_copies(plan, A, i, rows, B, finish, to, slot);
+                     } else {
+                       const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
+                       columns(plan, A.row_block(i, rows), B, j, false, finish, at(to, i, 0), slot);
                      }
-                     finish.block({rows, cols, A.cols, A.data + i * A.row_stride, panels,
-                                   A.row_stride, A.col_stride, b, packed, B.row_stride,
-                                   packed ? nullptr : copy, at(to, i, j)});
-                     worked(slot, product_flops(rows, cols, A.cols));
                    });
+  }
+
+  /// `rows` rows from i, copied first, with all columns.
+  void rows_and_copies(const Plan<T>& plan, const MatrixView<const T>& A, std::ptrdiff_t i,
+                       std::ptrdiff_t rows, const MatrixView<const T>& B,
+                       const EpilogueKernels<T>& finish, const Epilogue<T>& to, int slot) const {
+    const MatrixView<const T> copy = copy_of(plan, A);
+    const std::ptrdiff_t end = i + rows;
+    for (std::ptrdiff_t s = i; s < end && !stopped(); s += plan.strip_rows) {
+      const std::ptrdiff_t strip = std::min(plan.strip_rows, end - s);
+      copy_a(plan, A, s, strip);
+      const MatrixView<const T> strip_of_a = copy.row_block(s, strip);
+      for (std::ptrdiff_t j = 0; j < B.cols; j += plan.task_cols) {
+        columns(plan, strip_of_a, B, j, s > i, finish, at(to, s, 0), slot);
+      }
+    }
+  }
+
+  /// plan.task_cols columns from j of A . B; `b_is_there` where this slot's copy is of them
+  /// already.
+  void columns(const Plan<T>& plan, const MatrixView<const T>& A, const MatrixView<const T>& B,
+               std::ptrdiff_t j, bool b_is_there, const EpilogueKernels<T>& finish,
+               const Epilogue<T>& to, int slot) const {
+    if (stopped()) return;
+    const std::ptrdiff_t cols = std::min(plan.task_cols, B.cols - j);
+    const T* b = B.data + j * B.col_stride;
+    T* const copy = plan.pack_b ? own(slot) : nullptr;
+    const bool packed = plan.pack_b && (b_is_there || B.col_stride != 1);
+    if (packed) {
+      if (!b_is_there) pack_b(B.col_block(j, cols), copy);
+      b = copy;
+    }
+    finish.block({A.rows, cols, A.cols, A.data, plan.read_a == ReadA::kAsPanels, A.row_stride,
+                  A.col_stride, b, packed, B.row_stride, packed ? nullptr : copy, at(to, 0, j)});
+    worked(slot, product_flops(A.rows, cols, A.cols));
+  }
+
+  /// Where the copy of a block of A is.
+  MatrixView<const T> copy_of(const Plan<T>& plan, const MatrixView<const T>& A) const {
+    const bool panels = plan.read_a == ReadA::kAsPanels;
+    return {context_.workspace.data(), A.rows, A.cols, panels ? A.cols : spaced<T>(A.cols), 1};
+  }
+  /// Copies rows of A to where the copy of A has them. `first` is a multiple of mr.
+  void copy_a(const Plan<T>& plan, const MatrixView<const T>& A, std::ptrdiff_t first,
+              std::ptrdiff_t rows) const {
+    const MatrixView<const T> copy = copy_of(plan, A);
+    T* const out = context_.workspace.data() + first * copy.row_stride;
+    if (plan.read_a == ReadA::kAsPanels) {
+      pack_a(A.row_block(first, rows), out);
+    } else {
+      copy_rows(A.row_block(first, rows), {out, rows, A.cols, copy.row_stride, 1});
+    }
   }
 
   static void copy_rows(MatrixView<const T> A, MatrixView<T> out) {

@@ -19,18 +19,26 @@ inline constexpr std::ptrdiff_t kBlockBytesA = 32 << 20;
 inline constexpr std::ptrdiff_t kDirectBytesTransposedA = 768 << 10;
 inline constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
 
+// Rows of A that one task copies and multiplies at once: they stay in the second level of cache.
+inline constexpr std::ptrdiff_t kStripBytesA = 256 << 10;
+// A task with so many rows or more gains little from still more for each panel of B it packs.
+inline constexpr std::ptrdiff_t kEnoughRows = 256;
+
 inline constexpr double kCopyFlops = 8;  // about what copying an element costs
 
 /// How the kernel reads A. Rows are as good as panels, and cheaper to make, if they do not lie a
 /// power of two apart.
 enum class ReadA { kInPlace, kAsSpacedRows, kAsPanels };
 
-/// How one product is cut. A task is (rows, cols) of C; block_rows of A are copied together.
+/// How one product is cut. block_rows of A, copied where need be, are multiplied together; a task
+/// is (task_rows, task_cols) of C. Where `tasks_copy`, a task copies its rows itself, strip_rows at
+/// a time, and goes through all columns of C, task_cols at a time: what one thread copied never
+/// goes to another, which may be far away.
 template <class T>
 struct Plan {
   ReadA read_a;
-  bool pack_b;
-  std::ptrdiff_t block_rows, task_rows, task_cols;
+  bool pack_b, tasks_copy;
+  std::ptrdiff_t block_rows, task_rows, task_cols, strip_rows;
 
   Plan(const KernelTable<T>& kernels, const MatrixView<const T>& A, const MatrixView<const T>& B,
        int team) {
@@ -48,7 +56,11 @@ struct Plan {
     block_rows = read_a == ReadA::kInPlace ? m : fitting(kBlockBytesA, kernels.mr, spaced<T>(k), m);
     task_cols = pack_b ? fitting(kernels.b_block_bytes, kernels.nr, k, n) : n;
     task_rows = block_rows;
+    // By rows what is copied of B is copied by all, by columns what is copied of A is waited for.
+    tasks_copy = read_a != ReadA::kInPlace && (team == 1 || m >= n);
     if (team > 1) share(kernels, n, team, pieces_for(product_flops(m, n, k)));
+    strip_rows =
+        task_cols < n ? task_rows : fitting(kStripBytesA, kernels.mr, spaced<T>(k), task_rows);
   }
 
   /// How many elements are enough for a block of A, and for a task's part of B, of an
@@ -63,7 +75,7 @@ struct Plan {
   }
 
  private:
-  /// Cuts columns first, because rows that share columns would pack them twice.
+  /// Cuts columns first, because rows that share columns would pack them twice; or rows only.
   void share(const KernelTable<T>& kernels, std::ptrdiff_t n, int team, double pieces) {
     const auto tasks =
         static_cast<std::ptrdiff_t>(std::min(pieces, double{kTasksPerThread} * team));
@@ -71,6 +83,11 @@ struct Plan {
     const auto shared = [](std::ptrdiff_t size, std::ptrdiff_t parts, std::ptrdiff_t unit) {
       return round_up((size + parts - 1) / parts, unit);
     };
+    if (tasks_copy) {
+      const std::ptrdiff_t fewer = std::max<std::ptrdiff_t>(team, block_rows / kEnoughRows);
+      task_rows = std::min(task_rows, shared(block_rows, std::min(tasks, fewer), kernels.mr));
+      return;
+    }
     task_cols = std::min(task_cols, shared(n, tasks, kernels.nr));
     const std::ptrdiff_t col_tasks = (n + task_cols - 1) / task_cols;
     if (col_tasks < tasks) {

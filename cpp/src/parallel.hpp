@@ -109,27 +109,6 @@ void with_team([[maybe_unused]] int size, const Body& body) {
   body();
 }
 
-/// body(task, slot) for every task in [0, count), in any order; `slot` is below `slots` and no two
-/// bodies that run at once have the same. The body is noexcept: an exception must not leave a team.
-template <class Body>
-void parallel_tasks(std::ptrdiff_t count, int slots, const Body& body) {
-  static_assert(noexcept(body(std::ptrdiff_t(0), 0)));
-  Team* team = count > 1 || all_threads() ? current_team() : nullptr;
-  if (team == nullptr) {
-    for (std::ptrdiff_t task = 0; task < count; ++task) body(task, 0);
-    return;
-  }
-  std::atomic<std::ptrdiff_t> next{0};
-  team->run([&](int slot) noexcept {
-    if (slot >= slots) return;
-    for (;;) {
-      const std::ptrdiff_t task = next.fetch_add(1, std::memory_order_relaxed);
-      if (task >= count) return;
-      body(task, slot);
-    }
-  });
-}
-
 struct Range {
   std::ptrdiff_t begin, end;
 };
@@ -140,6 +119,55 @@ inline Range part_of(std::ptrdiff_t n, std::ptrdiff_t grain, std::ptrdiff_t part
   const std::ptrdiff_t units = (n + grain - 1) / grain;
   const auto bound = [&](std::ptrdiff_t p) { return std::min(n, units * p / parts * grain); };
   return {bound(part), bound(part + 1)};
+}
+
+/// Tasks [0, count) in as many queues as there are threads, a run of neighbours in each. A thread
+/// begins with its own, which is the same in every call, so that it finds in its caches what it
+/// left there; then it helps with the others'.
+class TaskQueues {
+ public:
+  TaskQueues(std::ptrdiff_t count, int threads) : count_(count), queues_(std::min(threads, kMost)) {
+    for (int q = 0; q < queues_; ++q) next_[q].task.store(tasks_of(q).begin);
+  }
+  /// Runs body(task) for tasks that nobody has taken, until there are none.
+  template <class Body>
+  void work(int slot, const Body& body) {
+    for (int i = 0; i < queues_; ++i) {
+      const int q = (slot + i) % queues_;
+      const std::ptrdiff_t end = tasks_of(q).end;
+      while (next_[q].task.load(std::memory_order_relaxed) < end) {
+        const std::ptrdiff_t task = next_[q].task.fetch_add(1, std::memory_order_relaxed);
+        if (task < end) body(task);
+      }
+    }
+  }
+
+ private:
+  static constexpr int kMost = 64;
+  struct alignas(64) Next {  // on a line of its own
+    std::atomic<std::ptrdiff_t> task;
+  };
+  Range tasks_of(int q) const { return part_of(count_, 1, q, queues_); }
+
+  const std::ptrdiff_t count_;
+  const int queues_;
+  Next next_[kMost];
+};
+
+/// body(task, slot) for every task in [0, count), in any order; `slot` is below `slots` and no two
+/// bodies that run at once have the same. The body is noexcept: an exception must not leave a team.
+template <class Body>
+void parallel_tasks(std::ptrdiff_t count, int slots, const Body& body) {
+  static_assert(noexcept(body(std::ptrdiff_t(0), 0)));
+  Team* team = count > 1 || all_threads() ? current_team() : nullptr;
+  if (team == nullptr) {
+    for (std::ptrdiff_t task = 0; task < count; ++task) body(task, 0);
+    return;
+  }
+  TaskQueues queues(count, team->size());
+  team->run([&](int slot) noexcept {
+    if (slot < slots) queues.work(slot, [&](std::ptrdiff_t task) { body(task, slot); });
+  });
 }
 
 // So many tasks for each thread, where work can be cut at will: one that lost its processor for a
