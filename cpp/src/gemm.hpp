@@ -28,7 +28,7 @@ inline double product_flops(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k
 }
 
 /// Rows a multiple of this apart begin in one set of a cache, and push each other out.
-constexpr std::ptrdiff_t kCacheSetBytes = 2048;
+constexpr std::ptrdiff_t kCacheSetBytes = 4096;
 
 template <class T>
 constexpr std::ptrdiff_t kSpacing = 64 / static_cast<std::ptrdiff_t>(sizeof(T));  // one line
