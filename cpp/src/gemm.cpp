@@ -85,7 +85,7 @@ class Product {
   }
 
  private:
-  static constexpr std::ptrdiff_t kRowGrain = 256;    // columns: so long a run memory reads well
+  static constexpr std::ptrdiff_t kRowGrain = 512;    // columns: so long a run memory reads well
   static constexpr std::ptrdiff_t kRowCols = 2048;    // sums at a time, on the stack,
   static constexpr std::ptrdiff_t kColumnRows = 256;  // of one row or one column
 

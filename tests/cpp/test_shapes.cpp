@@ -37,7 +37,7 @@ bool same_as_scalar(const Compute& compute) {
 }
 
 std::ptrdiff_t power_of_two_from(std::ptrdiff_t n) {
-  std::ptrdiff_t power = 512;  // 2 KiB of float: rows so far apart are packed
+  std::ptrdiff_t power = 1024;  // 4 KiB of float: rows so far apart are copied
   while (power < n) power *= 2;
   return power;
 }
@@ -120,9 +120,20 @@ TEST_CASE_TEMPLATE("products of every odd shape have the bits of scalar", T, flo
 
 TEST_CASE_TEMPLATE("long and packed products have the bits of scalar", T, float, double) {
   const std::ptrdiff_t shapes[][3] = {// m, n, k
-                                      {13, 33, 1025}, {3, 5, 4097}, {1, 19, 4099}, {17, 1, 4099},
-                                      {1029, 17, 5},  {7, 1033, 9}, {1, 1030, 12}, {1031, 1, 9},
-                                      {26, 66, 130},  {49, 70, 65}, {27, 67, 1100}};
+                                      {13, 33, 1025},
+                                      {3, 5, 4097},
+                                      {1, 19, 4099},
+                                      {17, 1, 4099},
+                                      {1029, 17, 5},
+                                      {7, 1033, 9},
+                                      {1, 1030, 12},
+                                      {1031, 1, 9},
+                                      {26, 66, 130},
+                                      {49, 70, 65},
+                                      {27, 67, 1100},
+                                      // copied in several strips; with several blocks of B
+                                      {600, 67, 130},
+                                      {95, 90, 2100}};
   for (const auto& [m, n, k] : shapes) {
     for (const bool spaced : {false, true}) check_products<T>(m, n, k, spaced);
   }

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <numeric>
@@ -111,6 +112,21 @@ TEST_CASE("work inside of work is done by the thread that has it, each task once
     });
   });
   CHECK(inner == 60);
+}
+
+TEST_CASE("every task of however many is done once, whoever helps whom") {
+  for (const int threads : {1, 2, 3, 64, 65, 200}) {
+    for (const std::ptrdiff_t count : {0, 1, 2, 3, 7, 63, 64, 65, 130, 500}) {
+      CAPTURE(threads);
+      CAPTURE(count);
+      detail::TaskQueues queues(count, threads);
+      std::vector<int> done(static_cast<std::size_t>(count));
+      const auto take = [&](std::ptrdiff_t task) { ++done[static_cast<std::size_t>(task)]; };
+      queues.work(threads - 1, take);  // one that comes first does all there is
+      queues.work(0, take);
+      CHECK(std::count(done.begin(), done.end(), 1) == count);
+    }
+  }
 }
 
 TEST_CASE("what a body throws comes out of its team, and the next team works") {
