@@ -21,8 +21,9 @@ inline constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
 
 // Rows of A that one task copies and multiplies at once: they stay in the second level of cache.
 inline constexpr std::ptrdiff_t kStripBytesA = 256 << 10;
-// A task with so many rows or more gains little from still more for each panel of B it packs.
-inline constexpr std::ptrdiff_t kEnoughRows = 256;
+// Each task that copies its rows of A copies B too: for so many rows at least, and where there is
+// a choice for so many that it costs nothing.
+inline constexpr std::ptrdiff_t kLeastRows = 256, kEnoughRows = 1024;
 
 inline constexpr double kCopyFlops = 8;  // about what copying an element costs
 
@@ -57,7 +58,7 @@ struct Plan {
     task_cols = pack_b ? fitting(kernels.b_block_bytes, kernels.nr, k, n) : n;
     task_rows = block_rows;
     // By rows what is copied of B is copied by all, by columns what is copied of A is waited for.
-    tasks_copy = read_a != ReadA::kInPlace && (team == 1 || m >= n);
+    tasks_copy = read_a != ReadA::kInPlace && (team == 1 || (m >= n && m >= kLeastRows * team));
     if (team > 1) share(kernels, n, team, pieces_for(product_flops(m, n, k)));
     strip_rows =
         task_cols < n ? task_rows : fitting(kStripBytesA, kernels.mr, spaced<T>(k), task_rows);
