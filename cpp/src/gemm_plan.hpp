@@ -25,6 +25,10 @@ inline constexpr std::ptrdiff_t kStripBytesA = 256 << 10;
 // a choice for so many that it costs nothing.
 inline constexpr std::ptrdiff_t kLeastRows = 256, kEnoughRows = 1024;
 
+// So little of B every thread reads for itself, and what it has of A, and makes of C for the next
+// layer, are the same rows in each.
+inline constexpr std::ptrdiff_t kSharedBytesB = 128 << 10;
+
 inline constexpr double kCopyFlops = 8;  // about what copying an element costs
 
 /// How the kernel reads A. Rows are as good as panels, and cheaper to make, if they do not lie a
@@ -59,7 +63,7 @@ struct Plan {
     task_rows = block_rows;
     // By rows what is copied of B is copied by all, by columns what is copied of A is waited for.
     tasks_copy = read_a != ReadA::kInPlace && (team == 1 || (m >= n && m >= kLeastRows * team));
-    if (team > 1) share(kernels, n, team, pieces_for(product_flops(m, n, k)));
+    if (team > 1) share(kernels, m, n, k, team);
     strip_rows =
         task_cols < n ? task_rows : fitting(kStripBytesA, kernels.mr, spaced<T>(k), task_rows);
   }
@@ -76,14 +80,21 @@ struct Plan {
   }
 
  private:
-  /// Cuts columns first, because rows that share columns would pack them twice; or rows only.
-  void share(const KernelTable<T>& kernels, std::ptrdiff_t n, int team, double pieces) {
+  /// Cuts columns first, because rows that share columns would pack them twice; or rows only, where
+  /// there is little to pack or tasks copy their rows.
+  void share(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k,
+             int team) {
+    const double pieces = pieces_for(product_flops(m, n, k));
     const auto tasks =
         static_cast<std::ptrdiff_t>(std::min(pieces, double{kTasksPerThread} * team));
     if (tasks < 2) return;
     const auto shared = [](std::ptrdiff_t size, std::ptrdiff_t parts, std::ptrdiff_t unit) {
       return round_up((size + parts - 1) / parts, unit);
     };
+    if (!pack_b && m >= 4 * n && k * n * static_cast<std::ptrdiff_t>(sizeof(T)) <= kSharedBytesB) {
+      task_rows = std::min(task_rows, shared(block_rows, tasks, kernels.mr));
+      return;
+    }
     if (tasks_copy) {
       const std::ptrdiff_t fewer = std::max<std::ptrdiff_t>(team, block_rows / kEnoughRows);
       task_rows = std::min(task_rows, shared(block_rows, std::min(tasks, fewer), kernels.mr));
