@@ -277,22 +277,6 @@ void gemm(const GemmContext<T>& context, const MatrixView<const T>& A, const Mat
   if (context.poller != nullptr) context.poller->worked(product_flops(A.rows, B.cols, A.cols));
 }
 
-template <class T>
-void sum_rows(const GemmContext<T>& context, MatrixView<const T> A,
-              const EpilogueKernels<T>& epilogue, const Epilogue<T>& to) {
-  constexpr std::ptrdiff_t kCols = 256;  // sums at a time, on the stack
-  const KernelTable<T>& kernels = context.kernels;
-  parallel_for(A.cols, kLanes, product_flops(A.rows, A.cols, 1),
-               [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                 T sums[kCols];
-                 for (std::ptrdiff_t j = begin; j < end; j += kCols) {
-                   const std::ptrdiff_t n = std::min(kCols, end - j);
-                   kernels.column_dots(A.data + j, A.row_stride, nullptr, A.rows, n, sums);
-                   epilogue.row(sums, n, at(to, 0, j));
-                 }
-               });
-}
-
 template std::size_t gemm_workspace(const KernelTable<float>&, std::ptrdiff_t, std::ptrdiff_t,
                                     std::ptrdiff_t, int);
 template std::size_t gemm_workspace(const KernelTable<double>&, std::ptrdiff_t, std::ptrdiff_t,
@@ -303,9 +287,5 @@ template void gemm(const GemmContext<float>&, const MatrixView<const float>&,
 template void gemm(const GemmContext<double>&, const MatrixView<const double>&,
                    const MatrixView<const double>&, const EpilogueKernels<double>&,
                    const Epilogue<double>&);
-template void sum_rows(const GemmContext<float>&, MatrixView<const float>,
-                       const EpilogueKernels<float>&, const Epilogue<float>&);
-template void sum_rows(const GemmContext<double>&, MatrixView<const double>,
-                       const EpilogueKernels<double>&, const Epilogue<double>&);
 
 }  // namespace fastmlp::detail

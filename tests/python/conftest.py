@@ -5,6 +5,11 @@ same ones.
 """
 
 import os
+import signal
+
+# A shell that starts the tests in the background has SIGINT ignored, also by them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Read once, when the core is first used: also the smallest piece of work then gets its threads.
 os.environ.setdefault("FASTMLP_MIN_WORK", "0")
