@@ -105,31 +105,31 @@ class Product {
   }
 
   /// One chunk of the rows of a block, task by task.
-  void block_of_rows(const Plan<T>& plan, MatrixView<const T> A, const MatrixView<const T>& B,
-                     const EpilogueKernels<T>& finish, const Epilogue<T>& to) const {
-    const bool copied = plan.read_a != ReadA::kInPlace;
-    if (copied && !plan.tasks_copy) {
-      const MatrixView<const T> original = A;
+  void block_of_rows(const Plan<T>& plan, const MatrixView<const T>& A,
+                     const MatrixView<const T>& B, const EpilogueKernels<T>& finish,
+                     const Epilogue<T>& to) const {
+    const bool copy_first = plan.read_a != ReadA::kInPlace && !plan.tasks_copy;
+    if (copy_first) {
       parallel_for(A.rows, kernels_.mr, kCopyFlops * static_cast<double>(A.rows * A.cols),
                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                     copy_a(plan, original, begin, end - begin);
+                     copy_a(plan, A, begin, end - begin);
                    });
-      A = copy_of(plan, A);
     }
+    const MatrixView<const T> operand = copy_first ? copy_of(plan, A) : A;
     const std::ptrdiff_t row_tasks = (A.rows + plan.task_rows - 1) / plan.task_rows;
     const std::ptrdiff_t col_tasks =
         plan.tasks_copy ? 1 : (B.cols + plan.task_cols - 1) / plan.task_cols;
-    parallel_tasks(row_tasks * col_tasks, context_.max_team,
-                   [&](std::ptrdiff_t task, int slot) noexcept {
-                     const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
-                     const std::ptrdiff_t rows = std::min(plan.task_rows, A.rows - i);
-                     if (plan.tasks_copy) {
-                       rows_and_copies(plan, A, i, rows, B, finish, to, slot);
-                     } else {
-                       const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
-                       columns(plan, A.row_block(i, rows), B, j, false, finish, at(to, i, 0), slot);
-                     }
-                   });
+    parallel_tasks(
+        row_tasks * col_tasks, context_.max_team, [&](std::ptrdiff_t task, int slot) noexcept {
+          const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
+          const std::ptrdiff_t rows = std::min(plan.task_rows, A.rows - i);
+          if (plan.tasks_copy) {
+            rows_and_copies(plan, A, i, rows, B, finish, to, slot);
+          } else {
+            const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
+            columns(plan, operand.row_block(i, rows), B, j, false, finish, at(to, i, 0), slot);
+          }
+        });
   }
 
   /// `rows` rows from i, copied first, with all columns.

@@ -27,9 +27,6 @@ inline double product_flops(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k
   return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
 
-/// Rows a multiple of this apart begin in one set of a cache, and push each other out.
-constexpr std::ptrdiff_t kCacheSetBytes = 4096;
-
 template <class T>
 constexpr std::ptrdiff_t kSpacing = 64 / static_cast<std::ptrdiff_t>(sizeof(T));  // one line
 

@@ -10,10 +10,10 @@
 namespace fastmlp::detail {
 
 // A block of A is copied once for all columns of C. The more rows it has, the less often B is
-// packed; it is read as a stream, from wherever it is.
+// packed; it is read as a stream, from wherever it is. Blocks of one product are of one size.
 inline constexpr std::ptrdiff_t kBlockBytesA = 32 << 20;
 
-// Rows of A are read where they lie, unless they are a power of two apart. Of a transpose of A, and
+// Rows of A are read where they lie, unless they share a set of a cache. Of a transpose of A, and
 // of B, a kernel reads a piece of each row in turn, going from page to page; they are not packed
 // while they are this small, and stay where that is fast enough.
 inline constexpr std::ptrdiff_t kDirectBytesTransposedA = 768 << 10;
@@ -31,8 +31,8 @@ inline constexpr std::ptrdiff_t kSharedBytesB = 128 << 10;
 
 inline constexpr double kCopyFlops = 8;  // about what copying an element costs
 
-/// How the kernel reads A. Rows are as good as panels, and cheaper to make, if they do not lie a
-/// power of two apart.
+/// How the kernel reads A. Rows are as good as panels, and cheaper to make, if they do not share a
+/// set of a cache.
 enum class ReadA { kInPlace, kAsSpacedRows, kAsPanels };
 
 /// How one product is cut. block_rows of A, copied where need be, are multiplied together; a task
@@ -58,11 +58,16 @@ struct Plan {
                                                    : ReadA::kAsPanels;
     pack_b =
         B.col_stride != 1 || (m > 2 * kernels.mr && !stays_near(k, B.row_stride, n, kDirectBytesB));
-    block_rows = read_a == ReadA::kInPlace ? m : fitting(kBlockBytesA, kernels.mr, spaced<T>(k), m);
+    block_rows = m;
+    if (read_a != ReadA::kInPlace) {
+      const std::ptrdiff_t most_rows = fitting(kBlockBytesA, kernels.mr, spaced<T>(k), m);
+      block_rows = equal_parts(m, parts_of(m, most_rows), kernels.mr);
+    }
     task_cols = pack_b ? fitting(kernels.b_block_bytes, kernels.nr, k, n) : n;
     task_rows = block_rows;
     // By rows what is copied of B is copied by all, by columns what is copied of A is waited for.
-    tasks_copy = read_a != ReadA::kInPlace && (team == 1 || (m >= n && m >= kLeastRows * team));
+    tasks_copy =
+        read_a != ReadA::kInPlace && (team == 1 || (m >= n && block_rows >= kLeastRows * team));
     if (team > 1) share(kernels, m, n, k, team);
     strip_rows =
         task_cols < n ? task_rows : fitting(kStripBytesA, kernels.mr, spaced<T>(k), task_rows);
@@ -85,26 +90,21 @@ struct Plan {
   void share(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k,
              int team) {
     const double pieces = pieces_for(product_flops(m, n, k));
-    const auto tasks =
-        static_cast<std::ptrdiff_t>(std::min(pieces, double{kTasksPerThread} * team));
+    auto tasks = static_cast<std::ptrdiff_t>(std::min(pieces, double{kTasksPerThread} * team));
     if (tasks < 2) return;
-    const auto shared = [](std::ptrdiff_t size, std::ptrdiff_t parts, std::ptrdiff_t unit) {
-      return round_up((size + parts - 1) / parts, unit);
-    };
-    if (!pack_b && m >= 4 * n && k * n * static_cast<std::ptrdiff_t>(sizeof(T)) <= kSharedBytesB) {
-      task_rows = std::min(task_rows, shared(block_rows, tasks, kernels.mr));
-      return;
+    const bool little_b =
+        !pack_b && m >= 4 * n && k * n * static_cast<std::ptrdiff_t>(sizeof(T)) <= kSharedBytesB;
+    if (tasks_copy && !little_b) {
+      tasks = std::min(tasks, std::max<std::ptrdiff_t>(team, block_rows / kEnoughRows));
     }
-    if (tasks_copy) {
-      const std::ptrdiff_t fewer = std::max<std::ptrdiff_t>(team, block_rows / kEnoughRows);
-      task_rows = std::min(task_rows, shared(block_rows, std::min(tasks, fewer), kernels.mr));
-      return;
+    std::ptrdiff_t col_tasks = 1;
+    if (!tasks_copy && !little_b) {
+      task_cols = std::min(task_cols, equal_parts(n, tasks, kernels.nr));
+      col_tasks = parts_of(n, task_cols);
     }
-    task_cols = std::min(task_cols, shared(n, tasks, kernels.nr));
-    const std::ptrdiff_t col_tasks = (n + task_cols - 1) / task_cols;
     if (col_tasks < tasks) {
       task_rows =
-          std::min(task_rows, shared(block_rows, (tasks + col_tasks - 1) / col_tasks, kernels.mr));
+          std::min(task_rows, equal_parts(block_rows, parts_of(tasks, col_tasks), kernels.mr));
     }
   }
 
@@ -118,6 +118,14 @@ struct Plan {
   static bool are_apart(std::ptrdiff_t rows, std::ptrdiff_t stride) {
     constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
     return rows < 8 || stride * kSize % kCacheSetBytes != 0;
+  }
+  static std::ptrdiff_t parts_of(std::ptrdiff_t size, std::ptrdiff_t part) {
+    return (size + part - 1) / part;
+  }
+  /// How large each of so many parts is, in whole units, that are as equal as can be.
+  static std::ptrdiff_t equal_parts(std::ptrdiff_t size, std::ptrdiff_t parts,
+                                    std::ptrdiff_t unit) {
+    return round_up(parts_of(size, parts), unit);
   }
   // The most panels of `unit` by k that fit, at least one, no more than are needed.
   static std::ptrdiff_t fitting(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t k,

@@ -129,6 +129,13 @@ TEST_CASE("every task of however many is done once, whoever helps whom") {
   }
 }
 
+TEST_CASE("a thread begins with its own tasks, in order, and then goes round") {
+  detail::TaskQueues queues(8, 4);
+  std::vector<std::ptrdiff_t> taken;
+  queues.work(2, [&](std::ptrdiff_t task) { taken.push_back(task); });
+  CHECK(taken == std::vector<std::ptrdiff_t>{4, 5, 6, 7, 0, 1, 2, 3});
+}
+
 TEST_CASE("what a body throws comes out of its team, and the next team works") {
   const Settings restore;
   set_num_threads(3);

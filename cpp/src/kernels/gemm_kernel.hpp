@@ -164,13 +164,13 @@ void prefetch_rows(const T* first, std::ptrdiff_t stride, std::ptrdiff_t rows,
   }
 }
 
-/// How many rows a tile may have. Rows of C that lie a power of two apart share a set of the first
-/// level of cache, and those that find no way in it are written twice; with few terms that is much
+/// How many rows a tile may have. Of rows of C that share a set of the first level
+/// of cache, those that find no way in it are written twice; with few terms that is much
 /// of the work. Panels are as they are.
 template <class T>
 std::ptrdiff_t most_rows(std::ptrdiff_t mr, const GemmBlock<T>& block) {
-  constexpr std::ptrdiff_t kWays = 8, kSetBytes = 4096, kFewTerms = 128;
-  const bool share = block.to.ldc * static_cast<std::ptrdiff_t>(sizeof(T)) % kSetBytes == 0;
+  constexpr std::ptrdiff_t kWays = 8, kFewTerms = 128;
+  const bool share = block.to.ldc * static_cast<std::ptrdiff_t>(sizeof(T)) % kCacheSetBytes == 0;
   return share && !block.a_packed && block.k <= kFewTerms && mr > kWays ? kWays : mr;
 }
 

@@ -22,6 +22,10 @@ constexpr std::size_t kOutputCount = 3;
 constexpr std::ptrdiff_t kChunk = 4096;
 constexpr std::ptrdiff_t kLanes = 16;
 
+/// Rows a multiple of this apart begin in one set of the first level of cache, and push each other
+/// out.
+constexpr std::ptrdiff_t kCacheSetBytes = 4096;
+
 /// Where the complete sums s of a product go, and what they meet on the way.
 template <class T>
 struct Epilogue {
