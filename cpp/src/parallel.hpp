@@ -135,9 +135,10 @@ class TaskQueues {
     for (int i = 0; i < queues_; ++i) {
       const int q = (slot + i) % queues_;
       const std::ptrdiff_t end = tasks_of(q).end;
-      while (next_[q].task.load(std::memory_order_relaxed) < end) {
+      for (;;) {
         const std::ptrdiff_t task = next_[q].task.fetch_add(1, std::memory_order_relaxed);
-        if (task < end) body(task);
+        if (task >= end) break;
+        body(task);
       }
     }
   }

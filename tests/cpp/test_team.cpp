@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <numeric>
@@ -126,6 +127,24 @@ TEST_CASE("every task of however many is done once, whoever helps whom") {
       queues.work(0, take);
       CHECK(std::count(done.begin(), done.end(), 1) == count);
     }
+  }
+}
+
+TEST_CASE("threads that take tasks at the same time take each once") {
+  const Settings restore;
+  set_num_threads(4);
+  constexpr std::ptrdiff_t kCount = 30;
+  for (int i = 0; i < 2000; ++i) {
+    std::atomic<int> others{0};
+    std::array<std::atomic<int>, kCount> done{};
+    detail::with_team(4, [&] {
+      detail::parallel_tasks(kCount, 4, [&](std::ptrdiff_t task, int) noexcept {
+        ++(task < kCount ? done[static_cast<std::size_t>(task)] : others);
+      });
+    });
+    bool each_once = others == 0;
+    for (const std::atomic<int>& n : done) each_once = each_once && n == 1;
+    REQUIRE(each_once);
   }
 }
 
