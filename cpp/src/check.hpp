@@ -64,6 +64,26 @@ void check_learning_rate(const char* function, double learning_rate) {
   }
 }
 
+inline void check_between(const char* function, const char* name, double value, double low,
+                          double high, bool closed) {
+  if (!(value >= low && (value < high || (closed && value == high)))) {
+    refuse(function, ": ", name, " is ", value, "; it must be in [", low, ", ", high,
+           closed ? "]" : ")");
+  }
+}
+
+inline void check_positive(const char* function, const char* name, double value) {
+  if (!(value > 0 && std::isfinite(value))) {
+    refuse(function, ": ", name, " is ", value, "; it must be positive and finite");
+  }
+}
+
+inline void check_not_negative(const char* function, const char* name, double value) {
+  if (!(value >= 0 && std::isfinite(value))) {
+    refuse(function, ": ", name, " is ", value, "; it must be finite and at least 0");
+  }
+}
+
 template <class T>
 void check_scale(const char* function, double scale) {
   if (!std::isfinite(static_cast<T>(scale))) {

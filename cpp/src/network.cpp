@@ -154,28 +154,15 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
   if (X.rows() == 0) return;
   const detail::Sharing reading(net.users, kTraining);
   const detail::Call<T> call;
-  const detail::KernelTable<T>& kernels = call.kernels();
-  const auto& output_forward = kernels.outputs[static_cast<std::size_t>(net.output)].forward;
   const std::ptrdiff_t step = Impl::block_rows(X.rows(), GradientUse::kNone);
   const typename detail::ScratchPool<T>::Lease s(net.pool);
-  s->prepare(net.layers, step, false, kernels);
+  s->prepare(net.layers, step, false, call.kernels());
   detail::Poller poller(should_stop);
   detail::with_team(net.team(X.rows(), GradientUse::kNone), [&] {
     for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
       const std::ptrdiff_t rows = std::min(step, X.rows() - first);
-      const MatrixView<T> target = out.row_block(first, rows);
-      T* z = target.is_contiguous() ? target.data : s->a.back();
-      net.forward(kernels, *s, X.block(first, rows, s->x), z, poller);
-      const std::ptrdiff_t cols = net.classes();
-      detail::parallel_for(rows, detail::kLanes, 32.0 * static_cast<double>(rows * cols),
-                           [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                             T* block = z + begin * cols;
-                             output_forward(block, block, end - begin, cols);
-                           });
-      if (z == target.data) continue;
-      for (std::ptrdiff_t i = 0; i < rows; ++i) {
-        for (std::ptrdiff_t j = 0; j < cols; ++j) target(i, j) = z[i * cols + j];
-      }
+      net.predict(call.kernels(), *s, X.block(first, rows, s->x), out.row_block(first, rows),
+                  poller);
     }
   });
 }
@@ -191,8 +178,7 @@ LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* 
   detail::Poller poller(should_stop);
   LossSum sum;
   detail::with_team(impl_->team(X.rows(), GradientUse::kNone), [&] {
-    sum = impl_->pass(call.kernels(), *s, {X, y, sample_weight, nullptr, 0, X.rows()},
-                      GradientUse::kNone, 0, poller);
+    sum = impl_->pass(call.kernels(), *s, {X, y, sample_weight, nullptr, 0, X.rows()}, {}, poller);
   });
   return sum;
 }
@@ -202,15 +188,16 @@ namespace {
 /// A pass with a gradient over all rows, in order.
 template <class T, class Impl>
 LossSum train_on(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
-                 GradientUse use, double learning_rate, const ShouldStop& should_stop) {
+                 const Goal& goal, const ShouldStop& should_stop) {
+  const GradientUse use = goal.use;
   const detail::Owning alone(net.users, kInUse, kPatience);
   const detail::Call<T> call;
   net.scratch.prepare(net.layers, Impl::block_rows(X.rows(), use), true, call.kernels());
   detail::Poller poller(should_stop);
   LossSum sum;
   detail::with_team(net.team(X.rows(), use), [&] {
-    sum = net.pass(call.kernels(), net.scratch, {X, y, sample_weight, nullptr, 0, X.rows()}, use,
-                   learning_rate, poller);
+    sum = net.pass(call.kernels(), net.scratch, {X, y, sample_weight, nullptr, 0, X.rows()}, goal,
+                   poller);
   });
   return sum;
 }
@@ -219,27 +206,32 @@ LossSum train_on(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const 
 
 template <class T>
 LossSum Network<T>::loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
-                                       const T* sample_weight, const ShouldStop& should_stop) {
+                                       const T* sample_weight, const ShouldStop& should_stop,
+                                       const Objective& objective) {
+  fastmlp::validate(objective);
   validate("loss_and_gradients", X, y, sample_weight, should_stop);
-  return train_on(*impl_, X, y, sample_weight, GradientUse::kStore, 0, should_stop);
+  return train_on(*impl_, X, y, sample_weight, {GradientUse::kStore, objective}, should_stop);
 }
 
 template <class T>
 LossSum Network<T>::accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                          const T* sample_weight, const ShouldStop& should_stop) {
   validate("accumulate_gradients", X, y, sample_weight, should_stop);
-  return train_on(*impl_, X, y, sample_weight, GradientUse::kAdd, 0, should_stop);
+  return train_on(*impl_, X, y, sample_weight, {GradientUse::kAdd}, should_stop);
 }
 
 template <class T>
-void Network<T>::apply_gradients(const SgdOptions& optimizer, double scale) {
-  detail::check_learning_rate<T>("apply_gradients", optimizer.learning_rate);
+void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
+  detail::check_learning_rate<T>("apply_gradients", optimizer.learning_rate());
   detail::check_scale<T>("apply_gradients", scale);
   const detail::Owning alone(impl_->users, kInUse, kPatience);
   const detail::Call<T> call;
-  const double flops = 4.0 * static_cast<double>(impl_->n_parameters);
+  optimizer.impl().template bind<T>("apply_gradients", impl_->id, impl_->n_parameters);
+  detail::OptimizerStep<T> step = optimizer.impl().template begin_step<T>();
+  step.scale = static_cast<T>(scale);
+  const double flops = 8.0 * static_cast<double>(impl_->n_parameters);
   detail::with_team(detail::team_for(flops, flops),
-                    [&] { impl_->apply(call.kernels(), optimizer.learning_rate, scale); });
+                    [&] { impl_->apply(call.kernels(), optimizer.impl().rule, step); });
 }
 
 template <class T>
@@ -253,17 +245,19 @@ double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double lea
                         const ShouldStop& should_stop) {
   detail::check_learning_rate<T>("step", learning_rate);
   validate("step", X, y, nullptr, should_stop);
-  return train_on<T>(*impl_, X, y, nullptr, GradientUse::kUpdate, learning_rate, should_stop)
-      .mean();
+  const Goal goal{GradientUse::kUpdate, {}, learning_rate};
+  return train_on<T>(*impl_, X, y, nullptr, goal, should_stop).mean();
 }
 
 template <class T>
 LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
                                 const std::int64_t* order, std::ptrdiff_t count,
-                                std::ptrdiff_t batch_size, const SgdOptions& optimizer,
-                                const T* sample_weight, const ShouldStop& should_stop) {
+                                std::ptrdiff_t batch_size, Optimizer& optimizer,
+                                const T* sample_weight, const ShouldStop& should_stop,
+                                const EpochOptions& options) {
   detail::check_batch_size("train_epoch", batch_size);
-  detail::check_learning_rate<T>("train_epoch", optimizer.learning_rate);
+  detail::check_learning_rate<T>("train_epoch", optimizer.learning_rate());
+  fastmlp::validate(options.objective);
   validate("train_epoch", X, y, sample_weight, should_stop);
   detail::check_order("train_epoch", order, count, X.rows());
   Impl& net = *impl_;
@@ -272,6 +266,9 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
   net.scratch.prepare(net.layers,
                       Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate), true,
                       call.kernels());
+  optimizer.impl().template bind<T>("train_epoch", net.id, net.n_parameters);
+  const Goal goal{GradientUse::kUpdate, options.objective, 0, &optimizer.impl()};
+  double* batch_loss = options.batch_losses;
   detail::Poller poller(should_stop);
   LossSum epoch;
   detail::with_team(net.team(count, GradientUse::kUpdate, batch_size), [&] {
@@ -279,9 +276,9 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
       const std::ptrdiff_t rows = std::min(batch_size, count - first);
       const std::ptrdiff_t next = first + rows;
       X.prefetch(order + next, std::min(batch_size, count - next));
-      const LossSum batch =
-          net.pass(call.kernels(), net.scratch, {X, y, sample_weight, order, first, rows},
-                   GradientUse::kUpdate, optimizer.learning_rate, poller);
+      const LossSum batch = net.pass(call.kernels(), net.scratch,
+                                     {X, y, sample_weight, order, first, rows}, goal, poller);
+      if (batch_loss != nullptr) *batch_loss++ = batch.mean();
       epoch.loss += batch.loss;
       epoch.weight += batch.weight;
     }

@@ -6,10 +6,13 @@
 #include "parallel.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace fastmlp {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kLossFlops = 64;   // about what a unit's exp, log1p and division cost,
 constexpr double kGatherFlops = 8;  // and what copying an element does
 
@@ -108,6 +111,24 @@ void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Sc
 }
 
 template <class T>
+void Network<T>::Impl::predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                               MatrixView<const T> X, MatrixView<T> out,
+                               detail::Poller& poller) const {
+  const auto& output_forward = kernels.outputs[static_cast<std::size_t>(output)].forward;
+  T* z = out.is_contiguous() ? out.data : s.a.back();
+  forward(kernels, s, X, z, poller);
+  detail::parallel_for(out.rows, detail::kLanes, 32.0 * static_cast<double>(out.rows * out.cols),
+                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                         T* block = z + begin * out.cols;
+                         output_forward(block, block, end - begin, out.cols);
+                       });
+  if (z == out.data) return;
+  for (std::ptrdiff_t i = 0; i < out.rows; ++i) {
+    for (std::ptrdiff_t j = 0; j < out.cols; ++j) out(i, j) = z[i * out.cols + j];
+  }
+}
+
+template <class T>
 const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                    const Rows<T>& rows, detail::Poller& poller) const {
   const MatrixView<const T> y = read(kernels, rows.y, rows, s.y, poller);
@@ -128,7 +149,11 @@ const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail
 
 template <class T>
 void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                                   const T* y, std::ptrdiff_t rows, bool gradient) const {
+                                   const T* y, std::ptrdiff_t rows, const Goal& goal) const {
+  const bool gradient = goal.use != GradientUse::kNone;
+  const bool clips = goal.objective.clip > 0 && output != Output::kIdentity;
+  const T low = static_cast<T>(clips ? -std::log1p(-goal.objective.clip) : -kInfinity);
+  const T high = static_cast<T>(clips ? -std::log(goal.objective.clip) : kInfinity);
   const std::ptrdiff_t cols = classes();
   const std::ptrdiff_t y_cols = output == Output::kSoftmax ? 1 : cols;
   T* z = s.a.back();
@@ -137,7 +162,7 @@ void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail
                        [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                          T* block = z + begin * cols;
                          loss({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
-                               gradient ? block : nullptr, s.row_losses + begin});
+                               gradient ? block : nullptr, s.row_losses + begin, low, high});
                        });
 }
 
@@ -175,14 +200,18 @@ void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::S
 
 template <class T>
 LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                               const Rows<T>& rows, GradientUse use, double learning_rate,
+                               const Rows<T>& rows, const Goal& goal,
                                detail::Poller& poller) const {
+  const GradientUse use = goal.use;
   const double total_weight = weight_sum(rows);
   if (!(total_weight > 0)) {
     if (use == GradientUse::kStore) std::fill_n(gradients.data(), n_parameters, T(0));
     return {};
   }
   const double divisor = use == GradientUse::kAdd ? 1 : total_weight;
+  const double loss_scale = goal.objective.loss_scale;
+  const double penalty =
+      goal.objective.alpha > 0 ? goal.objective.alpha / 2 * squared_weights(kernels) : 0;
   const std::ptrdiff_t step = block_rows(rows.count, use);
   const detail::Poller::Clock::time_point start = poller.now();
   bool in_gradients = false;  // whether an update goes through them
@@ -190,19 +219,22 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
   for (std::ptrdiff_t first = 0; first < rows.count; first += step) {
     const Rows<T> block = rows.part(first, std::min(step, rows.count - first));
     for (std::ptrdiff_t i = 0; i < block.count; ++i) {
-      s.scale[i] = static_cast<T>(weight_of(block, i) / divisor);
+      s.scale[i] = static_cast<T>(loss_scale * weight_of(block, i) / divisor);
     }
     const MatrixView<const T> X = read(kernels, rows.X, block, s.x, poller);
     const T* y = targets(kernels, s, block, poller);
     forward(kernels, s, X, s.a.back(), poller);
-    output_loss(kernels, s, y, block.count, use != GradientUse::kNone);
+    output_loss(kernels, s, y, block.count, goal);
     for (std::ptrdiff_t i = 0; i < block.count; ++i) s.row_losses[i] *= weight_of(block, i);
     sum.add(s.row_losses, block.count);
     if (use == GradientUse::kNone) continue;
     // A step that has begun to write parameters is finished; one that would take long, or takes
     // several blocks, writes gradients first, where it can be given up. The bits are the same.
-    if (use == GradientUse::kUpdate && step == rows.count && !poller.is_slow_since(start)) {
-      backward(kernels, s, X, kernels.update, parameters.data(), learning_rate, nullptr);
+    if (use == GradientUse::kUpdate && goal.is_plain() && step == rows.count &&
+        !poller.is_slow_since(start)) {
+      const double rate =
+          goal.optimizer != nullptr ? goal.optimizer->learning_rate() : goal.learning_rate;
+      backward(kernels, s, X, kernels.update, parameters.data(), rate, nullptr);
       poller.count(2 * detail::product_flops(n_parameters, 1, block.count));
       continue;
     }
@@ -210,28 +242,11 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
     backward(kernels, s, X, store ? kernels.store : kernels.add, gradients.data(), 0, &poller);
     in_gradients = true;
   }
-  if (use == GradientUse::kUpdate && in_gradients) apply(kernels, learning_rate, 1);
-  return {sum.total(), total_weight};
-}
-
-template <class T>
-void Network<T>::Impl::apply(const detail::KernelTable<T>& kernels, double learning_rate,
-                             double scale) const {
-  detail::parallel_for(n_parameters, 64, 4.0 * static_cast<double>(n_parameters),
-                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                         constexpr std::ptrdiff_t kPiece = 512;
-                         T scaled[kPiece];
-                         const T factor = static_cast<T>(scale);
-                         for (std::ptrdiff_t i = begin; i < end; i += kPiece) {
-                           const std::ptrdiff_t n = std::min(kPiece, end - i);
-                           for (std::ptrdiff_t j = 0; j < n; ++j)
-                             scaled[j] = factor * gradients.data()[i + j];
-                           detail::Epilogue<T> to;
-                           to.c = parameters.data() + i;
-                           to.alpha = static_cast<T>(learning_rate);
-                           kernels.update.row(scaled, n, to);
-                         }
-                       });
+  if (use == GradientUse::kUpdate && in_gradients) update(kernels, goal, total_weight);
+  if (use == GradientUse::kStore && goal.objective.alpha > 0) {
+    add_decay(goal.objective.alpha / total_weight);
+  }
+  return {loss_scale * sum.total() + penalty, total_weight};
 }
 
 template <class T>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dispatch.hpp"
+#include "optimizer_impl.hpp"
 #include "poller.hpp"
 #include "scratch.hpp"
 #include "use_count.hpp"
@@ -20,6 +21,18 @@ enum class GradientUse {
   kStore,   // of the mean loss, into gradients()
   kAdd,     // of the summed loss, added to gradients()
   kUpdate,  // of the mean loss, straight into the parameters
+};
+
+/// What a pass is for.
+struct Goal {
+  GradientUse use = GradientUse::kNone;
+  Objective objective{};
+  double learning_rate = 0;              // of an update by plain gradient descent,
+  Optimizer::Impl* optimizer = nullptr;  // or by this, where it is not null
+
+  bool is_plain() const {
+    return (optimizer == nullptr || optimizer->is_plain()) && !(objective.alpha > 0);
+  }
 };
 
 /// Rows of a data set: `count` of them from `first`, through `order` where that is not null.
@@ -55,6 +68,7 @@ struct Network<T>::Impl {
   detail::Scratch<T> scratch;  // of training
   mutable detail::ScratchPool<T> pool;
   mutable detail::UseCount users;
+  const std::uint64_t id = detail::next_network_id();  // for optimizers, whose state belongs to one network
 
   std::ptrdiff_t depth() const { return static_cast<std::ptrdiff_t>(offsets.size()); }
   std::ptrdiff_t inputs(std::ptrdiff_t l) const { return layers[static_cast<std::size_t>(l)]; }
@@ -77,12 +91,17 @@ struct Network<T>::Impl {
   void forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
                T* z, detail::Poller& poller) const;
 
-  /// The loss of some rows and what `use` wants of the gradient; LossSum::weight is S.
-  LossSum pass(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const Rows<T>& rows,
-               GradientUse use, double learning_rate, detail::Poller& poller) const;
+  /// out = Yhat of a block.
+  void predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
+               MatrixView<T> out, detail::Poller& poller) const;
 
-  /// parameters = fma(-learning_rate, scale * gradients, parameters)
-  void apply(const detail::KernelTable<T>& kernels, double learning_rate, double scale) const;
+  /// The loss of some rows and what the goal wants of the gradient; LossSum::weight is S.
+  LossSum pass(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const Rows<T>& rows,
+               const Goal& goal, detail::Poller& poller) const;
+
+  /// One update of the parameters from the gradients.
+  void apply(const detail::KernelTable<T>& kernels, detail::Rule rule,
+             const detail::OptimizerStep<T>& step) const;
 
   /// How many threads a call over so many rows gets, which come in batches of batch_size.
   int team(std::ptrdiff_t rows, GradientUse use,
@@ -94,12 +113,16 @@ struct Network<T>::Impl {
   }
 
  private:
+  double squared_weights(const detail::KernelTable<T>& kernels) const;
+  void add_decay(double decay) const;
+  void update(const detail::KernelTable<T>& kernels, const Goal& goal, double total_weight) const;
+
   /// Rows of hidden layer l, 0 < l < depth(), in scratch.
   MatrixView<T> hidden_rows(T* memory, std::ptrdiff_t rows, std::ptrdiff_t l) const {
     return {memory, rows, inputs(l), detail::spaced<T>(inputs(l)), 1};
   }
   void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const T* y,
-                   std::ptrdiff_t rows, bool gradient) const;
+                   std::ptrdiff_t rows, const Goal& goal) const;
   void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
                 const detail::EpilogueKernels<T>& epilogue, T* target, double alpha,
                 detail::Poller* poller) const;

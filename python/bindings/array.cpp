@@ -135,6 +135,17 @@ py::array in_place(const char* function, const char* name, const py::object& obj
   return array;
 }
 
+double* doubles_of(const char* function, const char* name, const py::object& object,
+                   std::ptrdiff_t n) {
+  py::array array = in_place(function, name, object, {});
+  if (!has_type<double>(array) || !is_contiguous(array) || shape_of(array) != std::vector{n}) {
+    throw py::value_error(std::string(function) + ": " + name + " has dtype " +
+                          text(array.dtype()) + " and shape " + shape_text(array) +
+                          "; it must be contiguous float64 of shape (" + std::to_string(n) + ",)");
+  }
+  return static_cast<double*>(array.mutable_data());
+}
+
 bool is_vector(const py::array& array) { return array.ndim() == 1; }
 
 void require_two_dimensions(const char* function, const char* name, const py::array& array) {

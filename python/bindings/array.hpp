@@ -68,6 +68,11 @@ py::array output(const char* function, const py::object& out, const std::vector<
 py::array in_place(const char* function, const char* name, const py::object& object,
                    std::initializer_list<py::array> inputs);
 
+/// The memory of `object`, a contiguous array of `n` float64 to be written.
+/// \throws TypeError, ValueError as in_place() does.
+double* doubles_of(const char* function, const char* name, const py::object& object,
+                   std::ptrdiff_t n);
+
 /// A writable view of an array that output() or in_place() returned.
 template <class T>
 MatrixView<T> mutable_view(const py::array& array);

@@ -1,4 +1,4 @@
-// _core.Network: a network of float or double behind one class, and the optimizers.
+// _core.Network: a network of float or double behind one class.
 // Each binding takes views, releases the GIL and calls the library.
 #include "call_data.hpp"
 #include "docs_network.hpp"
@@ -57,11 +57,13 @@ double loss(PyNetwork& self, const py::object& X, const py::object& y, const py:
 }
 
 double loss_and_gradients(PyNetwork& self, const py::object& X, const py::object& y,
-                          const py::object& weight) {
+                          const py::object& weight, const Objective& objective) {
   return self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data("loss_and_gradients", net, X, y, weight);
     return interruptible([&] {
-      return net.loss_and_gradients(data.x_rows, data.y_rows, data.weights, signal_arrived).mean();
+      return net
+          .loss_and_gradients(data.x_rows, data.y_rows, data.weights, signal_arrived, objective)
+          .mean();
     });
   });
 }
@@ -77,7 +79,7 @@ std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object
   });
 }
 
-void apply_gradients(PyNetwork& self, const SgdOptions& optimizer, double scale) {
+void apply_gradients(PyNetwork& self, Optimizer& optimizer, double scale) {
   self.visit([&](auto& net) {
     const GilReleased released;
     net.apply_gradients(optimizer, scale);
@@ -93,17 +95,23 @@ double step(PyNetwork& self, const py::object& X, const py::object& y, double le
 }
 
 double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
-                   const py::object& order, py::ssize_t batch_size, const SgdOptions& optimizer,
-                   const py::object& weight) {
+                   const py::object& order, py::ssize_t batch_size, Optimizer& optimizer,
+                   const py::object& weight, const Objective& objective,
+                   const py::object& batch_losses) {
   return self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data("train_epoch", net, X, y, weight);
     const py::array_t<std::int64_t> rows = order_of("train_epoch", order);
     const std::int64_t* first = rows.data();
     const std::ptrdiff_t count = rows.size();
+    EpochOptions options{objective};
+    if (!batch_losses.is_none()) {
+      const std::ptrdiff_t batches = batch_size > 0 ? (count + batch_size - 1) / batch_size : 0;
+      options.batch_losses = doubles_of("train_epoch", "batch_losses", batch_losses, batches);
+    }
     return interruptible([&] {
       return net
           .train_epoch(data.x_rows, data.y_rows, first, count, batch_size, optimizer, data.weights,
-                       signal_arrived)
+                       signal_arrived, options)
           .mean();
     });
   });
@@ -183,25 +191,9 @@ py::array_t<std::int64_t> epoch_permutation(py::ssize_t n, std::uint64_t seed,
   return order;
 }
 
-SgdOptions make_sgd(double learning_rate) {
-  const SgdOptions options{learning_rate};
-  fastmlp::validate(options);
-  return options;
-}
-
 }  // namespace
 
 void register_network(py::module_& module) {
-  py::class_<SgdOptions>(module, "SGD", kSGDDoc)
-      .def(py::init(&make_sgd), py::arg("learning_rate") = SgdOptions{}.learning_rate)
-      .def_readonly("learning_rate", &SgdOptions::learning_rate, "The learning rate.")
-      .def(py::pickle([](const SgdOptions& sgd) { return py::make_tuple(sgd.learning_rate); },
-                      [](const py::tuple& state) { return make_sgd(state[0].cast<double>()); }))
-      .def("__repr__", [](const SgdOptions& sgd) {
-        return "SGD(learning_rate=" +
-               py::cast<std::string>(py::repr(py::float_(sgd.learning_rate))) + ")";
-      });
-
   module.def("permutation", &epoch_permutation, py::arg("n"), py::arg("seed"), py::arg("epoch"),
              "The shuffle of ``range(n)`` for one epoch, int64 (n,); docs/mathematics.md, Random "
              "numbers.");
@@ -271,7 +263,8 @@ void register_network(py::module_& module) {
       .def("forward", &forward, py::arg("X"), py::arg("out") = none, kForwardDoc)
       .def("loss", &loss, py::arg("X"), py::arg("y"), py::arg("sample_weight") = none, kLossDoc)
       .def("loss_and_gradients", &loss_and_gradients, py::arg("X"), py::arg("y"),
-           py::arg("sample_weight") = none, kLossAndGradientsDoc)
+           py::arg("sample_weight") = none, py::kw_only(), py::arg("objective") = Objective{},
+           kLossAndGradientsDoc)
       .def("accumulate_gradients", &accumulate_gradients, py::arg("X"), py::arg("y"),
            py::arg("sample_weight") = none, kAccumulateGradientsDoc)
       .def("apply_gradients", &apply_gradients, py::arg("optimizer"), py::arg("scale") = 1.0,
@@ -279,7 +272,7 @@ void register_network(py::module_& module) {
       .def("step", &step, py::arg("X"), py::arg("y"), py::arg("learning_rate"), kStepDoc)
       .def("train_epoch", &train_epoch, py::arg("X"), py::arg("y"), py::arg("order"), py::kw_only(),
            py::arg("batch_size"), py::arg("optimizer"), py::arg("sample_weight") = none,
-           kTrainEpochDoc)
+           py::arg("objective") = Objective{}, py::arg("batch_losses") = none, kTrainEpochDoc)
       .def("_snapshot", &snapshot,
            "A copy of the parameters, and epochs_trained, between two calls that write them.")
       .def("_validate", &validate, py::arg("function"), py::arg("X"), py::arg("y"),

@@ -3,25 +3,6 @@
 
 namespace fastmlp::python {
 
-constexpr const char* kSGDDoc = R"(Gradient descent: ``theta = theta - learning_rate * dtheta``.
-
-Parameters
-----------
-learning_rate : float, default 0.01
-    Positive and finite.
-
-Raises
-------
-ValueError
-    If the learning rate is not positive and finite.
-
-Examples
---------
->>> import fastmlp
->>> fastmlp.SGD(learning_rate=0.1)
-SGD(learning_rate=0.1)
-)";
-
 constexpr const char* kForwardDoc =
     R"(The network's outputs: probabilities, or values for an identity output.
 
@@ -88,7 +69,7 @@ Examples
 constexpr const char* kLossAndGradientsDoc =
     R"(The mean loss; leaves the gradient of it in ``gradients``.
 
-Parameters, errors and the value are those of :meth:`loss`.
+Parameters, errors and the value are those of :meth:`loss`; ``objective=`` adds a penalty to it.
 
 Examples
 --------
@@ -127,14 +108,15 @@ constexpr const char* kApplyGradientsDoc =
 
 Parameters
 ----------
-optimizer : SGD
+optimizer : SGD, Adam or AdamW
+    Its state is this network's from the first update on.
 scale : float, default 1.0
     Finite; after :meth:`accumulate_gradients` one over the sum of the weights.
 
 Raises
 ------
 ValueError
-    If `scale` is not finite.
+    If `scale` is not finite, or the optimizer's state is another network's.
 RuntimeError
     While another thread trains this network, or if one goes on reading it for 10 s.
 )";
@@ -175,7 +157,12 @@ order : array of integers
     Row numbers; batches are cut from it in order, the last may be short.
 batch_size : int
     At least 1.
-optimizer : SGD
+optimizer : SGD, Adam or AdamW
+    Its state is this network's from the first update on.
+objective : Objective, optional
+    A penalty on the weights, and how the loss is reported.
+batch_losses : ndarray of float64, (number of batches,), optional
+    Receives the mean loss of each batch before its step, with the penalty.
 
 Returns
 -------

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, module) {
   fastmlp::num_threads();
   fastmlp::python::register_runtime(module);
   fastmlp::python::register_ops(module);
+  fastmlp::python::register_optimizers(module);
   fastmlp::python::register_network(module);
   fastmlp::python::register_floor(module);
 }

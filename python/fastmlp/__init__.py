@@ -5,7 +5,7 @@ plain NumPy. Importing the package loads NumPy and the native core only.
 """
 
 from fastmlp import datasets, ops
-from fastmlp._core import SGD, __version__
+from fastmlp._core import SGD, Adam, AdamW, Objective, __version__
 from fastmlp.network import Network
 from fastmlp.runtime import (
     available_isas,
@@ -22,9 +22,12 @@ from fastmlp.training import EarlyStopping, History
 
 __all__ = [
     "SGD",
+    "Adam",
+    "AdamW",
     "EarlyStopping",
     "History",
     "Network",
+    "Objective",
     "__version__",
     "available_isas",
     "datasets",

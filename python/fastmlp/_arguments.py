@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp._core import SGD
+from fastmlp._core import SGD, Adam, AdamW, Optimizer
 
 if TYPE_CHECKING:
     from fastmlp._training_loop import Trainable
@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 Callback = Callable[[Any, int, dict[str, float]], object]
 
 # The names that `fit` takes for an optimizer with its default settings.
-OPTIMIZERS: dict[str, type[SGD]] = {"sgd": SGD}
+OPTIMIZERS: dict[str, type[SGD | Adam]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 # 512 KiB of float64 at a time: a block stays in cache, and a data set is never converted at once.
 FINITE_CHECK_ELEMENTS = 65536
@@ -89,9 +89,9 @@ def resolve_seed(seed: Any, function: str = "Network") -> int:
     return number
 
 
-def optimizer_object(optimizer: Any, learning_rate: float | None) -> SGD:
+def optimizer_object(optimizer: Any, learning_rate: float | None) -> Optimizer:
     """Return the optimizer that `fit` was asked for, by name or as an object."""
-    if isinstance(optimizer, SGD):
+    if isinstance(optimizer, Optimizer):
         if learning_rate is not None:
             raise ValueError(
                 f"fit: learning_rate is {learning_rate!r} and optimizer is an object, which has "

@@ -33,10 +33,69 @@ def sigmoid_backward(
 def binary_cross_entropy(Z: npt.ArrayLike, y: npt.ArrayLike) -> float: ...
 def sgd_update(parameter: _Floats, gradient: npt.ArrayLike, learning_rate: float) -> None: ...
 
-class SGD:
-    def __init__(self, learning_rate: float = 0.01) -> None: ...
+# steps, beta_1^steps, beta_2^steps, vectors
+_OptimizerState = tuple[int, float, float, tuple[_Floats, ...]]
+
+class Objective:
+    def __init__(
+        self, *, alpha: float = 0.0, loss_scale: float = 1.0, clip: float = 0.0
+    ) -> None: ...
     @property
-    def learning_rate(self) -> float: ...
+    def alpha(self) -> float: ...
+    @property
+    def loss_scale(self) -> float: ...
+    @property
+    def clip(self) -> float: ...
+
+class Optimizer:
+    learning_rate: float
+    @property
+    def steps(self) -> int: ...
+    def _state(self) -> _OptimizerState: ...
+    def _set_state(self, state: _OptimizerState) -> None: ...
+
+class SGD(Optimizer):
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None: ...
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def nesterov(self) -> bool: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+class Adam(Optimizer):
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        epsilon_hat: float | None = None,
+        weight_decay: float = 0.0,
+    ) -> None: ...
+    @property
+    def beta_1(self) -> float: ...
+    @property
+    def beta_2(self) -> float: ...
+    @property
+    def epsilon(self) -> float: ...
+    @property
+    def epsilon_hat(self) -> bool: ...
+    @property
+    def weight_decay(self) -> float: ...
+
+class AdamW(Adam): ...
+
+def _rebuild_optimizer(
+    type: type, arguments: dict[str, float], state: _OptimizerState
+) -> Optimizer: ...
 
 class Network:
     def __init__(
@@ -76,12 +135,17 @@ class Network:
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float: ...
     def loss_and_gradients(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        objective: Objective = ...,
     ) -> float: ...
     def accumulate_gradients(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> tuple[float, float]: ...
-    def apply_gradients(self, optimizer: SGD, scale: float = 1.0) -> None: ...
+    def apply_gradients(self, optimizer: Optimizer, scale: float = 1.0) -> None: ...
     def step(self, X: npt.ArrayLike, y: npt.ArrayLike, learning_rate: float) -> float: ...
     def train_epoch(
         self,
@@ -90,8 +154,10 @@ class Network:
         order: npt.ArrayLike,
         *,
         batch_size: int,
-        optimizer: SGD,
+        optimizer: Optimizer,
         sample_weight: npt.ArrayLike | None = None,
+        objective: Objective = ...,
+        batch_losses: npt.NDArray[np.float64] | None = None,
     ) -> float: ...
     def _snapshot(self) -> tuple[_Floats, int]: ...
     def _validate(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp._arguments import Array, Callback, Data, positive_integer
-from fastmlp._core import SGD
+from fastmlp._core import Optimizer
 
 
 class Trainable(Protocol):
@@ -41,7 +41,7 @@ class Trainable(Protocol):
         order: npt.NDArray[np.int64],
         *,
         batch_size: int,
-        optimizer: SGD,
+        optimizer: Optimizer,
         sample_weight: npt.ArrayLike | None = None,
     ) -> float: ...
     def _validate(
@@ -140,7 +140,7 @@ class Plan:
 
     epochs: int
     batch_size: int
-    optimizer: SGD
+    optimizer: Optimizer
     data: Data
     validation: Data | None
     best: BestEpoch | None
@@ -179,18 +179,22 @@ class Undo:
     measured against, for a large one new pages cost as much as a step.
     """
 
-    def __init__(self, network: Trainable) -> None:
+    def __init__(self, network: Trainable, optimizer: Optimizer) -> None:
         self.network = network
+        self.optimizer = optimizer
+        self.optimizer_state = optimizer._state()
         self.before = np.empty_like(network.parameters)
         self.finite = np.empty(self.before.shape, dtype=bool)
         self.epochs_trained = 0
 
     def remember(self) -> None:
         self.before[...] = self.network.parameters
+        self.optimizer_state = self.optimizer._state()
         self.epochs_trained = self.network.epochs_trained
 
     def restore(self) -> None:
         _restore(self.network, (self.before, self.epochs_trained))
+        self.optimizer._set_state(self.optimizer_state)
 
     def is_finite(self) -> bool:
         finite = np.isfinite(self.network.parameters, out=self.finite)
@@ -200,7 +204,7 @@ class Undo:
 def train(network: Trainable, plan: Plan) -> History:
     """Run the epochs of a plan, until one of its ends is reached."""
     history = History()
-    undo = Undo(network)
+    undo = Undo(network, plan.optimizer)
     with contextlib.ExitStack() as stack:
         bar = plan.bar_class and stack.enter_context(
             plan.bar_class(total=plan.epochs, unit="epoch")

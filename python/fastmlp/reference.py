@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp.reference_optimizers import State, update
 from fastmlp.training import TrainingMixin, resolve_seed
 
 Array = npt.NDArray[Any]
@@ -168,6 +169,10 @@ class Network(TrainingMixin):
         self.n_parameters = sum((n_in + 1) * n_out for n_in, n_out in self._shapes())
         self.parameters = np.zeros(self.n_parameters, self.dtype)
         self.gradients = np.zeros(self.n_parameters, self.dtype)
+        self._decays = np.zeros(self.n_parameters, self.dtype)
+        self._states: dict[int, tuple[Any, State]] = {}
+        for W, _ in self._views(self._decays):
+            W[:] = 1
         names = (*self.hidden, self.output)
         for layer, (W, (n_in, n_out)) in enumerate(zip(self.weights, self._shapes(), strict=True)):
             he = names[layer] == "relu"
@@ -228,10 +233,16 @@ class Network(TrainingMixin):
             rows = order[start : start + batch_size]
             s = None if sample_weight is None else np.asarray(sample_weight)[rows]
             batch_loss, S, gradients = self._mean_gradients(X[rows], y[rows], s)
-            sgd_update(self.parameters, gradients, optimizer.learning_rate)
+            update(optimizer, self._state(optimizer), self.parameters, gradients, self._decays)
             loss_sum, S_sum = loss_sum + batch_loss, S_sum + S
         self.epochs_trained += 1
         return _mean(loss_sum, S_sum)
+
+    def _state(self, optimizer: Any) -> State:
+        """What `optimizer`, kept with it so that its id stays its own, remembers of this network."""
+        zeros = np.zeros_like(self.parameters)
+        fresh = (optimizer, State(0, zeros, zeros.copy()))
+        return self._states.setdefault(id(optimizer), fresh)[1]
 
     def _mean_gradients(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None

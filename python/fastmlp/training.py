@@ -22,7 +22,7 @@ from fastmlp._arguments import (
     training_data,
     validation_data_or_none,
 )
-from fastmlp._core import SGD
+from fastmlp._core import Optimizer
 from fastmlp._training_loop import EarlyStopping, History, Plan, Trainable, best_epoch, train
 
 __all__ = ["EarlyStopping", "History", "TrainingMixin", "resolve_seed"]
@@ -38,7 +38,7 @@ class TrainingMixin:
         *,
         epochs: int,
         batch_size: int = 32,
-        optimizer: str | SGD = "sgd",
+        optimizer: str | Optimizer = "sgd",
         learning_rate: float | None = None,
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
@@ -60,7 +60,8 @@ class TrainingMixin:
             As for `loss`.
         epochs, batch_size : int
             Passes over the rows, and rows per step; the last batch of an epoch may be shorter.
-        optimizer : "sgd" or SGD
+        optimizer : {"sgd", "adam", "adamw"}, SGD, Adam or AdamW
+            A name stands for the optimizer with its default settings.
         learning_rate : float, optional
             None is the optimizer's default; not to be given together with an optimizer object.
         shuffle : bool

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
+#include <fastmlp/optimizer.hpp>
 #include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
 #include <fastmlp/should_stop.hpp>
@@ -14,7 +15,8 @@
 
 namespace fastmlp {
 
-/// A sum of row losses, each times its row's weight, and the sum of those weights.
+/// A sum of row losses, each times its row's weight, and the sum of those weights; an Objective's
+/// penalty is in the first, alpha / 2 times the sum of all squared weights.
 struct LossSum {
   double loss = 0;
   double weight = 0;
@@ -91,7 +93,8 @@ class Network {
 
   /// The loss, and in gradients() the gradient of the mean loss.
   LossSum loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
-                             const T* sample_weight = nullptr, const ShouldStop& should_stop = {});
+                             const T* sample_weight = nullptr, const ShouldStop& should_stop = {},
+                             const Objective& objective = {});
 
   /// The loss, and to gradients() is added the gradient of the *sum* of the losses.
   LossSum accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
@@ -99,7 +102,11 @@ class Network {
                                const ShouldStop& should_stop = {});
 
   /// One update from gradients() * scale.
-  void apply_gradients(const SgdOptions& optimizer, double scale = 1.0);
+  void apply_gradients(Optimizer& optimizer, double scale = 1.0);
+  void apply_gradients(const SgdOptions& optimizer, double scale = 1.0) {
+    Optimizer sgd(optimizer);
+    apply_gradients(sgd, scale);
+  }
 
   /// Sets gradients() to zero.
   void zero_gradients();
@@ -110,10 +117,19 @@ class Network {
               const ShouldStop& should_stop = {});
 
   /// One pass over the rows `order[0 ... count)` of X and y in batches of `batch_size` (the last
-  /// may be shorter), an SGD step on each; the losses are those before each batch's step.
+  /// may be shorter), a step of the optimizer on each; the losses are those before each batch's
+  /// step.
+  LossSum train_epoch(const RowSource<T>& X, const RowSource<T>& y, const std::int64_t* order,
+                      std::ptrdiff_t count, std::ptrdiff_t batch_size, Optimizer& optimizer,
+                      const T* sample_weight = nullptr, const ShouldStop& should_stop = {},
+                      const EpochOptions& options = {});
   LossSum train_epoch(const RowSource<T>& X, const RowSource<T>& y, const std::int64_t* order,
                       std::ptrdiff_t count, std::ptrdiff_t batch_size, const SgdOptions& optimizer,
-                      const T* sample_weight = nullptr, const ShouldStop& should_stop = {});
+                      const T* sample_weight = nullptr, const ShouldStop& should_stop = {},
+                      const EpochOptions& options = {}) {
+    Optimizer sgd(optimizer);
+    return train_epoch(X, y, order, count, batch_size, sgd, sample_weight, should_stop, options);
+  }
 
  private:
   struct Impl;

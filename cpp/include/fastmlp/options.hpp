@@ -36,12 +36,57 @@ Activation parse_activation(std::string_view name);
 /// \throws std::invalid_argument for an unknown name; the message lists those there are.
 Output parse_output(std::string_view name);
 
-/// Gradient descent: theta = theta - learning_rate * dtheta.
+/// Gradient descent, with a velocity where momentum is not 0 (Sutskever et al., 2013):
+/// g = dtheta + weight_decay theta,  v = momentum v - learning_rate g,
+/// theta = theta + v, or with Nesterov's look ahead theta + momentum v - learning_rate g.
 struct SgdOptions {
   double learning_rate = 0.01;  ///< positive and finite
+  double momentum = 0.0;        ///< in [0, 1]
+  bool nesterov = false;        ///< without effect where momentum is 0
+  double weight_decay = 0.0;    ///< finite, at least 0; of weights, not of biases
+};
+
+/// Adam (Kingma and Ba, 2015, arXiv:1412.6980), t counting the updates from 1:
+/// g = dtheta + weight_decay theta,  m = beta_1 m + (1 - beta_1) g,
+/// v = beta_2 v + (1 - beta_2) g^2,  m' = m / (1 - beta_1^t),  v' = v / (1 - beta_2^t),
+/// theta = theta - learning_rate m' / (sqrt(v') + epsilon).
+/// Decoupled, the decay is not in g, but theta is first multiplied by 1 - learning_rate *
+/// weight_decay: AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101).
+struct AdamOptions {
+  double learning_rate = 0.001;  ///< positive and finite
+  double beta_1 = 0.9;           ///< in [0, 1)
+  double beta_2 = 0.999;         ///< in [0, 1)
+  double epsilon = 1e-8;         ///< positive and finite
+  /// Adds epsilon to sqrt(v) in place of sqrt(v'): the "epsilon hat" of the paper's section 2,
+  /// which scikit-learn and TensorFlow use.
+  bool epsilon_hat = false;
+  double weight_decay = 0.0;  ///< finite, at least 0; of weights, not of biases
+  bool decoupled = false;     ///< decay as AdamW does it
+};
+
+/// What is minimised beside the plain mean loss, and how it is reported.
+struct Objective {
+  /// Adds alpha / (2 S) times the sum of all squared weights (not biases) to the mean loss of a
+  /// batch of weight S, and alpha / S W to its gradient: scikit-learn's `alpha`. Finite, at least
+  /// 0.
+  double alpha = 0;
+  /// The loss and its gradient are multiplied by this. Positive and finite.
+  double loss_scale = 1;
+  /// Where it is positive, a sigmoid's or softmax's loss is reported as of probabilities in
+  /// [clip, 1 - clip] for targets of 0 and 1; the gradient is as it is. In [0, 0.5).
+  double clip = 0;
+};
+
+/// How train_epoch() goes about an epoch.
+struct EpochOptions {
+  Objective objective;
+  /// Where it is not null: the mean loss of each batch before its step, penalty included.
+  double* batch_losses = nullptr;
 };
 
 /// \throws std::invalid_argument unless the hyper-parameters are what their comments say.
+void validate(const Objective& objective);
 void validate(const SgdOptions& options);
+void validate(const AdamOptions& options);
 
 }  // namespace fastmlp

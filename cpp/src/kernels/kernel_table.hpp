@@ -1,6 +1,6 @@
 // The contract between the drivers and the kernels: KernelTable<T>, filled once per ISA and type.
 // Plain structs of numbers and function pointers; kernels check nothing. The drivers are gemm.cpp,
-// ops.cpp and network.cpp; the kernels are gemm_kernel.hpp, activations.hpp, losses.hpp.
+// ops.cpp and network.cpp; the kernels are gemm_kernel.hpp, activations.hpp, losses.hpp and so on.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,10 @@ namespace fastmlp::detail {
 // options.hpp; table.hpp and dispatch.cpp assert both.
 constexpr std::size_t kActivationCount = 4;
 constexpr std::size_t kOutputCount = 3;
+
+/// The rules in optimizers.hpp, in the order of their list there.
+enum class Rule { kGradientDescent, kMomentum, kNesterov, kAdam };
+constexpr std::size_t kRuleCount = 4;
 
 // Part of the promise on bits (docs/mathematics.md, "Order of summation"): sums are cut into chunks
 // of kChunk terms; where a chunk is not one chain, term k goes to lane k mod kLanes.
@@ -118,12 +122,27 @@ struct LossBlock {
   const T* scale;      // (rows,): dZ = scale * (Yhat - Y); not read where dz is null
   T* dz;               // null: the loss only
   double* row_losses;  // (rows,)
+  // A unit's loss, of softmax a row's, is reported as in [low, high].
+  T low = -static_cast<T>(__builtin_inf()), high = static_cast<T>(__builtin_inf());
 };
 
 template <class T>
 struct OutputKernels {
   void (*forward)(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols);
   void (*loss)(const LossBlock<T>&);
+};
+
+/// One update of n parameters from their gradients. With g = scale * gradient + decay * theta and
+/// theta = shrink * theta, the rule (optimizers.hpp) makes of them and of its state what it says;
+/// keep and take are the shares of what was and of what comes in its first and second mean.
+template <class T>
+struct OptimizerStep {
+  T* parameters = nullptr;
+  const T* gradients = nullptr;
+  T* state[2] = {};
+  std::ptrdiff_t n = 0;
+  T scale = 1, decay = 0, shrink = 1;
+  T rate = 0, keep_1 = 0, take_1 = 0, keep_2 = 0, take_2 = 0, epsilon = 0;
 };
 
 template <class T>
@@ -136,6 +155,7 @@ struct KernelTable {
   EpilogueKernels<T> update;  // C = fma(-alpha, s, C)
   ActivationKernels<T> activations[kActivationCount];
   OutputKernels<T> outputs[kOutputCount];
+  void (*rules[kRuleCount])(const OptimizerStep<T>&);
 
   void (*pack)(const PackedRows<T>&);
   void (*gather)(const GatheredRows<T>&);

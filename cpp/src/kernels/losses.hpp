@@ -65,7 +65,7 @@ struct Elementwise {
     for_each_vec<V>(n, [&](std::ptrdiff_t u, auto access) {
       const V z = access.template load<V>(block.z + first + u);
       const V y = access.template load<V>(block.y + first + u);
-      access.store(losses + u, Unit::loss(z, y));
+      access.store(losses + u, clamp(Unit::loss(z, y), block.low, block.high));
       if (block.dz != nullptr) {
         access.store(block.dz + first + u, (Unit::forward(z) - y) * scale(u, access));
       }
@@ -122,7 +122,8 @@ struct Softmax {
       const T top = largest(z, cols);
       const V shifted(z[wanted] - top);  // read before dz, which may be z, is written
       const V sum(exponentials<V>(z, top, dz, cols));
-      block.row_losses[i] = static_cast<double>(first_lane(log(sum) - shifted));
+      const V loss = clamp(log(sum) - shifted, block.low, block.high);
+      block.row_losses[i] = static_cast<double>(first_lane(loss));
       if (dz == nullptr) continue;
       divide_scale<V>(dz, first_lane(sum), block.scale[i], cols);
       dz[wanted] = first_lane((exp(shifted) / sum - V(1)) * V(block.scale[i]));

@@ -6,6 +6,7 @@
 #include "gemm_kernel.hpp"
 #include "losses.hpp"
 #include "narrow.hpp"
+#include "optimizers.hpp"
 #include "pack.hpp"
 
 namespace fastmlp::detail {
@@ -35,6 +36,13 @@ constexpr void fill_outputs(List<Out...>, KernelTable<typename V::Scalar>& table
   ((table.outputs[i++] = {Out::template forward<V>, Out::template loss<V>}), ...);
 }
 
+template <class V, class... R>
+constexpr void fill_rules(List<R...>, KernelTable<typename V::Scalar>& table) {
+  static_assert(sizeof...(R) == kRuleCount);
+  std::size_t i = 0;
+  ((table.rules[i++] = optimizer_step<V, R>), ...);
+}
+
 template <class V, int MR, int NV>
 constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_bytes) {
   KernelTable<typename V::Scalar> table{};
@@ -46,6 +54,7 @@ constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_byte
   table.update = epilogue_kernels<V, MR, NV, Update>();
   fill_activations<V, MR, NV>(Activations{}, table);
   fill_outputs<V>(Outputs{}, table);
+  fill_rules<V>(Rules{}, table);
   table.pack = pack<V>;
   table.gather = gather<V>;
   table.row_product = row_product<V>;

@@ -66,6 +66,7 @@ struct Vec<float> {
   friend Vec operator-(Vec a, Vec b) { return _mm256_sub_ps(a.value, b.value); }
   friend Vec operator*(Vec a, Vec b) { return _mm256_mul_ps(a.value, b.value); }
   friend Vec operator/(Vec a, Vec b) { return _mm256_div_ps(a.value, b.value); }
+  friend Vec sqrt(Vec x) { return _mm256_sqrt_ps(x.value); }
   friend Mask operator<(Vec a, Vec b) { return {_mm256_cmp_ps(a.value, b.value, _CMP_LT_OQ)}; }
   friend Mask operator<=(Vec a, Vec b) { return {_mm256_cmp_ps(a.value, b.value, _CMP_LE_OQ)}; }
   friend Mask operator==(Vec a, Vec b) { return {_mm256_cmp_ps(a.value, b.value, _CMP_EQ_OQ)}; }
@@ -144,6 +145,7 @@ struct Vec<double> {
   friend Vec operator-(Vec a, Vec b) { return _mm256_sub_pd(a.value, b.value); }
   friend Vec operator*(Vec a, Vec b) { return _mm256_mul_pd(a.value, b.value); }
   friend Vec operator/(Vec a, Vec b) { return _mm256_div_pd(a.value, b.value); }
+  friend Vec sqrt(Vec x) { return _mm256_sqrt_pd(x.value); }
   friend Mask operator<(Vec a, Vec b) { return {_mm256_cmp_pd(a.value, b.value, _CMP_LT_OQ)}; }
   friend Mask operator<=(Vec a, Vec b) { return {_mm256_cmp_pd(a.value, b.value, _CMP_LE_OQ)}; }
   friend Mask operator==(Vec a, Vec b) { return {_mm256_cmp_pd(a.value, b.value, _CMP_EQ_OQ)}; }

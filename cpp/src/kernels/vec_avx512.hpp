@@ -62,6 +62,7 @@ struct Vec<float> {
   friend Vec operator-(Vec a, Vec b) { return _mm512_sub_ps(a.value, b.value); }
   friend Vec operator*(Vec a, Vec b) { return _mm512_mul_ps(a.value, b.value); }
   friend Vec operator/(Vec a, Vec b) { return _mm512_div_ps(a.value, b.value); }
+  friend Vec sqrt(Vec x) { return _mm512_sqrt_ps(x.value); }
   friend Mask operator<(Vec a, Vec b) { return {_mm512_cmp_ps_mask(a.value, b.value, _CMP_LT_OQ)}; }
   friend Mask operator<=(Vec a, Vec b) {
     return {_mm512_cmp_ps_mask(a.value, b.value, _CMP_LE_OQ)};
@@ -151,6 +152,7 @@ struct Vec<double> {
   friend Vec operator-(Vec a, Vec b) { return _mm512_sub_pd(a.value, b.value); }
   friend Vec operator*(Vec a, Vec b) { return _mm512_mul_pd(a.value, b.value); }
   friend Vec operator/(Vec a, Vec b) { return _mm512_div_pd(a.value, b.value); }
+  friend Vec sqrt(Vec x) { return _mm512_sqrt_pd(x.value); }
   friend Mask operator<(Vec a, Vec b) { return {_mm512_cmp_pd_mask(a.value, b.value, _CMP_LT_OQ)}; }
   friend Mask operator<=(Vec a, Vec b) {
     return {_mm512_cmp_pd_mask(a.value, b.value, _CMP_LE_OQ)};

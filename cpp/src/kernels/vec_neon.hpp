@@ -75,6 +75,7 @@ struct Vec<float> {
   friend Vec operator-(Vec a, Vec b) { return vsubq_f32(a.value, b.value); }
   friend Vec operator*(Vec a, Vec b) { return vmulq_f32(a.value, b.value); }
   friend Vec operator/(Vec a, Vec b) { return vdivq_f32(a.value, b.value); }
+  friend Vec sqrt(Vec x) { return vsqrtq_f32(x.value); }
   friend Mask operator<(Vec a, Vec b) { return {vcltq_f32(a.value, b.value)}; }
   friend Mask operator<=(Vec a, Vec b) { return {vcleq_f32(a.value, b.value)}; }
   friend Mask operator==(Vec a, Vec b) { return {vceqq_f32(a.value, b.value)}; }
@@ -151,6 +152,7 @@ struct Vec<double> {
   friend Vec operator-(Vec a, Vec b) { return vsubq_f64(a.value, b.value); }
   friend Vec operator*(Vec a, Vec b) { return vmulq_f64(a.value, b.value); }
   friend Vec operator/(Vec a, Vec b) { return vdivq_f64(a.value, b.value); }
+  friend Vec sqrt(Vec x) { return vsqrtq_f64(x.value); }
   friend Mask operator<(Vec a, Vec b) { return {vcltq_f64(a.value, b.value)}; }
   friend Mask operator<=(Vec a, Vec b) { return {vcleq_f64(a.value, b.value)}; }
   friend Mask operator==(Vec a, Vec b) { return {vceqq_f64(a.value, b.value)}; }

@@ -21,6 +21,8 @@ struct BitsOf<double> {
 
 inline float scalar_fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline double scalar_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+inline float scalar_sqrt(float x) { return __builtin_sqrtf(x); }
+inline double scalar_sqrt(double x) { return __builtin_sqrt(x); }
 
 template <class T>
 struct Vec {
@@ -69,6 +71,7 @@ struct Vec {
   friend Vec operator-(Vec a, Vec b) { return Vec(a.value - b.value); }
   friend Vec operator*(Vec a, Vec b) { return Vec(a.value * b.value); }
   friend Vec operator/(Vec a, Vec b) { return Vec(a.value / b.value); }
+  friend Vec sqrt(Vec x) { return Vec(scalar_sqrt(x.value)); }
   friend Mask operator<(Vec a, Vec b) { return {a.value < b.value}; }
   friend Mask operator<=(Vec a, Vec b) { return {a.value <= b.value}; }
   friend Mask operator==(Vec a, Vec b) { return {a.value == b.value}; }

@@ -1,0 +1,67 @@
+// Optimizer: a rule that updates parameters from their gradients, with what it remembers.
+#pragma once
+
+#include <fastmlp/options.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <variant>
+
+namespace fastmlp {
+
+/// A rule of docs/mathematics.md, "Update", with its hyper-parameters and its state.
+///
+/// The state (a velocity, two moments) belongs to the first network that it updates, and another
+/// one is refused; plain gradient descent has none, and serves any number of networks. Made from
+/// options without a word: `net.train_epoch(..., SgdOptions{0.1}, ...)`.
+///
+/// ```cpp
+/// fastmlp::Optimizer adam(fastmlp::AdamOptions{});
+/// net.train_epoch(X, y, order, count, adam, {32});
+/// ```
+class Optimizer {
+ public:
+  using Options = std::variant<SgdOptions, AdamOptions>;
+
+  /// \throws std::invalid_argument for hyper-parameters that are not what their comments say.
+  Optimizer(const SgdOptions& options);
+  Optimizer(const AdamOptions& options);
+  ~Optimizer();
+  Optimizer(Optimizer&&) noexcept;
+  Optimizer& operator=(Optimizer&&) noexcept;
+
+  const Options& options() const;
+
+  double learning_rate() const;
+  /// From the next update on. \throws std::invalid_argument unless positive and finite.
+  void set_learning_rate(double learning_rate);
+
+  /// How many vectors of n_parameters() elements it remembers: 0, 1 (a velocity) or 2 (moments).
+  int state_count() const;
+
+  /// What it remembers, empty before its first update: `count` vectors of `size` elements, each of
+  /// `bytes` bytes (a float's or a double's); steps, the updates so far, and beta^steps.
+  struct State {
+    int count = 0;
+    std::ptrdiff_t size = 0;
+    std::ptrdiff_t bytes = 0;
+    void* vectors[2] = {};
+    std::int64_t steps = 0;
+    double beta_1_power = 1, beta_2_power = 1;
+  };
+  /// In place: the vectors may be read and written between two calls.
+  State state();
+  /// Takes a copy of a state, which then belongs to the next network that it updates. An empty one
+  /// is a fresh start. \throws std::invalid_argument unless `state` has as many vectors as
+  /// state_count(), of floats or doubles.
+  void set_state(const State& state);
+
+  struct Impl;
+  Impl& impl() const { return *impl_; }  // the library's own
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fastmlp
