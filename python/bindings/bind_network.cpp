@@ -20,9 +20,20 @@ namespace {
 /// again costs as much.
 constexpr py::ssize_t kBriefFlops = 20000;
 
+template <class T>
+py::array forward_sparse(Network<T>& net, const py::object& X, const py::object& out) {
+  CsrArrays keep;
+  const RowSource<T> rows = csr_rows_of<T>("forward", "X", X, keep);
+  const py::array result = output<T>("forward", out, {rows.rows(), net.layers().back()}, {});
+  const MatrixView<T> target = mutable_view<T>(result);
+  interruptible([&] { net.forward(rows, target, signal_arrived); });
+  return result;
+}
+
 py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
   return self.visit([&](auto& net) -> py::array {
     using T = ElementOf<decltype(net)>;
+    if (is_csr(X)) return forward_sparse<T>(net, X, out);
     const py::array given = as_array("forward", "X", X);
     const py::ssize_t n_out = net.layers().back();
     const bool one_row = is_vector(given);

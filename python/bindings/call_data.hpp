@@ -2,6 +2,7 @@
 #pragma once
 
 #include "array.hpp"
+#include "csr.hpp"
 
 #include <fastmlp/network.hpp>
 
@@ -21,9 +22,9 @@ class CallData {
  public:
   CallData(const char* function, Network<T>& net, const py::object& X, const py::object& y,
            const py::object& weight)
-      : x_(apart_from(net, as_array(function, "X", X))),
+      : x_(is_csr(X) ? py::array() : apart_from(net, as_array(function, "X", X))),
         y_(apart_from(net, as_array(function, "y", y))),
-        x_rows(rows_of<T>(function, "X", x_)),
+        x_rows(is_csr(X) ? csr_rows_of<T>(function, "X", X, csr_) : rows_of<T>(function, "X", x_)),
         y_rows(targets_of<T>(function, "y", y_)),
         weight_(sample_weight_of<T>(function, weight, x_rows.rows())),
         weights(weight.is_none() ? nullptr : weight_.data()) {}
@@ -35,6 +36,7 @@ class CallData {
   }
 
   py::array x_, y_;
+  CsrArrays csr_;  // in place of x_ where X is sparse
 
  public:
   const RowSource<T> x_rows, y_rows;
