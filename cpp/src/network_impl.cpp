@@ -209,7 +209,7 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
     return {};
   }
   const double divisor = use == GradientUse::kAdd ? 1 : total_weight;
-  const double loss_scale = goal.objective.loss_scale;
+  const double gradient_scale = goal.objective.gradient_scale;
   const double penalty =
       goal.objective.alpha > 0 ? goal.objective.alpha / 2 * squared_weights(kernels) : 0;
   const std::ptrdiff_t step = block_rows(rows.count, use);
@@ -219,7 +219,7 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
   for (std::ptrdiff_t first = 0; first < rows.count; first += step) {
     const Rows<T> block = rows.part(first, std::min(step, rows.count - first));
     for (std::ptrdiff_t i = 0; i < block.count; ++i) {
-      s.scale[i] = static_cast<T>(loss_scale * weight_of(block, i) / divisor);
+      s.scale[i] = static_cast<T>(gradient_scale * weight_of(block, i) / divisor);
     }
     const MatrixView<const T> X = read(kernels, rows.X, block, s.x, poller);
     const T* y = targets(kernels, s, block, poller);
@@ -246,7 +246,7 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
   if (use == GradientUse::kStore && goal.objective.alpha > 0) {
     add_decay(goal.objective.alpha / total_weight);
   }
-  return {loss_scale * sum.total() + penalty, total_weight};
+  return {goal.objective.loss_scale * sum.total() + penalty, total_weight};
 }
 
 template <class T>

@@ -25,6 +25,7 @@ Output parse_output(std::string_view name) { return parse<Output>("output", kOut
 void validate(const Objective& objective) {
   detail::check_not_negative("Objective", "alpha", objective.alpha);
   detail::check_positive("Objective", "loss_scale", objective.loss_scale);
+  detail::check_positive("Objective", "gradient_scale", objective.gradient_scale);
   detail::check_between("Objective", "clip", objective.clip, 0, 0.5, false);
 }
 

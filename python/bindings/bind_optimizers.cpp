@@ -121,15 +121,16 @@ py::object rebuild(const py::object& type, const py::dict& arguments, const py::
 void register_optimizers(py::module_& module) {
   const py::object none = py::none();
   py::class_<Objective>(module, "Objective", kObjectiveDoc)
-      .def(py::init([](double alpha, double loss_scale, double clip) {
-             const Objective objective{alpha, loss_scale, clip};
+      .def(py::init([](double alpha, double loss_scale, double gradient_scale, double clip) {
+             const Objective objective{alpha, loss_scale, gradient_scale, clip};
              fastmlp::validate(objective);
              return objective;
            }),
-           py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0,
+           py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0, py::arg("gradient_scale") = 1.0,
            py::arg("clip") = 0.0)
       .def_readonly("alpha", &Objective::alpha)
       .def_readonly("loss_scale", &Objective::loss_scale)
+      .def_readonly("gradient_scale", &Objective::gradient_scale)
       .def_readonly("clip", &Objective::clip);
 
   module.def("_rebuild_optimizer", &rebuild, "What copies and pickles of optimizers call.");

@@ -38,12 +38,19 @@ _OptimizerState = tuple[int, float, float, tuple[_Floats, ...]]
 
 class Objective:
     def __init__(
-        self, *, alpha: float = 0.0, loss_scale: float = 1.0, clip: float = 0.0
+        self,
+        *,
+        alpha: float = 0.0,
+        loss_scale: float = 1.0,
+        gradient_scale: float = 1.0,
+        clip: float = 0.0,
     ) -> None: ...
     @property
     def alpha(self) -> float: ...
     @property
     def loss_scale(self) -> float: ...
+    @property
+    def gradient_scale(self) -> float: ...
     @property
     def clip(self) -> float: ...
 

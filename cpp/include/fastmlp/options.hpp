@@ -70,8 +70,9 @@ struct Objective {
   /// batch of weight S, and alpha / S W to its gradient: scikit-learn's `alpha`. Finite, at least
   /// 0.
   double alpha = 0;
-  /// The loss and its gradient are multiplied by this. Positive and finite.
-  double loss_scale = 1;
+  /// The loss, and the gradient, are multiplied by these; where they differ, the gradient is not
+  /// that of the loss. Positive and finite.
+  double loss_scale = 1, gradient_scale = 1;
   /// Where it is positive, a sigmoid's or softmax's loss is reported as of probabilities in
   /// [clip, 1 - clip] for targets of 0 and 1; the gradient is as it is. In [0, 0.5).
   double clip = 0;

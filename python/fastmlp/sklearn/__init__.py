@@ -1,0 +1,18 @@
+"""scikit-learn's multi-layer perceptrons, trained by fastmlp.
+
+`from fastmlp.sklearn import MLPClassifier, MLPRegressor` stands in for the same line of
+`sklearn.neural_network`: same parameters, attributes, messages and random numbers, and to rounding
+the same fitted model; what is different is the time. Needs scikit-learn 1.7 or later: the extra
+`sklearn`. Start at `_estimators.py`.
+"""
+
+try:
+    import sklearn  # noqa: F401  (is it there?)
+except ImportError as error:
+    raise ImportError(
+        "fastmlp.sklearn needs scikit-learn, which is not installed: pip install 'fastmlp[sklearn]'"
+    ) from error
+
+from fastmlp.sklearn._estimators import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

@@ -1,0 +1,173 @@
+"""The epochs of the solvers sgd and adam.
+
+What happens between epochs (the split, the shuffles, what is counted, said and warned of) is
+scikit-learn's `_fit_stochastic` of version 1.9, so that random numbers, attributes and messages are
+the same; its messages are taken word for word (Copyright 2007-2026 The scikit-learn developers,
+BSD-3-Clause). What happens inside of one is a single native call.
+"""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from fastmlp.sklearn._optimizers import OPTIMIZERS
+
+Array = npt.NDArray[Any]
+
+
+class Split(NamedTuple):
+    """Rows to train on, and rows to score after each epoch (None without early stopping)."""
+
+    X: Any
+    y: Array
+    sample_weight: Array | None
+    X_val: Any = None
+    y_val: Any = None
+    sample_weight_val: Array | None = None
+
+
+def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, incremental: bool) -> None:
+    """Train `est`, whose coefs_ and intercepts_ are initial values, epoch after epoch."""
+    if not incremental or not hasattr(est, "_optimizer"):
+        est._optimizer = OPTIMIZERS[est.solver]([*est.coefs_, *est.intercepts_], est)
+    # early_stopping in partial_fit doesn't make sense
+    if est.early_stopping and incremental:
+        raise ValueError("partial_fit does not support early_stopping=True")
+    split = (
+        split_off(est, X, y, sample_weight) if est.early_stopping else Split(X, y, sample_weight)
+    )
+    epoch = Epoch(est, split)
+    try:
+        est.n_iter_ = 0
+        for _ in range(est.max_iter):
+            epoch.run()
+            if end_epoch(est, split) or incremental:
+                break
+            if est.n_iter_ == est.max_iter:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) "
+                    "reached and the optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=6,
+                )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=6)
+    finally:
+        epoch.mirror.write(est)
+    if est.early_stopping:
+        # restore best weights
+        for array, best in zip(est.coefs_, est._best_coefs, strict=True):
+            array[...] = best
+        for array, best in zip(est.intercepts_, est._best_intercepts, strict=True):
+            array[...] = best
+
+
+def split_off(est: Any, X: Any, y: Array, sample_weight: Any) -> Split:
+    """Set validation_fraction of the rows aside, as scikit-learn does."""
+    # don't stratify in multilabel classification
+    stratify = y if is_classifier(est) and est.n_outputs_ == 1 else None
+    arrays = (X, y) if sample_weight is None else (X, y, sample_weight)
+    parts = train_test_split(
+        *arrays,
+        random_state=est._random_state,
+        test_size=est.validation_fraction,
+        stratify=stratify,
+    )
+    X_train, X_val, y_train, y_val, *weights = parts
+    if X_val.shape[0] < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' "
+            "or the size of your dataset."
+        )
+    if is_classifier(est):
+        y_val = est._label_binarizer.inverse_transform(y_val)
+    weight, weight_val = weights if weights else (None, None)
+    return Split(X_train, y_train, weight, X_val, y_val, weight_val)
+
+
+def clipped_batch_size(est: Any, n_samples: int) -> int:
+    """Return the batch size as a number of rows that there are."""
+    if est.batch_size == "auto":
+        return min(200, n_samples)
+    if est.batch_size > n_samples:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=7,
+        )
+    return int(np.clip(est.batch_size, 1, n_samples))
+
+
+class Epoch:
+    """What every epoch of a fit shares, made once; `run` trains one."""
+
+    def __init__(self, est: Any, split: Split) -> None:
+        self.est = est
+        self.split = split
+        self.rows = split.X.shape[0]
+        self.batch_size = clipped_batch_size(est, self.rows)
+        self.order = np.arange(self.rows, dtype=np.int64)
+        starts = np.arange(0, self.rows, self.batch_size)
+        self.batch_rows = np.minimum(self.batch_size, self.rows - starts)
+        self.batch_losses = np.empty(len(starts))
+        self.mirror = est._mirrored()
+        self.y = est._native_targets(split.y)
+        self.objective = est._objective(self.mirror.dtype)
+
+    def run(self) -> None:
+        """One pass over the rows; leaves its loss in `loss_`."""
+        est = self.est
+        if est.shuffle:
+            self.order = shuffled(self.order, est._random_state)
+        est._optimizer.bind(self.mirror.network)
+        self.mirror.network.train_epoch(
+            self.split.X,
+            self.y,
+            self.order,
+            batch_size=self.batch_size,
+            optimizer=est._optimizer.native,
+            sample_weight=self.split.sample_weight,
+            objective=self.objective,
+            batch_losses=self.batch_losses,
+        )
+        self.mirror.write(est)
+        est.n_iter_ += 1
+        # Each batch counts by its rows, whatever their weights.
+        est.loss_ = self.batch_losses @ self.batch_rows / self.rows
+        est.t_ += self.rows
+
+
+def shuffled(order: Array, random_state: np.random.RandomState) -> Array:
+    """`sklearn.utils.shuffle(order, random_state=random_state)`, without its overhead."""
+    indices = np.arange(len(order))
+    random_state.shuffle(indices)
+    return order[indices]
+
+
+def end_epoch(est: Any, split: Split) -> bool:
+    """Count, say and adapt what scikit-learn does after an epoch; whether to stop."""
+    est.loss_curve_.append(est.loss_)
+    if est.verbose:
+        print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+    # update no_improvement_count based on training loss or
+    # validation score according to early_stopping
+    est._update_no_improvement_count(
+        est.early_stopping, split.X_val, split.y_val, split.sample_weight_val
+    )
+    # for learning rate that needs to be updated at iteration end
+    est._optimizer.iteration_ends(est.t_)
+    if est._no_improvement_count <= est.n_iter_no_change:
+        return False
+    what = "Validation score" if est.early_stopping else "Training loss"
+    message = (
+        f"{what} did not improve more than tol={est.tol:f}"
+        f" for {est.n_iter_no_change} consecutive epochs."
+    )
+    if est._optimizer.trigger_stopping(message, est.verbose):
+        return True
+    est._no_improvement_count = 0
+    return False
