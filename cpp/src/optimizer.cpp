@@ -46,10 +46,13 @@ double Optimizer::Impl::learning_rate() const {
   return std::visit([](const auto& o) { return o.learning_rate; }, options);
 }
 
+bool Optimizer::Impl::is_plain() const {
+  const bool decays = std::visit([](const auto& o) { return o.weight_decay > 0; }, options);
+  return rule == detail::Rule::kGradientDescent && !decays;
+}
+
 double Optimizer::Impl::decay() const {
-  if (const SgdOptions* sgd = std::get_if<SgdOptions>(&options)) return sgd->weight_decay;
-  const AdamOptions& adam = std::get<AdamOptions>(options);
-  return adam.decoupled ? 0 : adam.weight_decay;
+  return std::visit([](const auto& o) { return o.decoupled ? 0.0 : o.weight_decay; }, options);
 }
 
 void Optimizer::Impl::allocate(std::ptrdiff_t n, std::ptrdiff_t element_bytes) {
@@ -88,6 +91,11 @@ detail::OptimizerStep<T> Optimizer::Impl::begin_step() {
   detail::OptimizerStep<T> s;
   for (int i = 0; i < state_count(); ++i) s.state[i] = vector<T>(i);
   s.decay = static_cast<T>(decay());
+  s.shrink = std::visit(
+      [](const auto& o) {
+        return static_cast<T>(o.decoupled ? 1 - o.learning_rate * o.weight_decay : 1.0);
+      },
+      options);
   if (const SgdOptions* sgd = std::get_if<SgdOptions>(&options)) {
     s.rate = static_cast<T>(sgd->learning_rate);
     s.keep_1 = static_cast<T>(sgd->momentum);
@@ -106,7 +114,6 @@ detail::OptimizerStep<T> Optimizer::Impl::begin_step() {
   s.take_1 = static_cast<T>(1 - adam.beta_1);
   s.keep_2 = static_cast<T>(adam.beta_2);
   s.take_2 = static_cast<T>(1 - adam.beta_2);
-  if (adam.decoupled) s.shrink = static_cast<T>(1 - adam.learning_rate * adam.weight_decay);
   return s;
 }
 

@@ -31,7 +31,7 @@ struct Optimizer::Impl {
   double decay() const;  // coupled
 
   /// Whether an update is theta = theta - learning_rate * gradient and nothing else.
-  bool is_plain() const { return rule == detail::Rule::kGradientDescent && !(decay() > 0); }
+  bool is_plain() const;
 
   /// Makes it the optimizer of the network `id` with `n` parameters of T, with room for its state.
   /// \throws std::invalid_argument, naming `function`, where it is another network's

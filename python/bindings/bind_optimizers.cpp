@@ -78,6 +78,7 @@ py::dict arguments_of(const Sgd& sgd) {
   d["momentum"] = o.momentum;
   d["nesterov"] = o.nesterov;
   d["weight_decay"] = o.weight_decay;
+  if (o.decoupled) d["decoupled"] = true;
   return d;
 }
 py::dict arguments_of(const Adam& adam) {
@@ -126,8 +127,8 @@ void register_optimizers(py::module_& module) {
              fastmlp::validate(objective);
              return objective;
            }),
-           py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0, py::arg("gradient_scale") = 1.0,
-           py::arg("clip") = 0.0)
+           py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0,
+           py::arg("gradient_scale") = 1.0, py::arg("clip") = 0.0)
       .def_readonly("alpha", &Objective::alpha)
       .def_readonly("loss_scale", &Objective::loss_scale)
       .def_readonly("gradient_scale", &Objective::gradient_scale)
@@ -145,11 +146,14 @@ void register_optimizers(py::module_& module) {
            "Take a copy of what _state() gave; it then belongs to the next network.");
 
   py::class_<Sgd, Optimizer> sgd(module, "SGD", kSgdDoc);
-  sgd.def(py::init([](double learning_rate, double momentum, bool nesterov, double weight_decay) {
-            return Sgd(SgdOptions{learning_rate, momentum, nesterov, weight_decay});
+  sgd.def(py::init([](double learning_rate, double momentum, bool nesterov, double weight_decay,
+                      bool decoupled) {
+            return Sgd(SgdOptions{learning_rate, momentum, nesterov, weight_decay, decoupled});
           }),
           py::arg("learning_rate") = SgdOptions{}.learning_rate, py::arg("momentum") = 0.0,
-          py::arg("nesterov") = false, py::arg("weight_decay") = 0.0)
+          py::arg("nesterov") = false, py::arg("weight_decay") = 0.0, py::kw_only(),
+          py::arg("decoupled") = false)
+      .def_property_readonly("decoupled", [](const Sgd& self) { return self.values().decoupled; })
       .def_property_readonly("momentum", [](const Sgd& self) { return self.values().momentum; })
       .def_property_readonly("nesterov", [](const Sgd& self) { return self.values().nesterov; })
       .def_property_readonly("weight_decay",

@@ -20,6 +20,9 @@ nesterov : bool, default False
     Without effect where momentum is 0.
 weight_decay : float, default 0.0
     Finite and at least 0; of weights, not of biases.
+decoupled : bool, default False
+    Whether the decay is not part of the gradient, but multiplies the weights by
+    ``1 - learning_rate * weight_decay`` before each update (Loshchilov and Hutter, 2019).
 
 Raises
 ------

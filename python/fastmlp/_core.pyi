@@ -68,7 +68,11 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
+        *,
+        decoupled: bool = False,
     ) -> None: ...
+    @property
+    def decoupled(self) -> bool: ...
     @property
     def momentum(self) -> float: ...
     @property

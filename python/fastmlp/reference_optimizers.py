@@ -32,7 +32,11 @@ def update(optimizer: Any, state: State, theta: Array, dtheta: Array, decays: Ar
 
 def sgd(o: SGD, s: State, theta: Array, dtheta: Array, decays: Array) -> None:
     """θ := θ + v, v := μ v - α g; plain where μ is 0, Nesterov's θ := θ + μ v - α g."""
-    g = dtheta + o.weight_decay * decays * theta
+    g = dtheta
+    if o.decoupled:
+        theta *= 1 - o.learning_rate * o.weight_decay * decays
+    else:
+        g = dtheta + o.weight_decay * decays * theta
     s.m[:] = o.momentum * s.m - o.learning_rate * g
     theta += o.momentum * s.m - o.learning_rate * g if o.nesterov else s.m
 

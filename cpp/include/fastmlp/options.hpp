@@ -39,19 +39,21 @@ Output parse_output(std::string_view name);
 /// Gradient descent, with a velocity where momentum is not 0 (Sutskever et al., 2013):
 /// g = dtheta + weight_decay theta,  v = momentum v - learning_rate g,
 /// theta = theta + v, or with Nesterov's look ahead theta + momentum v - learning_rate g.
+/// Decoupled, the decay is not in g, but theta is first multiplied by 1 - learning_rate *
+/// weight_decay (Loshchilov and Hutter, 2019, arXiv:1711.05101).
 struct SgdOptions {
   double learning_rate = 0.01;  ///< positive and finite
   double momentum = 0.0;        ///< in [0, 1]
   bool nesterov = false;        ///< without effect where momentum is 0
   double weight_decay = 0.0;    ///< finite, at least 0; of weights, not of biases
+  bool decoupled = false;       ///< decay as SGDW does it
 };
 
 /// Adam (Kingma and Ba, 2015, arXiv:1412.6980), t counting the updates from 1:
 /// g = dtheta + weight_decay theta,  m = beta_1 m + (1 - beta_1) g,
 /// v = beta_2 v + (1 - beta_2) g^2,  m' = m / (1 - beta_1^t),  v' = v / (1 - beta_2^t),
 /// theta = theta - learning_rate m' / (sqrt(v') + epsilon).
-/// Decoupled, the decay is not in g, but theta is first multiplied by 1 - learning_rate *
-/// weight_decay: AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101).
+/// Decoupled decay as for SgdOptions: AdamW.
 struct AdamOptions {
   double learning_rate = 0.001;  ///< positive and finite
   double beta_1 = 0.9;           ///< in [0, 1)
