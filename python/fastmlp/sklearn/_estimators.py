@@ -1,159 +1,294 @@
-"""`MLPClassifier` and `MLPRegressor`: scikit-learn's classes with the arithmetic exchanged.
-
-They inherit validation, attributes and messages; what they replace is a forward pass
-(`_forward_pass_fast`), the epochs of sgd and adam (`_fit_stochastic`) and an evaluation of L-BFGS
-(`_loss_grad_lbfgs`).
+"""`MLPClassifier` and `MLPRegressor`: scikit-learn's classes with the arithmetic exchanged, and what
+its users have asked for as keyword-only parameters. Start at `_arithmetic.py`.
 """
 
-import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import issparse
+from sklearn.base import _fit_context
 from sklearn.neural_network import MLPClassifier as _SklearnClassifier
 from sklearn.neural_network import MLPRegressor as _SklearnRegressor
-from sklearn.utils.validation import validate_data
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_sample_weight
 
-from fastmlp._core import Objective
-from fastmlp.sklearn._mirror import Mirror
-from fastmlp.sklearn._stochastic import fit_stochastic
+from fastmlp.network import Network
+from fastmlp.sklearn._arithmetic import NativeArithmetic
+from fastmlp.sklearn._callbacks import CallbackSupportMixin, with_callbacks
+from fastmlp.sklearn._from_network import adopt
+from fastmlp.sklearn._parameters import CLASSIFIER_CONSTRAINTS, REGRESSOR_CONSTRAINTS
 
 Array = npt.NDArray[Any]
 
 
-class NativeArithmetic:
-    """What both estimators replace of scikit-learn's. See the module's docstring."""
+class MLPClassifier(CallbackSupportMixin, NativeArithmetic, _SklearnClassifier):
+    """Multi-layer perceptron classifier: scikit-learn's, trained by fastmlp.
 
-    def _mirrored(self) -> Mirror:
-        """The native network of this estimator, with its coefs_ and intercepts_ as they are."""
-        mirror = self.__dict__.get("_mirror")
-        if mirror is None or not mirror.fits(self):
-            mirror = Mirror(self)
-            self.__dict__["_mirror"] = mirror
-        if not mirror.is_in_use(self):
-            mirror.read(self)
-        return mirror
+    All parameters, attributes, methods, messages and random numbers are those of
+    `sklearn.neural_network.MLPClassifier` (1.7 or later), whose documentation holds here; with the
+    same `random_state` the fitted model is the same to rounding. Added are the following, which
+    change nothing by default.
 
-    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
-        if check_input and not self._needs_no_check(X):
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        mirror = self._mirrored()
-        output = mirror.network.forward(as_rows(X))
-        return output.astype(np.result_type(X.dtype, mirror.dtype), copy=False)
+    Parameters
+    ----------
+    activation : str or list of str, default "relu"
+        One name for all hidden layers or one for each; besides scikit-learn's "identity",
+        "logistic", "tanh" and "relu" also "leaky_relu", "elu", "softplus", "gelu" and "silu".
+    class_weight : dict, "balanced" or None, default None
+        Weights of the classes, which the weights of the rows are multiplied by; as in
+        `sklearn.linear_model.LogisticRegression`.
+    dropout : float or list of float, default 0.0
+        The share, in [0, 1), of a hidden layer's units that a training step leaves out, one for all
+        hidden layers or one for each (Srivastava et al., 2014). For the solvers "sgd" and "adam".
+    weight_decay : float, default 0.0
+        Decoupled decay of the weights (Loshchilov and Hutter, 2019): each step multiplies them by
+        `1 - learning_rate * weight_decay`. For the solvers "sgd" and "adam".
+    scoring : str, callable or None, default None
+        What early stopping looks at: None is accuracy, "loss" the loss of the rows set aside, and
+        anything else a scorer of scikit-learn's.
 
-    def _needs_no_check(self, X: Any) -> bool:
-        """Whether validate_data would return this very array; False where in doubt."""
-        return (
-            type(X) is np.ndarray
-            and X.dtype.char in "fd"
-            and X.ndim == 2
-            and X.shape[1] == self.n_features_in_
-            and X.shape[0] > 0
-            and not hasattr(self, "feature_names_in_")
-            and math.isfinite(X.sum())
-        )
+    Attributes
+    ----------
+    network_ : fastmlp.Network
+        The fitted network, of which `coefs_` and `intercepts_` are views.
+    validation_loss_curve_ : list of float
+        The loss, without penalty, of the rows of `eval_set` after each epoch.
 
-    def _initialize(self, y: Array, layer_units: list[int], dtype: Any) -> None:
-        super()._initialize(y, layer_units, dtype)
-        self._mirrored().take(self)
+    Notes
+    -----
+    Three things differ: a predicted probability is as exact as the dtype of the parameters allows,
+    whatever X's; sparse X is made dense a batch at a time; and verbose L-BFGS output is SciPy's.
 
-    def _fit_stochastic(
+    Examples
+    --------
+    >>> from fastmlp.sklearn import MLPClassifier
+    >>> X, y = [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], [0, 0, 1, 1]
+    >>> classifier = MLPClassifier((8,), solver="lbfgs", activation="tanh", random_state=0)
+    >>> classifier.fit(X, y).predict(X).tolist()
+    [0, 0, 1, 1]
+    """
+
+    _parameter_constraints = {**_SklearnClassifier._parameter_constraints, **CLASSIFIER_CONSTRAINTS}
+
+    def __init__(
         self,
-        X: Any,
-        y: Array,
-        sample_weight: Array | None,
-        activations: Any,
-        deltas: Any,
-        coef_grads: Any,
-        intercept_grads: Any,
-        layer_units: Any,
-        incremental: bool,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: int = 15000,
+        class_weight: Any = None,
+        dropout: Any = 0.0,
+        weight_decay: float = 0.0,
+        scoring: Any = None,
     ) -> None:
-        fit_stochastic(self, as_rows(X), y, sample_weight, incremental)
+        given = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        for name in ("class_weight", "dropout", "weight_decay", "scoring"):
+            setattr(self, name, given.pop(name))
+        super().__init__(**given)
 
-    def _fit_lbfgs(self, X: Any, y: Array, *args: Any) -> None:
-        self.coefs_ = [W.astype(np.float64) for W in self.coefs_]
-        self.intercepts_ = [b.astype(np.float64) for b in self.intercepts_]
-        self._mirrored().take(self)
-        super()._fit_lbfgs(as_rows(X), self._native_targets(y), *args)
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> Self:
+        """Fit the model to X and y.
 
-    def _loss_grad_lbfgs(
-        self, packed_coef_inter: Array, X: Any, y: Array, sample_weight: Any, *args: Any
-    ) -> tuple[float, Array]:
-        self._unpack(packed_coef_inter)
-        mirror = self._mirrored()
-        network = mirror.network
-        loss = network.loss_and_gradients(
-            as_rows(X),
-            self._native_targets(y),
-            sample_weight,
-            objective=self._objective(mirror.dtype),
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), optional
+        eval_set : (X, y) or (X, y, sample_weight), optional
+            Rows whose loss is taken after each epoch, into `validation_loss_curve_`, and which early
+            stopping looks at in place of a part of X.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit_with(X, y, sample_weight, eval_set)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
+        if self.class_weight is not None:
+            if incremental and self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit, which does not see "
+                    "all rows. Use compute_class_weight('balanced', classes=classes, y=y) once, and "
+                    "pass what it gives as class_weight."
+                )
+            weights = compute_sample_weight(self.class_weight, y)
+            sample_weight = (
+                weights if sample_weight is None else weights * np.asarray(sample_weight)
+            )
+        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+
+    @classmethod
+    def from_network(cls, network: Network, classes: Any = None) -> Self:
+        """Make a fitted estimator of a network, without `fit`.
+
+        Parameters
+        ----------
+        network : fastmlp.Network
+            With an output "sigmoid" (one unit: two classes; several: multilabel) or "softmax". It
+            is copied.
+        classes : array-like of shape (n_classes,), optional
+            The labels, sorted; 0, 1, … by default.
+
+        Returns
+        -------
+        MLPClassifier
+
+        Raises
+        ------
+        ValueError
+            If the network's output is another, or classes do not fit it.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> from fastmlp.sklearn import MLPClassifier
+        >>> network = fastmlp.Network([2, 3], output="softmax", seed=0)
+        >>> MLPClassifier.from_network(network, classes=["a", "b", "c"]).predict([[0.0, 0.0]])
+        array(['a'], dtype='<U1')
+        """
+        outputs = network.layers[-1]
+        if network.output not in ("sigmoid", "softmax"):
+            raise ValueError(
+                f"from_network: the output is {network.output!r}; it must be 'sigmoid' or 'softmax'"
+            )
+        multilabel = network.output == "sigmoid" and outputs > 1
+        count = 2 if outputs == 1 else outputs
+        labels = np.arange(count) if classes is None else np.asarray(classes)
+        if labels.shape != (count,) or (np.unique(labels) != labels).any():
+            raise ValueError(
+                f"from_network: classes is {classes!r}; it must be {count} labels, sorted and each "
+                "once"
+            )
+        estimator = adopt(cls(), network)
+        estimator._label_binarizer = LabelBinarizer().fit(
+            np.eye(count, dtype=int) if multilabel else labels
         )
-        return loss, self._pack_gradients(network.gradients)
-
-    def _unpack(self, packed_parameters: Array) -> None:
-        for array, place in zip(self.coefs_, self._coef_indptr, strict=True):
-            start, end, shape = place
-            array[...] = packed_parameters[start:end].reshape(shape)
-        for array, (start, end) in zip(self.intercepts_, self._intercept_indptr, strict=True):
-            array[...] = packed_parameters[start:end]
-
-    def _pack_gradients(self, flat: Array) -> Array:
-        """The gradients in scikit-learn's order: all coefficients, then all intercepts."""
-        packed = np.empty(flat.size)
-        offset = 0
-        places = zip(self._coef_indptr, self._intercept_indptr, strict=True)
-        for (start, end, _), (b_start, b_end) in places:
-            middle, stop = offset + end - start, offset + end - start + b_end - b_start
-            packed[start:end] = flat[offset:middle]
-            packed[b_start:b_end] = flat[middle:stop]
-            offset = stop
-        return packed
-
-    def _native_targets(self, y: Array) -> Array:
-        """Y as the native network takes it: classes for softmax, one column as a vector."""
-        if self.out_activation_ == "softmax" and y.ndim == 2:
-            return y.argmax(axis=1)
-        return y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
-
-    def _objective(self, dtype: np.dtype[Any]) -> Objective:
-        # The gradient of a squared error with several outputs is that of the sum over them, while
-        # the loss is the mean: so it is in scikit-learn.
-        squared = self.loss == "squared_error"
-        return Objective(
-            alpha=self.alpha,
-            loss_scale=1 / self.n_outputs_ if squared else 1.0,
-            clip=float(np.finfo(dtype).eps) if self.loss == "log_loss" else 0.0,
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_mirror", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if owns_its_memory(self):
-            self._mirrored().take(self)
+        estimator.classes_ = labels
+        return estimator
 
 
-def as_rows(X: Any) -> Any:
-    """X with rows that can be taken one by one: a CSC matrix becomes CSR, of the same size."""
-    return X.tocsr() if issparse(X) and X.format != "csr" else X
+class MLPRegressor(CallbackSupportMixin, NativeArithmetic, _SklearnRegressor):
+    """Multi-layer perceptron regressor: scikit-learn's, trained by fastmlp.
 
+    All parameters, attributes, methods, messages and random numbers are those of
+    `sklearn.neural_network.MLPRegressor` (1.7 or later), whose documentation holds here; with the
+    same `random_state` the fitted model is the same to rounding. Added are the following, which
+    change nothing by default.
 
-def owns_its_memory(estimator: Any) -> bool:
-    """Whether the parameters were read from a file or a pickle: nobody else has these arrays."""
-    arrays = [*getattr(estimator, "coefs_", []), *getattr(estimator, "intercepts_", [])]
-    return bool(arrays) and all(
-        isinstance(a, np.ndarray) and a.flags.owndata and a.flags.writeable for a in arrays
-    )
+    Parameters
+    ----------
+    activation, dropout, weight_decay, scoring
+        As for :class:`MLPClassifier`; without scoring early stopping looks at R².
+    gradient : {"sum", "mean"}, default "sum"
+        For a squared error of several outputs scikit-learn reports the mean over the outputs, and
+        follows the gradient of their sum: "sum". With "mean" the gradient is that of the loss.
 
+    Attributes
+    ----------
+    network_ : fastmlp.Network
+        The fitted network, of which `coefs_` and `intercepts_` are views.
+    validation_loss_curve_ : list of float
+        The loss, without penalty, of the rows of `eval_set` after each epoch.
 
-class MLPClassifier(NativeArithmetic, _SklearnClassifier):
-    """scikit-learn's MLPClassifier, trained by fastmlp."""
+    Examples
+    --------
+    >>> from fastmlp.sklearn import MLPRegressor
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 4.0, 9.0]
+    >>> regressor = MLPRegressor((8,), solver="lbfgs", activation="tanh", random_state=0)
+    >>> regressor.fit(X, y).score(X, y) > 0.99
+    True
+    """
 
+    _parameter_constraints = {**_SklearnRegressor._parameter_constraints, **REGRESSOR_CONSTRAINTS}
 
-class MLPRegressor(NativeArithmetic, _SklearnRegressor):
-    """scikit-learn's MLPRegressor, trained by fastmlp."""
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: int = 15000,
+        dropout: Any = 0.0,
+        weight_decay: float = 0.0,
+        scoring: Any = None,
+        gradient: str = "sum",
+    ) -> None:
+        given = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        for name in ("dropout", "weight_decay", "scoring", "gradient"):
+            setattr(self, name, given.pop(name))
+        super().__init__(**given)
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> Self:
+        """Fit the model to X and y; see `MLPClassifier.fit`, y here being numbers.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit_with(X, y, sample_weight, eval_set)
+
+    @classmethod
+    def from_network(cls, network: Network) -> Self:
+        """Make a fitted estimator of a network with the output "identity" or "exp", a copy of it.
+
+        Returns
+        -------
+        MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            If the network's output is another.
+        """
+        if network.output not in ("identity", "exp"):
+            raise ValueError(
+                f"from_network: the output is {network.output!r}; it must be 'identity' or 'exp'"
+            )
+        loss = "poisson" if network.output == "exp" else "squared_error"
+        return adopt(cls(loss=loss), network)

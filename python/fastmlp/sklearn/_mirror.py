@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 
 from fastmlp.network import Network
 
@@ -99,3 +100,8 @@ def hidden_names(activation: Any, n_hidden: int) -> list[str]:
     """Our names of the hidden activations: one given for all, or one each."""
     names = [activation] * n_hidden if isinstance(activation, str) else list(activation)
     return [ACTIVATIONS.get(name, name) for name in names]
+
+
+def as_rows(X: Any) -> Any:
+    """X with rows that can be taken one by one: a CSC matrix becomes CSR, of the same size."""
+    return X.tocsr() if issparse(X) and X.format != "csr" else X

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-from fastmlp._core import SGD, Adam
+from fastmlp._core import SGD, AdamW
 from fastmlp.network import Network
 
 Array = npt.NDArray[Any]
@@ -50,7 +50,11 @@ class NativeSGD(NativeOptimizer, SGDOptimizer):
     def __init__(self, params: list[Array], estimator: Any) -> None:
         self._remember_shapes(params)
         self.native = SGD(
-            estimator.learning_rate_init, estimator.momentum, estimator.nesterovs_momentum
+            estimator.learning_rate_init,
+            estimator.momentum,
+            estimator.nesterovs_momentum,
+            estimator.weight_decay,
+            decoupled=True,
         )
         self.learning_rate_init = estimator.learning_rate_init
         self.lr_schedule = estimator.learning_rate
@@ -78,11 +82,12 @@ class NativeAdam(NativeOptimizer, AdamOptimizer):
 
     def __init__(self, params: list[Array], estimator: Any) -> None:
         self._remember_shapes(params)
-        self.native = Adam(
+        self.native = AdamW(
             estimator.learning_rate_init,
             estimator.beta_1,
             estimator.beta_2,
             epsilon_hat=estimator.epsilon,
+            weight_decay=estimator.weight_decay,
         )
         self.learning_rate_init = estimator.learning_rate_init
         self.beta_1 = estimator.beta_1

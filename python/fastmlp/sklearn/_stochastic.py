@@ -14,7 +14,10 @@ import numpy.typing as npt
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from fastmlp.sklearn._mirror import as_rows
 from fastmlp.sklearn._optimizers import OPTIMIZERS
 
 Array = npt.NDArray[Any]
@@ -38,15 +41,17 @@ def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, incremental: 
     # early_stopping in partial_fit doesn't make sense
     if est.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
-    split = (
-        split_off(est, X, y, sample_weight) if est.early_stopping else Split(X, y, sample_weight)
-    )
+    split = split_off(est, X, y, sample_weight)
     epoch = Epoch(est, split)
+    context = est.__dict__.get("_fit_context")  # none in partial_fit
     try:
         est.n_iter_ = 0
         for _ in range(est.max_iter):
+            if context is not None:
+                context.begin_epoch()
             epoch.run()
-            if end_epoch(est, split) or incremental:
+            done = end_epoch(est, split) or incremental
+            if (context is not None and context.end_epoch()) or done:
                 break
             if est.n_iter_ == est.max_iter:
                 warnings.warn(
@@ -68,7 +73,12 @@ def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, incremental: 
 
 
 def split_off(est: Any, X: Any, y: Array, sample_weight: Any) -> Split:
-    """Set validation_fraction of the rows aside, as scikit-learn does."""
+    """Rows to score: those of eval_set, or validation_fraction of all, as scikit-learn does."""
+    eval_set = est.__dict__.get("_eval_set")
+    if eval_set is not None:
+        return Split(X, y, sample_weight, *checked_eval_set(est, eval_set))
+    if not est.early_stopping:
+        return Split(X, y, sample_weight)
     # don't stratify in multilabel classification
     stratify = y if is_classifier(est) and est.n_outputs_ == 1 else None
     arrays = (X, y) if sample_weight is None else (X, y, sample_weight)
@@ -88,6 +98,28 @@ def split_off(est: Any, X: Any, y: Array, sample_weight: Any) -> Split:
         y_val = est._label_binarizer.inverse_transform(y_val)
     weight, weight_val = weights if weights else (None, None)
     return Split(X_train, y_train, weight, X_val, y_val, weight_val)
+
+
+def checked_eval_set(est: Any, eval_set: Any) -> tuple[Any, Any, Any]:
+    """Return X, y and sample_weight of an eval_set, validated as those of a fit."""
+    if not isinstance(eval_set, tuple | list) or len(eval_set) not in (2, 3):
+        raise ValueError("fit: eval_set must be (X, y) or (X, y, sample_weight)")
+    X, y = validate_data(
+        est,
+        eval_set[0],
+        eval_set[1],
+        accept_sparse=["csr", "csc"],
+        multi_output=True,
+        y_numeric=not is_classifier(est),
+        dtype=(np.float64, np.float32),
+        reset=False,
+    )
+    if is_classifier(est):
+        unknown = np.setdiff1d(unique_labels(y), est.classes_)
+        if len(unknown):
+            raise ValueError(f"fit: eval_set has classes that y has not: {unknown}")
+    sample_weight = None if len(eval_set) == 2 else _check_sample_weight(eval_set[2], X)
+    return as_rows(X), y, sample_weight
 
 
 def clipped_batch_size(est: Any, n_samples: int) -> int:
@@ -117,6 +149,7 @@ class Epoch:
         self.mirror = est._mirrored()
         self.y = est._native_targets(split.y)
         self.objective = est._objective(self.mirror.dtype)
+        self.y_val = self._loss_targets()
 
     def run(self) -> None:
         """One pass over the rows; leaves its loss in `loss_`."""
@@ -139,6 +172,24 @@ class Epoch:
         # Each batch counts by its rows, whatever their weights.
         est.loss_ = self.batch_losses @ self.batch_rows / self.rows
         est.t_ += self.rows
+        if self.y_val is not None:
+            loss = self.mirror.network.loss(
+                self.split.X_val, self.y_val, self.split.sample_weight_val
+            )
+            est.validation_loss_curve_.append(loss * self.objective.loss_scale)
+
+    def _loss_targets(self) -> Array | None:
+        """The targets of the rows to score, where somebody gave them or wants to stop by the loss."""
+        est, y_val = self.est, self.split.y_val
+        if est.__dict__.get("_eval_set") is None and not (
+            est.early_stopping and est.scoring == "loss"
+        ):
+            return None
+        est.validation_loss_curve_ = []
+        if is_classifier(est):
+            y_val = est._label_binarizer.transform(y_val)
+        targets: Array = est._native_targets(y_val)
+        return targets
 
 
 def shuffled(order: Array, random_state: np.random.RandomState) -> Array:
