@@ -28,6 +28,7 @@ struct ThreadState {
   double min_work;             // flops of a call that justify one more thread; FASTMLP_MIN_WORK
   std::atomic<bool> forked;    // in a child made by fork() the parent's OpenMP threads are gone
   std::atomic<int> last_team;  // the size of the last team that ran, for tests
+  std::atomic<int> calls{0};   // that are running now and asked for a team
 };
 ThreadState& thread_state();
 
@@ -75,15 +76,35 @@ inline int team_size() {
   return team != nullptr ? team->size() : 1;
 }
 
+/// A call that asked for a team, for as long as it runs. Callers on several threads share the
+/// processors: each gets its part of them, as no two need the same one then.
+class SharedProcessors {
+ public:
+  SharedProcessors() : calls_(thread_state().calls.fetch_add(1, std::memory_order_relaxed) + 1) {}
+  ~SharedProcessors() { thread_state().calls.fetch_sub(1, std::memory_order_relaxed); }
+  SharedProcessors(const SharedProcessors&) = delete;
+  SharedProcessors& operator=(const SharedProcessors&) = delete;
+
+  /// How many of `size` threads this call should have.
+  int share(int size) const {
+    return all_threads() ? size : std::clamp(max_team() / calls_, 1, size);
+  }
+
+ private:
+  const int calls_;
+};
+
 /// body() with a team of at most `size` threads at hand for all pieces of work in it. What body
 /// throws comes out here.
 template <class Body>
 void with_team([[maybe_unused]] int size, const Body& body) {
 #ifdef _OPENMP
   if (size > 1 && led_team == nullptr) {
+    const SharedProcessors processors;
+    const int share = processors.share(size);
     std::exception_ptr thrown;
     Team team(all_threads());
-#pragma omp parallel num_threads(size)
+#pragma omp parallel num_threads(share)
     {
       const DefaultFloatMode mode;
       if (omp_get_thread_num() == 0) {
