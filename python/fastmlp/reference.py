@@ -239,7 +239,7 @@ class Network(TrainingMixin):
         return _mean(loss_sum, S_sum)
 
     def _state(self, optimizer: Any) -> State:
-        """What `optimizer`, kept with it so that its id stays its own, remembers of this network."""
+        """Return what `optimizer` remembers of this network; kept with it, its id stays its own."""
         zeros = np.zeros_like(self.parameters)
         fresh = (optimizer, State(0, zeros, zeros.copy()))
         return self._states.setdefault(id(optimizer), fresh)[1]

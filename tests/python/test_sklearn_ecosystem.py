@@ -8,15 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn_data import data_of, mine, ours
-
-import fastmlp
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1"),
-]
-
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
@@ -25,6 +16,14 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import fastmlp
+from sklearn_data import data_of, mine, ours
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1"),
+]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -147,6 +146,6 @@ def test_importing_the_estimators_needs_scikit_learn() -> None:
 
 
 def test_importing_fastmlp_does_not_import_scikit_learn() -> None:
-    code = "import sys, fastmlp; print([m for m in ('sklearn', 'scipy', 'joblib') if m in sys.modules])"
+    code = "import sys, fastmlp; print({'sklearn', 'scipy', 'joblib'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert run.stdout.strip() == "set()"

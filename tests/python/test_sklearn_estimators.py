@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn_data import data_of, largest_difference, mine, ours, pair
 
 import fastmlp
+from sklearn_data import data_of, largest_difference, mine, ours, pair
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations")
 
@@ -54,7 +54,7 @@ def test_an_array_that_was_assigned_is_trained_in_place() -> None:
     before = W.copy()
     estimator.partial_fit(*data_of("binary"))
     assert estimator.coefs_[0] is W
-    assert (W != before).any()
+    assert (before != W).any()
 
 
 def test_another_activation_after_a_fit_is_used_as_scikit_learn_uses_it() -> None:

@@ -1,4 +1,4 @@
-"""fastmlp.sklearn against the installed scikit-learn: the same model from the same random numbers."""
+"""fastmlp.sklearn against the installed scikit-learn: the same model to rounding."""
 
 import warnings
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from sklearn_data import TASKS, data_of, largest_difference, pair
 
 sparse = pytest.importorskip("scipy.sparse")

@@ -1,10 +1,11 @@
-"""What both estimators replace of scikit-learn's: a forward pass, the epochs, an evaluation of
-L-BFGS. All else is inherited.
+"""What both estimators replace of scikit-learn's; all else is inherited.
+
+A forward pass, the epochs of sgd and adam, and an evaluation of L-BFGS.
 """
 
 import math
 import numbers
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,22 @@ from fastmlp.sklearn._stochastic import fit_stochastic
 
 Array = npt.NDArray[Any]
 
+# The mixin's attributes are those of scikit-learn's class, which has no types.
+if TYPE_CHECKING:
+    Base = Any
+else:
+    Base = object
+
 # What belongs to this process or to one call of fit, and not to what is copied or pickled.
 TRANSIENT = ("_mirror", "_fit_context", "_eval_set")
 
 
-class NativeArithmetic:
+class NativeArithmetic(Base):
     """Mixed in before scikit-learn's class. See the module's docstring."""
+
+    activation: Any
+    coefs_: list[Array]
+    intercepts_: list[Array]
 
     @property
     def network_(self) -> Network:
@@ -33,7 +44,7 @@ class NativeArithmetic:
         return self._mirrored().network
 
     def _mirrored(self) -> Mirror:
-        """The native network of this estimator, with its coefs_ and intercepts_ as they are."""
+        """Return the native network, with coefs_ and intercepts_ as they are."""
         mirror = self.__dict__.get("_mirror")
         if mirror is None or not mirror.fits(self):
             mirror = Mirror(self)
@@ -133,7 +144,7 @@ class NativeArithmetic:
             array[...] = packed_parameters[start:end]
 
     def _pack_gradients(self, flat: Array) -> Array:
-        """The gradients in scikit-learn's order: all coefficients, then all intercepts."""
+        """Return the gradients in scikit-learn's order: all coefficients, then all intercepts."""
         packed = np.empty(flat.size)
         offset = 0
         places = zip(self._coef_indptr, self._intercept_indptr, strict=True)
@@ -162,7 +173,7 @@ class NativeArithmetic:
         )
 
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The score of an epoch; the greater the better."""
+        """Return the score of an epoch; the greater the better."""
         if self.scoring is None:
             return super()._score(X, y, sample_weight=sample_weight)
         if self.scoring == "loss":

@@ -15,6 +15,9 @@ except ImportError:  # scikit-learn before 1.9
         return method
 
 
+__all__ = ["CallbackSupportMixin", "FitContext", "with_callbacks"]
+
+
 class FitContext:
     """The tasks of one fit, as the callbacks of an estimator see them: a fit and its epochs."""
 
@@ -53,7 +56,7 @@ class FitContext:
             )
 
     def _parameters(self) -> dict[str, Any]:
-        """What makes a copy of the estimator one that was fitted until now."""
+        """Return what makes a copy of the estimator one that was fitted until now."""
         return {
             "coefs_": [W.copy() for W in self.estimator.coefs_],
             "intercepts_": [b.copy() for b in self.estimator.intercepts_],

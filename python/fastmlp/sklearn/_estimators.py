@@ -1,8 +1,9 @@
-"""`MLPClassifier` and `MLPRegressor`: scikit-learn's classes with the arithmetic exchanged, and what
-its users have asked for as keyword-only parameters. Start at `_arithmetic.py`.
+"""`MLPClassifier` and `MLPRegressor`: scikit-learn's classes with the arithmetic exchanged.
+
+What its users have asked for is added as keyword-only parameters. Start at `_arithmetic.py`.
 """
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +69,10 @@ class MLPClassifier(CallbackSupportMixin, NativeArithmetic, _SklearnClassifier):
     [0, 0, 1, 1]
     """
 
-    _parameter_constraints = {**_SklearnClassifier._parameter_constraints, **CLASSIFIER_CONSTRAINTS}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_SklearnClassifier._parameter_constraints,
+        **CLASSIFIER_CONSTRAINTS,
+    }
 
     def __init__(
         self,
@@ -118,8 +122,8 @@ class MLPClassifier(CallbackSupportMixin, NativeArithmetic, _SklearnClassifier):
             Class labels.
         sample_weight : array-like of shape (n_samples,), optional
         eval_set : (X, y) or (X, y, sample_weight), optional
-            Rows whose loss is taken after each epoch, into `validation_loss_curve_`, and which early
-            stopping looks at in place of a part of X.
+            Rows whose loss is taken after each epoch, into `validation_loss_curve_`, and which
+            early stopping looks at in place of a part of X.
 
         Returns
         -------
@@ -132,13 +136,13 @@ class MLPClassifier(CallbackSupportMixin, NativeArithmetic, _SklearnClassifier):
             if incremental and self.class_weight == "balanced":
                 raise ValueError(
                     "class_weight 'balanced' is not supported for partial_fit, which does not see "
-                    "all rows. Use compute_class_weight('balanced', classes=classes, y=y) once, and "
-                    "pass what it gives as class_weight."
+                    "all rows. Use compute_class_weight('balanced', classes=classes, y=y) once, "
+                    "and pass what it gives as class_weight."
                 )
             weights = compute_sample_weight(self.class_weight, y)
-            sample_weight = (
-                weights if sample_weight is None else weights * np.asarray(sample_weight)
-            )
+            if sample_weight is not None:
+                weights = weights * np.asarray(sample_weight)
+            sample_weight = weights
         return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
 
     @classmethod
@@ -223,7 +227,10 @@ class MLPRegressor(CallbackSupportMixin, NativeArithmetic, _SklearnRegressor):
     True
     """
 
-    _parameter_constraints = {**_SklearnRegressor._parameter_constraints, **REGRESSOR_CONSTRAINTS}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_SklearnRegressor._parameter_constraints,
+        **REGRESSOR_CONSTRAINTS,
+    }
 
     def __init__(
         self,

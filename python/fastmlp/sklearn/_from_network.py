@@ -11,7 +11,7 @@ _THEIRS = {ours: theirs for theirs, ours in (ACTIVATIONS | OUTPUTS).items()}
 
 
 def adopt(estimator: Any, network: Network) -> Any:
-    """Give `estimator` the network's structure, copies of its parameters, and the state of a fit."""
+    """Give `estimator` a network's structure, copies of its parameters and the state of a fit."""
     names = [_THEIRS.get(name, name) for name in network.hidden]
     estimator.set_params(
         hidden_layer_sizes=network.layers[1:-1],

@@ -29,7 +29,7 @@ class NativeOptimizer:
             self._network = network
 
     def _vectors(self, i: int) -> list[Array]:
-        """The i-th vector of the state in scikit-learn's order, coefficients first."""
+        """Return the i-th vector of the state in scikit-learn's order, coefficients first."""
         vectors = self.native._state()[3]
         flat = vectors[i] if vectors else np.zeros(sum(self._sizes))
         parts = np.split(flat, np.cumsum(self._sizes)[:-1])

@@ -179,7 +179,7 @@ class Epoch:
             est.validation_loss_curve_.append(loss * self.objective.loss_scale)
 
     def _loss_targets(self) -> Array | None:
-        """The targets of the rows to score, where somebody gave them or wants to stop by the loss."""
+        """Return the targets of the rows to score, where their loss is wanted."""
         est, y_val = self.est, self.split.y_val
         if est.__dict__.get("_eval_set") is None and not (
             est.early_stopping and est.scoring == "loss"
