@@ -23,7 +23,7 @@ SGD(learning_rate=0.1)
 )";
 
 constexpr const char* kForwardDoc =
-    R"(The network's outputs: probabilities, or values for an identity output.
+    R"(The network's outputs: probabilities, or values for an identity or exp output.
 
 Parameters
 ----------

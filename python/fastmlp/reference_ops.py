@@ -64,6 +64,12 @@ def identity_loss(Z: Array, Y: Array) -> Array:
     return np.asarray(np.sum((Z - Y) ** 2, axis=1) / 2)
 
 
+def exp_loss(Z: Array, Y: Array) -> Array:
+    """ℓ_i = Σ_j y (log y - z - 1) + e^z: half the Poisson deviance of e^Z per row; 0 log 0 = 0."""
+    log_Y = np.log(np.where(Y > 0, Y, 1))
+    return np.asarray(np.sum(Y * (log_Y - Z - 1) + np.exp(Z), axis=1))
+
+
 def binary_cross_entropy(Z: Array, y: Array) -> float:
     """Loss = 1/m Σ_i ℓ_i from the logits Z, (m,) or (m, n_out); 0 without rows."""
     rows = (len(Z), Z.size // max(len(Z), 1))
@@ -164,4 +170,5 @@ OUTPUTS: dict[str, tuple[Elementwise, Pairwise]] = {
     "sigmoid": (sigmoid, sigmoid_loss),
     "softmax": (softmax, softmax_loss),
     "identity": (lambda Z: Z, identity_loss),
+    "exp": (np.exp, exp_loss),
 }

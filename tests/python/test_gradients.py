@@ -36,6 +36,10 @@ TARGETS = {
         "one-hot": lambda rng, n: np.eye(n)[rng.integers(0, n, ROWS)],
     },
     "identity": {"numbers": rows},
+    "exp": {
+        "counts": lambda rng, n: rng.integers(0, 3, (ROWS, n)),
+        "numbers": lambda rng, n: 2 * rng.random((ROWS, n)),
+    },
 }
 
 

@@ -216,6 +216,9 @@ def _derivative(name, Z, A, eps):
 
 def _output(name, Z, eps):
     """Ŷ."""
+    if name == "exp":
+        value = np.exp(Z.value)
+        return Inexact(value, value * np.expm1(Z.error) + ELEMENTARY * eps * value)
     if name != "softmax":
         return _activate(name, Z, eps)
     E = np.exp(Z.value - Z.value.max(axis=1, keepdims=True))
@@ -242,6 +245,11 @@ def _row_losses(name, Z, Y, eps):
         largest = Z.most.max(axis=1, keepdims=True)
         error = 2 * Z.error.max(axis=1, keepdims=True)
         error = error + eps * ((ELEMENTARY + classes) * spread + 2 * largest)
+    elif name == "exp":  # the slope by z is ŷ - y
+        outputs, log_y = np.exp(z), np.log(np.where(Y > 0, Y, 1))
+        value = Y * (log_y - z - 1) + outputs
+        error = outputs * np.expm1(Z.error) + Y * Z.error
+        error = error + ELEMENTARY * eps * (outputs + Y * (np.abs(log_y) + Z.most + 1))
     else:
         value = (z - Y) ** 2 / 2
         error = Z.error * (np.abs(z - Y) + Z.error) + ELEMENTARY * eps * (Z.most + np.abs(Y)) ** 2

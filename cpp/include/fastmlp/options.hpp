@@ -23,13 +23,15 @@ enum class Activation {
 };
 
 /// The activation of the last layer, which fixes the loss: sigmoid with binary cross-entropy,
-/// softmax with categorical cross-entropy, identity with half the squared error.
-enum class Output { kSigmoid, kSoftmax, kIdentity };
+/// softmax with categorical cross-entropy, identity with half the squared error, exp with half the
+/// Poisson deviance.
+enum class Output { kSigmoid, kSoftmax, kIdentity, kExp };
 
 /// Names in the order of the enums.
 inline constexpr std::array<std::string_view, 9> kActivationNames = {
     "relu", "sigmoid", "tanh", "identity", "leaky_relu", "elu", "softplus", "gelu", "silu"};
-inline constexpr std::array<std::string_view, 3> kOutputNames = {"sigmoid", "softmax", "identity"};
+inline constexpr std::array<std::string_view, 4> kOutputNames = {"sigmoid", "softmax", "identity",
+                                                                 "exp"};
 
 inline constexpr std::string_view name_of(Activation activation) {
   return kActivationNames[static_cast<std::size_t>(activation)];

@@ -15,7 +15,7 @@ namespace fastmlp::detail {
 // The lists in activations.hpp and losses.hpp have these lengths and the order of the enums in
 // options.hpp; table.hpp and dispatch.cpp assert both.
 constexpr std::size_t kActivationCount = 9;
-constexpr std::size_t kOutputCount = 3;
+constexpr std::size_t kOutputCount = 4;
 
 // Part of the promise on bits (docs/mathematics.md, "Order of summation"): sums are cut into chunks
 // of kChunk terms; where a chunk is not one chain, term k goes to lane k mod kLanes.
