@@ -225,10 +225,11 @@ template <class T>
 void check_target_values(const char* function, MatrixView<const T> y, std::ptrdiff_t first,
                          std::ptrdiff_t outputs, Output output) {
   if (output == Output::kIdentity) return;
-  if (output == Output::kSigmoid && y.is_contiguous()) {
+  const T most = output == Output::kExp ? std::numeric_limits<T>::max() : T(1);
+  if (output != Output::kSoftmax && y.is_contiguous()) {
     bool outside = false;
     for (std::ptrdiff_t k = 0; k < y.rows * y.cols; ++k) {
-      outside |= (y.data[k] < T(0)) | (y.data[k] > T(1));
+      outside |= (y.data[k] < T(0)) | (y.data[k] > most);
     }
     if (!outside) return;
   }
@@ -240,9 +241,10 @@ void check_target_values(const char* function, MatrixView<const T> y, std::ptrdi
     for (std::ptrdiff_t j = 0; j < y.cols; ++j) {
       const T value = y(i, j);
       // Written so that a NaN passes: it shows in the loss.
-      if (value < T(0) || value > T(1)) {
+      if (value < T(0) || value > most) {
         refuse(function, ": y[", first + i, ", ", j, "] is ", value,
-               "; with a sigmoid output y must be in [0, 1]");
+               output == Output::kExp ? "; with an exp output y must be finite and not negative"
+                                      : "; with a sigmoid output y must be in [0, 1]");
       }
     }
   }

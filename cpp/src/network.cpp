@@ -41,6 +41,7 @@ Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> 
   net.layers = std::move(layers);
   net.hidden = std::move(hidden);
   net.output = output;
+  net.scratch = detail::Scratch<T>(net.hidden);
   const auto size = static_cast<std::size_t>(net.n_parameters);
   net.parameters.reserve(size);
   net.gradients.reserve(size);
@@ -62,8 +63,7 @@ void Network<T>::initialize(std::uint64_t seed) {
   const detail::Owning alone(impl_->users, kInUse, kPatience);
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     const MatrixView<T> W = impl_->weights(impl_->parameters.data(), l);
-    const bool he =
-        l + 1 < depth() && impl_->hidden[static_cast<std::size_t>(l)] == Activation::kRelu;
+    const bool he = l + 1 < depth() && is_rectifier(impl_->hidden[static_cast<std::size_t>(l)]);
     const double r = std::sqrt(6.0 / static_cast<double>(he ? W.rows : W.rows + W.cols));
     Philox random(seed, Stream::kWeights, 0, static_cast<std::uint64_t>(l));
     for (std::ptrdiff_t k = 0; k < W.rows * W.cols; ++k) {

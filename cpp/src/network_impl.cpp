@@ -103,6 +103,8 @@ void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Sc
     to.c = next.data;
     to.ldc = next.row_stride;
     to.bias = biases(parameters.data(), l).data;
+    to.z = s.z[static_cast<std::size_t>(l) + 1];
+    to.ld_z = next.row_stride;
     // A_l = g_l(A_{l-1} . W_l + b_l)
     detail::gemm<T>(context, A, weights(parameters.data(), l),
                     kernels.activations[static_cast<std::size_t>(g)].activate, to);
@@ -184,6 +186,8 @@ void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::S
       to.ldc = dZ_below.row_stride;
       to.activated = A.data;
       to.ld_activated = A.row_stride;
+      to.z = s.z[below];
+      to.ld_z = A.row_stride;
       detail::gemm<T>(context, dZ, weights(parameters.data(), l).transposed(),
                       kernels.activations[g].derivative, to);
     }

@@ -6,6 +6,8 @@
 #include "gemm.hpp"
 #include "parallel.hpp"
 
+#include <fastmlp/options.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <memory>
@@ -23,9 +25,13 @@ class Scratch {
   T* scale = nullptr;  // (rows,): dZ_L = scale * (Yhat - Y)
   std::vector<T*> a;   // a[L] (rows, n_L): Z_L, then dZ_L; for 0 < l < L a[l] is A_l,
   T* delta[2] = {};    // and these are dZ_l, in turn, each (rows, n_l) with spaced<T>(n_l) a row
+  std::vector<T*> z;   // z[l] beside a[l]: Z_l where training needs it, else null
   double* row_losses = nullptr;  // (rows,)
   AlignedBuffer<T> workspace;    // of the products,
   int max_team = 1;              // on teams of at most so many threads
+
+  /// `hidden` has the activations of a network that is to be trained; predictions need none.
+  explicit Scratch(std::vector<Activation> hidden = {}) : hidden_(std::move(hidden)) {}
 
   /// Room for blocks of `rows` rows through `layers`, and for training where that is asked for.
   void prepare(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t rows, bool training,
@@ -35,8 +41,9 @@ class Scratch {
     const std::ptrdiff_t hidden =
         layers.size() > 2 ? *std::max_element(layers.begin() + 1, layers.end() - 1) : 0;
     std::vector<std::pair<T**, std::ptrdiff_t>> parts;  // each pointer with its columns
-    parts.reserve(layers.size() + 5);
+    parts.reserve(2 * layers.size() + 5);
     a.resize(layers.size());
+    z.resize(layers.size());
     parts.emplace_back(&x, spaced<T>(layers.front()));
     parts.emplace_back(&y, spaced<T>(layers.back()));
     parts.emplace_back(&scale, 1);
@@ -45,6 +52,10 @@ class Scratch {
     }
     parts.emplace_back(&a.back(), layers.back());
     if (training) {
+      for (std::size_t l = 1; l + 1 < layers.size(); ++l) {
+        const auto g = static_cast<std::size_t>(hidden_[l - 1]);
+        if (kernels.activations[g].needs_z) parts.emplace_back(&z[l], spaced<T>(layers[l]));
+      }
       // Room for the widest, and for any narrower one that is spaced.
       constexpr std::ptrdiff_t kLine = 64 / sizeof(T);
       parts.emplace_back(&delta[0], spaced<T>(hidden) + kLine);
@@ -87,6 +98,7 @@ class Scratch {
     workspace.reserve(most);
   }
 
+  std::vector<Activation> hidden_;
   AlignedBuffer<T> memory_;
   AlignedBuffer<double> losses_;
   std::ptrdiff_t rows_ = 0;

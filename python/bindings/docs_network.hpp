@@ -4,7 +4,7 @@
 namespace fastmlp::python {
 
 constexpr const char* kForwardDoc =
-    R"(The network's outputs: probabilities, or values for an identity output.
+    R"(The network's outputs: probabilities, or values for an identity or exp output.
 
 Parameters
 ----------

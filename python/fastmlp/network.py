@@ -29,14 +29,16 @@ class Network(TrainingMixin, _core.Network):
         Units per layer, inputs first: `[30, 64, 32, 1]` takes 30 features and gives one output.
     hidden : str or sequence of str
         Activation of the hidden layers, one for all or one each: "relu", "sigmoid", "tanh",
-        "identity".
+        "identity", "leaky_relu", "elu", "softplus", "gelu", "silu".
     output : str
         Activation of the last layer, which fixes the loss: "sigmoid" (binary cross-entropy),
-        "softmax" (cross-entropy), "identity" (half the squared error).
+        "softmax" (cross-entropy), "identity" (half the squared error), "exp" (half the
+        Poisson deviance, for counts and rates).
     dtype : str, type or numpy.dtype
         float32 or float64, of the parameters and of all arithmetic.
     seed : int, numpy.random.Generator or None
-        Of the initial weights (He uniform before ReLU, else Glorot uniform) and of the shuffling.
+        Of the initial weights (He uniform before ReLU and its kin, else Glorot
+        uniform) and of the shuffling.
         None is fresh entropy, readable as `seed`.
 
     Attributes

@@ -1,103 +1,64 @@
 """The twin: the mathematics of `docs/mathematics.md` in plain NumPy, one line per equation.
 
-It is naive on purpose and checks nothing. `fit` and `predict` are those of the native class, in
-`training.py`. Start at `Network._mean_gradients`.
+It is naive on purpose and checks nothing. What is done element by element is in
+`reference_ops.py`; `fit` and `predict` are those of the native class, in `training.py`. Start at
+`Network._mean_gradients`.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp.reference_ops import (
+    ACTIVATIONS,
+    OUTPUTS,
+    RECTIFIERS,
+    Array,
+    binary_cross_entropy,
+    exp_loss,
+    identity_loss,
+    matmul,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    sigmoid_loss,
+    softmax,
+    softmax_loss,
+)
 from fastmlp.reference_optimizers import State, update
 from fastmlp.training import TrainingMixin, resolve_seed
 
-Array = npt.NDArray[Any]
+__all__ = [
+    "ACTIVATIONS",
+    "OUTPUTS",
+    "RECTIFIERS",
+    "Network",
+    "binary_cross_entropy",
+    "exp_loss",
+    "identity_loss",
+    "matmul",
+    "permutation",
+    "relu",
+    "relu_backward",
+    "sgd_update",
+    "sigmoid",
+    "sigmoid_backward",
+    "sigmoid_loss",
+    "softmax",
+    "softmax_loss",
+]
 
 # What a stream of random words is for: the last word of the generator's counter.
 WEIGHTS, SHUFFLE = 1, 2
-
-# Operations, under the names of `fastmlp.ops`, forward beside backward.
-
-
-def matmul(A: Array, B: Array) -> Array:
-    """C = A · B."""
-    return A @ B
-
-
-def relu(Z: Array) -> Array:
-    """ReLU(z) = 0 if z ≤ 0 else z; NaN stays NaN."""
-    return np.where(Z <= 0, np.zeros_like(Z), Z)
-
-
-def relu_backward(dA: Array, Z: Array) -> Array:
-    """Return dZ = dA ⊙ ReLU'(Z), where ReLU' = 1 if z > 0 else 0."""
-    return np.where(Z > 0, dA, np.zeros_like(dA))
-
-
-def sigmoid(Z: Array) -> Array:
-    """σ(z) = 1 / (1 + e^-z), and e^z / (1 + e^z) for z < 0: e^-|z| never overflows."""
-    E = np.exp(-np.abs(Z))
-    return np.where(Z >= 0, 1 / (1 + E), E / (1 + E))
-
-
-def sigmoid_backward(dA: Array, A: Array) -> Array:
-    """Return dZ = dA ⊙ σ'(Z), where σ' = A ⊙ (1 - A)."""
-    return np.asarray(dA * (A * (1 - A)))
-
-
-def softmax(Z: Array) -> Array:
-    """softmax(z)_j = e^z_j / Σ e^z, shifted by the largest z."""
-    E = np.exp(Z - Z.max(axis=-1, keepdims=True))
-    return np.asarray(E / E.sum(axis=-1, keepdims=True))
-
-
-def sigmoid_loss(Z: Array, Y: Array) -> Array:
-    """ℓ_i = Σ_j max(z, 0) - z y + log1p(e^-|z|): binary cross-entropy of σ(Z) per row."""
-    return np.asarray(np.sum(np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z))), axis=1))
-
-
-def softmax_loss(Z: Array, Y: Array) -> Array:
-    """ℓ_i = log Σ e^(z - max) - (z_class - max): cross-entropy of softmax(Z) per row."""
-    shifted = Z - Z.max(axis=1, keepdims=True)
-    return np.asarray(np.log(np.sum(np.exp(shifted), axis=1)) - np.sum(Y * shifted, axis=1))
-
-
-def identity_loss(Z: Array, Y: Array) -> Array:
-    """ℓ_i = ½ Σ_j (z - y)²: half the squared error per row."""
-    return np.asarray(np.sum((Z - Y) ** 2, axis=1) / 2)
-
-
-def binary_cross_entropy(Z: Array, y: Array) -> float:
-    """Loss = 1/m Σ_i ℓ_i from the logits Z, (m,) or (m, n_out); 0 without rows."""
-    rows = (len(Z), Z.size // max(len(Z), 1))
-    return float(np.sum(sigmoid_loss(Z.reshape(rows), y.reshape(rows))) / max(len(Z), 1))
 
 
 def sgd_update(parameter: Array, gradient: Array, learning_rate: float) -> None:
     """θ := θ - α dθ, in place."""
     parameter -= learning_rate * gradient
-
-
-Elementwise = Callable[[Array], Array]
-Pairwise = Callable[[Array, Array], Array]
-
-# A = g(Z), and dZ = dA ⊙ g'(Z) from the layer's output A.
-ACTIVATIONS: dict[str, tuple[Elementwise, Pairwise]] = {
-    "relu": (relu, relu_backward),  # A > 0 exactly where Z > 0
-    "sigmoid": (sigmoid, sigmoid_backward),
-    "tanh": (np.tanh, lambda dA, A: dA * (1 - A**2)),
-    "identity": (lambda Z: Z, lambda dA, A: dA),
-}
-
-# Ŷ = g(Z), and the loss per row from Z and Y; dZ = Ŷ - Y for all of them.
-OUTPUTS: dict[str, tuple[Elementwise, Pairwise]] = {
-    "sigmoid": (sigmoid, sigmoid_loss),
-    "softmax": (softmax, softmax_loss),
-    "identity": (lambda Z: Z, identity_loss),
-}
 
 
 # Random numbers: words of Philox4x64-10, whose raw output NumPy guarantees.
@@ -175,7 +136,7 @@ class Network(TrainingMixin):
             W[:] = 1
         names = (*self.hidden, self.output)
         for layer, (W, (n_in, n_out)) in enumerate(zip(self.weights, self._shapes(), strict=True)):
-            he = names[layer] == "relu"
+            he = names[layer] in RECTIFIERS
             radius = np.sqrt(6 / n_in) if he else np.sqrt(6 / (n_in + n_out))
             W[:] = uniform(self.seed, layer, (n_in, n_out), radius)
 
@@ -192,13 +153,13 @@ class Network(TrainingMixin):
     def forward(self, X: npt.ArrayLike) -> Array:
         """Ŷ = A_L."""
         output, _ = OUTPUTS[self.output]
-        return output(self._forward(X)[1])
+        return output(self._forward(X)[1][-1])
 
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float:
         """Loss = 1/S Σ_i s_i ℓ_i."""
-        _, Z = self._forward(X)
+        Z = self._forward(X)[1][-1]
         _, row_loss = OUTPUTS[self.output]
         s = self._weights_of_rows(len(Z), sample_weight)
         return _mean(s @ row_loss(Z, self._targets(y, len(Z))), s.sum())
@@ -249,13 +210,13 @@ class Network(TrainingMixin):
     ) -> tuple[float, float, Array]:
         """Σ s_i ℓ_i, S, and dθ flat; dθ is 0 where S is."""
         A, Z = self._forward(X)
-        Y = self._targets(y, len(Z))
-        s = self._weights_of_rows(len(Z), sample_weight)
+        Y = self._targets(y, len(Z[-1]))
+        s = self._weights_of_rows(len(Z[-1]), sample_weight)
         S, gradients = s.sum(), np.zeros_like(self.parameters)
         if S == 0:
             return 0.0, 0.0, gradients
         output, row_loss = OUTPUTS[self.output]
-        dZ = s[:, np.newaxis] * (output(Z) - Y) / S
+        dZ = s[:, np.newaxis] * (output(Z[-1]) - Y) / S
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
             dW, db = views[layer]
@@ -263,17 +224,18 @@ class Network(TrainingMixin):
             db[:] = dZ.sum(axis=0)
             if layer > 0:
                 _, backward = ACTIVATIONS[self.hidden[layer - 1]]
-                dZ = backward(dZ @ weights[layer].T, A[layer])
-        return float(s @ row_loss(Z, Y)), float(S), gradients
+                dZ = backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
+        return float(s @ row_loss(Z[-1], Y)), float(S), gradients
 
-    def _forward(self, X: npt.ArrayLike) -> tuple[list[Array], Array]:
-        """A_0 … A_{L-1}, and Z_L."""
-        A = [np.asarray(X, self.dtype)]
+    def _forward(self, X: npt.ArrayLike) -> tuple[list[Array], list[Array]]:
+        """A_0 … A_{L-1}, and Z_1 … Z_L."""
+        A, Z = [np.asarray(X, self.dtype)], []
         weights, biases = self.weights, self.biases
         for name, W, b in zip(self.hidden, weights, biases, strict=False):
             activation, _ = ACTIVATIONS[name]
-            A.append(activation(A[-1] @ W + b))
-        return A, A[-1] @ weights[-1] + biases[-1]
+            Z.append(A[-1] @ W + b)
+            A.append(activation(Z[-1]))
+        return A, [*Z, A[-1] @ weights[-1] + biases[-1]]
 
     def _targets(self, y: npt.ArrayLike, rows: int) -> Array:
         """Y of shape (m, n_out); class indices become one-hot."""

@@ -123,7 +123,7 @@ class TrainingMixin:
         return train(self, plan)
 
     def predict(self: Trainable, X: npt.ArrayLike, threshold: float = 0.5) -> Array:
-        """Labels for the rows of X; for the output `identity` the outputs themselves.
+        """Labels for the rows of X; for the outputs `identity` and `exp` the outputs themselves.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class TrainingMixin:
         ndarray of int64, shape (m, n_out)
             Several sigmoid outputs: 0 or 1 each.
         ndarray of the network's dtype, shape (m, n_out)
-            The output `identity`.
+            The outputs `identity` and `exp`.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class TrainingMixin:
         [0]
         """
         outputs = self.forward(X)
-        if self.output == "identity":
+        if self.output in ("identity", "exp"):
             return outputs
         if np.isnan(outputs).any():
             raise ValueError("predict: a probability is NaN; X and the parameters must hold none")

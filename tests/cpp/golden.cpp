@@ -71,7 +71,7 @@ Matrix<T> targets(const Case& c) {
   Matrix<T> y = small_integers<T>(c.rows, classes ? 1 : c.layers.back(), 5);
   for (T& value : y.values) {
     const auto from_zero = static_cast<std::ptrdiff_t>(value) + 4;
-    if (c.output == Output::kIdentity) {
+    if (c.output == Output::kIdentity || c.output == Output::kExp) {
       value = static_cast<T>(from_zero) / 2;
     } else {
       value = static_cast<T>(from_zero % (classes ? c.layers.back() : 2));

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
+#include <fastmlp/options.hpp>
 #include <fastmlp/runtime.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fastmlp::testing {
@@ -47,6 +49,18 @@ Matrix<T> noise(std::ptrdiff_t rows, std::ptrdiff_t cols, std::uint64_t salt) {
     value = static_cast<T>(static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-52 - 1);
   }
   return m;
+}
+
+/// All activations, and all outputs, of the library.
+inline std::vector<Activation> all_activations() {
+  std::vector<Activation> all;
+  for (const std::string_view name : kActivationNames) all.push_back(parse_activation(name));
+  return all;
+}
+inline std::vector<Output> all_outputs() {
+  std::vector<Output> all;
+  for (const std::string_view name : kOutputNames) all.push_back(parse_output(name));
+  return all;
 }
 
 template <class T>

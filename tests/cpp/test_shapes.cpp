@@ -133,8 +133,7 @@ TEST_CASE_TEMPLATE("long and packed products have the bits of scalar", T, float,
 TEST_CASE_TEMPLATE("networks of every odd shape have the bits of scalar", T, float, double) {
   std::size_t next = 0;
   const auto edge = [&] { return kEdges[next++ * 5 % std::size(kEdges)]; };
-  for (const Activation g :
-       {Activation::kRelu, Activation::kSigmoid, Activation::kTanh, Activation::kIdentity}) {
+  for (const Activation g : all_activations()) {
     for (int i = 0; i < 12; ++i) {
       const std::ptrdiff_t rows = edge();
       check_network<T>({edge(), edge(), edge(), 1 + i % 3}, rows, g);

@@ -34,7 +34,7 @@ def targets(rows: int, n_out: int, output: str) -> np.ndarray:
     values = small_integers(rows, 1 if output == "softmax" else n_out, 5) + 4
     if output == "softmax":
         return values[:, 0].astype(np.int64) % n_out
-    return values / 2 if output == "identity" else values % 2
+    return values / 2 if output in ("identity", "exp") else values % 2
 
 
 def untrained(name: str, dtype: str) -> "fastmlp.Network":

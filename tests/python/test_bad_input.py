@@ -231,6 +231,25 @@ def test_sigmoid_targets_lie_between_zero_and_one(n_out, value, member):
 
 
 @EVERY_MEMBER
+@pytest.mark.parametrize("value", [-1.0, -0.125, -np.inf, np.inf])
+@pytest.mark.parametrize("form", ["plain", "stepped"])
+def test_counts_are_finite_and_not_negative(form, value, member):
+    network = make((3, 4, 2), "exp")
+    X, y = good(network)
+    y[4, 1] = value
+    y[5, 0] = -7  # the first one is named
+    refused(
+        network,
+        lambda: MEMBERS[member](network, X, arrays.laid_out(y, form)),
+        ValueError,
+        member,
+        # fit, which takes no infinity for any output, says so first
+        "" if np.isinf(value) else rf"y\[4, 1\] is {value:g};",
+        "finite",
+    )
+
+
+@EVERY_MEMBER
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
 @pytest.mark.parametrize("value", [4, -1, 1000])
 def test_class_indices_are_those_of_the_outputs(value, dtype, member):

@@ -1,8 +1,8 @@
 """Gradients of every activation and output against central differences of the loss, in float64.
 
 With the step h = eps^(1/3), truncation (h² f''' / 6) and rounding (eps / h) of a difference are
-both of the order eps^(2/3), about 4e-11; TOLERANCE allows ten times that. The data keep every ReLU
-away from its corner by much more than h, which the tests make sure of.
+both of the order eps^(2/3), about 4e-11; TOLERANCE allows ten times that. The data keep every unit
+with a corner away from it by much more than h, which the tests make sure of.
 """
 
 import numpy as np
@@ -18,6 +18,7 @@ TOLERANCE = 10 * EPS ** (2 / 3)
 CLASSES = pytest.mark.parametrize("network_class", [fastmlp.Network, reference.Network])
 WEIGHTS = pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 ROWS = 6
+CORNERED = ("relu", "leaky_relu", "elu")  # elu's slope has one
 
 
 def rows(rng, n):
@@ -35,6 +36,10 @@ TARGETS = {
         "one-hot": lambda rng, n: np.eye(n)[rng.integers(0, n, ROWS)],
     },
     "identity": {"numbers": rows},
+    "exp": {
+        "counts": lambda rng, n: rng.integers(0, 3, (ROWS, n)),
+        "numbers": lambda rng, n: 2 * rng.random((ROWS, n)),
+    },
 }
 
 
@@ -49,7 +54,7 @@ def outputs():
 
 
 def make(network_class, layers, hidden, output, form, weighted):
-    """A network with data, all ReLUs of which are away from their corners."""
+    """A network with data, all units of which are away from their corners."""
     options = {"hidden": hidden, "output": output, "dtype": "float64", "seed": 4}
     for seed in range(1000):
         rng = np.random.default_rng(seed)
@@ -59,15 +64,15 @@ def make(network_class, layers, hidden, output, form, weighted):
         weight = np.array([0.5, 2, 0, 1, 3, 0.25]) if weighted else None
         if smallest_logit(network, X) > 100 * STEP:
             return network, (X, y) if weight is None else (X, y, weight)
-    raise AssertionError("no data without a ReLU near its corner")
+    raise AssertionError("no data without a unit near its corner")
 
 
 def smallest_logit(network, X):
-    """The smallest |z| that enters a ReLU."""
+    """The smallest |z| that enters a unit with a corner."""
     A, smallest = X, np.inf
     for name, W, b in zip(network.hidden, network.weights, network.biases, strict=False):
         Z = A @ W + b
-        if name == "relu":
+        if name in CORNERED:
             smallest = min(smallest, np.abs(Z).min())
         A = reference.ACTIVATIONS[name][0](Z)
     return smallest

@@ -92,6 +92,7 @@ def targets(rng, rows, n_out, output, classes):
         indices = rng.integers(0, n_out, rows)
         return np.eye(n_out)[indices] if classes == "one-hot" else indices
     y = rng.random((rows, n_out)) if output == "sigmoid" else rng.standard_normal((rows, n_out))
+    y = np.abs(y) if output == "exp" else y
     y = np.where(rng.random(y.shape) < 0.5, np.round(np.clip(y, 0, 1)), y)
     return y[:, 0] if n_out == 1 and rng.random() < 0.5 else y
 
@@ -141,6 +142,8 @@ OUTPUTS = {
     "softmax of one-hot rows": {"layers": [3, 5, 4], "output": "softmax", "classes": "one-hot"},
     "one identity": {"layers": [3, 5, 1], "output": "identity"},
     "several identities": {"layers": [3, 5, 4], "output": "identity"},
+    "one exp": {"layers": [3, 5, 1], "output": "exp"},
+    "several exps": {"layers": [3, 5, 4], "output": "exp"},
     "sigmoid, no hidden layer": {"layers": [3, 1]},
     "softmax, no hidden layer": {"layers": [3, 4], "output": "softmax"},
     "widths of 1": {"layers": [1, 1, 1, 1], "hidden": ["tanh", "sigmoid"]},
@@ -258,7 +261,7 @@ def test_predictions_are_the_twins(case):
         labels = case.native.predict(case.X)
     assert labels.shape == expected.shape
     bounds = case.bounds(y=False).outputs
-    if case.native.output == "identity":
+    if case.native.output in ("identity", "exp"):
         tolerances.assert_within(labels, expected, bounds)
         return
     assert labels.dtype == np.int64
@@ -482,10 +485,13 @@ def test_many_weighted_rows_are_the_twins(rows, dtype, kind):
 
 @DTYPES
 @pytest.mark.parametrize("output", _core.OUTPUTS)
-@pytest.mark.parametrize("layers", [[3, 300, 2], [300, 5, 7], [3, 2, 530], [40, 600, 1]], ids=repr)
-def test_wide_layers_are_the_twins(layers, output, dtype):
+@pytest.mark.parametrize("hidden", ["tanh", "gelu"])  # whose slope is found from A, and from Z
+@pytest.mark.parametrize(
+    "layers", [[3, 300, 2], [300, 5, 7], [3, 2, 530], [40, 600, 1], [4100, 6, 3]], ids=repr
+)
+def test_wide_layers_are_the_twins(layers, hidden, output, dtype):
     layers = [*layers[:2], max(2, layers[2])] if output == "softmax" else layers
-    case = make_case(layers, "tanh", output, dtype=dtype, rows=17, weights="some")
+    case = make_case(layers, hidden, output, dtype=dtype, rows=17, weights="some")
     bounds = case.bounds()
 
     def gradients():

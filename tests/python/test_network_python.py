@@ -224,8 +224,8 @@ def rows(m, n):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
-@pytest.mark.parametrize("hidden", ["relu", "sigmoid", "tanh", "identity"])
+@pytest.mark.parametrize("output", fastmlp._core.OUTPUTS)
+@pytest.mark.parametrize("hidden", fastmlp._core.ACTIVATIONS)
 def test_gradients_agree_with_central_differences(hidden, output, dtype):
     network = fastmlp.Network([4, 5, 3], hidden=hidden, output=output, dtype=dtype, seed=1)
     before = network.parameters.copy()

@@ -668,6 +668,13 @@ def test_identity_gives_the_outputs(network_class):
     assert outputs.dtype == np.float32
 
 
+def test_exp_gives_the_outputs(network_class):
+    network = with_logits(network_class, [0.0, math.log(3)], output="exp")
+    outputs = network.predict(np.zeros((2, 2)))
+    np.testing.assert_allclose(outputs, [[1, 3]] * 2, rtol=1e-6)
+    assert outputs.dtype == network.dtype
+
+
 @pytest.mark.parametrize(
     ("logits", "output", "label"),
     [([1.0], "sigmoid", 1), ([1.0, -1.0], "sigmoid", [1, 0]), ([1.0, 2.0], "softmax", 1)],

@@ -10,16 +10,29 @@ network and for the twin, which rounds too.
 A new activation needs a line in SLOPE and one in `_derivative`.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
+
+from fastmlp import reference_ops
 
 # Roundings of an elementary function and of what is done with it, in units of eps; the functions
 # themselves are right to 2 ulp.
 ELEMENTARY = 6
 
-# The steepest slope of each activation and output.
-SLOPE = {"relu": 1.0, "sigmoid": 0.25, "tanh": 1.0, "identity": 1.0}
+# The steepest slope of each activation.
+SLOPE = {
+    "relu": 1.0,
+    "sigmoid": 0.25,
+    "tanh": 1.0,
+    "identity": 1.0,
+    "leaky_relu": 1.0,
+    "elu": 1.0,
+    "softplus": 1.0,
+    "gelu": 1.13,
+    "silu": 1.1,
+}
 
 
 class Inexact(NamedTuple):
@@ -163,32 +176,49 @@ def _affine(A, W, b, dtype):
 
 
 def _activate(name, Z, eps):
-    value = {
-        "relu": lambda z: np.maximum(z, 0),
-        "sigmoid": _sigmoid,
-        "tanh": np.tanh,
-        "identity": lambda z: z,
-    }[name](Z.value)
-    rounding = 0.0 if name in ("relu", "identity") else ELEMENTARY * eps * np.abs(value)
+    value = reference_ops.ACTIVATIONS[name][0](Z.value)
+    if name in ("relu", "identity"):
+        rounding = 0.0
+    elif name == "gelu":  # in z Φ(z) the error of Φ is one of 1, however small Φ is
+        rounding = ELEMENTARY * eps * np.abs(Z.value)
+    else:
+        rounding = ELEMENTARY * eps * np.abs(value)
     return Inexact(value, SLOPE[name] * Z.error + rounding)
 
 
 def _derivative(name, Z, A, eps):
-    """g'(Z), computed from A."""
-    a = A.value
+    """g'(Z), computed from Z or A."""
+    z, a = Z.value, A.value
+    near_zero = (np.abs(z) <= Z.error) & (Z.error > 0)
     if name == "relu":  # where the sign of z is within the error, the slope may be 0 or 1
-        return Inexact(1.0 * (Z.value > 0), 1.0 * ((np.abs(Z.value) <= Z.error) & (Z.error > 0)))
+        return Inexact(1.0 * (z > 0), 1.0 * near_zero)
+    if name == "leaky_relu":  # and the slope of 1/100 is rounded
+        return Inexact(np.where(z > 0, 1.0, 0.01), 1.0 * near_zero + 0.01 * eps)
     if name == "sigmoid":  # |d(a - a²)/da| <= 1
         return Inexact(a * (1 - a), A.error * (1 + A.error) + 3 * eps * a)
     if name == "tanh":  # |d(1 - a²)/da| = 2|a|
         return Inexact(1 - a**2, A.error * (2 * np.abs(a) + A.error) + 2 * eps)
     if name == "identity":
         return exact(np.ones_like(a))
+    if name == "elu":  # a + 1 meets 1 at 0
+        return Inexact(np.where(z > 0, 1.0, a + 1), A.error + 2 * eps)
+    if name == "softplus":  # |d(1 - e^-a)/da| <= 1
+        return Inexact(-np.expm1(-a), A.error + ELEMENTARY * eps * np.abs(a))
+    if name == "gelu":  # |g''| = |2 - z²| φ(z) < 0.8, and |z φ(z)| < 1/4
+        density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+        slope = reference_ops.normal_distribution(z) + z * density
+        return Inexact(slope, 0.8 * Z.error + 2 * ELEMENTARY * eps)
+    if name == "silu":  # |g''| <= 1/2, and |z σ(z) σ(-z)| < 1/4
+        slope = _sigmoid(z) * (1 + z * _sigmoid(-z))
+        return Inexact(slope, Z.error / 2 + 2 * ELEMENTARY * eps)
     raise NotImplementedError(f"no bound is known for the derivative of {name}")
 
 
 def _output(name, Z, eps):
     """Ŷ."""
+    if name == "exp":
+        value = np.exp(Z.value)
+        return Inexact(value, value * np.expm1(Z.error) + ELEMENTARY * eps * value)
     if name != "softmax":
         return _activate(name, Z, eps)
     E = np.exp(Z.value - Z.value.max(axis=1, keepdims=True))
@@ -215,6 +245,11 @@ def _row_losses(name, Z, Y, eps):
         largest = Z.most.max(axis=1, keepdims=True)
         error = 2 * Z.error.max(axis=1, keepdims=True)
         error = error + eps * ((ELEMENTARY + classes) * spread + 2 * largest)
+    elif name == "exp":  # the slope by z is ŷ - y
+        outputs, log_y = np.exp(z), np.log(np.where(Y > 0, Y, 1))
+        value = Y * (log_y - z - 1) + outputs
+        error = outputs * np.expm1(Z.error) + Y * Z.error
+        error = error + ELEMENTARY * eps * (outputs + Y * (np.abs(log_y) + Z.most + 1))
     else:
         value = (z - Y) ** 2 / 2
         error = Z.error * (np.abs(z - Y) + Z.error) + ELEMENTARY * eps * (Z.most + np.abs(Y)) ** 2

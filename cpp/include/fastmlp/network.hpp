@@ -27,7 +27,7 @@ struct LossSum {
 /// The network of docs/mathematics.md for T = float or double:
 /// `A_l = g_l(A_{l-1} . W_l + b_l)`, l = 1 ... L.
 ///
-/// Shapes: X (m, n_0); y (m, n_L) for a sigmoid or identity output; for softmax class indices
+/// Shapes: X (m, n_0); y (m, n_L) for a sigmoid, identity or exp output; for softmax class indices
 /// (m, 1) or one-hot rows (m, n_L). `sample_weight` is null or m non-negative finite weights.
 /// Every call checks its arguments, and throws std::invalid_argument with nothing changed where
 /// they do not fit. forward() and loss() may run on many threads at once; a call that would read or

@@ -10,22 +10,53 @@
 namespace fastmlp {
 
 /// The activation of a hidden layer; the equations are in docs/mathematics.md.
-enum class Activation { kRelu, kSigmoid, kTanh, kIdentity };
+enum class Activation {
+  kRelu,
+  kSigmoid,
+  kTanh,
+  kIdentity,
+  kLeakyRelu,
+  kElu,
+  kSoftplus,
+  kGelu,
+  kSilu
+};
 
 /// The activation of the last layer, which fixes the loss: sigmoid with binary cross-entropy,
-/// softmax with categorical cross-entropy, identity with half the squared error.
-enum class Output { kSigmoid, kSoftmax, kIdentity };
+/// softmax with categorical cross-entropy, identity with half the squared error, exp with half the
+/// Poisson deviance.
+enum class Output { kSigmoid, kSoftmax, kIdentity, kExp };
 
 /// Names in the order of the enums.
-inline constexpr std::array<std::string_view, 4> kActivationNames = {"relu", "sigmoid", "tanh",
-                                                                     "identity"};
-inline constexpr std::array<std::string_view, 3> kOutputNames = {"sigmoid", "softmax", "identity"};
+inline constexpr std::array<std::string_view, 9> kActivationNames = {
+    "relu", "sigmoid", "tanh", "identity", "leaky_relu", "elu", "softplus", "gelu", "silu"};
+inline constexpr std::array<std::string_view, 4> kOutputNames = {"sigmoid", "softmax", "identity",
+                                                                 "exp"};
 
 inline constexpr std::string_view name_of(Activation activation) {
   return kActivationNames[static_cast<std::size_t>(activation)];
 }
 inline constexpr std::string_view name_of(Output output) {
   return kOutputNames[static_cast<std::size_t>(output)];
+}
+
+/// Whether it lets about half of the signal pass: that of z > 0, and little of the rest. The
+/// weights before such a layer start larger.
+inline constexpr bool is_rectifier(Activation activation) {
+  switch (activation) {
+    case Activation::kRelu:
+    case Activation::kLeakyRelu:
+    case Activation::kElu:
+    case Activation::kSoftplus:
+    case Activation::kGelu:
+    case Activation::kSilu:
+      return true;
+    case Activation::kSigmoid:
+    case Activation::kTanh:
+    case Activation::kIdentity:
+      return false;
+  }
+  return false;
 }
 
 /// The activation called `name`.

@@ -1,8 +1,8 @@
 // The activations g, forward beside backward. To add one: a struct here, an entry in Activations
-// below, its name in include/fastmlp/options.hpp and its twin in python/fastmlp/reference.py.
+// below, its name in include/fastmlp/options.hpp and its twin in python/fastmlp/reference_ops.py.
 #pragma once
 
-#include "math.hpp"
+#include "erf.hpp"
 
 namespace fastmlp::detail {
 namespace {
@@ -13,7 +13,7 @@ struct List {
 };
 
 // kCheap: both are so few instructions that they are done while a product's sums are in registers.
-// kNeedsZ: backward reads z.
+// kNeedsZ: backward reads z, which is then kept beside a (Epilogue::z); the others get a zero.
 
 struct Relu {  // a = 0 where z <= 0, else z (a NaN stays);  da/dz = 1 where z > 0, else 0
   static constexpr bool kCheap = true;
@@ -68,8 +68,105 @@ struct Identity {  // a = z,  da/dz = 1
   }
 };
 
+struct LeakyRelu {  // a = z where z > 0, else z / 100;  da/dz = 1 where z > 0, else 1 / 100
+  static constexpr bool kCheap = true;
+  static constexpr bool kNeedsZ = false;
+  static constexpr double kSlope = 0.01;
+  template <class V>
+  static V forward(V z) {
+    return select(V(0) < z, z, V(typename V::Scalar(kSlope)) * z);
+  }
+  template <class V>
+  static V backward(V dA, V /*z*/, V a) {
+    return select(V(0) < a, dA, V(typename V::Scalar(kSlope)) * dA);
+  }
+};
+
+struct Elu {  // a = z where z > 0, else e^z - 1;  da/dz = 1 where z > 0, else e^z = a + 1
+  static constexpr bool kCheap = false;
+  static constexpr bool kNeedsZ = false;
+  template <class V>
+  static V forward(V z) {
+    return select(V(0) < z, z, expm1(z));
+  }
+  template <class V>
+  static V backward(V dA, V /*z*/, V a) {
+    return select(V(0) < a, dA, dA * (a + V(1)));
+  }
+};
+
+struct Softplus {  // a = log(1 + e^z),  da/dz = 1 / (1 + e^-z) = 1 - e^-a
+  static constexpr bool kCheap = false;
+  static constexpr bool kNeedsZ = false;
+  template <class V>
+  static V forward(V z) {
+    return select(z < V(0), V(0), z) + log1p(exp(V(0) - abs(z)));
+  }
+  template <class V>
+  static V backward(V dA, V /*z*/, V a) {
+    return dA * (V(0) - expm1(V(0) - a));
+  }
+};
+
+// z, but no farther out than where e^-|z| has become 0: that 0 times an infinity would be NaN. A NaN
+// passes.
+template <class V>
+V bounded_below(V z) {
+  const V low(ConstantsOf<V>::kExpLow);
+  return select(z < low, low, z);
+}
+template <class V>
+V bounded(V z) {
+  return clamp(z, ConstantsOf<V>::kExpLow, -ConstantsOf<V>::kExpLow);
+}
+
+struct Gelu {  // a = z Phi(z),  da/dz = Phi(z) + z phi(z): the normal distribution and its density
+  static constexpr bool kCheap = false;
+  static constexpr bool kNeedsZ = true;  // a falls and rises: two z have the same
+  template <class V>
+  static V forward(V z) {
+    return bounded_below(z) * distribution(z);
+  }
+  template <class V>
+  static V backward(V dA, V z, V /*a*/) {
+    const V x = bounded(z);
+    const V density = V(kInverseSqrt2Pi<V>) * exp(V(typename V::Scalar(-0.5)) * x * x);
+    return dA * fma(x, density, distribution(z));
+  }
+
+ private:
+  template <class V>
+  static constexpr auto kInverseSqrt2 = typename V::Scalar(0x1.6a09e667f3bcdp-1);
+  template <class V>
+  static constexpr auto kInverseSqrt2Pi = typename V::Scalar(0x1.9884533d43651p-2);
+
+  template <class V>
+  static V distribution(V z) {  // (1 + erf(z / sqrt 2)) / 2
+    const V half(typename V::Scalar(0.5));
+    return fma(half, erf(V(kInverseSqrt2<V>) * z), half);
+  }
+};
+
+struct Silu {  // a = z s(z),  da/dz = s (1 + z (1 - s)) with s(z) = 1 / (1 + e^-z)
+  static constexpr bool kCheap = false;
+  static constexpr bool kNeedsZ = true;  // as for Gelu
+  template <class V>
+  static V forward(V z) {
+    return bounded_below(z) * Sigmoid::forward(z);
+  }
+  template <class V>
+  static V backward(V dA, V z, V /*a*/) {
+    // s and 1 - s = s(-z) are these two, in one order or the other; neither cancels.
+    const V e = exp(V(0) - abs(z));
+    const V large = V(1) / (V(1) + e), small = e / (V(1) + e);
+    const auto negative = z < V(0);
+    const V s = select(negative, small, large), rest = select(negative, large, small);
+    return dA * (s * fma(bounded(z), rest, V(1)));
+  }
+};
+
 // In the order of fastmlp::Activation.
-using Activations = List<Relu, Sigmoid, Tanh, Identity>;
+using Activations = List<Relu, Sigmoid, Tanh, Identity, LeakyRelu, Elu, Softplus, Gelu, Silu>;
 
 }  // namespace
 }  // namespace fastmlp::detail

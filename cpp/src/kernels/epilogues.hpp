@@ -37,24 +37,28 @@ struct Update {  // C = fma(-alpha, s, C)
 };
 
 template <class G>
-struct Activate {  // C = g(s + bias)
+struct Activate {  // Z = s + bias, kept where backward needs it and there is a place;  C = g(Z)
   static constexpr bool kInTile = G::kCheap;
   static constexpr bool kReadsC = false;
   template <class V, class T, class Access>
-  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t, std::ptrdiff_t j, Access access) {
-    return G::forward(s + access.template load<V>(to.bias + j));
+  static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
+    const V z = s + access.template load<V>(to.bias + j);
+    if constexpr (G::kNeedsZ) {
+      if (to.z != nullptr) access.store(to.z + i * to.ld_z + j, z);
+    }
+    return G::forward(z);
   }
 };
 
 template <class G>
 struct Derivative {  // C = s * g'
-  // A G with kNeedsZ also needs a place for Z in Epilogue, and the network's scratch to keep it.
-  static_assert(!G::kNeedsZ);
   static constexpr bool kInTile = G::kCheap;
   static constexpr bool kReadsC = false;
   template <class V, class T, class Access>
   static V finish(V s, const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j, Access access) {
-    return G::backward(s, V(), access.template load<V>(to.activated + i * to.ld_activated + j));
+    V z;
+    if constexpr (G::kNeedsZ) z = access.template load<V>(to.z + i * to.ld_z + j);
+    return G::backward(s, z, access.template load<V>(to.activated + i * to.ld_activated + j));
   }
 };
 

@@ -14,8 +14,8 @@ namespace fastmlp::detail {
 
 // The lists in activations.hpp and losses.hpp have these lengths and the order of the enums in
 // options.hpp; table.hpp and dispatch.cpp assert both.
-constexpr std::size_t kActivationCount = 4;
-constexpr std::size_t kOutputCount = 3;
+constexpr std::size_t kActivationCount = 9;
+constexpr std::size_t kOutputCount = 4;
 
 /// The rules in optimizers.hpp, in the order of their list there.
 enum class Rule { kGradientDescent, kMomentum, kNesterov, kAdam };
@@ -36,8 +36,10 @@ struct Epilogue {
   T* c = nullptr;  // (rows, cols), contiguous columns
   std::ptrdiff_t ldc = 0;
   const T* bias = nullptr;       // (cols,): C = g(s + bias)
-  const T* activated = nullptr;  // (rows, cols): C = s * g'(activated)
+  const T* activated = nullptr;  // (rows, cols): C = s * g'(activated), or g'(z)
   std::ptrdiff_t ld_activated = 0;
+  T* z = nullptr;  // (rows, cols): Z, written by g and read by g'; null where nothing reads it
+  std::ptrdiff_t ld_z = 0;
   T alpha = 0;  // C = fma(-alpha, s, C)
 };
 
@@ -50,6 +52,7 @@ Epilogue<T> at(const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j) {
   part.c += i * to.ldc + j;
   if (to.bias != nullptr) part.bias += j;
   if (to.activated != nullptr) part.activated += i * to.ld_activated + j;
+  if (to.z != nullptr) part.z += i * to.ld_z + j;
   return part;
 }
 
@@ -110,7 +113,8 @@ template <class T>
 struct ActivationKernels {
   void (*forward)(const T* z, T* a, std::ptrdiff_t n);
   EpilogueKernels<T> activate;    // C = g(s + bias)
-  EpilogueKernels<T> derivative;  // C = s * g'(activated)
+  EpilogueKernels<T> derivative;  // C = s * g'(activated), or s * g'(z)
+  bool needs_z;                   // g' reads Z, so a pass with a gradient gives `activate` a place
 };
 
 /// The loss of `rows` rows. Z and dZ are (rows, cols) and contiguous; dZ may be Z.

@@ -1,6 +1,6 @@
 // The outputs with their losses (docs/mathematics.md, "Forward"): forward beside backward. The
-// backward of all three is dZ = scale * (Yhat - Y), from the logits Z. To add one: a struct here,
-// an entry in Outputs below, its name in options.hpp and its twin in reference.py.
+// backward of all of them is dZ = scale * (Yhat - Y), from the logits Z. To add one: a struct here,
+// an entry in Outputs below, its name in options.hpp and its twin in reference_ops.py.
 #pragma once
 
 #include "activations.hpp"
@@ -35,6 +35,19 @@ struct IdentityUnit {
   static V loss(V z, V y) {  // (yhat - y)^2 / 2
     const V error = z - y;
     return V(typename V::Scalar(0.5)) * error * error;
+  }
+};
+
+struct ExpUnit {
+  template <class V>
+  static V forward(V z) {
+    return exp(z);
+  }
+  // y log(y / yhat) - y + yhat = y (log y - z - 1) + e^z, and e^z where y = 0
+  template <class V>
+  static V loss(V z, V y) {
+    const V yhat = exp(z);
+    return select(y == V(0), yhat, fma(y, (log(y) - z) - V(1), yhat));
   }
 };
 
@@ -171,7 +184,8 @@ struct Softmax {
 };
 
 // In the order of fastmlp::Output.
-using Outputs = List<Elementwise<SigmoidUnit>, Softmax, Elementwise<IdentityUnit>>;
+using Outputs =
+    List<Elementwise<SigmoidUnit>, Softmax, Elementwise<IdentityUnit>, Elementwise<ExpUnit>>;
 
 }  // namespace
 }  // namespace fastmlp::detail
