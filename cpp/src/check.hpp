@@ -117,6 +117,15 @@ inline void check_epochs_trained(std::int64_t epochs) {
   }
 }
 
+inline void check_dropout(const char* function, const std::vector<double>& rates,
+                          std::size_t n_hidden) {
+  if (!rates.empty() && rates.size() != n_hidden) {
+    refuse(function, ": dropout has ", rates.size(), " rates; there must be one for each of the ",
+           n_hidden, " hidden layers, or none");
+  }
+  for (const double rate : rates) check_between(function, "dropout", rate, 0, 1, false);
+}
+
 inline void check_batch_size(const char* function, std::ptrdiff_t batch_size) {
   if (batch_size < 1) refuse(function, ": batch_size is ", batch_size, "; it must be at least 1");
 }

@@ -258,6 +258,7 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
   detail::check_batch_size("train_epoch", batch_size);
   detail::check_learning_rate<T>("train_epoch", optimizer.learning_rate());
   fastmlp::validate(options.objective);
+  detail::check_dropout("train_epoch", options.dropout, impl_->hidden.size());
   validate("train_epoch", X, y, sample_weight, should_stop);
   detail::check_order("train_epoch", order, count, X.rows());
   Impl& net = *impl_;
@@ -268,6 +269,10 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
                       call.kernels());
   optimizer.impl().template bind<T>("train_epoch", net.id, net.n_parameters);
   const Goal goal{GradientUse::kUpdate, options.objective, 0, &optimizer.impl()};
+  net.scratch.dropout.begin_epoch(
+      net.layers, Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate),
+      options.dropout, options.dropout_seed, static_cast<std::uint64_t>(net.epochs_trained));
+  const typename detail::Dropout<T>::End end{net.scratch.dropout};  // also where a step throws
   double* batch_loss = options.batch_losses;
   detail::Poller poller(should_stop);
   LossSum epoch;
@@ -275,6 +280,7 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
     for (std::ptrdiff_t first = 0; first < count; first += batch_size) {
       const std::ptrdiff_t rows = std::min(batch_size, count - first);
       const std::ptrdiff_t next = first + rows;
+      net.scratch.dropout.begin_step(static_cast<std::uint64_t>(first / batch_size));
       X.prefetch(order + next, std::min(batch_size, count - next));
       const LossSum batch = net.pass(call.kernels(), net.scratch,
                                      {X, y, sample_weight, order, first, rows}, goal, poller);

@@ -90,7 +90,8 @@ void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
 
 template <class T>
 void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                               MatrixView<const T> X, T* z, detail::Poller& poller) const {
+                               MatrixView<const T> X, std::ptrdiff_t first, T* z,
+                               detail::Poller& poller) const {
   const detail::GemmContext<T> context{kernels, s.workspace, s.max_team, &poller};
   MatrixView<const T> A = X;
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
@@ -108,7 +109,7 @@ void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Sc
     // A_l = g_l(A_{l-1} . W_l + b_l)
     detail::gemm<T>(context, A, weights(parameters.data(), l),
                     kernels.activations[static_cast<std::size_t>(g)].activate, to);
-    A = next;
+    A = s.dropout.drops(l + 1) ? s.dropout.keep(l + 1, next, first) : next;
   }
 }
 
@@ -118,7 +119,7 @@ void Network<T>::Impl::predict(const detail::KernelTable<T>& kernels, detail::Sc
                                detail::Poller& poller) const {
   const auto& output_forward = kernels.outputs[static_cast<std::size_t>(output)].forward;
   T* z = out.is_contiguous() ? out.data : s.a.back();
-  forward(kernels, s, X, z, poller);
+  forward(kernels, s, X, 0, z, poller);
   detail::parallel_for(out.rows, detail::kLanes, 32.0 * static_cast<double>(out.rows * out.cols),
                        [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                          T* block = z + begin * out.cols;
@@ -153,7 +154,8 @@ template <class T>
 void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                    const T* y, std::ptrdiff_t rows, const Goal& goal) const {
   const bool gradient = goal.use != GradientUse::kNone;
-  const bool clips = goal.objective.clip > 0 && output != Output::kIdentity;
+  const bool clips =
+      goal.objective.clip > 0 && (output == Output::kSigmoid || output == Output::kSoftmax);
   const T low = static_cast<T>(clips ? -std::log1p(-goal.objective.clip) : -kInfinity);
   const T high = static_cast<T>(clips ? -std::log(goal.objective.clip) : kInfinity);
   const std::ptrdiff_t cols = classes();
@@ -190,12 +192,14 @@ void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::S
       to.ld_z = A.row_stride;
       detail::gemm<T>(context, dZ, weights(parameters.data(), l).transposed(),
                       kernels.activations[g].derivative, to);
+      if (s.dropout.drops(l)) s.dropout.restrict(l, dZ_below);
     }
     detail::Epilogue<T> to;
     to.alpha = static_cast<T>(alpha);
     to.c = weights(target, l).data;
     to.ldc = outputs(l);
-    detail::gemm(context, A.transposed(), dZ, epilogue, to);  // dW = A^T . dZ
+    const MatrixView<const T> input = s.dropout.drops(l) ? s.dropout.kept(l, X.rows) : A;
+    detail::gemm(context, input.transposed(), dZ, epilogue, to);  // dW = A^T . dZ
     to.c = biases(target, l).data;
     detail::sum_rows(context, dZ, epilogue, to);  // db = sum of the rows of dZ
     dZ = dZ_below;
@@ -227,7 +231,7 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
     }
     const MatrixView<const T> X = read(kernels, rows.X, block, s.x, poller);
     const T* y = targets(kernels, s, block, poller);
-    forward(kernels, s, X, s.a.back(), poller);
+    forward(kernels, s, X, first, s.a.back(), poller);
     output_loss(kernels, s, y, block.count, goal);
     for (std::ptrdiff_t i = 0; i < block.count; ++i) s.row_losses[i] *= weight_of(block, i);
     sum.add(s.row_losses, block.count);

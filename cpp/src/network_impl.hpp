@@ -68,7 +68,8 @@ struct Network<T>::Impl {
   detail::Scratch<T> scratch;  // of training
   mutable detail::ScratchPool<T> pool;
   mutable detail::UseCount users;
-  const std::uint64_t id = detail::next_network_id();  // for optimizers, whose state belongs to one network
+  const std::uint64_t id =
+      detail::next_network_id();  // for optimizers, whose state belongs to one network
 
   std::ptrdiff_t depth() const { return static_cast<std::ptrdiff_t>(offsets.size()); }
   std::ptrdiff_t inputs(std::ptrdiff_t l) const { return layers[static_cast<std::size_t>(l)]; }
@@ -87,9 +88,10 @@ struct Network<T>::Impl {
   void check_data(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                   const T* sample_weight, const ShouldStop& should_stop) const;
 
-  /// Z_L of a block into `z` (rows, n_L), the activations of the hidden layers into scratch.
+  /// Z_L of a block into `z` (rows, n_L), the activations of the hidden layers into scratch. The
+  /// block begins with row `first` of its batch.
   void forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
-               T* z, detail::Poller& poller) const;
+               std::ptrdiff_t first, T* z, detail::Poller& poller) const;
 
   /// out = Yhat of a block.
   void predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,

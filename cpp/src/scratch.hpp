@@ -3,6 +3,7 @@
 #pragma once
 
 #include "aligned_buffer.hpp"
+#include "dropout.hpp"
 #include "gemm.hpp"
 #include "parallel.hpp"
 
@@ -27,6 +28,7 @@ class Scratch {
   T* delta[2] = {};    // and these are dZ_l, in turn, each (rows, n_l) with spaced<T>(n_l) a row
   std::vector<T*> z;   // z[l] beside a[l]: Z_l where training needs it, else null
   double* row_losses = nullptr;  // (rows,)
+  Dropout<T> dropout;            // of a training epoch
   AlignedBuffer<T> workspace;    // of the products,
   int max_team = 1;              // on teams of at most so many threads
 

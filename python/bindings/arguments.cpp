@@ -41,6 +41,24 @@ std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers
   return hidden;
 }
 
+std::vector<double> dropout_of(const py::object& object, std::size_t n_hidden) {
+  if (object.is_none()) return {};
+  std::vector<double> rates;
+  try {
+    if (PyNumber_Check(object.ptr()) != 0 && PySequence_Check(object.ptr()) == 0) {
+      rates.assign(n_hidden, object.cast<double>());
+    } else if (py::isinstance<py::iterable>(object)) {
+      for (const py::handle item : object) rates.push_back(item.cast<double>());
+    } else {
+      throw py::cast_error();
+    }
+  } catch (const py::cast_error&) {
+    throw py::type_error("train_epoch: dropout is " + text(py::repr(object)) +
+                         "; it must be a number, or one for each hidden layer");
+  }
+  return rates;
+}
+
 Output output_of(const py::object& object) {
   return parse_output(
       text(py::isinstance<py::str>(object) ? object : py::object(py::repr(object))));

@@ -19,6 +19,9 @@ std::vector<std::ptrdiff_t> layers_of(const py::object& object);
 std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers);
 
 /// The output of a name. \throws ValueError for anything else.
+/// Dropout rates: none, one for all hidden layers, or one each.
+std::vector<double> dropout_of(const py::object& object, std::size_t n_hidden);
+
 Output output_of(const py::object& object);
 
 }  // namespace fastmlp::python

@@ -11,6 +11,7 @@
 
 #include <pybind11/stl.h>
 
+#include <optional>
 #include <utility>
 
 namespace fastmlp::python {
@@ -108,13 +109,17 @@ double step(PyNetwork& self, const py::object& X, const py::object& y, double le
 double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
                    const py::object& order, py::ssize_t batch_size, Optimizer& optimizer,
                    const py::object& weight, const Objective& objective,
-                   const py::object& batch_losses) {
+                   const py::object& batch_losses, const py::object& dropout,
+                   std::optional<std::uint64_t> seed) {
   return self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data("train_epoch", net, X, y, weight);
     const py::array_t<std::int64_t> rows = order_of("train_epoch", order);
     const std::int64_t* first = rows.data();
     const std::ptrdiff_t count = rows.size();
-    EpochOptions options{objective};
+    EpochOptions options;
+    options.objective = objective;
+    options.dropout = dropout_of(dropout, net.hidden().size());
+    options.dropout_seed = seed.value_or(self.seed());
     if (!batch_losses.is_none()) {
       const std::ptrdiff_t batches = batch_size > 0 ? (count + batch_size - 1) / batch_size : 0;
       options.batch_losses = doubles_of("train_epoch", "batch_losses", batch_losses, batches);
@@ -283,7 +288,8 @@ void register_network(py::module_& module) {
       .def("step", &step, py::arg("X"), py::arg("y"), py::arg("learning_rate"), kStepDoc)
       .def("train_epoch", &train_epoch, py::arg("X"), py::arg("y"), py::arg("order"), py::kw_only(),
            py::arg("batch_size"), py::arg("optimizer"), py::arg("sample_weight") = none,
-           py::arg("objective") = Objective{}, py::arg("batch_losses") = none, kTrainEpochDoc)
+           py::arg("objective") = Objective{}, py::arg("batch_losses") = none,
+           py::arg("dropout") = none, py::arg("seed") = none, kTrainEpochDoc)
       .def("_snapshot", &snapshot,
            "A copy of the parameters, and epochs_trained, between two calls that write them.")
       .def("_validate", &validate, py::arg("function"), py::arg("X"), py::arg("y"),

@@ -163,6 +163,10 @@ objective : Objective, optional
     A penalty on the weights, and how the loss is reported.
 batch_losses : ndarray of float64, (number of batches,), optional
     Receives the mean loss of each batch before its step, with the penalty.
+dropout : float or sequence of float, optional
+    The share of units that a step leaves out, in [0, 1): one for all hidden layers, or one each.
+seed : int, optional
+    Of the dropout, in place of the network's; with it count `epochs_trained` and the step.
 
 Returns
 -------

@@ -169,6 +169,8 @@ class Network:
         sample_weight: npt.ArrayLike | None = None,
         objective: Objective = ...,
         batch_losses: npt.NDArray[np.float64] | None = None,
+        dropout: float | Sequence[float] | None = None,
+        seed: int | None = None,
     ) -> float: ...
     def _snapshot(self) -> tuple[_Floats, int]: ...
     def _validate(

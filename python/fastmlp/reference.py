@@ -6,7 +6,7 @@ It is naive on purpose and checks nothing. What is done element by element is in
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from fastmlp.reference_ops import (
     softmax_loss,
 )
 from fastmlp.reference_optimizers import State, update
+from fastmlp.reference_random import dropout_mask, permutation, uniform
 from fastmlp.training import TrainingMixin, resolve_seed
 
 __all__ = [
@@ -52,51 +53,10 @@ __all__ = [
     "softmax_loss",
 ]
 
-# What a stream of random words is for: the last word of the generator's counter.
-WEIGHTS, SHUFFLE = 1, 2
-
 
 def sgd_update(parameter: Array, gradient: Array, learning_rate: float) -> None:
     """θ := θ - α dθ, in place."""
     parameter -= learning_rate * gradient
-
-
-# Random numbers: words of Philox4x64-10, whose raw output NumPy guarantees.
-
-
-def stream(seed: int, purpose: int, step: int = 0, epoch: int = 0) -> np.random.Philox:
-    """Give the random words of one purpose, step and epoch."""
-    key = np.array([seed, 0], dtype=np.uint64)
-    return np.random.Philox(key=key, counter=np.array([0, step, epoch, purpose], dtype=np.uint64))
-
-
-def uniform(seed: int, layer: int, shape: tuple[int, int], radius: float) -> Array:
-    """W ~ U(-r, r), element k in row-major order from word k."""
-    raw = stream(seed, WEIGHTS, step=layer).random_raw(shape[0] * shape[1])
-    return np.asarray(radius * (2 * ((raw >> 11) * 2.0**-53) - 1)).reshape(shape)
-
-
-def permutation(n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """Order the rows 0 … n - 1 for an epoch, by Fisher and Yates."""
-    words = _words(stream(seed, SHUFFLE, epoch=epoch))
-    order = list(range(n))
-    for i in range(n - 1, 0, -1):
-        j = bounded(words, i + 1)
-        order[i], order[j] = order[j], order[i]
-    return np.array(order, dtype=np.int64)
-
-
-def bounded(words: Iterator[int], n: int) -> int:
-    """Draw from 0 … n - 1 without bias, by Lemire's method, doi:10.1145/3230636."""
-    product = next(words) * n
-    while product % 2**64 < 2**64 % n:
-        product = next(words) * n
-    return product >> 64
-
-
-def _words(generator: np.random.Philox) -> Iterator[int]:
-    while True:
-        yield from generator.random_raw(1024).tolist()
 
 
 class Network(TrainingMixin):
@@ -186,14 +146,19 @@ class Network(TrainingMixin):
         batch_size: int,
         optimizer: Any,
         sample_weight: npt.ArrayLike | None = None,
+        dropout: float | Sequence[float] | None = None,
+        seed: int | None = None,
     ) -> float:
         """One step per batch of the rows in `order`; the mean of the batches' losses."""
         X, y = np.asarray(X), np.asarray(y)
+        rates = np.broadcast_to(dropout or 0.0, len(self.hidden))
+        seed = self.seed if seed is None else seed
         loss_sum = S_sum = 0.0
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             s = None if sample_weight is None else np.asarray(sample_weight)[rows]
-            batch_loss, S, gradients = self._mean_gradients(X[rows], y[rows], s)
+            masks = self._masks(len(rows), rates, seed, start // batch_size)
+            batch_loss, S, gradients = self._mean_gradients(X[rows], y[rows], s, masks)
             update(optimizer, self._state(optimizer), self.parameters, gradients, self._decays)
             loss_sum, S_sum = loss_sum + batch_loss, S_sum + S
         self.epochs_trained += 1
@@ -206,10 +171,15 @@ class Network(TrainingMixin):
         return self._states.setdefault(id(optimizer), fresh)[1]
 
     def _mean_gradients(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        masks: Sequence[Array] | None = None,
     ) -> tuple[float, float, Array]:
         """Σ s_i ℓ_i, S, and dθ flat; dθ is 0 where S is."""
-        A, Z = self._forward(X)
+        A, Z = self._forward(X, masks)
+        M = [np.ones(1, self.dtype), *(masks or [1] * len(self.hidden))]
         Y = self._targets(y, len(Z[-1]))
         s = self._weights_of_rows(len(Z[-1]), sample_weight)
         S, gradients = s.sum(), np.zeros_like(self.parameters)
@@ -220,22 +190,32 @@ class Network(TrainingMixin):
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
             dW, db = views[layer]
-            dW[:] = A[layer].T @ dZ
+            dW[:] = (A[layer] * M[layer]).T @ dZ
             db[:] = dZ.sum(axis=0)
             if layer > 0:
                 _, backward = ACTIVATIONS[self.hidden[layer - 1]]
-                dZ = backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
+                dZ = M[layer] * backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
         return float(s @ row_loss(Z[-1], Y)), float(S), gradients
 
-    def _forward(self, X: npt.ArrayLike) -> tuple[list[Array], list[Array]]:
-        """A_0 … A_{L-1}, and Z_1 … Z_L."""
+    def _forward(
+        self, X: npt.ArrayLike, masks: Sequence[Array] | None = None
+    ) -> tuple[list[Array], list[Array]]:
+        """A_0 … A_{L-1}, and Z_1 … Z_L; each layer's input is A times its mask."""
         A, Z = [np.asarray(X, self.dtype)], []
+        M = [1, *(masks or [1] * len(self.hidden))]
         weights, biases = self.weights, self.biases
-        for name, W, b in zip(self.hidden, weights, biases, strict=False):
+        for name, W, b, m in zip(self.hidden, weights, biases, M, strict=False):
             activation, _ = ACTIVATIONS[name]
-            Z.append(A[-1] @ W + b)
+            Z.append((A[-1] * m) @ W + b)
             A.append(activation(Z[-1]))
-        return A, [*Z, A[-1] @ weights[-1] + biases[-1]]
+        return A, [*Z, (A[-1] * M[-1]) @ weights[-1] + biases[-1]]
+
+    def _masks(self, rows: int, rates: Array, seed: int, step: int) -> list[Array]:
+        """Per hidden layer 1 / (1 - rate) for the units that stay in this step, 0 for others."""
+        return [
+            dropout_mask(seed, layer, step, self.epochs_trained, (rows, n), rate).astype(self.dtype)
+            for layer, (n, rate) in enumerate(zip(self.layers[1:-1], rates, strict=True), start=1)
+        ]
 
     def _targets(self, y: npt.ArrayLike, rows: int) -> Array:
         """Y of shape (m, n_out); class indices become one-hot."""

@@ -206,6 +206,23 @@ def test_eval_set_is_checked() -> None:
         lbfgs.fit(X, y, eval_set=(X, y))
 
 
+@pytest.mark.parametrize("dropout", [0.5, [0.0, 0.3]])
+def test_dropout_is_the_networks_and_comes_back_with_the_seed(dropout: Any) -> None:
+    X, y = data_of("binary")
+    estimator, again, without = (
+        mine("binary", max_iter=4, dropout=rate).fit(X, y) for rate in (dropout, dropout, 0.0)
+    )
+    assert largest_difference(estimator, again) == 0
+    assert largest_difference(estimator, without) > 0
+    twin = pickle.loads(pickle.dumps(estimator))
+    assert largest_difference(estimator.partial_fit(X, y), twin.partial_fit(X, y)) == 0
+    lbfgs = mine("binary", solver="lbfgs", dropout=dropout)
+    with pytest.raises(ValueError, match="dropout and weight_decay are for the solvers"):
+        lbfgs.fit(X, y)
+    with pytest.raises(ValueError, match="dropout has 3 entries"):
+        mine("binary", dropout=[0.1, 0.1, 0.1]).fit(X, y)
+
+
 def test_weight_decay_is_adamws() -> None:
     X, y = data_of("binary")
     estimator = mine("binary", max_iter=1, weight_decay=0.5, alpha=0.0, shuffle=False)

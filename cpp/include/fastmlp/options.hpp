@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fastmlp {
 
@@ -114,6 +116,11 @@ struct Objective {
 /// How train_epoch() goes about an epoch.
 struct EpochOptions {
   Objective objective;
+  /// For each hidden layer the share of its units that a step leaves out, in [0, 1); empty: none.
+  /// Srivastava et al., 2014, with the units that stay times 1 / (1 - share).
+  std::vector<double> dropout;
+  /// Which ones: drawn from this, epochs_trained() and the step within the epoch.
+  std::uint64_t dropout_seed = 0;
   /// Where it is not null: the mean loss of each batch before its step, penalty included.
   double* batch_losses = nullptr;
 };

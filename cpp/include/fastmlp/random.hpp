@@ -10,7 +10,7 @@
 namespace fastmlp {
 
 /// What a stream of random numbers is for; the most significant word of its counter.
-enum class Stream : std::uint64_t { kWeights = 1, kShuffle = 2 };
+enum class Stream : std::uint64_t { kWeights = 1, kShuffle = 2, kDropout = 3 };
 
 /// Philox4x64-10 (Salmon, Moraes, Dror and Shaw, 2011, doi:10.1145/2063384.2063405).
 ///

@@ -77,6 +77,10 @@ class NativeArithmetic(Base):
         """`fit`, with what it knows kept for the epochs."""
         if eval_set is not None and self.solver == "lbfgs":
             raise ValueError("fit: eval_set is for the solvers 'sgd' and 'adam', not for 'lbfgs'")
+        if self.solver == "lbfgs" and (np.any(np.asarray(self.dropout) > 0) or self.weight_decay):
+            raise ValueError(
+                "fit: dropout and weight_decay are for the solvers 'sgd' and 'adam', not 'lbfgs'"
+            )
         self._eval_set = eval_set
         self._fit_context = FitContext(self, X, y, sample_weight)
         try:

@@ -150,6 +150,9 @@ class Epoch:
         self.y = est._native_targets(split.y)
         self.objective = est._objective(self.mirror.dtype)
         self.y_val = self._loss_targets()
+        # Drawn only where it is needed: all other draws are scikit-learn's.
+        drops = np.any(np.asarray(est.dropout) > 0)
+        self.dropout_seed = int(est._random_state.randint(2**31)) if drops else 0
 
     def run(self) -> None:
         """One pass over the rows; leaves its loss in `loss_`."""
@@ -157,6 +160,7 @@ class Epoch:
         if est.shuffle:
             self.order = shuffled(self.order, est._random_state)
         est._optimizer.bind(self.mirror.network)
+        self.mirror.network.epochs_trained = est.t_  # the masks count by it, also after a pickle
         self.mirror.network.train_epoch(
             self.split.X,
             self.y,
@@ -166,6 +170,8 @@ class Epoch:
             sample_weight=self.split.sample_weight,
             objective=self.objective,
             batch_losses=self.batch_losses,
+            dropout=est.dropout,
+            seed=self.dropout_seed,
         )
         self.mirror.write(est)
         est.n_iter_ += 1

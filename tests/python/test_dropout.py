@@ -1,0 +1,109 @@
+"""Dropout: the masks, their place in a step, and that nothing but the seed has a part in them."""
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp.reference import Network as Twin
+from fastmlp.reference_random import dropout_mask
+
+RATES = [0.5, [0.2, 0.0], [0.0, 0.9]]
+
+
+def data(rows: int = 70) -> tuple[np.ndarray, np.ndarray]:
+    X = np.random.default_rng(0).normal(size=(rows, 5))
+    return X, (X.sum(axis=1) > 0).astype(float)
+
+
+def trained(kind: type, dtype: str, dropout: object, **changes: object) -> np.ndarray:
+    X, y = data()
+    network = kind([5, 19, 7, 1], hidden=["gelu", "tanh"], dtype=dtype, seed=0)
+    optimizer = fastmlp.Adam()
+    how = {"batch_size": 16, "optimizer": optimizer, "dropout": dropout, **changes}
+    for _ in range(3):
+        network.train_epoch(X, y, np.arange(len(X)), **how)
+    return network.parameters.copy()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dropout", RATES)
+def test_the_twin_draws_the_same_masks(dropout: object, dtype: str) -> None:
+    native = trained(fastmlp.Network, dtype, dropout)
+    difference = np.abs(native - trained(Twin, dtype, dropout)).max()
+    assert difference < 100 * np.finfo(dtype).eps  # a unit more or less would be 1e-3
+
+
+def test_seed_epoch_step_and_layer_change_the_mask() -> None:
+    def mask(seed: int = 1, layer: int = 1, step: int = 0, epoch: int = 0) -> np.ndarray:
+        return dropout_mask(seed, layer, step, epoch, (6, 21), 0.5)
+
+    masks = [mask(), mask(seed=2), mask(layer=2), mask(step=1), mask(epoch=1)]
+    assert len({m.tobytes() for m in masks}) == len(masks)
+    assert (mask() == masks[0]).all()
+
+
+def test_the_share_is_what_was_asked_for_and_the_mean_is_kept() -> None:
+    mask = dropout_mask(3, 1, 0, 0, (2000, 50), 0.3)
+    n = mask.size
+    share = (mask == 0).mean()
+    assert abs(share - 0.3) < 5 * np.sqrt(0.3 * 0.7 / n)
+    assert set(np.unique(mask)) == {0.0, 1 / 0.7}
+
+
+def test_threads_and_instruction_sets_draw_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, isa = fastmlp.get_num_threads(), fastmlp.isa()
+    results = set()
+    try:
+        for name in fastmlp.available_isas():
+            for threads in (1, 2, 3):
+                fastmlp.set_isa(name)
+                fastmlp.set_num_threads(threads)
+                results.add(trained(fastmlp.Network, "float32", 0.5).tobytes())
+    finally:
+        fastmlp.set_isa(isa)
+        fastmlp.set_num_threads(before)
+    assert len(results) == 1
+
+
+def test_no_rate_changes_nothing() -> None:
+    plain = trained(fastmlp.Network, "float32", None)
+    for nothing in (0.0, [0.0, 0.0], np.zeros(2)):
+        np.testing.assert_array_equal(trained(fastmlp.Network, "float32", nothing), plain)
+
+
+def test_predictions_and_losses_see_all_units() -> None:
+    X, y = data()
+    network = fastmlp.Network([5, 19, 1], seed=0)
+    before = network.forward(X), network.loss_and_gradients(X, y), network.gradients.copy()
+    network.train_epoch(
+        X, y, np.arange(70), batch_size=70, optimizer=fastmlp.SGD(1e-30), dropout=0.9
+    )
+    after = network.forward(X), network.loss_and_gradients(X, y), network.gradients
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (1.0, r"dropout is 1; it must be in \[0, 1\)"),
+        (-0.1, "dropout is -0.1"),
+        ([0.1], "dropout has 1 rates; there must be one for each of the 2 hidden layers"),
+        (float("nan"), "dropout is nan"),
+    ],
+)
+def test_bad_rates_are_refused_and_change_nothing(bad: object, what: str) -> None:
+    X, y = data()
+    network = fastmlp.Network([5, 4, 3, 1], seed=0)
+    before = network.parameters.copy()
+    with pytest.raises(ValueError, match=what):
+        network.train_epoch(X, y, np.arange(70), batch_size=7, optimizer=fastmlp.SGD(), dropout=bad)
+    np.testing.assert_array_equal(network.parameters, before)
+
+
+@pytest.mark.parametrize("bad", ["half", object(), ["a", "b"]])
+def test_rates_are_numbers(bad: object) -> None:
+    X, y = data()
+    network = fastmlp.Network([5, 4, 3, 1], seed=0)
+    with pytest.raises(TypeError, match="train_epoch: dropout is"):
+        network.train_epoch(X, y, np.arange(70), batch_size=7, optimizer=fastmlp.SGD(), dropout=bad)
