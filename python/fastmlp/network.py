@@ -37,9 +37,8 @@ class Network(TrainingMixin, _core.Network):
     dtype : str, type or numpy.dtype
         float32 or float64, of the parameters and of all arithmetic.
     seed : int, numpy.random.Generator or None
-        Of the initial weights (He uniform before ReLU and its kin, else Glorot
-        uniform) and of the shuffling.
-        None is fresh entropy, readable as `seed`.
+        Of the initial weights (He uniform before ReLU and its kin, else Glorot uniform) and of the
+        shuffling. None is fresh entropy, readable as `seed`.
 
     Attributes
     ----------

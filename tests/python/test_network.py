@@ -81,6 +81,8 @@ def make_case(
     twin = reference.Network(layers, dtype="float64", **options)
     rng = np.random.default_rng(seed)
     native.parameters[:] += rng.standard_normal(native.n_parameters) / 4  # biases that are not 0
+    if output == "exp":
+        native.weights[-1][:] /= 8  # or e^z would be out of bounds soon
     twin.parameters[:] = native.parameters
     X = rng.standard_normal((rows, layers[0])).astype(dtype)
     y = targets(rng, rows, layers[-1], output, classes).astype(dtype)
@@ -566,6 +568,8 @@ def epoch_bounds(case, order, batch_size, learning_rate):
 @random_test
 def test_an_epoch_is_the_twins(case, batch_size, learning_rate):
     batches = 3  # the bounds grow with every one
+    if case.native.output == "exp":
+        learning_rate /= 64  # or the steps would, too
     rows = min(case.rows, batches * batch_size - 1)
     order = np.random.default_rng(rows).integers(0, case.rows, rows)
     options = {"batch_size": batch_size, "optimizer": fastmlp.SGD(learning_rate)}
