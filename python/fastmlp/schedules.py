@@ -114,17 +114,16 @@ class Cosine:
     def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
         """α_e = minimum + (α - minimum) (1 + cos(π e / epochs)) / 2."""
         _require_above_minimum("Cosine", self.minimum, learning_rate)
-        share = _falling(min(epoch, self.epochs - 1) / self.epochs)
-        return self.minimum + (learning_rate - self.minimum) * share
+        return _wave(learning_rate, self.minimum, min(epoch, self.epochs - 1) / self.epochs)
 
 
 @dataclass(frozen=True)
 class OneCycle:
     """Up to a large learning rate and down to a small one, each half a cosine wave.
 
-    With w epochs of warming up, ``α_e = maximum - (maximum - α) (1 + cos(π e / w)) / 2`` for e ≤ w
-    and ``α_e = minimum + (maximum - minimum) (1 + cos(π (e - w) / (epochs - w))) / 2`` for
-    w < e < epochs: the 1cycle policy (Smith and Topin, 2017, arXiv:1708.07120), annealed with
+    With w epochs of warming up, ``α_e = α + (maximum - α) (1 - cos(π e / w)) / 2`` for e < w and
+    ``α_e = minimum + (maximum - minimum) (1 + cos(π (e - w) / (epochs - w))) / 2`` for
+    w ≤ e < epochs: the 1cycle policy (Smith and Topin, 2017, arXiv:1708.07120), annealed with
     cosines, and of the learning rate only; momentum stays. Later the rate stays as it was last.
 
     Parameters
@@ -175,10 +174,9 @@ class OneCycle:
             )
         peak = min(max(1, round(self.warmup * self.epochs)), self.epochs - 1)
         epoch = min(epoch, self.epochs - 1)
-        if epoch <= peak:
-            return self.maximum - (self.maximum - learning_rate) * _falling(epoch / peak)
-        share = _falling((epoch - peak) / (self.epochs - peak))
-        return self.minimum + (self.maximum - self.minimum) * share
+        if epoch < peak:
+            return _wave(learning_rate, self.maximum, epoch / peak)
+        return _wave(self.maximum, self.minimum, (epoch - peak) / (self.epochs - peak))
 
 
 @dataclass
@@ -257,15 +255,20 @@ def _power(base: float, n: int) -> float:
     return math.prod(itertools.repeat(base, n), start=1.0)
 
 
-def _falling(t: float) -> float:
-    """(1 + cos πt) / 2 for t in [0, 1]."""
+def _wave(start: float, end: float, t: float) -> float:
+    """Half a cosine wave from start, at t = 0, to end, at t = 1."""
+    return start + (end - start) * _risen(t)
+
+
+def _risen(t: float) -> float:
+    """(1 - cos πt) / 2 for t in [0, 1]."""
     if t > 0.5:
-        return 1.0 - _falling(1.0 - t)
+        return 1.0 - _risen(1.0 - t)
     square = (math.pi * t) * (math.pi * t)
-    cosine = 1.0
-    for k in range(11, 0, -1):  # the terms left out are below (π/2)^24 / 24! = 8e-20
-        cosine = 1.0 - square / ((2 * k - 1) * (2 * k)) * cosine
-    return (1.0 + cosine) / 2
+    series = 1.0
+    for k in range(11, 1, -1):  # the terms left out are below (π/2)^24 / 24! = 8e-20
+        series = 1.0 - square / ((2 * k - 1) * (2 * k)) * series
+    return square / 4 * series
 
 
 def _require(function: str, name: str, value: float, allowed: bool, rule: str) -> None:
