@@ -126,12 +126,15 @@ void register_optimizers(py::module_& module) {
              fastmlp::validate(objective);
              return objective;
            }),
-           py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0, py::arg("gradient_scale") = 1.0,
-           py::arg("clip") = 0.0)
-      .def_readonly("alpha", &Objective::alpha)
-      .def_readonly("loss_scale", &Objective::loss_scale)
-      .def_readonly("gradient_scale", &Objective::gradient_scale)
-      .def_readonly("clip", &Objective::clip);
+           py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0,
+           py::arg("gradient_scale") = 1.0, py::arg("clip") = 0.0)
+      .def_readonly("alpha", &Objective::alpha, "The penalty of squared weights: a float.")
+      .def_readonly("loss_scale", &Objective::loss_scale,
+                    "What the loss is multiplied by: a float.")
+      .def_readonly("gradient_scale", &Objective::gradient_scale,
+                    "What the gradient is multiplied by: a float.")
+      .def_readonly("clip", &Objective::clip,
+                    "How near to 0 and 1 a reported probability may be: a float.");
 
   module.def("_rebuild_optimizer", &rebuild, "What copies and pickles of optimizers call.");
   py::class_<Optimizer>(module, "Optimizer", "What SGD, Adam and AdamW have in common.")
@@ -150,10 +153,15 @@ void register_optimizers(py::module_& module) {
           }),
           py::arg("learning_rate") = SgdOptions{}.learning_rate, py::arg("momentum") = 0.0,
           py::arg("nesterov") = false, py::arg("weight_decay") = 0.0)
-      .def_property_readonly("momentum", [](const Sgd& self) { return self.values().momentum; })
-      .def_property_readonly("nesterov", [](const Sgd& self) { return self.values().nesterov; })
-      .def_property_readonly("weight_decay",
-                             [](const Sgd& self) { return self.values().weight_decay; });
+      .def_property_readonly(
+          "momentum", [](const Sgd& self) { return self.values().momentum; },
+          "The share of the velocity that stays: a float.")
+      .def_property_readonly(
+          "nesterov", [](const Sgd& self) { return self.values().nesterov; },
+          "Whether it looks ahead: a bool.")
+      .def_property_readonly(
+          "weight_decay", [](const Sgd& self) { return self.values().weight_decay; },
+          "What of the weights is added to their gradient: a float.");
   add_common<Sgd>(sgd);
 
   py::class_<Adam, Optimizer> adam(module, "Adam", kAdamDoc);
@@ -166,13 +174,21 @@ void register_optimizers(py::module_& module) {
            py::arg("beta_1") = AdamOptions{}.beta_1, py::arg("beta_2") = AdamOptions{}.beta_2,
            py::arg("epsilon") = AdamOptions{}.epsilon, py::kw_only(), py::arg("epsilon_hat") = none,
            py::arg("weight_decay") = 0.0)
-      .def_property_readonly("beta_1", [](const Adam& self) { return self.values().beta_1; })
-      .def_property_readonly("beta_2", [](const Adam& self) { return self.values().beta_2; })
-      .def_property_readonly("epsilon", [](const Adam& self) { return self.values().epsilon; })
-      .def_property_readonly("epsilon_hat",
-                             [](const Adam& self) { return self.values().epsilon_hat; })
-      .def_property_readonly("weight_decay",
-                             [](const Adam& self) { return self.values().weight_decay; });
+      .def_property_readonly(
+          "beta_1", [](const Adam& self) { return self.values().beta_1; },
+          "The share of m that stays: a float.")
+      .def_property_readonly(
+          "beta_2", [](const Adam& self) { return self.values().beta_2; },
+          "The share of v that stays: a float.")
+      .def_property_readonly(
+          "epsilon", [](const Adam& self) { return self.values().epsilon; },
+          "What is added to the root: a float.")
+      .def_property_readonly(
+          "epsilon_hat", [](const Adam& self) { return self.values().epsilon_hat; },
+          "Whether it is added to sqrt(v) instead of sqrt(v'): a bool.")
+      .def_property_readonly(
+          "weight_decay", [](const Adam& self) { return self.values().weight_decay; },
+          "The decay of weights, in the gradient or for AdamW apart from it: a float.");
   add_common<Adam>(adam);
 
   py::class_<AdamW, Adam> adamw(module, "AdamW", kAdamWDoc);

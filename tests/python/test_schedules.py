@@ -218,6 +218,19 @@ def test_a_plateau_sees_the_last_epoch_of_a_fit_that_stops(network_class):
     assert seen == [(0, False), (1, True), (2, True)]
 
 
+def test_a_schedule_cannot_change_what_callbacks_see():
+    def schedule(epoch, rate, logs):
+        if logs is not None:
+            logs.clear()
+        return rate
+
+    seen = []
+    make().fit(
+        *data(), epochs=1, schedule=schedule, callbacks=[lambda *given: seen.append(set(given[2]))]
+    )
+    assert seen == [{"loss"}]
+
+
 def test_without_a_schedule_a_callback_may_set_the_rate_for_good():
     optimizer = fastmlp.SGD(0.1)
 
