@@ -200,6 +200,28 @@ def test_an_epoch_is_gradients_and_their_application_to_the_bit(name, dtype):
     assert state_bytes(optimizers[0]) == state_bytes(optimizers[1])
 
 
+@EACH
+@DTYPES
+def test_a_penalty_is_part_of_the_gradient_of_the_weights_before_the_update(name, dtype):
+    X, y = data()
+    objective = fastmlp.Objective(alpha=5.0)
+    whole, steps, plain = (make(dtype=dtype) for _ in range(3))
+    optimizers = [OPTIMIZERS[name](0.25) for _ in range(3)]
+    epoch = {"order": np.arange(len(X)), "batch_size": len(X)}
+    whole.train_epoch(X, y, **epoch, optimizer=optimizers[0], objective=objective)
+    steps.loss_and_gradients(X, y, objective=objective)
+    steps.apply_gradients(optimizers[1])
+    plain.train_epoch(X, y, **epoch, optimizer=optimizers[2])
+    # The two sum up the same few terms, rounded differently.
+    bound = 20 * np.finfo(dtype).eps * (1 + np.abs(steps.parameters))
+    assert (np.abs(whole.parameters - steps.parameters) <= bound).all()
+    for W, b, W_plain, b_plain in zip(
+        whole.weights, whole.biases, plain.weights, plain.biases, strict=True
+    ):
+        assert (b == b_plain).all()
+        assert (W_plain != W).any()
+
+
 # The state
 
 
@@ -219,6 +241,14 @@ def test_a_state_belongs_to_one_network(name):
     assert other.parameters.tobytes() == before
     assert state_bytes(optimizer) == state
     apply(network, optimizer, 1.0)
+
+
+@EACH_WITH_STATE
+def test_a_state_that_is_set_is_free(name):
+    optimizer = OPTIMIZERS[name]()
+    apply(make(), optimizer, 1.0)
+    optimizer._set_state(optimizer._state())
+    apply(make(), optimizer, 1.0)
 
 
 @pytest.mark.parametrize("name", ["plain", "decay"])
