@@ -135,6 +135,16 @@ py::array in_place(const char* function, const char* name, const py::object& obj
   return array;
 }
 
+py::array floats_of(const char* function, const py::object& object) {
+  const py::array array = as_array(function, "a vector", object);
+  if ((!has_type<float>(array) && !has_type<double>(array)) || array.ndim() != 1) {
+    throw py::type_error(std::string(function) + ": a vector has dtype " + text(array.dtype()) +
+                         " and shape " + shape_text(array) +
+                         "; it must be float32 or float64 and have one dimension");
+  }
+  return py::array::ensure(array, py::array::c_style);
+}
+
 double* doubles_of(const char* function, const char* name, const py::object& object,
                    std::ptrdiff_t n) {
   py::array array = in_place(function, name, object, {});

@@ -68,6 +68,9 @@ py::array output(const char* function, const py::object& out, const std::vector<
 py::array in_place(const char* function, const char* name, const py::object& object,
                    std::initializer_list<py::array> inputs);
 
+/// `object` as a contiguous vector of float32 or float64. \throws TypeError for anything else.
+py::array floats_of(const char* function, const py::object& object);
+
 /// The memory of `object`, a contiguous array of `n` float64 to be written.
 /// \throws TypeError, ValueError as in_place() does.
 double* doubles_of(const char* function, const char* name, const py::object& object,

@@ -4,6 +4,7 @@
 #include "gil.hpp"
 #include "register.hpp"
 
+#include <fastmlp/dot.hpp>
 #include <fastmlp/ops.hpp>
 
 namespace fastmlp::python {
@@ -120,6 +121,19 @@ void bind_sgd_update(const py::object& parameter, const py::object& gradient,
   }
 }
 
+template <class T>
+double dot_as(const py::array& a, const py::array& b) {
+  const py::array flat_a = usable<T>(a).attr("ravel")(), flat_b = usable<T>(b).attr("ravel")();
+  const MatrixView<const T> av = view<T>(flat_a), bv = view<T>(flat_b);
+  return without_gil([&] { return dot(av.data, bv.data, av.cols); });
+}
+
+double bind_dot(const py::object& A, const py::object& B) {
+  const py::array a = as_array("dot", "a", A), b = as_array("dot", "b", B);
+  require_same_shape("dot", "a", a, "b", b);
+  return is_single({a, b}) ? dot_as<float>(a, b) : dot_as<double>(a, b);
+}
+
 }  // namespace
 
 void register_ops(py::module_& module) {
@@ -135,6 +149,7 @@ void register_ops(py::module_& module) {
              kBinaryCrossEntropyDoc);
   module.def("sgd_update", &bind_sgd_update, py::arg("parameter"), py::arg("gradient"),
              py::arg("learning_rate"), kSgdUpdateDoc);
+  module.def("dot", &bind_dot, py::arg("a"), py::arg("b"), kDotDoc);
 }
 
 }  // namespace fastmlp::python

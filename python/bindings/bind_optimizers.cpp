@@ -50,14 +50,13 @@ void set_state(Optimizer& optimizer, const py::tuple& given) {
   if (vectors.size() > 2) throw py::value_error("set_state: there are at most two vectors");
   std::vector<py::array> keep;
   for (std::size_t i = 0; i < vectors.size(); ++i) {
-    keep.push_back(py::array::ensure(vectors[i], py::array::c_style));
-    if (!keep[i] || keep[i].dtype().kind() != 'f' || keep[i].size() != keep[0].size() ||
-        keep[i].itemsize() != keep[0].itemsize()) {
-      throw py::value_error("set_state: the vectors must be alike, of float32 or float64");
+    keep.push_back(floats_of("set_state", vectors[i]));
+    if (keep[i].size() != keep[0].size() || keep[i].nbytes() != keep[0].nbytes()) {
+      throw py::value_error("set_state: the vectors must be alike");
     }
     state.vectors[i] = const_cast<void*>(keep[i].data());
     state.size = keep[i].size();
-    state.bytes = keep[i].itemsize();
+    state.bytes = state.size > 0 ? keep[i].nbytes() / state.size : 0;
   }
   state.count = static_cast<int>(vectors.size());
   optimizer.set_state(state);
@@ -129,10 +128,13 @@ void register_optimizers(py::module_& module) {
            }),
            py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0,
            py::arg("gradient_scale") = 1.0, py::arg("clip") = 0.0)
-      .def_readonly("alpha", &Objective::alpha)
-      .def_readonly("loss_scale", &Objective::loss_scale)
-      .def_readonly("gradient_scale", &Objective::gradient_scale)
-      .def_readonly("clip", &Objective::clip);
+      .def_readonly("alpha", &Objective::alpha, "The penalty of squared weights: a float.")
+      .def_readonly("loss_scale", &Objective::loss_scale,
+                    "What the loss is multiplied by: a float.")
+      .def_readonly("gradient_scale", &Objective::gradient_scale,
+                    "What the gradient is multiplied by: a float.")
+      .def_readonly("clip", &Objective::clip,
+                    "How near to 0 and 1 a reported probability may be: a float.");
 
   module.def("_rebuild_optimizer", &rebuild, "What copies and pickles of optimizers call.");
   py::class_<Optimizer>(module, "Optimizer", "What SGD, Adam and AdamW have in common.")
@@ -153,11 +155,18 @@ void register_optimizers(py::module_& module) {
           py::arg("learning_rate") = SgdOptions{}.learning_rate, py::arg("momentum") = 0.0,
           py::arg("nesterov") = false, py::arg("weight_decay") = 0.0, py::kw_only(),
           py::arg("decoupled") = false)
-      .def_property_readonly("decoupled", [](const Sgd& self) { return self.values().decoupled; })
-      .def_property_readonly("momentum", [](const Sgd& self) { return self.values().momentum; })
-      .def_property_readonly("nesterov", [](const Sgd& self) { return self.values().nesterov; })
-      .def_property_readonly("weight_decay",
-                             [](const Sgd& self) { return self.values().weight_decay; });
+      .def_property_readonly(
+          "decoupled", [](const Sgd& self) { return self.values().decoupled; },
+          "Whether the decay is not part of the gradient: a bool.")
+      .def_property_readonly(
+          "momentum", [](const Sgd& self) { return self.values().momentum; },
+          "The share of the velocity that stays: a float.")
+      .def_property_readonly(
+          "nesterov", [](const Sgd& self) { return self.values().nesterov; },
+          "Whether it looks ahead: a bool.")
+      .def_property_readonly(
+          "weight_decay", [](const Sgd& self) { return self.values().weight_decay; },
+          "What of the weights is added to their gradient: a float.");
   add_common<Sgd>(sgd);
 
   py::class_<Adam, Optimizer> adam(module, "Adam", kAdamDoc);
@@ -170,13 +179,21 @@ void register_optimizers(py::module_& module) {
            py::arg("beta_1") = AdamOptions{}.beta_1, py::arg("beta_2") = AdamOptions{}.beta_2,
            py::arg("epsilon") = AdamOptions{}.epsilon, py::kw_only(), py::arg("epsilon_hat") = none,
            py::arg("weight_decay") = 0.0)
-      .def_property_readonly("beta_1", [](const Adam& self) { return self.values().beta_1; })
-      .def_property_readonly("beta_2", [](const Adam& self) { return self.values().beta_2; })
-      .def_property_readonly("epsilon", [](const Adam& self) { return self.values().epsilon; })
-      .def_property_readonly("epsilon_hat",
-                             [](const Adam& self) { return self.values().epsilon_hat; })
-      .def_property_readonly("weight_decay",
-                             [](const Adam& self) { return self.values().weight_decay; });
+      .def_property_readonly(
+          "beta_1", [](const Adam& self) { return self.values().beta_1; },
+          "The share of m that stays: a float.")
+      .def_property_readonly(
+          "beta_2", [](const Adam& self) { return self.values().beta_2; },
+          "The share of v that stays: a float.")
+      .def_property_readonly(
+          "epsilon", [](const Adam& self) { return self.values().epsilon; },
+          "What is added to the root: a float.")
+      .def_property_readonly(
+          "epsilon_hat", [](const Adam& self) { return self.values().epsilon_hat; },
+          "Whether it is added to sqrt(v) instead of sqrt(v'): a bool.")
+      .def_property_readonly(
+          "weight_decay", [](const Adam& self) { return self.values().weight_decay; },
+          "The decay of weights, in the gradient or for AdamW apart from it: a float.");
   add_common<Adam>(adam);
 
   py::class_<AdamW, Adam> adamw(module, "AdamW", kAdamWDoc);

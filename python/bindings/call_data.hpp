@@ -2,7 +2,7 @@
 #pragma once
 
 #include "array.hpp"
-#include "csr.hpp"
+#include "array_csr.hpp"
 
 #include <fastmlp/network.hpp>
 

@@ -204,4 +204,30 @@ Examples
 array([0.5, 2.5])
 )";
 
+constexpr const char* kDotDoc =
+    R"(The sum of ``a * b``, in float64, in an order that the number of elements fixes.
+
+Parameters
+----------
+a, b : array
+    Of the same shape.
+
+Returns
+-------
+float
+
+Raises
+------
+ValueError
+    If the shapes differ.
+TypeError
+    For arrays that are not of real numbers.
+
+Examples
+--------
+>>> from fastmlp import _core
+>>> _core.dot([1.0, 2.0], [3.0, 4.0])
+11.0
+)";
+
 }  // namespace fastmlp::python

@@ -4,8 +4,9 @@
 plain NumPy. Importing the package loads NumPy and the native core only.
 """
 
-from fastmlp import datasets, ops
+from fastmlp import datasets, ops, schedules
 from fastmlp._core import SGD, Adam, AdamW, Objective, __version__
+from fastmlp.lbfgs import LBFGS
 from fastmlp.network import Network
 from fastmlp.runtime import (
     available_isas,
@@ -21,6 +22,7 @@ from fastmlp.runtime import (
 from fastmlp.training import EarlyStopping, History
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adam",
     "AdamW",
@@ -36,6 +38,7 @@ __all__ = [
     "get_num_threads",
     "isa",
     "ops",
+    "schedules",
     "set_isa",
     "set_num_threads",
     "show_config",

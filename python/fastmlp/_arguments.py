@@ -12,16 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp._core import SGD, Adam, AdamW, Optimizer
-
 if TYPE_CHECKING:
     from fastmlp._training_loop import Trainable
 
 Array = npt.NDArray[Any]
 Callback = Callable[[Any, int, dict[str, float]], object]
-
-# The names that `fit` takes for an optimizer with its default settings.
-OPTIMIZERS: dict[str, type[SGD | Adam]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 # 512 KiB of float64 at a time: a block stays in cache, and a data set is never converted at once.
 FINITE_CHECK_ELEMENTS = 65536
@@ -87,24 +82,6 @@ def resolve_seed(seed: Any, function: str = "Network") -> int:
     if not 0 <= number < 2**64:
         raise ValueError(f"{function}: seed is {number}; {rule}")
     return number
-
-
-def optimizer_object(optimizer: Any, learning_rate: float | None) -> Optimizer:
-    """Return the optimizer that `fit` was asked for, by name or as an object."""
-    if isinstance(optimizer, Optimizer):
-        if learning_rate is not None:
-            raise ValueError(
-                f"fit: learning_rate is {learning_rate!r} and optimizer is an object, which has "
-                f"its own ({optimizer.learning_rate}); give one of them"
-            )
-        return optimizer
-    rule = f"it must be one of {sorted(OPTIMIZERS)} or an optimizer object such as SGD()"
-    if not isinstance(optimizer, str):
-        raise TypeError(f"fit: optimizer is {optimizer!r}; {rule}")
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"fit: optimizer is {optimizer!r}; {rule}")
-    make = OPTIMIZERS[optimizer]
-    return make() if learning_rate is None else make(learning_rate=learning_rate)
 
 
 def callback_tuple(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:

@@ -78,6 +78,9 @@ class Network(TrainingMixin, _core.Network):
     def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         return _core.permutation(rows, seed, epoch)
 
+    def _dot(self, a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+        return _core.dot(a, b)  # in an order that is the same everywhere, which NumPy's is not
+
     def check_gradients(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
         """Compare the gradients with central differences of the loss, in float64.
 

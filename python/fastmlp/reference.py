@@ -159,7 +159,8 @@ class Network(TrainingMixin):
             s = None if sample_weight is None else np.asarray(sample_weight)[rows]
             masks = self._masks(len(rows), rates, seed, start // batch_size)
             batch_loss, S, gradients = self._mean_gradients(X[rows], y[rows], s, masks)
-            update(optimizer, self._state(optimizer), self.parameters, gradients, self._decays)
+            if S > 0:
+                update(optimizer, self._state(optimizer), self.parameters, gradients, self._decays)
             loss_sum, S_sum = loss_sum + batch_loss, S_sum + S
         self.epochs_trained += 1
         return _mean(loss_sum, S_sum)

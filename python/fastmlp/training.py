@@ -1,7 +1,8 @@
 """`fit` and `predict`, written once for the native network and the twin.
 
-The arithmetic of an epoch is `train_epoch`'s, the loop over epochs is in `_training_loop.py`, the
-checks of arguments are in `_arguments.py`. Start at `TrainingMixin.fit`.
+The arithmetic of an epoch is `train_epoch`'s or that of lbfgs.py, the loop over epochs is in
+`_training_loop.py`, the checks of arguments are in `_arguments.py` and `_optimizers.py`. Start at
+`TrainingMixin.fit`.
 """
 
 from __future__ import annotations  # numpy.random is loaded by who uses it
@@ -15,7 +16,6 @@ from fastmlp._arguments import (
     Array,
     Callback,
     callback_tuple,
-    optimizer_object,
     positive_integer,
     progress_bar_class,
     resolve_seed,
@@ -23,7 +23,11 @@ from fastmlp._arguments import (
     validation_data_or_none,
 )
 from fastmlp._core import Optimizer
-from fastmlp._training_loop import EarlyStopping, History, Plan, Trainable, best_epoch, train
+from fastmlp._early_stopping import EarlyStopping, best_epoch
+from fastmlp._optimizers import optimizer_object, schedule_or_none
+from fastmlp._training_loop import History, Plan, Trainable, train
+from fastmlp.lbfgs import LBFGS
+from fastmlp.schedules import Schedule
 
 __all__ = ["EarlyStopping", "History", "TrainingMixin", "resolve_seed"]
 
@@ -38,8 +42,9 @@ class TrainingMixin:
         *,
         epochs: int,
         batch_size: int = 32,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: str | Optimizer | LBFGS = "sgd",
         learning_rate: float | None = None,
+        schedule: Schedule | None = None,
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
         validation_data: tuple[npt.ArrayLike, ...] | None = None,
@@ -48,10 +53,11 @@ class TrainingMixin:
         progress: bool = False,
         seed: int | np.random.Generator | None = None,
     ) -> History:
-        """Train by mini-batch gradient descent (`docs/mathematics.md`, "Update").
+        """Train by mini-batch gradient descent or by L-BFGS (`docs/mathematics.md`, "Update").
 
         Two calls of 5 epochs give the same parameters as one of 10. An exception that is raised
-        while training runs (Ctrl-C, one of a callback's) leaves the parameters as they are then.
+        while training runs (Ctrl-C, one of a callback's) leaves the parameters as they are then, or
+        with L-BFGS as after its last complete iteration.
 
         Parameters
         ----------
@@ -59,11 +65,18 @@ class TrainingMixin:
         y : array_like of shape (m,) or (m, n_out), real
             As for `loss`.
         epochs, batch_size : int
-            Passes over the rows, and rows per step; the last batch of an epoch may be shorter.
-        optimizer : {"sgd", "adam", "adamw"}, SGD, Adam or AdamW
+            Passes over the rows, and rows per step; the last batch of an epoch may be shorter. With
+            L-BFGS an epoch is one iteration over all rows at once, and batch_size and shuffle make
+            no difference.
+        optimizer : {"sgd", "adam", "adamw", "lbfgs"}, SGD, Adam, AdamW or LBFGS
             A name stands for the optimizer with its default settings.
         learning_rate : float, optional
-            None is the optimizer's default; not to be given together with an optimizer object.
+            None is the optimizer's default; not to be given together with an optimizer object, nor
+            with L-BFGS.
+        schedule : callable, optional
+            `schedule(epoch, learning_rate, logs)` returns the learning rate of each epoch, where
+            epoch counts over the network's life: see `fastmlp.schedules`. At the end the optimizer
+            has the learning rate that it had before. Not for L-BFGS.
         shuffle : bool
             Whether each epoch takes the rows in an order of its own, drawn from seed and
             `epochs_trained`; else as they stand.
@@ -107,10 +120,12 @@ class TrainingMixin:
         >>> network.predict(X).tolist()
         [0, 1, 1, 1]
         """
+        chosen = optimizer_object(optimizer, learning_rate)
         plan = Plan(
             epochs=positive_integer("fit", "epochs", epochs),
             batch_size=positive_integer("fit", "batch_size", batch_size),
-            optimizer=optimizer_object(optimizer, learning_rate),
+            optimizer=chosen,
+            schedule=schedule_or_none(schedule, chosen),
             data=training_data(self, "fit", X, y, sample_weight),
             validation=validation_data_or_none(self, validation_data),
             best=best_epoch(early_stopping, validation_data),
@@ -121,6 +136,10 @@ class TrainingMixin:
             seed=self.seed if seed is None else resolve_seed(seed, "fit"),
         )
         return train(self, plan)
+
+    def _dot(self, a: Array, b: Array) -> float:
+        """Σ a b, in float64."""
+        return float(a.astype(np.float64) @ b)
 
     def predict(self: Trainable, X: npt.ArrayLike, threshold: float = 0.5) -> Array:
         """Labels for the rows of X; for the outputs `identity` and `exp` the outputs themselves.

@@ -4,6 +4,7 @@
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
+#include <fastmlp/optimizer.hpp>
 #include <fastmlp/options.hpp>
 #include <fastmlp/random.hpp>
 #include <fastmlp/runtime.hpp>
@@ -14,6 +15,8 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <map>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -30,6 +33,8 @@ struct Case {
   std::ptrdiff_t rows, batch_size;
   std::uint64_t epochs;
   bool weighted;
+  std::string optimizer;
+  std::map<std::string, double> arguments;  // of the optimizer
 };
 
 struct Recipe {  // what all cases share
@@ -50,7 +55,41 @@ std::istream& operator>>(std::istream& in, Case& c) {
   }
   in >> name >> c.rows >> c.batch_size >> c.epochs >> c.weighted;
   c.output = parse_output(name);
+  std::size_t n_arguments = 0;
+  in >> c.optimizer >> n_arguments;
+  c.arguments.clear();
+  for (; n_arguments > 0; --n_arguments) {
+    in >> name;
+    in >> c.arguments[name];
+  }
   return in;
+}
+
+Optimizer optimizer_of(Case c, const Recipe& recipe) {
+  c.arguments["learning_rate"] = recipe.learning_rate;
+  const auto take = [&](const char* name, auto& option) {
+    if (const auto found = c.arguments.find(name); found != c.arguments.end()) {
+      option = static_cast<std::decay_t<decltype(option)>>(found->second);
+      c.arguments.erase(found);
+    }
+  };
+  SgdOptions sgd;
+  AdamOptions adam;
+  const bool is_sgd = c.optimizer == "SGD";
+  if (is_sgd) {
+    take("learning_rate", sgd.learning_rate);
+    take("momentum", sgd.momentum);
+    take("nesterov", sgd.nesterov);
+    take("weight_decay", sgd.weight_decay);
+  } else {
+    adam.decoupled = c.optimizer == "AdamW";
+    adam.epsilon_hat = c.arguments.count("epsilon_hat") > 0;
+    take("learning_rate", adam.learning_rate);
+    take("epsilon_hat", adam.epsilon);
+    take("weight_decay", adam.weight_decay);
+  }
+  if (!c.arguments.empty()) throw std::invalid_argument("golden: " + c.arguments.begin()->first);
+  return is_sgd ? Optimizer(sgd) : Optimizer(adam);
 }
 
 /// Whole numbers from -4 to 4, in an order without a short period.
@@ -89,11 +128,12 @@ Network<T> train(const Case& c, const Recipe& recipe) {
   const Matrix<T> y = targets<T>(c);
   Matrix<T> weight = small_integers<T>(c.rows, 1, 11);
   for (T& value : weight.values) value += 4;
+  Optimizer optimizer = optimizer_of(c, recipe);
   std::vector<std::int64_t> order(static_cast<std::size_t>(c.rows));
   for (std::uint64_t epoch = 0; epoch < c.epochs; ++epoch) {
     permutation(order.data(), c.rows, recipe.seed, epoch);
-    net.train_epoch(X.cview(), y.cview(), order.data(), c.rows, c.batch_size,
-                    {recipe.learning_rate}, c.weighted ? weight.values.data() : nullptr);
+    net.train_epoch(X.cview(), y.cview(), order.data(), c.rows, c.batch_size, optimizer,
+                    c.weighted ? weight.values.data() : nullptr);
   }
   return net;
 }

@@ -5,6 +5,8 @@ ran under. Inputs are small whole numbers, so that no generator but the library'
 them. tests/golden.json has the cases with their digests; test_bits.py compares with it here, and
 tests/cpp/golden.cpp, the twin of this, in C++. `python golden.py --write` puts the digests there
 anew, which is right only for a change that is meant to change results, or for a new case.
+
+A case may have an "optimizer" and a "schedule": the name of a class and its arguments.
 """
 
 import hashlib
@@ -42,6 +44,18 @@ def untrained(name: str, dtype: str) -> "fastmlp.Network":
     return fastmlp.Network(layers, hidden=hidden, output=output, dtype=dtype, seed=GOLDEN["seed"])
 
 
+def options(case: dict[str, Any]) -> dict[str, Any]:
+    """Optimizer and schedule of a case; without one, plain gradient descent."""
+    found = {}
+    optimizer = {"name": "SGD", **case.get("optimizer", {})}
+    if optimizer["name"] != "LBFGS":  # it finds the length of each step itself
+        optimizer["learning_rate"] = GOLDEN["learning_rate"]
+    found["optimizer"] = getattr(fastmlp, optimizer.pop("name"))(**optimizer)
+    if schedule := dict(case.get("schedule", {})):
+        found["schedule"] = getattr(fastmlp.schedules, schedule.pop("name"))(**schedule)
+    return found
+
+
 def train(name: str, dtype: str) -> "fastmlp.Network":
     case = CASES[name]
     rows, layers = case["rows"], case["layers"]
@@ -51,8 +65,8 @@ def train(name: str, dtype: str) -> "fastmlp.Network":
         targets(rows, layers[-1], case["output"]),
         epochs=case["epochs"],
         batch_size=case["batch_size"],
-        learning_rate=GOLDEN["learning_rate"],
         sample_weight=small_integers(rows, 1, 11)[:, 0] + 4 if case["weighted"] else None,
+        **options(case),
     )
     return network
 

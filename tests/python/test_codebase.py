@@ -72,7 +72,7 @@ PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
         [f"python/fastmlp/reference.py:{line}" for line in (4, 7, 8)]
         + ["python/fastmlp/reference_ops.py:1"],
     ),
-    rules.the_twin_reaches_nothing_native_but_sgd: (
+    rules.the_twin_reaches_nothing_native_but_optimizers: (
         {
             "python/fastmlp/training.py": "from typing import TYPE_CHECKING\n"
             "from fastmlp._core import SGD\nfrom fastmlp.loop import run\n"

@@ -31,7 +31,13 @@ def test_examples_in_docstrings(name):
 
 NATIVE = [
     (owner, name, member)
-    for owner in (fastmlp._core, fastmlp._core.Network, fastmlp._core.SGD)
+    for owner in (
+        fastmlp._core,
+        *(
+            getattr(fastmlp._core, kind)
+            for kind in ("Network", "SGD", "Adam", "AdamW", "Objective")
+        ),
+    )
     for name, member in inspect.getmembers(owner)
     if not name.startswith("_") and (inspect.isroutine(member) or isinstance(member, property))
 ]

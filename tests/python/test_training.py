@@ -60,7 +60,7 @@ def test_fit_learns_a_rule(network_class):
 def test_fit_returns_one_loss_per_epoch(network_class):
     X, y = data()
     history = make(network_class).fit(X, y, epochs=4)
-    assert history == History(loss=history.loss, val_loss=[], epochs=4, stopped_by="epochs")
+    assert history == History(history.loss, learning_rate=[0.01] * 4, epochs=4, stopped_by="epochs")
     assert len(history.loss) == 4
     assert all(type(loss) is float for loss in history.loss)
 

@@ -18,7 +18,7 @@ namespace fastmlp {
 ///
 /// ```cpp
 /// fastmlp::Optimizer adam(fastmlp::AdamOptions{});
-/// net.train_epoch(X, y, order, count, adam, {32});
+/// net.train_epoch(X, y, order, count, 32, adam);
 /// ```
 class Optimizer {
  public:

@@ -1,5 +1,5 @@
-// See csr.hpp.
-#include "csr.hpp"
+// See array_csr.hpp.
+#include "array_csr.hpp"
 
 #include "array_detail.hpp"
 

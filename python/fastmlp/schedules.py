@@ -1,0 +1,289 @@
+"""Learning rates that change from epoch to epoch: what `fit` takes as `schedule`.
+
+A schedule is any callable `schedule(epoch, learning_rate, logs) -> float`. It returns the learning
+rate of the epoch to come and is given the number of that epoch, counted from 0 over the network's
+life (`epochs_trained`); the optimizer's own learning rate, as it was when `fit` began; and the logs
+of the epoch before ("loss" and, with validation data, "val_loss"), or None at the beginning of a
+`fit`. It is asked at the beginning and after every epoch, the last one included.
+
+So two fits of 5 epochs take the rates of one of 10. A network that was trained before has used up
+the first epochs of a schedule; begin anew with
+`lambda epoch, rate, logs: schedule(epoch - start, rate, logs)`.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastmlp._arguments import positive_integer
+
+__all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Schedule", "StepDecay"]
+
+Logs = dict[str, float]
+Schedule = Callable[[int, float, Logs | None], float]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The optimizer's learning rate, always: the same as no schedule.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import Constant
+    >>> Constant()(7, 0.1, None)
+    0.1
+    """
+
+    def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
+        """α_e = α."""
+        return learning_rate
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """Times gamma every few epochs: ``α_e = α gamma^⌊e / step_size⌋``.
+
+    Parameters
+    ----------
+    step_size : int
+        Epochs between two steps, positive.
+    gamma : float, default 0.1
+        In (0, 1].
+
+    Raises
+    ------
+    ValueError
+        If a value is not as above.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import StepDecay
+    >>> schedule = StepDecay(2, gamma=0.5)
+    >>> [schedule(epoch, 0.8, None) for epoch in range(5)]
+    [0.8, 0.8, 0.4, 0.4, 0.2]
+    """
+
+    step_size: int
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        positive_integer("StepDecay", "step_size", self.step_size)
+        _require("StepDecay", "gamma", self.gamma, 0.0 < self.gamma <= 1.0, "in (0, 1]")
+
+    def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
+        """α_e = α gamma^⌊e / step_size⌋."""
+        return learning_rate * _power(self.gamma, epoch // self.step_size)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine wave from the optimizer's learning rate down to a minimum.
+
+    ``α_e = minimum + (α - minimum) (1 + cos(π e / epochs)) / 2`` for e < epochs (Loshchilov and
+    Hutter, 2017, arXiv:1608.03983, without restarts). Later the rate stays as in the last of these
+    epochs, so it is positive also where the minimum is 0.
+
+    Parameters
+    ----------
+    epochs : int
+        Positive.
+    minimum : float, default 0.0
+        Finite, at least 0 and not above the optimizer's learning rate.
+
+    Raises
+    ------
+    ValueError
+        If a value is not as above.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import Cosine
+    >>> schedule = Cosine(4)
+    >>> [round(schedule(epoch, 1.0, None), 3) for epoch in range(5)]
+    [1.0, 0.854, 0.5, 0.146, 0.146]
+    """
+
+    epochs: int
+    minimum: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive_integer("Cosine", "epochs", self.epochs)
+        _require_minimum("Cosine", self.minimum)
+
+    def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
+        """α_e = minimum + (α - minimum) (1 + cos(π e / epochs)) / 2."""
+        _require_above_minimum("Cosine", self.minimum, learning_rate)
+        return _wave(learning_rate, self.minimum, min(epoch, self.epochs - 1) / self.epochs)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Up to a large learning rate and down to a small one, each half a cosine wave.
+
+    With w epochs of warming up, ``α_e = α + (maximum - α) (1 - cos(π e / w)) / 2`` for e < w and
+    ``α_e = minimum + (maximum - minimum) (1 + cos(π (e - w) / (epochs - w))) / 2`` for
+    w ≤ e < epochs: the 1cycle policy (Smith and Topin, 2017, arXiv:1708.07120), annealed with
+    cosines, and of the learning rate only; momentum stays. Later the rate stays as it was last.
+
+    Parameters
+    ----------
+    epochs : int
+        Of the cycle; at least 2.
+    maximum : float
+        The largest rate; finite, and above the optimizer's, which the cycle begins with.
+    warmup : float, default 0.3
+        The share of epochs in which the rate rises, in (0, 1), rounded to a number of epochs from 1
+        to epochs - 1.
+    minimum : float, default 0.0
+        What the rate falls to; finite, at least 0 and below the maximum.
+
+    Raises
+    ------
+    ValueError
+        If a value is not as above.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import OneCycle
+    >>> schedule = OneCycle(6, maximum=1.0, warmup=0.3)
+    >>> [round(schedule(epoch, 0.1, None), 3) for epoch in range(6)]
+    [0.1, 0.55, 1.0, 0.854, 0.5, 0.146]
+    """
+
+    epochs: int
+    maximum: float
+    warmup: float = 0.3
+    minimum: float = 0.0
+
+    def __post_init__(self) -> None:
+        if positive_integer("OneCycle", "epochs", self.epochs) < 2:
+            raise ValueError(f"OneCycle: epochs is {self.epochs}; it must be at least 2")
+        _require("OneCycle", "warmup", self.warmup, 0.0 < self.warmup < 1.0, "in (0, 1)")
+        _require_minimum("OneCycle", self.minimum)
+        above = self.minimum < self.maximum < math.inf
+        rule = f"finite and above the minimum, {self.minimum!r}"
+        _require("OneCycle", "maximum", self.maximum, above, rule)
+
+    def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
+        """Rise from α to the maximum, then fall to the minimum."""
+        if not learning_rate < self.maximum:
+            raise ValueError(
+                f"OneCycle: the optimizer's learning_rate is {learning_rate!r} and maximum is "
+                f"{self.maximum!r}; the cycle must begin below its maximum"
+            )
+        peak = min(max(1, round(self.warmup * self.epochs)), self.epochs - 1)
+        epoch = min(epoch, self.epochs - 1)
+        if epoch < peak:
+            return _wave(learning_rate, self.maximum, epoch / peak)
+        return _wave(self.maximum, self.minimum, (epoch - peak) / (self.epochs - peak))
+
+
+@dataclass
+class Plateau:
+    """Times a factor whenever the loss has not improved for some epochs.
+
+    Watches the validation loss or, without validation data, the training loss. It remembers what it
+    has seen, so that two fits of 5 epochs equal one of 10: make one for each network. At a
+    network's first epoch it starts anew.
+
+    Parameters
+    ----------
+    factor : float, default 0.1
+        In (0, 1).
+    patience : int, default 10
+        Epochs without improvement after which the rate is reduced; positive.
+    min_delta : float, default 1e-4
+        Only a loss lower by more than this counts as an improvement; finite and at least 0. NaN is
+        none.
+    minimum : float, default 0.0
+        The rate is never reduced below it; finite, at least 0 and not above the optimizer's.
+
+    Raises
+    ------
+    ValueError
+        If a value is not as above.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import Plateau
+    >>> schedule = Plateau(factor=0.5, patience=2)
+    >>> losses = [None, 1.0, 0.9, 0.9, 0.9, 0.5]
+    >>> [schedule(e, 0.1, l and {"loss": l}) for e, l in enumerate(losses)]
+    [0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
+    """
+
+    factor: float = 0.1
+    patience: int = 10
+    min_delta: float = 1e-4
+    minimum: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require("Plateau", "factor", self.factor, 0.0 < self.factor < 1.0, "in (0, 1)")
+        positive_integer("Plateau", "patience", self.patience)
+        not_negative = 0.0 <= self.min_delta < math.inf
+        _require("Plateau", "min_delta", self.min_delta, not_negative, "finite and at least 0")
+        _require_minimum("Plateau", self.minimum)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lowest, self._epochs_waited, self._reductions = math.inf, 0, 0
+
+    def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
+        """α_e = max(minimum, α factor^k) after k reductions."""
+        _require_above_minimum("Plateau", self.minimum, learning_rate)
+        if epoch == 0:
+            self._forget()
+        if logs is not None:
+            self._watch(logs.get("val_loss", logs["loss"]))
+        return max(self.minimum, learning_rate * _power(self.factor, self._reductions))
+
+    def _watch(self, loss: float) -> None:
+        if loss < self._lowest - self.min_delta:
+            self._lowest, self._epochs_waited = loss, 0
+            return
+        self._epochs_waited += 1
+        if self._epochs_waited >= self.patience:
+            self._epochs_waited = 0
+            self._reductions += 1
+
+
+# Rates have the same bits everywhere, so powers and cosines are not libm's.
+
+
+def _power(base: float, n: int) -> float:
+    return math.prod(itertools.repeat(base, n), start=1.0)
+
+
+def _wave(start: float, end: float, t: float) -> float:
+    """Half a cosine wave from start, at t = 0, to end, at t = 1."""
+    return start + (end - start) * _risen(t)
+
+
+def _risen(t: float) -> float:
+    """(1 - cos πt) / 2 for t in [0, 1]."""
+    if t > 0.5:
+        return 1.0 - _risen(1.0 - t)
+    square = (math.pi * t) * (math.pi * t)
+    series = 1.0
+    for k in range(11, 1, -1):  # the terms left out are below (π/2)^24 / 24! = 8e-20
+        series = 1.0 - square / ((2 * k - 1) * (2 * k)) * series
+    return square / 4 * series
+
+
+def _require(function: str, name: str, value: float, allowed: bool, rule: str) -> None:
+    if not allowed:
+        raise ValueError(f"{function}: {name} is {value!r}; it must be {rule}")
+
+
+def _require_minimum(function: str, minimum: float) -> None:
+    allowed = 0.0 <= minimum < math.inf
+    _require(function, "minimum", minimum, allowed, "finite and at least 0")
+
+
+def _require_above_minimum(function: str, minimum: float, learning_rate: float) -> None:
+    if learning_rate < minimum:
+        raise ValueError(
+            f"{function}: the optimizer's learning_rate is {learning_rate!r} and minimum is "
+            f"{minimum!r}; the minimum must not be above it"
+        )
