@@ -108,8 +108,8 @@ struct Softplus {  // a = log(1 + e^z),  da/dz = 1 / (1 + e^-z) = 1 - e^-a
   }
 };
 
-// z, but no farther out than where e^-|z| has become 0: that 0 times an infinity would be NaN. A NaN
-// passes.
+// z, but no farther out than where e^-|z| has become 0: that 0 times an infinity would be NaN. A
+// NaN passes.
 template <class V>
 V bounded_below(V z) {
   const V low(ConstantsOf<V>::kExpLow);
