@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp._core import Optimizer
+
 if TYPE_CHECKING:
     from fastmlp._training_loop import Trainable
 
@@ -93,6 +95,26 @@ def callback_tuple(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:
     if not all(callable(callback) for callback in collected):
         raise TypeError(f"fit: callbacks is {collected!r}; {rule}")
     return collected
+
+
+def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, ...] | None:
+    """Return a rate for each hidden layer, or None where no unit is left out."""
+    if dropout is None:
+        return None
+    rule = "it must be a number in [0, 1), or one for each of the hidden layers"
+    try:
+        rates = np.asarray(dropout, dtype=float)
+        each = tuple(float(rate) for rate in np.broadcast_to(rates, n_hidden))
+    except (TypeError, ValueError):
+        raise ValueError(f"fit: dropout is {dropout!r}; {rule}, {n_hidden} here") from None
+    if not all(0 <= rate < 1 for rate in each):
+        raise ValueError(f"fit: dropout is {dropout!r}; {rule}")
+    if any(each) and not isinstance(optimizer, Optimizer):
+        raise ValueError(
+            f"fit: dropout is {dropout!r}; {type(optimizer).__name__} takes all rows "
+            "at once, with the same units each time"
+        )
+    return each if any(each) else None
 
 
 def progress_bar_class() -> Any:

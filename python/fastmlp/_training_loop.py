@@ -6,6 +6,7 @@ and `_optimizers.py`. Start at `train`.
 
 import contextlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -53,6 +54,8 @@ class Trainable(Protocol):
         batch_size: int,
         optimizer: Optimizer,
         sample_weight: npt.ArrayLike | None = None,
+        dropout: float | Sequence[float] | None = None,
+        seed: int | None = None,
     ) -> float: ...
     def _validate(
         self,
@@ -102,6 +105,7 @@ class Plan:
     batch_size: int
     optimizer: Optimizer | LBFGS
     schedule: Schedule | None
+    dropout: tuple[float, ...] | None
     data: Data
     validation: Data | None
     best: BestEpoch | None
@@ -169,6 +173,8 @@ class Batches:
             batch_size=min(self.plan.batch_size, rows),
             optimizer=self.optimizer,
             sample_weight=data.sample_weight,
+            dropout=self.plan.dropout,
+            seed=self.plan.seed,
         )
 
 

@@ -7,7 +7,7 @@ The arithmetic of an epoch is `train_epoch`'s or that of lbfgs.py, the loop over
 
 from __future__ import annotations  # numpy.random is loaded by who uses it
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from fastmlp._arguments import (
     Array,
     Callback,
     callback_tuple,
+    dropout_rates,
     positive_integer,
     progress_bar_class,
     resolve_seed,
@@ -45,6 +46,7 @@ class TrainingMixin:
         optimizer: str | Optimizer | LBFGS = "sgd",
         learning_rate: float | None = None,
         schedule: Schedule | None = None,
+        dropout: float | Sequence[float] | None = None,
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
         validation_data: tuple[npt.ArrayLike, ...] | None = None,
@@ -77,6 +79,9 @@ class TrainingMixin:
             `schedule(epoch, learning_rate, logs)` returns the learning rate of each epoch, where
             epoch counts over the network's life: see `fastmlp.schedules`. At the end the optimizer
             has the learning rate that it had before. Not for L-BFGS.
+        dropout : float or sequence of float, optional
+            The share of units, in [0, 1), that a step leaves out: one for all hidden layers or one
+            each (`docs/mathematics.md`, "Dropout"). Not for L-BFGS.
         shuffle : bool
             Whether each epoch takes the rows in an order of its own, drawn from seed and
             `epochs_trained`; else as they stand.
@@ -94,7 +99,7 @@ class TrainingMixin:
         progress : bool
             Show a progress bar; needs tqdm.
         seed : int or numpy.random.Generator, optional
-            Of the shuffling, in place of the network's.
+            Of the shuffling and the dropout, in place of the network's.
 
         Returns
         -------
@@ -126,6 +131,7 @@ class TrainingMixin:
             batch_size=positive_integer("fit", "batch_size", batch_size),
             optimizer=chosen,
             schedule=schedule_or_none(schedule, chosen),
+            dropout=dropout_rates(dropout, len(self.layers) - 2, chosen),
             data=training_data(self, "fit", X, y, sample_weight),
             validation=validation_data_or_none(self, validation_data),
             best=best_epoch(early_stopping, validation_data),

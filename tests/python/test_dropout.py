@@ -107,3 +107,39 @@ def test_rates_are_numbers(bad: object) -> None:
     network = fastmlp.Network([5, 4, 3, 1], seed=0)
     with pytest.raises(TypeError, match="train_epoch: dropout is"):
         network.train_epoch(X, y, np.arange(70), batch_size=7, optimizer=fastmlp.SGD(), dropout=bad)
+
+
+@pytest.mark.parametrize("dropout", RATES)
+def test_fit_drops_by_seed_and_epoch(dropout: object) -> None:
+    X, y = data()
+    whole, halves, twin, other, plain = (
+        kind([5, 19, 7, 1], dtype="float64", seed=0)
+        for kind in (fastmlp.Network, fastmlp.Network, Twin, fastmlp.Network, fastmlp.Network)
+    )
+    whole.fit(X, y, epochs=4, dropout=dropout)
+    halves.fit(X, y, epochs=2, dropout=dropout)
+    halves.fit(X, y, epochs=2, dropout=dropout)
+    np.testing.assert_array_equal(whole.parameters, halves.parameters)
+    twin.fit(X, y, epochs=4, dropout=dropout)
+    np.testing.assert_allclose(twin.parameters, whole.parameters, rtol=1e-10, atol=1e-12)
+    other.fit(X, y, epochs=4, dropout=dropout, seed=1)
+    plain.fit(X, y, epochs=4)
+    for network in (other, plain):
+        assert (network.parameters != whole.parameters).any()
+
+
+@pytest.mark.parametrize("bad", [1.0, -0.5, [0.1], [0.1] * 3, "half", float("nan")])
+@pytest.mark.parametrize("kind", [fastmlp.Network, Twin])
+def test_fit_refuses_bad_rates(kind: type, bad: object) -> None:
+    X, y = data()
+    network = kind([5, 4, 3, 1], seed=0)
+    before = network.parameters.copy()
+    with pytest.raises(ValueError, match=r"^fit: dropout is"):
+        network.fit(X, y, epochs=1, dropout=bad)
+    np.testing.assert_array_equal(network.parameters, before)
+
+
+def test_lbfgs_refuses_dropout() -> None:
+    X, y = data()
+    with pytest.raises(ValueError, match="LBFGS takes all rows at once"):
+        fastmlp.Network([5, 4, 1], seed=0).fit(X, y, epochs=1, optimizer="lbfgs", dropout=0.5)

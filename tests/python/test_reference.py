@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fastmlp import reference
+from fastmlp import SGD, reference, reference_random
 from fastmlp.reference import Network
 
 SEED = 2**63 + 12345  # needs all 64 bits
@@ -94,7 +94,7 @@ def test_rows_without_weight_change_nothing_and_have_loss_zero():
 
 
 def reference_optimizer(learning_rate):
-    return type("Optimizer", (), {"learning_rate": learning_rate})()
+    return SGD(learning_rate)
 
 
 # Training
@@ -223,17 +223,17 @@ def test_every_permutation_of_four_is_as_likely():
 
 
 def test_bounded_draws_are_the_high_part_of_the_product():
-    assert reference.bounded(iter([2**63 + 1]), 10) == 5
-    assert reference.bounded(iter([2**64 - 1]), 10) == 9
+    assert reference_random.bounded(iter([2**63 + 1]), 10) == 5
+    assert reference_random.bounded(iter([2**64 - 1]), 10) == 9
 
 
 def test_bounded_draws_refuse_words_that_would_favour_a_value():
     # 2**64 % 3 = 1: of the words, just 0 is left over when each value gets its third.
     draws = iter([0, 2**63, 7])
-    assert reference.bounded(draws, 3) == 1
+    assert reference_random.bounded(draws, 3) == 1
     assert next(draws) == 7
     # A power of two leaves none over.
-    assert reference.bounded(iter([0]), 4) == 0
+    assert reference_random.bounded(iter([0]), 4) == 0
 
 
 # Operations

@@ -198,10 +198,7 @@ class MLPClassifier(CallbackSupportMixin, NativeArithmetic, _SklearnClassifier):
 class MLPRegressor(CallbackSupportMixin, NativeArithmetic, _SklearnRegressor):
     """Multi-layer perceptron regressor: scikit-learn's, trained by fastmlp.
 
-    All parameters, attributes, methods, messages and random numbers are those of
-    `sklearn.neural_network.MLPRegressor` (1.7 or later), whose documentation holds here; with the
-    same `random_state` the fitted model is the same to rounding. Added are the following, which
-    change nothing by default.
+    As :class:`MLPClassifier` is to scikit-learn's, so is this to its `MLPRegressor`. Added are:
 
     Parameters
     ----------
@@ -222,7 +219,7 @@ class MLPRegressor(CallbackSupportMixin, NativeArithmetic, _SklearnRegressor):
     --------
     >>> from fastmlp.sklearn import MLPRegressor
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 4.0, 9.0]
-    >>> regressor = MLPRegressor((8,), solver="lbfgs", activation="tanh", random_state=0)
+    >>> regressor = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", random_state=0)
     >>> regressor.fit(X, y).score(X, y) > 0.99
     True
     """
