@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+import fastmlp
 from fastmlp import reference
 from fastmlp.reference import Network
 
@@ -85,16 +86,12 @@ def test_rows_without_weight_change_nothing_and_have_loss_zero():
     assert network.loss(X, y, s) == 0.0
     assert network.loss_and_gradients(X, y, s) == 0.0
     assert not network.gradients.any()
-    optimizer = reference_optimizer(0.5)
+    optimizer = fastmlp.SGD(0.5)
     assert (
         network.train_epoch(X, y, np.arange(4), batch_size=2, optimizer=optimizer, sample_weight=s)
         == 0.0
     )
     np.testing.assert_array_equal(network.parameters, before)
-
-
-def reference_optimizer(learning_rate):
-    return type("Optimizer", (), {"learning_rate": learning_rate})()
 
 
 # Training
@@ -111,7 +108,7 @@ def test_a_step_is_one_update_by_the_gradients_and_gives_the_loss_before_it():
 def test_an_epoch_is_a_step_per_batch_and_keeps_a_short_last_one():
     trained, other = (Network([4, 3, 1], dtype="float64", seed=1) for _ in range(2))
     X, y, order = rows(5, 4), np.array([0, 1, 1, 0, 1]), np.array([3, 0, 4, 1, 2])
-    loss = trained.train_epoch(X, y, order, batch_size=2, optimizer=reference_optimizer(0.5))
+    loss = trained.train_epoch(X, y, order, batch_size=2, optimizer=fastmlp.SGD(0.5))
     batches = [[3, 0], [4, 1], [2]]
     losses = [other.step(X[batch], y[batch], 0.5) for batch in batches]
     np.testing.assert_array_equal(trained.parameters, other.parameters)
