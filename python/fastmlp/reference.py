@@ -180,7 +180,7 @@ class Network(TrainingMixin):
     ) -> tuple[float, float, Array]:
         """Σ s_i ℓ_i, S, and dθ flat; dθ is 0 where S is."""
         A, Z = self._forward(X, masks)
-        M: list[Any] = [1, *(masks or [1] * len(self.hidden))]
+        M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
         Y = self._targets(y, len(Z[-1]))
         s = self._weights_of_rows(len(Z[-1]), sample_weight)
         S, gradients = s.sum(), np.zeros_like(self.parameters)
@@ -203,7 +203,7 @@ class Network(TrainingMixin):
     ) -> tuple[list[Array], list[Array]]:
         """A_0 … A_{L-1}, and Z_1 … Z_L; each layer's input is A times its mask."""
         A, Z = [np.asarray(X, self.dtype)], []
-        M: list[Any] = [1, *(masks or [1] * len(self.hidden))]
+        M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
         weights, biases = self.weights, self.biases
         for name, W, b, m in zip(self.hidden, weights, biases, M, strict=False):
             activation, _ = ACTIVATIONS[name]

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from fastmlp import SGD, reference, reference_random
+import fastmlp
+from fastmlp import reference, reference_random
 from fastmlp.reference import Network
 
 SEED = 2**63 + 12345  # needs all 64 bits
@@ -26,7 +27,7 @@ def rows(m, n, shift=0):
 def targets(output, m, n):
     if output == "softmax":
         return np.arange(m) % n
-    if output in ("sigmoid", "exp"):
+    if output == "sigmoid":
         return (rows(m, n) + 2) / 4
     return rows(m, n, shift=5)
 
@@ -35,13 +36,13 @@ def targets(output, m, n):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("output", reference.OUTPUTS)
-@pytest.mark.parametrize("hidden", reference.ACTIVATIONS)
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
+@pytest.mark.parametrize("hidden", ["relu", "sigmoid", "tanh", "identity"])
 def test_gradients_are_central_differences_of_the_loss(hidden, output, weighted):
     network = Network([4, 5, 3, 2], hidden=hidden, output=output, dtype="float64", seed=1)
     network.parameters[:] = rows(1, network.n_parameters)[0] / 2
     X, y, s = rows(6, 4), targets(output, 6, 2), np.arange(6) if weighted else None
-    bound = 1e-9 * (1 + network.loss_and_gradients(X, y, s))
+    network.loss_and_gradients(X, y, s)
     h = 6e-6  # near the cube root of eps, where truncation and rounding are equally small
     for k in range(network.n_parameters):
         before = network.parameters[k]
@@ -50,7 +51,7 @@ def test_gradients_are_central_differences_of_the_loss(hidden, output, weighted)
         network.parameters[k] = before - h
         below = network.loss(X, y, s)
         network.parameters[k] = before
-        assert (above - below) / (2 * h) == pytest.approx(network.gradients[k], abs=bound)
+        assert (above - below) / (2 * h) == pytest.approx(network.gradients[k], abs=1e-9)
 
 
 def test_the_loss_is_the_weighted_mean_of_the_rows_losses():
@@ -85,16 +86,12 @@ def test_rows_without_weight_change_nothing_and_have_loss_zero():
     assert network.loss(X, y, s) == 0.0
     assert network.loss_and_gradients(X, y, s) == 0.0
     assert not network.gradients.any()
-    optimizer = reference_optimizer(0.5)
+    optimizer = fastmlp.SGD(0.5)
     assert (
         network.train_epoch(X, y, np.arange(4), batch_size=2, optimizer=optimizer, sample_weight=s)
         == 0.0
     )
     np.testing.assert_array_equal(network.parameters, before)
-
-
-def reference_optimizer(learning_rate):
-    return SGD(learning_rate)
 
 
 # Training
@@ -111,7 +108,7 @@ def test_a_step_is_one_update_by_the_gradients_and_gives_the_loss_before_it():
 def test_an_epoch_is_a_step_per_batch_and_keeps_a_short_last_one():
     trained, other = (Network([4, 3, 1], dtype="float64", seed=1) for _ in range(2))
     X, y, order = rows(5, 4), np.array([0, 1, 1, 0, 1]), np.array([3, 0, 4, 1, 2])
-    loss = trained.train_epoch(X, y, order, batch_size=2, optimizer=reference_optimizer(0.5))
+    loss = trained.train_epoch(X, y, order, batch_size=2, optimizer=fastmlp.SGD(0.5))
     batches = [[3, 0], [4, 1], [2]]
     losses = [other.step(X[batch], y[batch], 0.5) for batch in batches]
     np.testing.assert_array_equal(trained.parameters, other.parameters)
