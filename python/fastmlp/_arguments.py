@@ -104,7 +104,9 @@ def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, .
     rule = "it must be a number in [0, 1), or one for each of the hidden layers"
     try:
         rates = np.asarray(dropout, dtype=float)
-        each = tuple(float(rate) for rate in np.broadcast_to(rates, n_hidden))
+        if rates.shape not in ((), (n_hidden,)):
+            raise ValueError
+        each = tuple(np.broadcast_to(rates, n_hidden).tolist())
     except (TypeError, ValueError):
         raise ValueError(f"fit: dropout is {dropout!r}; {rule}, {n_hidden} here") from None
     if not all(0 <= rate < 1 for rate in each):
