@@ -23,7 +23,7 @@ MARKS = ("<!-- estimators: begin -->\n", "<!-- estimators: end -->\n")
 MODULES = {"scikit-learn": "sklearn.neural_network", "fastmlp": "fastmlp.sklearn"}
 LAYERS = [(100,), (64, 32), (256, 128)]
 SOLVERS = ["adam", "sgd"]
-EPOCHS = {"breast cancer": 60, "digits": 20, "10^4 x 30": 5, "10^5 x 100": 2}
+EPOCHS = {"breast cancer": 100, "digits": 40, "10^4 x 30": 20, "10^5 x 100": 3}
 ROW_CALLS = 200
 
 

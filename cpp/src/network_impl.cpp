@@ -264,8 +264,14 @@ int Network<T>::Impl::team(std::ptrdiff_t rows, GradientUse use, std::ptrdiff_t 
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     widest = std::max(widest, detail::product_flops(block, inputs(l), outputs(l)));
   }
-  const double products = use == GradientUse::kNone ? 1 : 3;
-  return detail::team_for(products * detail::product_flops(rows, n_parameters, 1), widest);
+  if (use == GradientUse::kNone) {
+    return detail::team_for(detail::product_flops(rows, n_parameters, 1), widest);
+  }
+  // Of a prediction each thread keeps its rows from layer to layer. In training what one has
+  // written the others read, and between processors that share no cache that takes longer than
+  // the sums of a small layer: its products must be so many times larger to be worth a team.
+  constexpr double kMoved = 8;
+  return detail::team_for(3 * detail::product_flops(rows, n_parameters, 1), widest / kMoved);
 }
 
 template struct Network<float>::Impl;

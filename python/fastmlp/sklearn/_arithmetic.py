@@ -160,10 +160,14 @@ class NativeArithmetic(Base):
         return packed
 
     def _native_targets(self, y: Array) -> Array:
-        """Y as the native network takes it: classes for softmax, one column as a vector."""
+        """Y as the native network takes it: classes for softmax, one column as a vector.
+
+        A vector is in the dtype of the parameters, to be used in place in every epoch.
+        """
+        dtype = self.coefs_[0].dtype
         if self.out_activation_ == "softmax" and y.ndim == 2:
-            return y.argmax(axis=1)
-        return y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+            return y.argmax(axis=1).astype(dtype)
+        return y.ravel().astype(dtype, copy=False) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _objective(self, dtype: np.dtype[Any]) -> Objective:
         # scikit-learn reports the mean over several outputs of a squared error, and takes the

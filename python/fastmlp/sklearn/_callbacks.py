@@ -33,8 +33,8 @@ class FitContext:
             self.root.call_on_fit_task_begin(estimator=estimator, **self.data)
 
     def begin_epoch(self) -> None:
-        """Tell of an epoch's beginning."""
-        if self.root is not None:
+        """Tell of an epoch's beginning, where anybody listens: a task costs as much as a step."""
+        if self.root is not None and getattr(self.estimator, "_skl_callbacks", None):
             self.epoch = self.root.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(
                 estimator=self.estimator, **self.data, reconstruction_attributes=self._parameters
@@ -42,7 +42,7 @@ class FitContext:
 
     def end_epoch(self) -> bool:
         """Tell of an epoch's end; whether a callback asks to stop."""
-        return self.root is not None and bool(
+        return self.epoch is not None and bool(
             self.epoch.call_on_fit_task_end(
                 estimator=self.estimator, **self.data, reconstruction_attributes=self._parameters
             )
