@@ -125,30 +125,40 @@ struct Softmax {
     }
   }
 
+  // What a row needs once (a log, an exp) is done for many rows at a time, by vectors along them.
   template <class V, class T = typename V::Scalar>
   static void loss(const LossBlock<T>& block) {
-    const std::ptrdiff_t cols = block.cols;
-    for (std::ptrdiff_t i = 0; i < block.rows; ++i) {
-      const T* z = block.z + i * cols;
-      T* dz = block.dz != nullptr ? block.dz + i * cols : nullptr;
-      const std::ptrdiff_t wanted = static_cast<std::ptrdiff_t>(block.y[i]);
-      const T top = largest(z, cols);
-      const V shifted(z[wanted] - top);  // read before dz, which may be z, is written
-      const V sum(exponentials<V>(z, top, dz, cols));
-      const V loss = clamp(log(sum) - shifted, block.low, block.high);
-      block.row_losses[i] = static_cast<double>(first_lane(loss));
-      if (dz == nullptr) continue;
-      divide_scale<V>(dz, first_lane(sum), block.scale[i], cols);
-      dz[wanted] = first_lane((exp(shifted) / sum - V(1)) * V(block.scale[i]));
+    T shifted[kPiece], sums[kPiece], losses[kPiece], at_wanted[kPiece];
+    for (std::ptrdiff_t first = 0; first < block.rows; first += kPiece) {
+      const std::ptrdiff_t n = block.rows - first < kPiece ? block.rows - first : kPiece;
+      for (std::ptrdiff_t u = 0; u < n; ++u) {
+        const std::ptrdiff_t i = first + u;
+        const T* z = block.z + i * block.cols;
+        T* dz = block.dz != nullptr ? block.dz + i * block.cols : nullptr;
+        const T top = largest(z, block.cols);
+        shifted[u] = z[wanted(block, i)] - top;  // read before dz, which may be z, is written
+        sums[u] = exponentials<V>(z, top, dz, block.cols);
+        if (dz != nullptr) divide_scale<V>(dz, sums[u], block.scale[i], block.cols);
+      }
+      for_each_vec<V>(n, [&](std::ptrdiff_t u, auto access) {
+        const V z = access.template load<V>(shifted + u), sum = access.template load<V>(sums + u);
+        access.store(losses + u, clamp(log(sum) - z, block.low, block.high));
+        if (block.dz == nullptr) return;
+        const V scale = access.template load<V>(block.scale + first + u);
+        access.store(at_wanted + u, (exp(z) / sum - V(1)) * scale);
+      });
+      for (std::ptrdiff_t u = 0; u < n; ++u) {
+        const std::ptrdiff_t i = first + u;
+        block.row_losses[i] = static_cast<double>(losses[u]);
+        if (block.dz != nullptr) block.dz[i * block.cols + wanted(block, i)] = at_wanted[u];
+      }
     }
   }
 
  private:
-  template <class V>
-  static typename V::Scalar first_lane(V v) {
-    typename V::Scalar x;
-    v.store_partial(&x, 1);
-    return x;
+  template <class T>
+  static std::ptrdiff_t wanted(const LossBlock<T>& block, std::ptrdiff_t i) {
+    return static_cast<std::ptrdiff_t>(block.y[i]);
   }
 
   template <class T>
