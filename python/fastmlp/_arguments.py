@@ -5,7 +5,7 @@ Shapes, dtypes and ranges of arrays are the networks' own to check, in `_validat
 
 import importlib
 import operator
-import secrets
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -71,7 +71,7 @@ def resolve_seed(seed: Any, function: str = "Network") -> int:
     7
     """
     if seed is None:
-        return secrets.randbits(64)
+        return int.from_bytes(os.urandom(8), "little")
     if isinstance(seed, np.random.Generator):
         return int(seed.integers(2**64 - 1, dtype=np.uint64, endpoint=True))
     rule = "it must be an int in [0, 2**64), a numpy.random.Generator or None"

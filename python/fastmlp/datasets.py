@@ -1,7 +1,5 @@
 """Data sets that come with the package; their origin and licence stand in `data/README.md`."""
 
-import importlib.resources
-
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +24,8 @@ def load_breast_cancer() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float6
     >>> X.shape, int(y.sum())
     ((569, 30), 212)
     """
+    import importlib.resources  # half of what importing the package would cost
+
     file = importlib.resources.files("fastmlp").joinpath("data", "breast_cancer.csv")
     with file.open(encoding="utf-8") as lines:
         table = np.loadtxt(lines, delimiter=",", skiprows=1)

@@ -1,10 +1,9 @@
 """What holds for the whole process: instruction set, threads, and what this build is."""
 
-import platform
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal, overload
 
 import numpy as np
@@ -87,6 +86,8 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> Config | None:
     >>> fastmlp.show_config(mode="dicts")["fastmlp"] == fastmlp.__version__
     True
     """
+    import platform  # only here: a part of what importing the package would cost
+
     if mode not in ("stdout", "dicts"):
         raise ValueError(f"show_config: mode is {mode!r}; allowed: 'stdout', 'dicts'")
     config: Config = {
@@ -120,7 +121,7 @@ def get_include() -> str:
     >>> os.path.exists(os.path.join(fastmlp.get_include(), "fastmlp", "network.hpp"))
     True
     """
-    return str(_package_dir() / "include")
+    return os.path.join(_package_dir(), "include")
 
 
 def get_cmake_dir() -> str:
@@ -137,9 +138,9 @@ def get_cmake_dir() -> str:
     >>> os.path.exists(os.path.join(fastmlp.get_cmake_dir(), "fastmlpConfig.cmake"))
     True
     """
-    return str(_package_dir() / "lib" / "cmake" / "fastmlp")
+    return os.path.join(_package_dir(), "lib", "cmake", "fastmlp")
 
 
-def _package_dir() -> Path:
+def _package_dir() -> str:
     # The native module's folder, which in an editable install is not that of the Python files.
-    return Path(_core.__file__).parent
+    return os.path.dirname(_core.__file__)

@@ -23,11 +23,18 @@ from sklearn_data import data_of, mine, ours
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1"),
+    pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning"),
 ]
 
 
+# As a list: older versions of scikit-learn pass a generator, which pytest will not take.
+CHECKS = parametrize_with_checks(
+    [ours.MLPClassifier(max_iter=100), ours.MLPRegressor(max_iter=100)]
+)
+
+
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([ours.MLPClassifier(max_iter=100), ours.MLPRegressor(max_iter=100)])
+@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
 def test_estimator_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 

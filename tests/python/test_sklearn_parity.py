@@ -18,6 +18,8 @@ def ignore_convergence() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # Of older versions of scikit-learn with newer ones of SciPy.
+        warnings.filterwarnings("ignore", "scipy.optimize: The `disp`", DeprecationWarning)
         yield
 
 
