@@ -4,6 +4,8 @@
 #include "support.hpp"
 #include "team.hpp"
 
+#include <fastmlp/runtime.hpp>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -167,4 +169,25 @@ TEST_CASE("what a body throws comes out of its team, and the next team works") {
     CHECK(tasks == 7);
     CHECK(detail::current_team() == nullptr);
   }
+}
+
+TEST_CASE("calls that run at once share the processors") {
+  const Settings restore;
+  set_num_threads(4);
+  const double min_work = detail::thread_state().min_work;
+  detail::thread_state().min_work = 1e6;  // where it is 0 every call has all threads
+  {
+    const detail::SharedProcessors first;
+    CHECK(first.share(4) == 4);
+    CHECK(first.share(2) == 2);
+    {
+      const detail::SharedProcessors second;
+      CHECK(second.share(4) == 2);
+      CHECK(detail::SharedProcessors().share(4) == 1);
+    }
+    CHECK(detail::SharedProcessors().share(3) == 2);
+    detail::thread_state().min_work = 0;
+    CHECK(detail::SharedProcessors().share(4) == 4);
+  }
+  detail::thread_state().min_work = min_work;
 }

@@ -2,8 +2,8 @@
 
 What happens between epochs (the split, the shuffles, what is counted, said and warned of) is
 scikit-learn's `_fit_stochastic` of version 1.9, so that random numbers, attributes and messages are
-the same; its messages are taken word for word (Copyright 2007-2026 The scikit-learn developers,
-BSD-3-Clause). What happens inside of one is a single native call.
+the same; its messages are taken word for word, under the licence in `LICENSE.scikit-learn`. What
+happens inside of one is a single native call.
 """
 
 import warnings
