@@ -81,6 +81,7 @@ Optimizer optimizer_of(Case c, const Recipe& recipe) {
     take("momentum", sgd.momentum);
     take("nesterov", sgd.nesterov);
     take("weight_decay", sgd.weight_decay);
+    take("decoupled", sgd.decoupled);
   } else {
     adam.decoupled = c.optimizer == "AdamW";
     adam.epsilon_hat = c.arguments.count("epsilon_hat") > 0;

@@ -20,6 +20,9 @@ OPTIMIZERS = {
     "momentum": lambda rate=0.1: SGD(rate, momentum=0.9),
     "nesterov": lambda rate=0.1: SGD(rate, momentum=0.9, nesterov=True),
     "nesterov and decay": lambda rate=0.1: SGD(rate, 0.75, nesterov=True, weight_decay=0.02),
+    "momentum and decoupled decay": lambda rate=0.1: SGD(
+        rate, 0.75, weight_decay=0.02, decoupled=True
+    ),
     "adam": lambda rate=0.1: Adam(rate),
     "adam and decay": lambda rate=0.1: Adam(rate, weight_decay=0.02),
     "adam with epsilon hat": lambda rate=0.1: Adam(rate, 0.5, 0.75, epsilon_hat=1e-4),
