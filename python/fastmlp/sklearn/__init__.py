@@ -3,7 +3,7 @@
 `from fastmlp.sklearn import MLPClassifier, MLPRegressor` stands in for the same line of
 `sklearn.neural_network`: same parameters, attributes, messages and random numbers, and to rounding
 the same fitted model; what is different is the time. Needs scikit-learn 1.7 or later: the extra
-`sklearn`. Start at `_estimators.py`.
+`sklearn`. Start at `_classifier.py`.
 """
 
 try:
@@ -13,6 +13,7 @@ except ImportError as error:
         "fastmlp.sklearn needs scikit-learn, which is not installed: pip install 'fastmlp[sklearn]'"
     ) from error
 
-from fastmlp.sklearn._estimators import MLPClassifier, MLPRegressor
+from fastmlp.sklearn._classifier import MLPClassifier
+from fastmlp.sklearn._regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
