@@ -127,6 +127,93 @@ def test_ctrl_c_ends_a_fit_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> No
     assert estimator.n_iter_ == 3
 
 
+def test_views_of_its_own_memory_may_be_assigned() -> None:
+    theirs, own = pair("multiclass", max_iter=3, hidden_layer_sizes=(8, 8))
+    X, y = data_of("multiclass")
+    for estimator in (theirs.fit(X, y), own.fit(X, y)):
+        estimator.coefs_[0] = estimator.coefs_[0][::-1]
+        estimator.intercepts_[0], estimator.intercepts_[1] = (
+            estimator.intercepts_[1],
+            estimator.intercepts_[0],
+        )
+    for _ in range(2):
+        np.testing.assert_allclose(own.predict_proba(X), theirs.predict_proba(X), rtol=1e-7)
+
+
+@pytest.mark.parametrize("bad", ["row", "missing"])
+def test_parameters_that_are_no_network_are_refused(bad: str) -> None:
+    estimator = fitted()
+    if bad == "row":
+        estimator.coefs_[1] = np.ones((1, 7))
+    else:
+        estimator.coefs_.pop(), estimator.intercepts_.pop()
+    with pytest.raises(ValueError, match="coefs_ have the shapes"):
+        estimator.predict(data_of("binary")[0])
+
+
+def test_training_goes_on_where_the_dtype_of_an_array_changes() -> None:
+    X, y = data_of("binary")
+    estimator = mine("binary", max_iter=3).fit(X.astype(np.float32), y)
+    estimator.intercepts_ = [b.astype(np.float64) for b in estimator.intercepts_]
+    estimator.partial_fit(X.astype(np.float32), y)
+    assert estimator._optimizer.t == 3 * 2 + 2
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_warm_starts_with_early_stopping_go_on_the_same(solver: str) -> None:
+    X, y = data_of("binary")
+    theirs, own = pair(
+        "binary", solver=solver, max_iter=1, warm_start=True, early_stopping=True, tol=0.01
+    )
+    for _ in range(6):
+        theirs.fit(X, y), own.fit(X, y)
+        assert largest_difference(theirs, own) < 1e-7
+        np.testing.assert_allclose(own.validation_scores_, theirs.validation_scores_)
+    own = pickle.loads(pickle.dumps(own))
+    theirs.fit(X, y), own.fit(X, y)
+    assert largest_difference(theirs, own) < 1e-7
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_a_state_of_scikit_learns_is_trained_on(solver: str) -> None:
+    X, y = data_of("binary")
+    theirs, own = pair("binary", solver=solver, max_iter=3)
+    own.__setstate__(copy.deepcopy(theirs.fit(X, y).__getstate__()))
+    for _ in range(2):
+        theirs.partial_fit(X, y), own.partial_fit(X, y)
+        assert largest_difference(theirs, own) < 1e-7
+
+
+def test_scorers_may_predict_anything_during_a_fit() -> None:
+    X, y = data_of("binary")
+    estimator = mine(
+        "binary",
+        max_iter=3,
+        early_stopping=True,
+        scoring=lambda e, *_: float(np.mean(e.predict(X.tolist()) == y)),
+    )
+    estimator.fit(X, y)
+    assert len(estimator.validation_scores_) == 3
+
+
+def test_warnings_come_from_scikit_learns_module() -> None:
+    import warnings
+
+    X, y = data_of("binary")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", module="sklearn")
+        mine("binary", max_iter=2, batch_size=1000).fit(X, y)
+
+
+def test_a_list_that_changes_afterwards_is_looked_at() -> None:
+    X, _ = data_of("binary")
+    estimator = fitted(activation=["relu", "relu"])
+    before = estimator.predict_proba(X)
+    estimator.activation[0] = "tanh"
+    assert (estimator.predict_proba(X) != before).any()
+
+
 # Beyond scikit-learn.
 
 
@@ -246,6 +333,28 @@ def test_mean_gradient_is_that_of_the_loss() -> None:
         learning_rate_init=0.003,  # three outputs
     )
     assert largest_difference(summed.fit(X, y), mean.fit(X, y)) < 1e-12
+
+
+def test_from_network_makes_two_classes_of_a_softmax_of_two() -> None:
+    network = fastmlp.Network([4, 5, 2], output="softmax", dtype="float64", seed=1)
+    X = np.random.RandomState(0).normal(size=(30, 4))
+    estimator = ours.MLPClassifier.from_network(network)
+    np.testing.assert_allclose(estimator.predict_proba(X), network.forward(X), rtol=1e-12)
+    estimator.partial_fit(X, network.predict(X))
+    estimator.set_params(warm_start=True, early_stopping=True, max_iter=2)
+    estimator.fit(X, np.arange(30) % 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("activation", ["foo", "relu"], r"activation\[0\] is 'foo'; it must be one of"),
+        ("dropout", [0.1, "a"], r"dropout\[1\] is 'a'; it must be a number in \[0, 1\)"),
+    ],
+)
+def test_entries_of_lists_are_checked(name: str, value: Any, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        mine("binary", **{name: value}).fit(*data_of("binary"))
 
 
 @pytest.mark.parametrize(

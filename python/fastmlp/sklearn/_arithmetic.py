@@ -3,12 +3,12 @@
 A forward pass, the epochs of sgd and adam, and an evaluation of L-BFGS.
 """
 
-import math
 import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 from sklearn.metrics import check_scoring
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -16,6 +16,7 @@ from fastmlp._core import Objective
 from fastmlp.network import Network
 from fastmlp.sklearn._callbacks import FitContext
 from fastmlp.sklearn._mirror import Mirror, as_rows
+from fastmlp.sklearn._parameters import ACTIVATIONS
 from fastmlp.sklearn._stochastic import fit_stochastic
 
 Array = npt.NDArray[Any]
@@ -47,15 +48,15 @@ class NativeArithmetic(Base):
         """Return the native network, with coefs_ and intercepts_ as they are."""
         mirror = self.__dict__.get("_mirror")
         if mirror is None or not mirror.fits(self):
-            mirror = Mirror(self)
-            self.__dict__["_mirror"] = mirror
+            mirror = self.__dict__["_mirror"] = Mirror(self)
         if not mirror.is_in_use(self):
+            if mirror.is_entangled(self):
+                mirror = self.__dict__["_mirror"] = Mirror(self)
             mirror.read(self)
         return mirror
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
-        # A scorer that runs during a fit is given rows that have been checked, without their names.
-        if check_input and "_fit_context" not in self.__dict__ and not self._needs_no_check(X):
+        if check_input and not self._needs_no_check(X):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         mirror = self._mirrored()
         output = mirror.network.forward(as_rows(X))
@@ -63,14 +64,20 @@ class NativeArithmetic(Base):
 
     def _needs_no_check(self, X: Any) -> bool:
         """Whether validate_data would return this very array; False where in doubt."""
-        return (
-            type(X) is np.ndarray
+        fits = (
+            (type(X) is np.ndarray or issparse(X))
             and X.dtype.char in "fd"
             and X.ndim == 2
             and X.shape[1] == self.n_features_in_
             and X.shape[0] > 0
+        )
+        # A scorer that runs during a fit is given rows that have been checked, without their names.
+        if not fits or "_fit_context" in self.__dict__:
+            return fits
+        return (
+            not issparse(X)
             and not hasattr(self, "feature_names_in_")
-            and math.isfinite(X.sum())
+            and bool(np.isfinite(X).all())
         )
 
     def _fit_with(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
@@ -101,11 +108,17 @@ class NativeArithmetic(Base):
         """Refuse lists that do not have one entry for each hidden layer."""
         for name in ("activation", "dropout"):
             value = getattr(self, name)
-            if not isinstance(value, str | numbers.Real) and len(value) != n_hidden:
+            if isinstance(value, str | numbers.Real):
+                continue
+            if len(value) != n_hidden:
                 raise ValueError(
                     f"{name} has {len(value)} entries; there must be one for each of the "
                     f"{n_hidden} hidden layers, or a single value for all"
                 )
+            for i, entry in enumerate(value):
+                if not is_one_of(name, entry):
+                    rule = "a number in [0, 1)" if name == "dropout" else f"one of {ACTIVATIONS}"
+                    raise ValueError(f"{name}[{i}] is {entry!r}; it must be {rule}")
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> Any:
         """scikit-learn's initial values, where its `activation` is that of the layer."""
@@ -120,13 +133,19 @@ class NativeArithmetic(Base):
             self.activation = given
 
     def _fit_stochastic(self, X: Any, y: Array, sample_weight: Any, *args: Any) -> None:
-        fit_stochastic(self, as_rows(X), y, sample_weight, incremental=args[-1])
+        weight = self._class_weighted(y, sample_weight)
+        fit_stochastic(self, as_rows(X), y, weight, incremental=args[-1])
 
-    def _fit_lbfgs(self, X: Any, y: Array, *args: Any) -> None:
+    def _class_weighted(self, y: Array, sample_weight: Any) -> Any:
+        """Return the weights of the rows with those of their classes, where there are such."""
+        return sample_weight
+
+    def _fit_lbfgs(self, X: Any, y: Array, sample_weight: Any, *args: Any) -> None:
         self.coefs_ = [W.astype(np.float64) for W in self.coefs_]
         self.intercepts_ = [b.astype(np.float64) for b in self.intercepts_]
         self._mirrored().take(self)
-        super()._fit_lbfgs(as_rows(X), self._native_targets(y), *args)
+        weight = self._class_weighted(y, sample_weight)
+        super()._fit_lbfgs(as_rows(X), self._native_targets(y), weight, *args)
 
     def _loss_grad_lbfgs(
         self, packed_coef_inter: Array, X: Any, y: Array, sample_weight: Any, *args: Any
@@ -200,6 +219,13 @@ class NativeArithmetic(Base):
         super().__setstate__(state)
         if owns_its_memory(self):
             self._mirrored().take(self)
+
+
+def is_one_of(name: str, entry: Any) -> bool:
+    """Whether an entry of the list `name` is one that a layer may have."""
+    if name == "activation":
+        return isinstance(entry, str) and entry in ACTIVATIONS
+    return isinstance(entry, numbers.Real) and 0 <= float(entry) < 1
 
 
 def owns_its_memory(estimator: Any) -> bool:

@@ -154,18 +154,20 @@ class MLPClassifier(CallbackSupportMixin, NativeArithmetic, _SklearnClassifier):
         return both.T
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
-        if self.class_weight is not None:
-            if incremental and self.class_weight == "balanced":
-                raise ValueError(
-                    "class_weight 'balanced' is not supported for partial_fit, which does not see "
-                    "all rows. Use compute_class_weight('balanced', classes=classes, y=y) once, "
-                    "and pass what it gives as class_weight."
-                )
-            weights = compute_sample_weight(self.class_weight, y)
-            if sample_weight is not None:
-                weights = weights * np.asarray(sample_weight)
-            sample_weight = weights
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which does not see all "
+                "rows. Use compute_class_weight('balanced', classes=classes, y=y) once, and pass "
+                "what it gives as class_weight."
+            )
         return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+
+    def _class_weighted(self, y: Array, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        labels = self._label_binarizer.inverse_transform(y)
+        weights = compute_sample_weight(self.class_weight, labels)
+        return weights if sample_weight is None else weights * sample_weight
 
     @classmethod
     def from_network(cls, network: Network, classes: Any = None) -> Self:
@@ -175,7 +177,8 @@ class MLPClassifier(CallbackSupportMixin, NativeArithmetic, _SklearnClassifier):
         ----------
         network : fastmlp.Network
             With an output "sigmoid" (one unit: two classes; several: multilabel) or "softmax". It
-            is copied.
+            is copied; a softmax of two units becomes the sigmoid of their difference, which is
+            scikit-learn's form of two classes.
         classes : array-like of shape (n_classes,), optional
             The labels, sorted; 0, 1, … by default.
 

@@ -24,7 +24,8 @@ class Mirror:
 
     def __init__(self, estimator: Any) -> None:
         coefs = estimator.coefs_
-        self.activation = estimator.activation
+        check_lists(estimator)
+        self.activation = fixed(estimator.activation)
         self.out_activation = estimator.out_activation_
         self.dtype = parameter_dtype(estimator)
         self.network = Network(
@@ -39,7 +40,7 @@ class Mirror:
 
     def fits(self, estimator: Any) -> bool:
         """Whether it still has the estimator's structure."""
-        if self.activation != estimator.activation:
+        if self.activation != fixed(estimator.activation):
             return False
         if self.out_activation != estimator.out_activation_:
             return False
@@ -54,6 +55,14 @@ class Mirror:
     def is_in_use(self, estimator: Any) -> bool:
         """Whether the estimator's arrays are the views of this network, all of them."""
         return same(self.coefs, estimator.coefs_) and same(self.intercepts, estimator.intercepts_)
+
+    def is_entangled(self, estimator: Any) -> bool:
+        """Whether an array is made of this network's memory without being its view of it."""
+        memory = self.network.parameters
+        return any(
+            view is not array and np.may_share_memory(array, memory)
+            for view, array in pairs(self, estimator)
+        )
 
     def read(self, estimator: Any) -> None:
         """Copy what is not a view of the network into it."""
@@ -70,8 +79,35 @@ class Mirror:
     def take(self, estimator: Any) -> None:
         """Let the estimator's arrays be views of this network from now on."""
         self.read(estimator)
+        best = getattr(estimator, "_best_coefs", None) is estimator.coefs_
         estimator.coefs_ = list(self.coefs)
         estimator.intercepts_ = list(self.intercepts)
+        if best:  # the same arrays, after early stopping
+            estimator._best_coefs, estimator._best_intercepts = (
+                estimator.coefs_,
+                estimator.intercepts_,
+            )
+
+
+def fixed(activation: Any) -> Any:
+    """Return what a list that is changed later does not change."""
+    return activation if isinstance(activation, str) else tuple(activation)
+
+
+def check_lists(estimator: Any) -> None:
+    """Refuse coefs_ and intercepts_ that are not those of one network."""
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    widths = [W.shape[1] for W in coefs]
+    if (
+        len(coefs) != estimator.n_layers_ - 1
+        or [b.shape for b in intercepts] != [(n,) for n in widths]
+        or [W.shape[0] for W in coefs[1:]] != widths[:-1]
+    ):
+        raise ValueError(
+            f"coefs_ have the shapes {[W.shape for W in coefs]} and intercepts_ "
+            f"{[b.shape for b in intercepts]}; they must be those of a network of "
+            f"{estimator.n_layers_ - 1} layers of weights"
+        )
 
 
 def same(views: list[Array], arrays: list[Array]) -> bool:

@@ -25,8 +25,24 @@ class NativeOptimizer:
     def bind(self, network: Network) -> None:
         """Let the next update be of this network, also where the last one was of another."""
         if self._network is not network:
-            self.native._set_state(self.native._state())
+            *counts, vectors = self.native._state()
+            self.native._set_state((*counts, tuple(v.astype(network.dtype) for v in vectors)))
             self._network = network
+
+    def take(self, theirs: Any) -> None:
+        """Go on from the state of scikit-learn's optimizer."""
+        n = len(self._shapes) // 2
+        lists = [theirs.ms, theirs.vs] if hasattr(theirs, "ms") else [theirs.velocities]
+        vectors = [
+            np.concatenate([p.ravel() for pair in zip(v[:n], v[n:], strict=True) for p in pair])
+            for v in lists
+        ]
+        if not hasattr(theirs, "ms"):
+            self.native.learning_rate = theirs.learning_rate
+        steps = getattr(theirs, "t", 1)
+        powers = [getattr(theirs, name, 0.0) ** steps for name in ("beta_1", "beta_2")]
+        if getattr(theirs, "momentum", 1) > 0:  # without it nothing is remembered
+            self.native._set_state((steps, *powers, tuple(vectors)))
 
     def _vectors(self, i: int) -> list[Array]:
         """Return the i-th vector of the state in scikit-learn's order, coefficients first."""

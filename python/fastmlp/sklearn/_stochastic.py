@@ -14,11 +14,12 @@ import numpy.typing as npt
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
+from sklearn.neural_network import _multilayer_perceptron as theirs
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastmlp.sklearn._mirror import as_rows
-from fastmlp.sklearn._optimizers import OPTIMIZERS
+from fastmlp.sklearn._optimizers import OPTIMIZERS, NativeOptimizer
 
 Array = npt.NDArray[Any]
 
@@ -36,11 +37,17 @@ class Split(NamedTuple):
 
 def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, incremental: bool) -> None:
     """Train `est`, whose coefs_ and intercepts_ are initial values, epoch after epoch."""
-    if not incremental or not hasattr(est, "_optimizer"):
+    theirs_or_none = getattr(est, "_optimizer", None)
+    if not incremental or not isinstance(theirs_or_none, NativeOptimizer):
         est._optimizer = OPTIMIZERS[est.solver]([*est.coefs_, *est.intercepts_], est)
+        if incremental and theirs_or_none is not None:  # from a pickle of scikit-learn's estimator
+            est._optimizer.take(theirs_or_none)
     # early_stopping in partial_fit doesn't make sense
     if est.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
+    if est.early_stopping and est.validation_scores_ is None:  # switched on after a fit without
+        est.validation_scores_, est.best_validation_score_ = [], -np.inf
+        est._best_coefs, est._best_intercepts = est.coefs_, est.intercepts_
     split = split_off(est, X, y, sample_weight)
     epoch = Epoch(est, split)
     context = est.__dict__.get("_fit_context")  # none in partial_fit
@@ -54,14 +61,13 @@ def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, incremental: 
             if (context is not None and context.end_epoch()) or done:
                 break
             if est.n_iter_ == est.max_iter:
-                warnings.warn(
+                warn(
                     f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) "
                     "reached and the optimization hasn't converged yet.",
                     ConvergenceWarning,
-                    stacklevel=6,
                 )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=6)
+        warn("Training interrupted by user.")
     finally:
         epoch.mirror.write(est)
     if est.early_stopping:
@@ -70,6 +76,17 @@ def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, incremental: 
             array[...] = best
         for array, best in zip(est.intercepts_, est._best_intercepts, strict=True):
             array[...] = best
+        # As in scikit-learn they are the same arrays now: a fit that goes on with them trains both,
+        # and is not undone where it finds no better score.
+        est._best_coefs, est._best_intercepts = est.coefs_, est.intercepts_
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn from where scikit-learn does, so that filters for its module hold."""
+    registry = theirs.__dict__.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(
+        message, category, theirs.__file__, 1, theirs.__name__, registry=registry
+    )
 
 
 def split_off(est: Any, X: Any, y: Array, sample_weight: Any) -> Split:
@@ -127,9 +144,8 @@ def clipped_batch_size(est: Any, n_samples: int) -> int:
     if est.batch_size == "auto":
         return min(200, n_samples)
     if est.batch_size > n_samples:
-        warnings.warn(
+        warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=7,
         )
     return int(np.clip(est.batch_size, 1, n_samples))
 
