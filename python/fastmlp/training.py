@@ -57,9 +57,10 @@ class TrainingMixin:
     ) -> History:
         """Train by mini-batch gradient descent or by L-BFGS (`docs/mathematics.md`, "Update").
 
-        Two calls of 5 epochs give the same parameters as one of 10. An exception that is raised
-        while training runs (Ctrl-C, one of a callback's) leaves the parameters as they are then, or
-        with L-BFGS as after its last complete iteration.
+        Two calls of 5 epochs with one optimizer object give the same parameters as one of 10 (a
+        name stands for a new object in each call). An exception that is raised while training runs
+        (Ctrl-C, one of a callback's) leaves the parameters as they are then, or with L-BFGS as
+        after its last complete iteration.
 
         Parameters
         ----------

@@ -84,6 +84,10 @@ def test_copies_predict_the_same_and_train_on(copied: Any) -> None:
     assert largest_difference(estimator, twin) == 0
 
 
+def test_the_networks_epochs_are_counted() -> None:
+    assert fitted(max_iter=3).network_.epochs_trained == 3
+
+
 def test_a_pickle_holds_no_native_network() -> None:
     assert b"_mirror" not in pickle.dumps(fitted())
 

@@ -167,8 +167,8 @@ class Epoch:
         self.objective = est._objective(self.mirror.dtype)
         self.y_val = self._loss_targets()
         # Drawn only where it is needed: all other draws are scikit-learn's.
-        drops = np.any(np.asarray(est.dropout) > 0)
-        self.dropout_seed = int(est._random_state.randint(2**31)) if drops else 0
+        self.drops = bool(np.any(np.asarray(est.dropout) > 0))
+        self.dropout_seed = int(est._random_state.randint(2**31)) if self.drops else 0
 
     def run(self) -> None:
         """One pass over the rows; leaves its loss in `loss_`."""
@@ -176,7 +176,10 @@ class Epoch:
         if est.shuffle:
             self.order = shuffled(self.order, est._random_state)
         est._optimizer.bind(self.mirror.network)
-        self.mirror.network.epochs_trained = est.t_  # the masks count by it, also after a pickle
+        if self.drops:
+            self.mirror.network.epochs_trained = (
+                est.t_
+            )  # the masks count by it, also after a pickle
         self.mirror.network.train_epoch(
             self.split.X,
             self.y,
