@@ -151,7 +151,7 @@ class Network(TrainingMixin):
     ) -> float:
         """One step per batch of the rows in `order`; the mean of the batches' losses."""
         X, y = np.asarray(X), np.asarray(y)
-        rates = np.broadcast_to(dropout or 0.0, len(self.hidden))
+        rates = np.broadcast_to(0.0 if dropout is None else dropout, len(self.hidden))
         seed = self.seed if seed is None else seed
         loss_sum = S_sum = 0.0
         for start in range(0, len(order), batch_size):

@@ -264,6 +264,7 @@ def test_eval_set_gives_a_curve_and_stops() -> None:
     assert estimator.validation_loss_curve_[-1] == pytest.approx(last, rel=1e-12)
     plain = mine("binary", max_iter=15)
     assert largest_difference(plain.fit(X[:200], y[:200]), estimator) == 0
+    assert not hasattr(estimator.fit(X, y), "validation_loss_curve_")  # of the fit before
 
 
 @pytest.mark.parametrize("scoring", [None, "loss", "roc_auc", "neg_log_loss"])

@@ -37,11 +37,11 @@ class Split(NamedTuple):
 
 def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, incremental: bool) -> None:
     """Train `est`, whose coefs_ and intercepts_ are initial values, epoch after epoch."""
-    theirs_or_none = getattr(est, "_optimizer", None)
-    if not incremental or not isinstance(theirs_or_none, NativeOptimizer):
+    before = getattr(est, "_optimizer", None)
+    if not incremental or not isinstance(before, NativeOptimizer):
         est._optimizer = OPTIMIZERS[est.solver]([*est.coefs_, *est.intercepts_], est)
-        if incremental and theirs_or_none is not None:  # from a pickle of scikit-learn's estimator
-            est._optimizer.take(theirs_or_none)
+        if incremental and before is not None:  # from a pickle of scikit-learn's estimator
+            est._optimizer.take(before)
     # early_stopping in partial_fit doesn't make sense
     if est.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
@@ -177,9 +177,8 @@ class Epoch:
             self.order = shuffled(self.order, est._random_state)
         est._optimizer.bind(self.mirror.network)
         if self.drops:
-            self.mirror.network.epochs_trained = (
-                est.t_
-            )  # the masks count by it, also after a pickle
+            # The masks count by it, and a pickle keeps it.
+            self.mirror.network.epochs_trained = est.t_
         self.mirror.network.train_epoch(
             self.split.X,
             self.y,
@@ -209,6 +208,7 @@ class Epoch:
         if est.__dict__.get("_eval_set") is None and not (
             est.early_stopping and est.scoring == "loss"
         ):
+            est.__dict__.pop("validation_loss_curve_", None)  # of an earlier fit
             return None
         est.validation_loss_curve_ = []
         if is_classifier(est):
