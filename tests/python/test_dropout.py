@@ -65,6 +65,17 @@ def test_threads_and_instruction_sets_draw_the_same(monkeypatch: pytest.MonkeyPa
     assert len(results) == 1
 
 
+def test_a_batch_in_several_blocks_goes_on_with_its_rows() -> None:
+    X, y = data(5000)  # a pass takes 4096 rows at a time
+    for order in (np.arange(5000), np.arange(5000)[::-1].copy()):
+        networks = [kind([5, 9, 1], dtype="float64", seed=0) for kind in (fastmlp.Network, Twin)]
+        for network in networks:
+            network.train_epoch(
+                X, y, order, batch_size=5000, optimizer=fastmlp.SGD(1.0), dropout=0.5
+            )
+        np.testing.assert_allclose(networks[0].parameters, networks[1].parameters, atol=1e-12)
+
+
 def test_no_rate_changes_nothing() -> None:
     plain = trained(fastmlp.Network, "float32", None)
     for nothing in (0.0, [0.0, 0.0], np.zeros(2)):
