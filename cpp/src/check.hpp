@@ -126,8 +126,8 @@ inline void check_dropout(const char* function, const std::vector<double>& rates
   for (const double rate : rates) check_between(function, "dropout", rate, 0, 1, false);
 }
 
-inline void check_batch_size(const char* function, std::ptrdiff_t batch_size) {
-  if (batch_size < 1) refuse(function, ": batch_size is ", batch_size, "; it must be at least 1");
+inline void check_at_least_one(const char* function, const char* name, std::int64_t value) {
+  if (value < 1) refuse(function, ": ", name, " is ", value, "; it must be at least 1");
 }
 
 inline void check_num_threads(int n) {
@@ -180,9 +180,16 @@ inline void check_features(const char* function, std::ptrdiff_t rows, std::ptrdi
 }
 
 template <class T>
-void check_forward_output(MatrixView<T> out, std::ptrdiff_t rows, std::ptrdiff_t outputs) {
-  if (out.rows != rows || out.cols != outputs) {
-    refuse("forward: out has shape ", shape(out), "; it must be ", shape(rows, outputs));
+void check_out(const char* function, const char* name, const MatrixView<T>& out,
+               std::ptrdiff_t rows, std::ptrdiff_t cols) {
+  if (out.rows != rows || out.cols != cols) {
+    refuse(function, ": ", name, " has shape ", shape(out), "; it must be ", shape(rows, cols));
+  }
+}
+
+inline void check_has_labels(Output output) {
+  if (output == Output::kIdentity || output == Output::kExp) {
+    refuse("predict: the output is ", name_of(output), ", which has no labels; use forward");
   }
 }
 

@@ -8,22 +8,9 @@
 #include <fastmlp/random.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 namespace fastmlp {
-namespace {
-
-constexpr const char* kTraining =
-    "the network is being trained by another call; wait for that to return";
-constexpr const char* kInUse =
-    "the network is in use by another call; training needs it alone, wait for that to return";
-
-// How long training waits for calls that read the network to return.
-constexpr std::chrono::seconds kPatience(10);
-
-}  // namespace
-
 template <class T>
 Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden,
                     Output output)
@@ -60,7 +47,8 @@ Network<T>& Network<T>::operator=(Network&&) noexcept = default;
 
 template <class T>
 void Network<T>::initialize(std::uint64_t seed) {
-  const detail::Owning alone(impl_->users, kInUse, kPatience);
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  impl_->seed = seed;
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     const MatrixView<T> W = impl_->weights(impl_->parameters.data(), l);
     const bool he = l + 1 < depth() && is_rectifier(impl_->hidden[static_cast<std::size_t>(l)]);
@@ -128,13 +116,13 @@ std::int64_t Network<T>::epochs_trained() const {
 template <class T>
 void Network<T>::set_epochs_trained(std::int64_t epochs) {
   detail::check_epochs_trained(epochs);
-  const detail::Owning alone(impl_->users, kInUse, kPatience);
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
   impl_->epochs_trained = epochs;
 }
 
 template <class T>
 std::int64_t Network<T>::snapshot(T* out) const {
-  const detail::Sharing reading(impl_->users, kTraining);
+  const detail::Sharing reading(impl_->users, detail::kTraining);
   std::copy_n(impl_->parameters.data(), impl_->n_parameters, out);
   return impl_->epochs_trained;
 }
@@ -150,9 +138,9 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
                          const ShouldStop& should_stop) const {
   const Impl& net = *impl_;
   detail::check_features("forward", X.rows(), X.cols(), net.layers.front());
-  detail::check_forward_output(out, X.rows(), net.classes());
+  detail::check_out("forward", "out", out, X.rows(), net.classes());
   if (X.rows() == 0) return;
-  const detail::Sharing reading(net.users, kTraining);
+  const detail::Sharing reading(net.users, detail::kTraining);
   const detail::Call<T> call;
   const std::ptrdiff_t step = Impl::block_rows(X.rows(), GradientUse::kNone);
   const typename detail::ScratchPool<T>::Lease s(net.pool);
@@ -171,7 +159,7 @@ template <class T>
 LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
                          const ShouldStop& should_stop) const {
   validate("loss", X, y, sample_weight, should_stop);
-  const detail::Sharing reading(impl_->users, kTraining);
+  const detail::Sharing reading(impl_->users, detail::kTraining);
   const detail::Call<T> call;
   const typename detail::ScratchPool<T>::Lease s(impl_->pool);
   s->prepare(impl_->layers, Impl::block_rows(X.rows(), GradientUse::kNone), false, call.kernels());
@@ -190,7 +178,7 @@ template <class T, class Impl>
 LossSum train_on(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
                  const Goal& goal, const ShouldStop& should_stop) {
   const GradientUse use = goal.use;
-  const detail::Owning alone(net.users, kInUse, kPatience);
+  const detail::Owning alone(net.users, detail::kInUse, detail::kPatience);
   const detail::Call<T> call;
   net.scratch.prepare(net.layers, Impl::block_rows(X.rows(), use), true, call.kernels());
   detail::Poller poller(should_stop);
@@ -224,7 +212,7 @@ template <class T>
 void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
   detail::check_learning_rate<T>("apply_gradients", optimizer.learning_rate());
   detail::check_scale<T>("apply_gradients", scale);
-  const detail::Owning alone(impl_->users, kInUse, kPatience);
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
   const detail::Call<T> call;
   optimizer.impl().template bind<T>("apply_gradients", impl_->id, impl_->n_parameters);
   detail::OptimizerStep<T> step = optimizer.impl().template begin_step<T>();
@@ -236,7 +224,7 @@ void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
 
 template <class T>
 void Network<T>::zero_gradients() {
-  const detail::Owning alone(impl_->users, kInUse, kPatience);
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
   std::fill_n(impl_->gradients.data(), impl_->n_parameters, T(0));
 }
 
@@ -255,14 +243,14 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
                                 std::ptrdiff_t batch_size, Optimizer& optimizer,
                                 const T* sample_weight, const ShouldStop& should_stop,
                                 const EpochOptions& options) {
-  detail::check_batch_size("train_epoch", batch_size);
+  detail::check_at_least_one("train_epoch", "batch_size", batch_size);
   detail::check_learning_rate<T>("train_epoch", optimizer.learning_rate());
   fastmlp::validate(options.objective);
   detail::check_dropout("train_epoch", options.dropout, impl_->hidden.size());
   validate("train_epoch", X, y, sample_weight, should_stop);
   detail::check_order("train_epoch", order, count, X.rows());
   Impl& net = *impl_;
-  const detail::Owning alone(net.users, kInUse, kPatience);
+  const detail::Owning alone(net.users, detail::kInUse, detail::kPatience);
   const detail::Call<T> call;
   net.scratch.prepare(net.layers,
                       Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate), true,

@@ -11,9 +11,21 @@
 #include <fastmlp/network.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <limits>
 
 namespace fastmlp {
+namespace detail {
+
+constexpr const char* kTraining =
+    "the network is being trained by another call; wait for that to return";
+constexpr const char* kInUse =
+    "the network is in use by another call; training needs it alone, wait for that to return";
+
+// How long training waits for calls that read the network to return.
+constexpr std::chrono::seconds kPatience(10);
+
+}  // namespace detail
 
 /// What becomes of the gradient of a pass.
 enum class GradientUse {
@@ -53,7 +65,7 @@ struct Rows {
 };
 
 template <class T>
-struct Network<T>::Impl {
+struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   // A pass for a gradient takes whole chunks of rows, so that the order of summation over the rows
   // does not depend on it; a forward pass takes what keeps its activations in the L2 cache.
   static constexpr std::ptrdiff_t kForwardRows = 512;
@@ -65,6 +77,7 @@ struct Network<T>::Impl {
   std::vector<std::ptrdiff_t> offsets;  // where W_{l+1} starts; b_{l+1} follows it
   detail::AlignedBuffer<T> parameters, gradients;
   std::atomic<std::int64_t> epochs_trained{0};
+  std::atomic<std::uint64_t> seed{0};
   detail::Scratch<T> scratch;  // of training
   mutable detail::ScratchPool<T> pool;
   mutable detail::UseCount users;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <new>
 #include <utility>
@@ -53,10 +54,14 @@ class LentWorkspace {
 
 constexpr double kElementwiseFlops = 16;  // about what an exp costs; for the choice of threads
 
-/// parallel_for, with a team if the work is worth one.
-template <class Body>
-void alone_or_in_team(std::ptrdiff_t n, std::ptrdiff_t grain, double flops, const Body& body) {
-  with_team(team_for(flops, flops), [&] { parallel_for(n, grain, flops, body); });
+/// parallel_for, with a team if the work is worth one; once for all bodies, which come as
+/// std::cref.
+void alone_or_in_team(std::ptrdiff_t n, std::ptrdiff_t grain, double flops,
+                      const std::function<void(std::ptrdiff_t, std::ptrdiff_t)>& body) {
+  with_team(team_for(flops, flops), [&] {
+    parallel_for(n, grain, flops,
+                 [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept { body(begin, end); });
+  });
 }
 
 /// Runs body(n, inputs, output) on contiguous pieces of matrices of one shape, whatever their
@@ -68,15 +73,15 @@ void elementwise(const std::array<MatrixView<const T>, kInputs>& inputs, MatrixV
   const std::ptrdiff_t size = output.rows * output.cols;
   const double flops = kElementwiseFlops * static_cast<double>(size);
   if (contiguous(output) && std::all_of(inputs.begin(), inputs.end(), contiguous)) {
-    alone_or_in_team(size, 64, flops, [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+    const auto part = [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
       std::array<const T*, kInputs> in;
       for (std::size_t i = 0; i < kInputs; ++i) in[i] = inputs[i].data + begin;
       body(end - begin, in, output.data + begin);
-    });
-    return;
+    };
+    return alone_or_in_team(size, 64, flops, std::cref(part));
   }
   constexpr std::ptrdiff_t kPiece = 256;
-  alone_or_in_team(output.rows, 1, flops, [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+  const auto rows = [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     T buffer[kInputs + 1][kPiece];
     for (std::ptrdiff_t r = begin; r < end; ++r) {
       for (std::ptrdiff_t c = 0; c < output.cols; c += kPiece) {
@@ -90,7 +95,8 @@ void elementwise(const std::array<MatrixView<const T>, kInputs>& inputs, MatrixV
         for (std::ptrdiff_t j = 0; j < n; ++j) output(r, c + j) = buffer[kInputs][j];
       }
     }
-  });
+  };
+  alone_or_in_team(output.rows, 1, flops, std::cref(rows));
 }
 
 template <class T>

@@ -15,7 +15,7 @@ namespace detail {
 std::uint64_t next_network_id();
 }  // namespace detail
 
-struct Optimizer::Impl {
+struct [[gnu::visibility("hidden")]] Optimizer::Impl {
   explicit Impl(const Options& given);
 
   Options options;

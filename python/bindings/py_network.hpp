@@ -55,7 +55,9 @@ class PyNetwork {
     return std::visit(std::forward<F>(f), *net_);
   }
 
-  std::uint64_t seed() const { return seed_; }
+  std::uint64_t seed() {
+    return visit([](auto& net) { return net.seed(); });
+  }
 
   /// What keeps the network's memory alive, as the base of a NumPy view.
   py::capsule memory() const {
@@ -66,12 +68,10 @@ class PyNetwork {
  private:
   PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const py::object& output,
             const std::string& dtype, std::uint64_t seed)
-      : seed_(seed),
-        net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), output_of(output))) {
+      : net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), output_of(output))) {
     visit([&](auto& net) { net.initialize(seed); });
   }
 
-  std::uint64_t seed_;
   std::shared_ptr<AnyNetwork> net_;
 };
 

@@ -1,6 +1,8 @@
 // dot: a scalar product whose order of summation is fixed, for methods that work on all parameters.
 #pragma once
 
+#include <fastmlp/export.hpp>
+
 #include <cstddef>
 
 namespace fastmlp {
@@ -13,6 +15,6 @@ namespace fastmlp {
 /// const double squared_norm = fastmlp::dot(net.gradients(), net.gradients(), net.n_parameters());
 /// ```
 template <class T>
-double dot(const T* a, const T* b, std::ptrdiff_t n);
+FASTMLP_EXPORT double dot(const T* a, const T* b, std::ptrdiff_t n);
 
 }  // namespace fastmlp

@@ -1,6 +1,8 @@
 // What no kernel can beat on the machine it runs on; benchmarks compare with it.
 #pragma once
 
+#include <fastmlp/export.hpp>
+
 #include <cstddef>
 
 namespace fastmlp {
@@ -11,14 +13,14 @@ namespace fastmlp {
 ///
 /// \return how many operations it was: whole rounds of some hundred
 template <class T>
-double do_flops(double flops);
+FASTMLP_EXPORT double do_flops(double flops);
 
 /// Reads data[0 ... n) once, shared by all threads: the time of it is the least that a call which
 /// needs so much memory can take.
 ///
 /// \return a sum of the elements, in no defined order
 template <class T>
-T read_once(const T* data, std::ptrdiff_t n);
+FASTMLP_EXPORT T read_once(const T* data, std::ptrdiff_t n);
 
 extern template double do_flops<float>(double);
 extern template double do_flops<double>(double);

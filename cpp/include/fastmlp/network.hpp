@@ -1,6 +1,8 @@
 // Network<T>: a fully connected network, its forward pass, its loss and its training.
 #pragma once
 
+#include <fastmlp/export.hpp>
+#include <fastmlp/fit.hpp>
 #include <fastmlp/matrix_view.hpp>
 #include <fastmlp/optimizer.hpp>
 #include <fastmlp/options.hpp>
@@ -36,11 +38,14 @@ struct LossSum {
 ///
 /// ```cpp
 /// fastmlp::Network<float> net({30, 64, 32, 1});  // ReLU, ReLU, sigmoid
-/// net.initialize(0);
-/// double loss = net.step(X, y, 0.1f);
+/// net.initialize(/*seed=*/0);
+/// fastmlp::FitOptions<float> options;
+/// options.epochs = 100;
+/// net.fit(X, y, fastmlp::SgdOptions{0.1}, options);  // MatrixView<const float>; y is (m, 1)
+/// net.forward(X, out);                               // MatrixView<float>, (m, 1)
 /// ```
 template <class T>
-class Network {
+class FASTMLP_EXPORT Network {
  public:
   /// A network with all parameters zero. `layers` is n_0 ... n_L; `hidden` has one activation for
   /// each of the L - 1 hidden layers, or none at all, which stands for ReLU.
@@ -53,6 +58,13 @@ class Network {
   /// W ~ U(-r, r), b = 0: He's r = sqrt(6 / n_{l-1}) before ReLU (2015), Glorot's
   /// r = sqrt(6 / (n_{l-1} + n_l)) otherwise (2010). The same bits as in Python for the same seed.
   void initialize(std::uint64_t seed);
+
+  /// The seed of initialize(), 0 before it: what fit() shuffles by.
+  std::uint64_t seed() const;
+  void set_seed(std::uint64_t seed);
+
+  /// A network of its own with the same parameters, seed() and epochs_trained().
+  Network copy() const;
 
   const std::vector<std::ptrdiff_t>& layers() const;
   const std::vector<Activation>& hidden() const;
@@ -71,8 +83,7 @@ class Network {
   T* parameters();
   T* gradients();
 
-  /// How many epochs train_epoch() has completed; Python's fit() counts its shuffles
-  /// by it.
+  /// How many epochs train_epoch() has completed; fit() counts its shuffles by it.
   std::int64_t epochs_trained() const;
   void set_epochs_trained(std::int64_t epochs);
 
@@ -86,6 +97,13 @@ class Network {
 
   /// out = Yhat (m, n_L) for X (m, n_0). Memory for at most 512 rows at a time.
   void forward(const RowSource<T>& X, MatrixView<T> out, const ShouldStop& should_stop = {}) const;
+
+  /// The labels of X (m, n_0): (m, 1) for one sigmoid output, 1 where the probability is at least
+  /// `threshold`; (m, n_L) for several; (m, 1) for softmax, the first of the most probable classes.
+  /// \throws std::invalid_argument where a probability is NaN, and for an identity or exp output,
+  /// which has no labels
+  void predict(const RowSource<T>& X, MatrixView<std::int64_t> labels, double threshold = 0.5,
+               const ShouldStop& should_stop = {}) const;
 
   /// The loss over all rows; `.mean()` is the mean loss. Memory as in forward().
   LossSum loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight = nullptr,
@@ -129,6 +147,18 @@ class Network {
                       const EpochOptions& options = {}) {
     Optimizer sgd(optimizer);
     return train_epoch(X, y, order, count, batch_size, sgd, sample_weight, should_stop, options);
+  }
+
+  /// Trains for some epochs, as Python's `fit` with the same bits: each takes the rows in the order
+  /// of permutation(m, seed, epochs_trained()), so that two calls of 5 epochs equal one of 10. The
+  /// data must be finite and have at least one row.
+  /// \throws Diverged where the loss or a parameter stops being finite; std::invalid_argument with
+  /// nothing changed; Stopped, and what a callback throws, with the parameters as they are then
+  History fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer& optimizer,
+              const FitOptions<T>& options = {});
+  History fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&& optimizer,
+              const FitOptions<T>& options = {}) {
+    return fit(X, y, optimizer, options);
   }
 
  private:

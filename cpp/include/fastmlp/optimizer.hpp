@@ -1,6 +1,7 @@
 // Optimizer: a rule that updates parameters from their gradients, with what it remembers.
 #pragma once
 
+#include <fastmlp/export.hpp>
 #include <fastmlp/options.hpp>
 
 #include <cstddef>
@@ -20,7 +21,7 @@ namespace fastmlp {
 /// fastmlp::Optimizer adam(fastmlp::AdamOptions{});
 /// net.train_epoch(X, y, order, count, 32, adam);
 /// ```
-class Optimizer {
+class FASTMLP_EXPORT Optimizer {
  public:
   using Options = std::variant<SgdOptions, AdamOptions>;
 

@@ -2,6 +2,8 @@
 // in files.
 #pragma once
 
+#include <fastmlp/export.hpp>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -63,11 +65,11 @@ inline constexpr bool is_rectifier(Activation activation) {
 
 /// The activation called `name`.
 /// \throws std::invalid_argument for an unknown name; the message lists those there are.
-Activation parse_activation(std::string_view name);
+FASTMLP_EXPORT Activation parse_activation(std::string_view name);
 
 /// The output called `name`.
 /// \throws std::invalid_argument for an unknown name; the message lists those there are.
-Output parse_output(std::string_view name);
+FASTMLP_EXPORT Output parse_output(std::string_view name);
 
 /// Gradient descent, with a velocity where momentum is not 0 (Sutskever et al., 2013):
 /// g = dtheta + weight_decay theta,  v = momentum v - learning_rate g,
@@ -126,8 +128,8 @@ struct EpochOptions {
 };
 
 /// \throws std::invalid_argument unless the hyper-parameters are what their comments say.
-void validate(const Objective& objective);
-void validate(const SgdOptions& options);
-void validate(const AdamOptions& options);
+FASTMLP_EXPORT void validate(const Objective& objective);
+FASTMLP_EXPORT void validate(const SgdOptions& options);
+FASTMLP_EXPORT void validate(const AdamOptions& options);
 
 }  // namespace fastmlp

@@ -1,6 +1,7 @@
 // The one generator: Philox4x64-10, counter-based, so that no thread count can change a draw.
 #pragma once
 
+#include <fastmlp/export.hpp>
 #include <fastmlp/should_stop.hpp>
 
 #include <array>
@@ -16,7 +17,7 @@ enum class Stream : std::uint64_t { kWeights = 1, kShuffle = 2, kDropout = 3 };
 ///
 /// The words are those of `numpy.random.Philox(key=[key, 0], counter=counter).random_raw()`, in
 /// order: the counter is incremented before each block of four.
-class Philox {
+class FASTMLP_EXPORT Philox {
  public:
   using Counter = std::array<std::uint64_t, 4>;  ///< least significant word first
 
@@ -47,7 +48,7 @@ class Philox {
 /// Fills `order` with a permutation of 0 ... n - 1: Fisher and Yates's shuffle of the identity,
 /// with the draws of `Philox(seed, Stream::kShuffle, epoch, 0)`.
 /// \throws Stopped where `should_stop` says so
-void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed, std::uint64_t epoch,
-                 const ShouldStop& should_stop = {});
+FASTMLP_EXPORT void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed,
+                                std::uint64_t epoch, const ShouldStop& should_stop = {});
 
 }  // namespace fastmlp

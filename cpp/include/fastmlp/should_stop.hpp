@@ -1,6 +1,8 @@
 // How a long call is stopped from outside.
 #pragma once
 
+#include <fastmlp/export.hpp>
+
 #include <functional>
 #include <stdexcept>
 
@@ -12,7 +14,7 @@ using ShouldStop = std::function<bool()>;
 
 /// Thrown where a ShouldStop returned true. A network is usable then: every step that was taken was
 /// taken whole; its gradients() are unspecified.
-class Stopped : public std::runtime_error {
+class FASTMLP_EXPORT Stopped : public std::runtime_error {
  public:
   Stopped() : std::runtime_error("stopped by should_stop") {}
 };

@@ -125,8 +125,9 @@ struct TileKernels {
  private:
   template <int R, int N>
   constexpr void fill() {
-    // One kernel for both where a mask costs nothing, or is never needed.
-    kernels[R - 1][N - 1][0] = gemm_tile<V, R, N, V::kMasksAreFree, E>;
+    // One kernel for both where a mask costs little and the tile does little.
+    constexpr bool kMasked = V::kMasksAreCheap && R < 8 && R != 4;
+    kernels[R - 1][N - 1][0] = gemm_tile<V, R, N, kMasked, E>;
     kernels[R - 1][N - 1][1] = gemm_tile<V, R, N, V::kWidth != 1, E>;
     if constexpr (N > 1) {
       fill<R, N - 1>();

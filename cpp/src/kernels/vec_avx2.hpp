@@ -22,7 +22,7 @@ struct Vec<float> {
   using Scalar = float;
   using Raw = std::uint32_t;
   static constexpr std::ptrdiff_t kWidth = 8;
-  static constexpr bool kMasksAreFree = false;
+  static constexpr bool kMasksAreCheap = false;
 
   struct Mask {
     __m256 value;
@@ -101,7 +101,7 @@ struct Vec<double> {
   using Scalar = double;
   using Raw = std::uint64_t;
   static constexpr std::ptrdiff_t kWidth = 4;
-  static constexpr bool kMasksAreFree = false;
+  static constexpr bool kMasksAreCheap = false;
 
   struct Mask {
     __m256d value;

@@ -18,7 +18,7 @@ struct Vec<float> {
   using Scalar = float;
   using Raw = std::uint32_t;
   static constexpr std::ptrdiff_t kWidth = 16;
-  static constexpr bool kMasksAreFree = false;
+  static constexpr bool kMasksAreCheap = true;
 
   struct Mask {
     __mmask16 value;
@@ -108,7 +108,7 @@ struct Vec<double> {
   using Scalar = double;
   using Raw = std::uint64_t;
   static constexpr std::ptrdiff_t kWidth = 8;
-  static constexpr bool kMasksAreFree = false;
+  static constexpr bool kMasksAreCheap = true;
 
   struct Mask {
     __mmask8 value;

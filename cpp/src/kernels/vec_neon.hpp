@@ -21,7 +21,7 @@ struct Vec<float> {
   using Scalar = float;
   using Raw = std::uint32_t;
   static constexpr std::ptrdiff_t kWidth = 4;
-  static constexpr bool kMasksAreFree = false;
+  static constexpr bool kMasksAreCheap = false;
 
   struct Mask {
     uint32x4_t value;
@@ -103,7 +103,7 @@ struct Vec<double> {
   using Scalar = double;
   using Raw = std::uint64_t;
   static constexpr std::ptrdiff_t kWidth = 2;
-  static constexpr bool kMasksAreFree = false;
+  static constexpr bool kMasksAreCheap = false;
 
   struct Mask {
     uint64x2_t value;

@@ -29,7 +29,7 @@ struct Vec {
   using Scalar = T;
   using Raw = typename BitsOf<T>::type;
   static constexpr std::ptrdiff_t kWidth = 1;
-  static constexpr bool kMasksAreFree = false;
+  static constexpr bool kMasksAreCheap = false;
 
   struct Mask {
     bool value;
