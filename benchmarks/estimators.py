@@ -3,7 +3,7 @@
 
 Runs in the environment that run.py made (`benchmarks/.venv/bin/python benchmarks/estimators.py`),
 or any with both installed. Each library is a process of its own with its number of threads fixed;
-they take turns. `--readme` puts the table into the README.
+they take turns. `--readme` puts the tables into README.md beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+README = Path(__file__).resolve().parent / "README.md"
 MARKS = ("<!-- estimators: begin -->\n", "<!-- estimators: end -->\n")
 MODULES = {"scikit-learn": "sklearn.neural_network", "fastmlp": "fastmlp.sklearn"}
 LAYERS = [(100,), (64, 32), (256, 128)]
@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--threads", default="1,2", help="such as 1,2 (the default)")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--readme", action="store_true", help="put the tables into the README")
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
     options = parser.parse_args()
     if options.worker:
         work(options.worker)

@@ -24,3 +24,9 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fastmlpConfig.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/fastmlpConfigVersion.cmake
               cmake/fastmlp-io.cmake
         DESTINATION ${package})
+
+if(fastmlp_for_python)  # `fastmlp export` writes them into its headers
+  install(FILES cpp/src/kernels/vec_scalar.hpp cpp/src/kernels/math.hpp cpp/src/kernels/erf.hpp
+                cpp/src/kernels/activations.hpp
+          DESTINATION export)
+endif()

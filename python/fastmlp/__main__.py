@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status; the demo's is 1 if the networks disagree or are not accurate enough, the
-        benchmark's 130 after Ctrl-C.
+        benchmark's 130 after Ctrl-C, the export's 2 if nothing could be written.
 
     Examples
     --------
@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if arguments.command == "bench":
             return command.run(arguments)
+        if arguments.command == "export":
+            return _export(arguments)
         return run_demo(arguments.plot)
     except BrokenPipeError:  # as in `fastmlp | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=fastmlp.__version__)
     parser.add_argument("--plot", **plot)
-    commands = parser.add_subparsers(dest="command", metavar="{demo,info,bench}")
+    commands = parser.add_subparsers(dest="command", metavar="{demo,info,bench,export}")
     demo = commands.add_parser(
         "demo", help="compare the native network with its NumPy twin on real data (the default)"
     )
@@ -68,7 +70,26 @@ def _parser() -> argparse.ArgumentParser:
         "prediction take",
     )
     command.add_options(bench)
+    export = commands.add_parser("export", help="write a network as a C++ header")
+    export.add_argument("model", metavar="FILE", help="what Network.save wrote")
+    export.add_argument("--cpp", metavar="HEADER", required=True, help="the header to write")
+    export.add_argument(
+        "--namespace", help="of what it defines; the header's name without its ending if not given"
+    )
     return parser
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from fastmlp.export import save_cpp
+
+    try:
+        network = fastmlp.Network.load(arguments.model)
+        save_cpp(network, arguments.cpp, arguments.namespace)
+    except (OSError, ValueError) as error:
+        print(f"fastmlp export: {error}", file=sys.stderr)
+        return 2
+    print(f"{arguments.cpp}: {network!r}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def save(network: "Network", path: str | os.PathLike[str]) -> None:
         "epochs_trained": network.epochs_trained,
     }
     metadata = {METADATA_KEY: json.dumps(settings, sort_keys=True)}
-    _replace(path, safetensors.numpy.save(tensors, metadata))
+    replace_file(path, safetensors.numpy.save(tensors, metadata))
 
 
 def load(cls: type[AnyNetwork], path: str | os.PathLike[str]) -> AnyNetwork:
@@ -69,7 +69,7 @@ def load(cls: type[AnyNetwork], path: str | os.PathLike[str]) -> AnyNetwork:
         raise ValueError(f"load: {path}: {error}") from error
 
 
-def _replace(path: str | os.PathLike[str], data: bytes) -> None:
+def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
     """Put data at path in one step: a reader sees the old file or the new one."""
     target = Path(os.path.realpath(path))  # through a symbolic link, as open() would write
     if target.exists() and not target.is_file():

@@ -1,0 +1,196 @@
+// Reading for fastmlp/io.hpp: nothing that a file says is believed before it is checked, and no
+// memory is taken that the file's size does not bear out. Start at `read`, at the end.
+#pragma once
+
+#include <fastmlp/io_format.hpp>
+#include <fastmlp/network.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <istream>
+#include <limits>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace fastmlp::io_detail {
+
+/// The text as JSON: no name twice in an object, no nesting beyond what a file needs.
+inline Json parse(const std::string& text, const char* what) {
+  std::vector<std::set<std::string>> names;
+  const char* wrong = nullptr;
+  const auto look = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (event == Json::parse_event_t::object_start) names.emplace_back();
+    if (event == Json::parse_event_t::object_end) names.pop_back();
+    if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
+      wrong = "has a name twice";
+    if (depth > 8) wrong = "is nested too deep";
+    return wrong == nullptr;
+  };
+  const Json json = Json::parse(text, look, /*allow_exceptions=*/false);
+  if (wrong != nullptr) refuse(what, " ", wrong);
+  if (json.is_discarded()) refuse(what, " is not JSON");
+  return json;
+}
+
+inline const Json& member(const Json& object, const char* name, const char* what) {
+  const auto found = object.find(name);
+  if (found == object.end()) refuse(what, " has no '", name, "'");
+  return *found;
+}
+
+/// An integer in [low, high].
+inline std::uint64_t integer(const Json& value, const char* name, std::uint64_t low,
+                             std::uint64_t high) {
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() < low ||
+      value.get<std::uint64_t>() > high) {
+    refuse(name, " is ", value.dump().substr(0, 80), "; it must be an integer in [", low, ", ",
+           high, "]");
+  }
+  return value.get<std::uint64_t>();
+}
+
+inline const std::string& text(const Json& value, const char* name) {
+  if (!value.is_string()) refuse(name, " is ", value.dump().substr(0, 80), "; it must be a string");
+  return value.get_ref<const std::string&>();
+}
+
+inline const Json& list(const Json& value, const char* name) {
+  if (!value.is_array()) refuse(name, " is ", value.dump().substr(0, 80), "; it must be a list");
+  return value;
+}
+
+inline Settings settings_of(const Json& header) {
+  const Json& metadata = member(header, "__metadata__", "the header");
+  if (!metadata.is_object() || metadata.find("fastmlp") == metadata.end()) {
+    refuse("the metadata has no key 'fastmlp'; this file was not written by fastmlp");
+  }
+  constexpr const char* kWhat = "the metadata 'fastmlp'";
+  const Json json = parse(text(metadata["fastmlp"], kWhat), kWhat);
+  if (!json.is_object()) refuse(kWhat, " is not an object");
+  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+  integer(member(json, "format", kWhat), "format", kFormat, kFormat);
+  Settings s;
+  for (const Json& n : list(member(json, "layers", kWhat), "layers")) {
+    s.layers.push_back(static_cast<std::ptrdiff_t>(integer(n, "layers", 1, kMost)));
+  }
+  for (const Json& name : list(member(json, "hidden", kWhat), "hidden")) {
+    s.hidden.push_back(parse_activation(text(name, "hidden")));
+  }
+  if (s.layers.size() < 2 || s.hidden.size() != s.layers.size() - 2) {
+    refuse("layers has ", s.layers.size(), " entries and hidden ", s.hidden.size(),
+           "; there must be at least 2, and 2 less");
+  }
+  s.output = parse_output(text(member(json, "output", kWhat), "output"));
+  s.dtype = text(member(json, "dtype", kWhat), "dtype");
+  s.seed =
+      integer(member(json, "seed", kWhat), "seed", 0, std::numeric_limits<std::uint64_t>::max());
+  s.epochs_trained = static_cast<std::int64_t>(
+      integer(member(json, "epochs_trained", kWhat), "epochs_trained", 0, kMost));
+  return s;
+}
+
+/// Refuses layers whose parameters are not `bytes` bytes: what follows can then rely on sizes that
+/// the file has, whatever its metadata says.
+inline void check_size(const std::vector<std::ptrdiff_t>& layers, std::uint64_t element,
+                       std::uint64_t bytes) {
+  std::uint64_t left = bytes / element;
+  bool fits = bytes % element == 0;
+  for (std::size_t l = 0; fits && l + 1 < layers.size(); ++l) {
+    const auto n_in = static_cast<std::uint64_t>(layers[l]);
+    const auto n_out = static_cast<std::uint64_t>(layers[l + 1]);
+    fits = n_in < left && n_out <= left / (n_in + 1);
+    if (fits) left -= (n_in + 1) * n_out;
+  }
+  if (!fits || left != 0) {
+    refuse("its tensors have ", bytes, " bytes, which is not what layers of these sizes have");
+  }
+}
+
+/// Where each tensor begins, from the first: exactly those of the layers, one after another.
+template <class T>
+std::map<std::string, std::uint64_t> offsets_of(const Json& header,
+                                                const std::map<std::string, Tensor>& tensors,
+                                                std::uint64_t bytes) {
+  std::map<std::string, std::uint64_t> offsets;
+  std::map<std::uint64_t, std::uint64_t> parts;  // begin to end
+  for (const auto& [name, tensor] : tensors) {
+    const Json& entry = member(header, name.c_str(), "the file");
+    if (!entry.is_object()) refuse(name, " is not described by an object");
+    const std::string& dtype = text(member(entry, "dtype", name.c_str()), "dtype");
+    const Json& shape = member(entry, "shape", name.c_str());
+    if (dtype != Dtype<T>::kTensor || shape != Json(tensor.shape)) {
+      refuse(name, " is ", dtype.substr(0, 8), " of shape ", shape.dump().substr(0, 80),
+             "; by its metadata it must be ", Dtype<T>::kTensor, " of shape ",
+             Json(tensor.shape).dump());
+    }
+    const Json& range = list(member(entry, "data_offsets", name.c_str()), "data_offsets");
+    if (range.size() != 2) refuse("data_offsets of ", name, " must be two numbers");
+    const std::uint64_t begin = integer(range[0], "data_offsets", 0, bytes);
+    const std::uint64_t end = integer(range[1], "data_offsets", begin, bytes);
+    if (end - begin != tensor.bytes) {
+      refuse(name, " has ", end - begin, " bytes; for its shape it must have ", tensor.bytes);
+    }
+    offsets[name] = begin;
+    parts[begin] = end;
+  }
+  if (header.size() != tensors.size() + 1) refuse("the file has tensors that layers do not");
+  std::uint64_t next = 0;
+  for (const auto& [begin, end] : parts) {
+    if (begin != next) refuse("its tensors overlap or leave a hole at byte ", next);
+    next = end;
+  }
+  if (next != bytes) refuse("its tensors end at byte ", next, " of ", bytes);
+  return offsets;
+}
+
+/// Reads up to the tensors: the JSON of the header, and how many bytes follow it.
+inline std::pair<Json, std::uint64_t> read_header(std::istream& file) {
+  file.seekg(0, std::ios::end);
+  const auto size = static_cast<std::uint64_t>(std::max<std::streamoff>(file.tellg(), 0));
+  file.seekg(0);
+  std::uint64_t n = 0;
+  if (size < sizeof n || !file.read(reinterpret_cast<char*>(&n), sizeof n)) {
+    refuse("the file has ", size, " bytes and no header");
+  }
+  if (n > kMostHeader || n > size - sizeof n) {
+    refuse("its header has ", n, " bytes by the file's first eight, of ", size,
+           " in the file and at most ", kMostHeader);
+  }
+  std::string text(static_cast<std::size_t>(n), '\0');
+  if (!file.read(text.data(), static_cast<std::streamsize>(n)))
+    refuse("the file ends in its header");
+  if (text.empty() || text[0] != '{') refuse("its header does not begin with '{'");
+  Json header = parse(text, "the header");
+  if (!header.is_object()) refuse("its header is not an object");
+  return {std::move(header), size - sizeof n - n};
+}
+
+template <class T>
+Network<T> read(std::istream& file) {
+  const auto [header, bytes] = read_header(file);
+  const Settings settings = settings_of(header);
+  if (settings.dtype != Dtype<T>::kName) {
+    refuse("its dtype is '", settings.dtype.substr(0, 80), "' and a network of ", Dtype<T>::kName,
+           " was asked for");
+  }
+  check_size(settings.layers, sizeof(T), bytes);
+  const auto tensors = tensors_of<T>(settings.layers);
+  const auto offsets = offsets_of<T>(header, tensors, bytes);
+  Network<T> net(settings.layers, settings.hidden, settings.output);
+  const std::streamoff start = file.tellg();
+  for (const auto& [name, tensor] : tensors) {
+    file.seekg(start + static_cast<std::streamoff>(offsets.at(name)));
+    T* data = tensor.is_bias ? net.biases(tensor.layer).data : net.weights(tensor.layer).data;
+    if (!file.read(reinterpret_cast<char*>(data), static_cast<std::streamsize>(tensor.bytes))) {
+      refuse("the file ends in ", name);
+    }
+  }
+  net.set_seed(settings.seed);
+  net.set_epochs_trained(settings.epochs_trained);
+  return net;
+}
+
+}  // namespace fastmlp::io_detail

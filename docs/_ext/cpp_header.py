@@ -1,0 +1,80 @@
+"""The directive `cpp-header`: all that a C++ header declares, in its order.
+
+breathe's own `doxygenfile` declares the namespace anew for each file, which Sphinx's C++ domain
+takes for a mistake. So here each class, function and so on gets its directive of breathe's.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+from docutils import nodes
+from doxygen_xml import HEADERS, OUTPUT
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+NAMESPACE = OUTPUT / "namespacefastmlp.xml"
+
+
+class Declaration(NamedTuple):
+    """Where it stands, and the directive that shows it."""
+
+    header: str
+    line: int
+    directive: str
+    options: tuple[str, ...] = ()
+
+
+def place(element: ElementTree.Element) -> tuple[str, int]:
+    """Return header and line."""
+    location = element.find("location")
+    assert location is not None
+    return location.attrib["file"].removeprefix("fastmlp/"), int(location.attrib["line"])
+
+
+def declarations() -> Iterator[Declaration]:
+    """Yield what is in the namespace fastmlp; what is within that is io.hpp's own."""
+    namespace = ElementTree.parse(NAMESPACE).getroot().find("compounddef")
+    assert namespace is not None
+    for inner in namespace.findall("innerclass"):
+        compound = ElementTree.parse(OUTPUT / f"{inner.attrib['refid']}.xml").find("compounddef")
+        assert compound is not None
+        kind, name = compound.attrib["kind"], compound.findtext("compoundname")
+        yield Declaration(
+            *place(compound), f"doxygen{kind}:: {name}", (":members:", ":undoc-members:")
+        )
+    for member in namespace.iter("memberdef"):
+        kind, name = member.attrib["kind"], f"fastmlp::{member.findtext('name')}"
+        if (member.findtext("definition") or "").startswith("template "):
+            continue  # an explicit instantiation
+        if kind == "function":
+            types = (p.find("type") for p in member.findall("param"))
+            name += "(" + ", ".join("".join(t.itertext()) for t in types if t is not None) + ")"
+        yield Declaration(*place(member), f"doxygen{kind}:: {name}")
+
+
+class CppHeader(SphinxDirective):
+    """`.. cpp-header:: network.hpp`, in an `eval-rst` block."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Let breathe's directives run."""
+        header = self.arguments[0]
+        self.env.note_dependency(str(HEADERS / "fastmlp" / header))
+        found = sorted(d for d in declarations() if d.header == header)
+        if not found:
+            raise self.error(f"doxygen finds no declaration in {header}")
+        lines = []
+        for declaration in found:
+            lines += [f".. {declaration.directive}"]
+            lines += [f"   {option}" for option in declaration.options] + [""]
+        # MyST's inliner has no reporter before it has read some text, and the fields need one.
+        self.state.inline_text("", self.lineno)
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Add the directive."""
+    app.add_directive("cpp-header", CppHeader)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

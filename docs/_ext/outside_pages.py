@@ -1,0 +1,58 @@
+"""Pages whose text stands outside of docs/, and links to such files.
+
+`contributing.md` here is a stub for who reads docs/ as files; on the site it has the text of
+CONTRIBUTING.md. Links from there, and links from other pages to it, are led to the right page. A
+link to any other file of the repository becomes a download.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+DOCS = Path(__file__).parents[1]
+ROOT = DOCS.parent
+
+# Files of the repository, and the pages that show them or stand in for them.
+PAGES = {
+    "README.md": "index",
+    "CONTRIBUTING.md": "contributing",
+    "CHANGELOG.md": "changelog",
+    "cpp/README.md": "internals",
+    "benchmarks/README.md": "benchmarks",
+}
+SOURCES = {page: name for name, page in PAGES.items() if page != "index"}
+
+LINK = re.compile(r"(?<=\]\()(?!#|[a-z]+:)([^)#\s]+)")
+FENCE = re.compile(r"^(```+|~~~+).*?^\1", re.MULTILINE | re.DOTALL)
+
+
+def read_source(app: Sphinx, page: str, source: list[str]) -> None:
+    """Exchange a stub for its file, and lead links to pages."""
+    text, folder = source[0], (DOCS / page).parent
+    if page in SOURCES:
+        app.env.note_dependency(str(ROOT / SOURCES[page]))
+        text, folder = (ROOT / SOURCES[page]).read_text(encoding="utf-8"), ROOT / SOURCES[page]
+        folder = folder.parent
+
+    def led(match: re.Match[str]) -> str:
+        target = Path(os.path.normpath(folder / match[1]))
+        if not target.is_relative_to(ROOT):
+            return match[1]
+        found = PAGES.get(target.relative_to(ROOT).as_posix())
+        path = DOCS / f"{found}.md" if found else target
+        return Path(os.path.relpath(path, (DOCS / page).parent)).as_posix()
+
+    parts, end = [], 0
+    for fence in FENCE.finditer(text):
+        parts += [LINK.sub(led, text[end : fence.start()]), fence[0]]
+        end = fence.end()
+    source[0] = "".join([*parts, LINK.sub(led, text[end:])])
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Act on each page as it is read."""
+    app.connect("source-read", read_source)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

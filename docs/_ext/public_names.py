@@ -1,0 +1,59 @@
+"""Warns of what is public and on no page: names of the package, headers of the library."""
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from cpp_header import declarations
+from doxygen_xml import DOCS
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+MODULES = (
+    "fastmlp",
+    "fastmlp.datasets",
+    "fastmlp.ops",
+    "fastmlp.reference",
+    "fastmlp.schedules",
+    "fastmlp.sklearn",
+)
+
+
+def public_names(module: str) -> Iterator[str]:
+    """Yield the full names that users may rely on, those of members included."""
+    namespace = vars(importlib.import_module(module))
+    own = [n for n, x in namespace.items() if getattr(x, "__module__", "") == module]
+    for name in namespace.get("__all__", own):
+        thing = namespace[name]
+        if name.startswith("_") or inspect.ismodule(thing):
+            continue
+        yield f"{module}.{name}"
+        # What an estimator inherits is described by scikit-learn, what a dataclass stores by itself.
+        if inspect.isclass(thing):
+            fields = getattr(thing, "__dataclass_fields__", ())
+            for member in sorted(set(dir(thing)) - set(fields)):
+                origin = getattr(getattr(thing, member), "__module__", None) or module
+                if not member.startswith("_") and origin.startswith("fastmlp"):
+                    yield f"{module}.{name}.{member}"
+
+
+def check(app: Sphinx, env: BuildEnvironment) -> None:
+    """Compare what there is with what the pages have."""
+    logger = logging.getLogger(__name__)
+    documented = {name for name, *_ in env.domains["py"].get_objects()}
+    for module in MODULES:
+        for name in public_names(module):
+            if name not in documented:
+                logger.warning("the public name %s is on no page", name)
+    pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("api/*.md"))
+    for header in sorted({declaration.header for declaration in declarations()}):
+        if f".. cpp-header:: {header}\n" not in pages:
+            logger.warning("the header %s is on no page of api/", header)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Check when all pages are read."""
+    app.connect("env-check-consistency", check)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
