@@ -55,3 +55,29 @@ breathe_projects = {"fastmlp": str(Path(__file__).parent / "_build" / "doxygen")
 breathe_default_project = "fastmlp"
 breathe_show_include = False
 breathe_domain_by_extension = {"hpp": "cpp"}
+
+# All references must be found, but for these.
+nitpick_ignore = [
+    ("cpp:identifier", "fastmlp"),  # the namespace: no directive of Sphinx's declares one
+]
+
+# Temporary: docstrings that are no reStructuredText yet, and what they should say. Delete each with
+# the docstring's correction, and this list with the last one; the build fails if one fits no more.
+DOCSTRING_FIXES = {
+    "fastmlp.reference.sigmoid": ("e^-|z|", "``e^-|z|``"),
+    "fastmlp.reference.sigmoid_loss": ("log1p(e^-|z|)", "``log1p(e^-|z|)``"),
+}
+
+
+def fix_docstring(app, what, name, thing, options, lines):
+    """Put in what a docstring should say."""
+    if name in DOCSTRING_FIXES:
+        wrong, right = DOCSTRING_FIXES[name]
+        if not any(wrong in line for line in lines):
+            raise ValueError(f"conf.py: DOCSTRING_FIXES has {name}, whose docstring is right now")
+        lines[:] = [line.replace(wrong, right) for line in lines]
+
+
+def setup(app):
+    """Sphinx calls this."""
+    app.connect("autodoc-process-docstring", fix_docstring, priority=1)

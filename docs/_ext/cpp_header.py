@@ -22,7 +22,8 @@ class Declaration(NamedTuple):
     header: str
     line: int
     directive: str
-    options: tuple[str, ...] = ()
+    name: str
+    options: str = ""
 
 
 def place(element: ElementTree.Element) -> tuple[str, int]:
@@ -41,20 +42,18 @@ def declarations() -> Iterator[Declaration]:
         assert compound is not None
         kind, name = compound.attrib["kind"], compound.findtext("compoundname")
         yield Declaration(
-            *place(compound), f"doxygen{kind}:: {name}", (":members:", ":undoc-members:")
+            *place(compound), f"doxygen{kind}", str(name), ":members:\n:undoc-members:"
         )
     for member in namespace.iter("memberdef"):
         kind, name = member.attrib["kind"], f"fastmlp::{member.findtext('name')}"
-        if (member.findtext("definition") or "").startswith("template "):
-            continue  # an explicit instantiation
         if kind == "function":
             types = (p.find("type") for p in member.findall("param"))
             name += "(" + ", ".join("".join(t.itertext()) for t in types if t is not None) + ")"
-        yield Declaration(*place(member), f"doxygen{kind}:: {name}")
+        yield Declaration(*place(member), f"doxygen{kind}", name)
 
 
 class CppHeader(SphinxDirective):
-    """`.. cpp-header:: network.hpp`, in an `eval-rst` block."""
+    """A fence `{cpp-header} network.hpp`."""
 
     required_arguments = 1
 
@@ -65,13 +64,8 @@ class CppHeader(SphinxDirective):
         found = sorted(d for d in declarations() if d.header == header)
         if not found:
             raise self.error(f"doxygen finds no declaration in {header}")
-        lines = []
-        for declaration in found:
-            lines += [f".. {declaration.directive}"]
-            lines += [f"   {option}" for option in declaration.options] + [""]
-        # MyST's inliner has no reporter before it has read some text, and the fields need one.
-        self.state.inline_text("", self.lineno)
-        return self.parse_text_to_nodes("\n".join(lines))
+        parts = ("```{%s} %s\n%s\n```" % d[2:] for d in found)
+        return self.parse_text_to_nodes("\n\n".join(parts))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -27,7 +27,9 @@ SETTINGS = {
     # A member whose name and type say all has no comment, and is shown too.
     "EXTRACT_ALL": "YES",
     "HIDE_UNDOC_RELATIONS": "YES",
-    "EXCLUDE_SYMBOLS": "*::Impl *::impl *::io_detail *::io_detail::* std",
+    # Not for users, and explicit instantiations, which breathe cannot read.
+    "EXCLUDE_SYMBOLS": "*::Impl *::io_detail *::io_detail::* std",
+    "INPUT_FILTER": '"sed -e s/.*library.s.own.*// -e s/^extern.template.*//"',
     "MACRO_EXPANSION": "YES",
     "EXPAND_ONLY_PREDEF": "YES",
     "PREDEFINED": "FASTMLP_EXPORT=",

@@ -21,6 +21,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing",
     "CHANGELOG.md": "changelog",
     "cpp/README.md": "internals",
+    "examples/cpp/README.md": "examples",
     "benchmarks/README.md": "benchmarks",
 }
 SOURCES = {page: name for name, page in PAGES.items() if page != "index"}

@@ -14,6 +14,7 @@ from sphinx.util import logging
 MODULES = (
     "fastmlp",
     "fastmlp.datasets",
+    "fastmlp.export",
     "fastmlp.ops",
     "fastmlp.reference",
     "fastmlp.schedules",
@@ -49,7 +50,7 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:
                 logger.warning("the public name %s is on no page", name)
     pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("api/*.md"))
     for header in sorted({declaration.header for declaration in declarations()}):
-        if f".. cpp-header:: {header}\n" not in pages:
+        if f"{{cpp-header}} {header}\n" not in pages:
             logger.warning("the header %s is on no page of api/", header)
 
 

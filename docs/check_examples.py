@@ -1,0 +1,65 @@
+"""Runs the Python code of the guides: `python docs/check_examples.py [PAGE ...]`.
+
+The blocks of a page run one after another in one namespace, in a folder of their own. What a block
+says of its output in a comment `# -> text` at the end of a line that is an expression must be what
+it gives. A page that begins with `<!-- needs: NAME -->` is left out where that is not installed.
+"""
+
+import ast
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+PAGES = ("getting_started", "performance", "bits", "from_sklearn", "from_pytorch")
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NEEDS = re.compile(r"\A<!-- needs: (\w+) -->")
+GIVES = re.compile(r"# -> (.*)$")
+
+
+def run_block(code: str, name: str, namespace: dict[str, Any]) -> int:
+    """Run a block, compare what it gives; return how many times that was."""
+    compared = 0
+    lines = code.splitlines()
+    for statement in ast.parse(code).body:
+        says = GIVES.search(lines[(statement.end_lineno or 1) - 1])
+        if says and isinstance(statement, ast.Expr):
+            given = repr(eval(compile(ast.Expression(statement.value), name, "eval"), namespace))
+            if given != says[1]:
+                raise AssertionError(f"{name}: it gives {given}, the page says {says[1]}")
+            compared += 1
+        else:
+            exec(compile(ast.Module([statement], []), name, "exec"), namespace)
+    return compared
+
+
+def run_page(path: Path) -> str:
+    """Run a page; say how it went."""
+    text = path.read_text(encoding="utf-8")
+    needed = NEEDS.match(text)
+    if needed and importlib.util.find_spec(needed[1]) is None:
+        return f"left out: {needed[1]} is not installed"
+    namespace: dict[str, Any] = {"__name__": "__page__"}
+    blocks = compared = 0
+    for blocks, block in enumerate(BLOCK.finditer(text), start=1):
+        line = text.count("\n", 0, block.start()) + 1
+        compared += run_block(block[1], f"{path.name}, block at line {line}", namespace)
+    return f"{blocks} blocks ran, {compared} outputs as the page says"
+
+
+def main(pages: list[str]) -> None:
+    """Run all pages, or those that are named."""
+    with tempfile.TemporaryDirectory() as folder:
+        for page in pages or PAGES:
+            path = (DOCS / page).with_suffix(".md")
+            os.chdir(folder)
+            print(f"{path.name}: {run_page(path)}", flush=True)
+            os.chdir("/")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,17 @@
+// A network in a program that has neither fastmlp nor a file: xor_model.hpp is what
+// `fastmlp export xor.safetensors --cpp xor_model.hpp` wrote.
+#include "xor_model.hpp"
+
+#include <cstdio>
+#include <initializer_list>
+
+int main() {
+  for (const float a : {0.0F, 1.0F}) {
+    for (const float b : {0.0F, 1.0F}) {
+      const float x[xor_model::n_inputs] = {a, b};
+      float out[xor_model::n_outputs];
+      xor_model::forward(x, out);
+      std::printf("%g xor %g = %.3f\n", a, b, out[0]);
+    }
+  }
+}

@@ -1,0 +1,235 @@
+// fastmlp/io.hpp: the files of Python, and files that lie.
+#include "support.hpp"
+
+#include <fastmlp/io.hpp>
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <vector>
+
+using namespace fastmlp;
+using namespace fastmlp::testing;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A folder that is gone at the end.
+class Folder {
+ public:
+  Folder()
+      : path_(fs::temp_directory_path() / ("fastmlp-" + std::to_string(std::random_device()()))) {
+    fs::create_directory(path_);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  fs::path operator/(const char* name) const { return path_ / name; }
+  std::size_t size() const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path_), {}));
+  }
+
+ private:
+  fs::path path_;
+};
+
+std::string read(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void write(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+template <class T>
+Network<T> network() {
+  Network<T> net({3, 4, 2}, {Activation::kGelu}, Output::kSoftmax);
+  net.initialize(std::uint64_t(-1));
+  net.set_epochs_trained(7);
+  return net;
+}
+
+/// The bytes of a file with another header of the right size in front of the same tensors.
+std::string with_header(const std::string& bytes, const std::string& header) {
+  std::uint64_t n = 0;
+  std::memcpy(&n, bytes.data(), sizeof n);
+  const std::uint64_t size = header.size();
+  std::string changed(sizeof size, '\0');
+  std::memcpy(changed.data(), &size, sizeof size);
+  return changed + header + bytes.substr(sizeof n + static_cast<std::size_t>(n));
+}
+
+std::string header_of(const std::string& bytes) {
+  std::uint64_t n = 0;
+  std::memcpy(&n, bytes.data(), sizeof n);
+  return bytes.substr(sizeof n, static_cast<std::size_t>(n));
+}
+
+std::string replaced(std::string text, const std::string& old, const std::string& by) {
+  const std::size_t at = text.find(old);
+  REQUIRE_MESSAGE(at != std::string::npos, old);
+  return text.replace(at, old.size(), by);
+}
+
+void check_refused(const fs::path& path, const std::string& rule) {
+  CAPTURE(rule);
+  try {
+    load<float>(path);
+    FAIL("it was loaded");
+  } catch (const FileError& error) {
+    const std::string message = error.what();
+    CAPTURE(message);
+    CHECK(message.find("load: " + path.string() + ": ") == 0);
+    CHECK(message.find(rule) != std::string::npos);
+  }
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("load gives back what save was given", T, float, double) {
+  const Folder folder;
+  Network<T> before = network<T>();
+  save(before, folder / "model.safetensors");
+  Network<T> after = load<T>(folder / "model.safetensors");
+  CHECK(after.layers() == before.layers());
+  CHECK(after.hidden() == before.hidden());
+  CHECK(after.output() == before.output());
+  CHECK(after.seed() == before.seed());
+  CHECK(after.epochs_trained() == 7);
+  const auto n = static_cast<std::size_t>(before.n_parameters());
+  CHECK(std::memcmp(after.parameters(), before.parameters(), n * sizeof(T)) == 0);
+  CHECK(folder.size() == 1);
+}
+
+TEST_CASE("a file of Python is read, and written again with the same bytes") {
+  const Folder folder;
+  const fs::path data = FASTMLP_TEST_DATA;
+  const auto again = [&](auto net) {
+    save(net, folder / "again");
+    return read(folder / "again");
+  };
+  CHECK(again(load<float>(data / "float32.safetensors")) == read(data / "float32.safetensors"));
+  CHECK(again(load<double>(data / "float64.safetensors")) == read(data / "float64.safetensors"));
+}
+
+TEST_CASE("what is not there, is a folder or has another dtype is refused") {
+  const Folder folder;
+  check_refused(folder / "none", "No such file");
+  fs::create_directory(folder / "inner");
+  check_refused(folder / "inner", "a folder");
+  save(network<double>(), folder / "double");
+  check_refused(folder / "double", "its dtype is 'float64' and a network of float32 was asked for");
+}
+
+TEST_CASE("a file that cannot be written is an error, and what was there is untouched") {
+  const Folder folder;
+  CHECK_THROWS_AS(save(network<float>(), folder / "none" / "model"), FileError);
+  write(folder / "model", "precious");
+  fs::create_directory(folder / "inner");
+  CHECK_THROWS_AS(save(network<float>(), folder / "inner"), FileError);
+  CHECK(folder.size() == 2);
+  if (fs::exists("/dev/full")) CHECK_THROWS_AS(save(network<float>(), "/dev/full"), FileError);
+}
+
+TEST_CASE("save replaces a file through a symbolic link and keeps its permissions") {
+  const Folder folder;
+  write(folder / "model", "old");
+  fs::permissions(folder / "model", fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink(folder / "model", folder / "link");
+  save(network<float>(), folder / "link");
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(load<float>(folder / "model").epochs_trained() == 7);
+  CHECK(fs::status(folder / "model").permissions() ==
+        (fs::perms::owner_read | fs::perms::owner_write));
+  CHECK(folder.size() == 2);
+}
+
+TEST_CASE("a header that lies is refused") {
+  const Folder folder;
+  const fs::path path = folder / "model";
+  save(network<float>(), path);
+  const std::string bytes = read(path), header = header_of(bytes);
+  const auto refused = [&](const std::string& changed, const std::string& rule) {
+    write(path, with_header(bytes, changed));
+    check_refused(path, rule);
+  };
+  const auto change = [&](const std::string& old, const std::string& by, const std::string& rule) {
+    refused(replaced(header, old, by), rule);
+  };
+  refused("", "does not begin with '{'");
+  refused(" " + header, "does not begin with '{'");
+  refused("{", "is not JSON");
+  refused("{}", "no '__metadata__'");
+  refused("[]", "does not begin with '{'");
+  refused("{\"a\":" + std::string(1'000'000, '['), "nested too deep");
+  refused(header.substr(0, header.rfind('}')), "is not JSON");
+  change("\"fastmlp\"", "\"other\"", "not written by fastmlp");
+  change("\\\"format\\\": 1", "\\\"format\\\": 2", "format is 2");
+  change("\\\"format\\\": 1", "\\\"format\\\": true", "format is true");
+  change("[3, 4, 2]", "[3, 4]", "entries");
+  change("[3, 4, 2]", "[3, 5, 2]", "not what layers of these sizes have");
+  change("[3, 4, 2]", "[3, 4, -2]", "layers is -2");
+  change("[3, 4, 2]", "[3, 4, 2.0]", "layers is 2.0");
+  change("[3, 4, 2]", "[3, 4611686018427387904, 2]", "not what layers");
+  change("[3, 4, 2]", "[9223372036854775807, 4, 2]", "not what layers");
+  change("[3, 4, 2]", "[99999999999999999999, 4, 2]", "layers is");
+  change("\\\"gelu\\\"", "\\\"glue\\\"", "unknown activation 'glue'");
+  change("\\\"softmax\\\"", "\\\"hardmax\\\"", "unknown output 'hardmax'");
+  change("float32", "float16", "its dtype is 'float16'");
+  change("18446744073709551615", "18446744073709551616", "seed is");
+  change("\\\"seed\\\"", "\\\"sead\\\"", "no 'seed'");
+  change("\\\"seed\\\"", "\\\"layers\\\"", "has a name twice");
+  change("\"layers.0.bias\"", "\"layers.1.bias\"", "has a name twice");
+  change("\"layers.0.bias\"", "\"layers.7.bias\"", "no 'layers.0.bias'");
+  change("\"F32\"", "\"I32\"", "by its metadata it must be F32");
+  change("[3,4]", "[4,3]", "of shape [4,3]");
+  change("[0,16]", "[0,12]", "has 12 bytes");
+  change("[0,16]", "[0]", "must be two numbers");
+  change("[0,16]", "[16,0]", "data_offsets is 0");
+  change("[0,16]", "[16,32]", "overlap or leave a hole");
+  change("[0,16]", "[0,16000]", "data_offsets is 16000");
+  change("\"layers.0.bias\":", "\"extra\":{},\"layers.0.bias\":", "tensors that layers do not");
+}
+
+TEST_CASE("a file of another size is refused, whatever byte is missing or added") {
+  const Folder folder;
+  const fs::path path = folder / "model";
+  save(network<float>(), path);
+  const std::string bytes = read(path);
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    write(path, bytes.substr(0, size));
+    CHECK_THROWS_AS(load<float>(path), FileError);
+  }
+  write(path, bytes + '\0');
+  check_refused(path, "not what layers");
+  for (const std::uint64_t n : {std::uint64_t(100'000'001), ~std::uint64_t(0), ~std::uint64_t(7)}) {
+    std::string huge = bytes;
+    std::memcpy(huge.data(), &n, sizeof n);
+    write(path, huge);
+    check_refused(path, "its header has");
+  }
+}
+
+TEST_CASE("a file with any byte changed is refused or a network, never anything else") {
+  const Folder folder;
+  const fs::path path = folder / "model";
+  save(network<float>(), path);
+  const std::string bytes = read(path);
+  const std::size_t header = 8 + header_of(bytes).size();
+  int loaded = 0;
+  for (std::size_t at = 0; at < header; ++at) {
+    for (const int flip : {1, 2, 4, 8, 16, 32, 64, 128}) {
+      std::string changed = bytes;
+      changed[at] = static_cast<char>(changed[at] ^ flip);
+      write(path, changed);
+      try {
+        loaded += load<float>(path).n_parameters() > 0;
+      } catch (const FileError&) {
+      }
+    }
+  }
+  CHECK(loaded > 0);  // another seed, say
+}
