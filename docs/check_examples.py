@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-PAGES = ("getting_started", "performance", "bits", "from_sklearn", "from_pytorch")
+PAGES = ("index", "getting_started", "performance", "bits", "from_sklearn", "from_pytorch")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"\A<!-- needs: (\w+) -->")
 GIVES = re.compile(r"# -> (.*)$")
@@ -44,11 +44,12 @@ def run_page(path: Path) -> str:
     if needed and importlib.util.find_spec(needed[1]) is None:
         return f"left out: {needed[1]} is not installed"
     namespace: dict[str, Any] = {"__name__": "__page__"}
-    blocks = compared = 0
-    for blocks, block in enumerate(BLOCK.finditer(text), start=1):
+    compared = 0
+    blocks = list(BLOCK.finditer(text))
+    for block in blocks:
         line = text.count("\n", 0, block.start()) + 1
         compared += run_block(block[1], f"{path.name}, block at line {line}", namespace)
-    return f"{blocks} blocks ran, {compared} outputs as the page says"
+    return f"{len(blocks)} blocks ran, {compared} outputs as the page says"
 
 
 def main(pages: list[str]) -> None:

@@ -7,6 +7,7 @@ Nothing is loaded from the network. What is more than a setting is in `_ext`.
 import sys
 from pathlib import Path
 
+
 import fastmlp
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -60,24 +61,3 @@ breathe_domain_by_extension = {"hpp": "cpp"}
 nitpick_ignore = [
     ("cpp:identifier", "fastmlp"),  # the namespace: no directive of Sphinx's declares one
 ]
-
-# Temporary: docstrings that are no reStructuredText yet, and what they should say. Delete each with
-# the docstring's correction, and this list with the last one; the build fails if one fits no more.
-DOCSTRING_FIXES = {
-    "fastmlp.reference.sigmoid": ("e^-|z|", "``e^-|z|``"),
-    "fastmlp.reference.sigmoid_loss": ("log1p(e^-|z|)", "``log1p(e^-|z|)``"),
-}
-
-
-def fix_docstring(app, what, name, thing, options, lines):
-    """Put in what a docstring should say."""
-    if name in DOCSTRING_FIXES:
-        wrong, right = DOCSTRING_FIXES[name]
-        if not any(wrong in line for line in lines):
-            raise ValueError(f"conf.py: DOCSTRING_FIXES has {name}, whose docstring is right now")
-        lines[:] = [line.replace(wrong, right) for line in lines]
-
-
-def setup(app):
-    """Sphinx calls this."""
-    app.connect("autodoc-process-docstring", fix_docstring, priority=1)

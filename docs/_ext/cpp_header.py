@@ -64,7 +64,7 @@ class CppHeader(SphinxDirective):
         found = sorted(d for d in declarations() if d.header == header)
         if not found:
             raise self.error(f"doxygen finds no declaration in {header}")
-        parts = ("```{%s} %s\n%s\n```" % d[2:] for d in found)
+        parts = (f"```{{{d.directive}}} {d.name}\n{d.options}\n```" for d in found)
         return self.parse_text_to_nodes("\n\n".join(parts))
 
 

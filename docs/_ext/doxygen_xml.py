@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
+from sphinx.errors import SphinxError
 from sphinx.util import logging
 
 DOCS = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ def run_doxygen(app: Sphinx, config: Any) -> None:
     """Write the XML anew."""
     program = shutil.which("doxygen")
     if program is None:
-        raise ExtensionError(
+        raise SphinxError(
             "the C++ API is read by doxygen, which is not installed (Debian, Ubuntu: "
             "apt install doxygen; macOS: brew install doxygen)"
         )
@@ -54,7 +54,7 @@ def run_doxygen(app: Sphinx, config: Any) -> None:
         [program, "-"], input=settings, text=True, capture_output=True, cwd=DOCS, check=False
     )
     if done.returncode != 0:
-        raise ExtensionError(f"doxygen failed:\n{done.stderr}")
+        raise SphinxError(f"doxygen failed:\n{done.stderr}")
     logger = logging.getLogger(__name__)
     for line in done.stderr.splitlines():
         logger.warning("doxygen: %s", line)

@@ -5,23 +5,21 @@ own; autodoc takes it from there. What is left of it here are names and defaults
 """
 
 import ast
+import inspect
 import re
 from typing import Any
 
 from sphinx.application import Sphinx
+
+import fastmlp
 
 # A default that is an object is shown by its address, which is another in each build.
 OBJECT = re.compile(r"<(?:\w+\.)*(\w+) object at 0x[0-9a-f]+>")
 MATHEMATICS = re.compile(r"`?\bdocs/mathematics\.md\b`?")
 
 
-def plain_signature(
-    app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str, returns: str
-) -> tuple[str, str | None] | None:
-    """Take types and `self` out of a signature that pybind11 wrote."""
-    if not signature or (": " not in signature and "self" not in signature):
-        return None
-    signature = OBJECT.sub(r"\1()", signature)
+def plain(signature: str) -> str | None:
+    """Take types and `self` out of a signature; None if it is none."""
     try:
         function = ast.parse(f"def f{signature}: ...").body[0]
     except SyntaxError:
@@ -32,7 +30,24 @@ def plain_signature(
         argument.annotation = None
     if arguments.args and arguments.args[0].arg == "self":
         del arguments.args[0]
-    return f"({ast.unparse(arguments)})", None
+    return ast.unparse(arguments)
+
+
+def process_signature(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str, returns: str
+) -> tuple[str, str | None] | None:
+    """Make a signature that pybind11 wrote one of names and defaults."""
+    if not signature or (": " not in signature and "self" not in signature):
+        return None
+    found = plain(OBJECT.sub(r"\1()", signature))
+    return None if found is None else (f"({found})", None)
+
+
+def sign_native_classes(app: Sphinx) -> None:
+    """Give native classes the signatures of their constructors, where autodoc looks for them."""
+    for native in (fastmlp.SGD, fastmlp.Adam, fastmlp.AdamW, fastmlp.Objective):
+        written = (native.__init__.__doc__ or "").removeprefix("__init__").partition(" -> ")[0]
+        native.__signature__ = inspect.signature(eval(f"lambda {plain(written)}: None"))
 
 
 def link_mathematics(
@@ -44,6 +59,7 @@ def link_mathematics(
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Act on each signature and docstring."""
-    app.connect("autodoc-process-signature", plain_signature)
+    app.connect("builder-inited", sign_native_classes)
+    app.connect("autodoc-process-signature", process_signature)
     app.connect("autodoc-process-docstring", link_mathematics, priority=600)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

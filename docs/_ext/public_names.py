@@ -31,7 +31,7 @@ def public_names(module: str) -> Iterator[str]:
         if name.startswith("_") or inspect.ismodule(thing):
             continue
         yield f"{module}.{name}"
-        # What an estimator inherits is described by scikit-learn, what a dataclass stores by itself.
+        # What an estimator inherits is scikit-learn's; a dataclass describes its fields itself.
         if inspect.isclass(thing):
             fields = getattr(thing, "__dataclass_fields__", ())
             for member in sorted(set(dir(thing)) - set(fields)):

@@ -32,7 +32,7 @@ def relu_backward(dA: Array, Z: Array) -> Array:
 
 
 def sigmoid(Z: Array) -> Array:
-    """σ(z) = 1 / (1 + e^-z), and e^z / (1 + e^z) for z < 0: e^-|z| never overflows."""
+    """σ(z) = 1 / (1 + e^-z), and e^z / (1 + e^z) for z < 0: ``e^-|z|`` never overflows."""
     E = np.exp(-np.abs(Z))
     return np.where(Z >= 0, 1 / (1 + E), E / (1 + E))
 
@@ -49,7 +49,7 @@ def softmax(Z: Array) -> Array:
 
 
 def sigmoid_loss(Z: Array, Y: Array) -> Array:
-    """ℓ_i = Σ_j max(z, 0) - z y + log1p(e^-|z|): binary cross-entropy of σ(Z) per row."""
+    """ℓ_i = Σ_j max(z, 0) - z y + ``log1p(e^-|z|)``: binary cross-entropy of σ(Z) per row."""
     return np.asarray(np.sum(np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z))), axis=1))
 
 

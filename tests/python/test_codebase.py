@@ -45,8 +45,11 @@ PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
         {
             "cpp/include/fastmlp/ops.hpp": "#include <vector>\n#include <fastmlp/ops.hpp>\n"
             '#include "check.hpp"\n#include <fastmlp/check.hpp>\n#include <omp.h>\n'
+            "#include <nlohmann/json.hpp>\n",
+            "cpp/include/fastmlp/io_read.hpp": "#include <nlohmann/json.hpp>\n#include <omp.h>\n",
         },
-        [f"cpp/include/fastmlp/ops.hpp:{line}" for line in (3, 4, 5)],
+        [f"cpp/include/fastmlp/ops.hpp:{line}" for line in (3, 4, 5, 6)]
+        + ["cpp/include/fastmlp/io_read.hpp:2"],
     ),
     rules.kernels_include_only_intrinsics_and_each_other: (
         {

@@ -32,9 +32,9 @@ struct LossSum {
 /// Shapes: X (m, n_0); y (m, n_L) for a sigmoid, identity or exp output; for softmax class indices
 /// (m, 1) or one-hot rows (m, n_L). `sample_weight` is null or m non-negative finite weights.
 /// Every call checks its arguments, and throws std::invalid_argument with nothing changed where
-/// they do not fit. forward() and loss() may run on many threads at once; a call that would read or
-/// write parameters while another one trains, or train while another one reads, throws
-/// std::runtime_error.
+/// they do not fit. forward() and loss() may run on many threads at once. A call that would read or
+/// write parameters while another one trains throws std::runtime_error; one that would train while
+/// others read waits for them, and throws after 10 s.
 ///
 /// ```cpp
 /// fastmlp::Network<float> net({30, 64, 32, 1});  // ReLU, ReLU, sigmoid
