@@ -62,5 +62,14 @@ struct Derivative {  // C = s * g'
   }
 };
 
+template <class G>
+struct DerivativeOf {
+  using Type = Derivative<G>;
+};
+template <>
+struct DerivativeOf<Identity> {  // g' = 1: no tiles of its own
+  using Type = Store;
+};
+
 }  // namespace
 }  // namespace fastmlp::detail

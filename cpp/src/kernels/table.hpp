@@ -25,7 +25,8 @@ constexpr void fill_activations(List<G...>, KernelTable<typename V::Scalar>& tab
   static_assert(sizeof...(G) == kActivationCount);
   std::size_t i = 0;
   ((table.activations[i++] = {activation_forward<V, G>, epilogue_kernels<V, MR, NV, Activate<G>>(),
-                              epilogue_kernels<V, MR, NV, Derivative<G>>(), G::kNeedsZ}),
+                              epilogue_kernels<V, MR, NV, typename DerivativeOf<G>::Type>(),
+                              G::kNeedsZ}),
    ...);
 }
 
