@@ -7,7 +7,6 @@ Nothing is loaded from the network. What is more than a setting is in `_ext`.
 import sys
 from pathlib import Path
 
-
 import fastmlp
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
