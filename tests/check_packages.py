@@ -121,6 +121,26 @@ def repaired(tools: Path, made: Path, folder: Path) -> Path:
     return good
 
 
+OLD = """
+import fastmlp, hashlib
+X, y = fastmlp.datasets.load_breast_cancer()
+network = fastmlp.Network([30, 16, 1], hidden="gelu", seed=0)
+network.fit(X / 100, y, epochs=1, optimizer="adam")
+print(fastmlp.isa(), hashlib.sha256(network.parameters.tobytes()).hexdigest())
+"""
+
+
+def old_processor(python: Path) -> None:
+    """Train on a processor without AVX: an instruction too new would end the program."""
+    emulator = shutil.which("qemu-x86_64")
+    if emulator is None or os.uname().machine != "x86_64":
+        print("     no emulator of an old processor here (Debian, Ubuntu: apt install qemu-user)")
+        return
+    isa, digest = run(python, "-c", OLD).split()
+    old = run(emulator, "-cpu", "Nehalem", python, "-c", OLD).split()
+    require(old == ["scalar", digest], f"a processor without AVX trains to the bits of {isa}")
+
+
 def suite(good: Path, source: Path, folder: Path, quick: bool) -> None:
     """Install the wheel where there is nothing, and run the tests there."""
     python = environment(folder / "empty")
@@ -142,6 +162,7 @@ def suite(good: Path, source: Path, folder: Path, quick: bool) -> None:
     print(f"     {' '.join(installed.split())}")
     printed = run(python, "-m", "fastmlp", PATH=path, cwd=folder)
     require("accuracy" in printed, "the demo runs with what the wheel needs and nothing else")
+    old_processor(python)
     run(python, "-m", "pip", "install", "-q", f"{good}[test]", "pytest-xdist", PATH=path)
     chosen = ["tests/python/test_bits.py", "tests/python/test_io.py"] if quick else []
     command = [python, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *chosen]
