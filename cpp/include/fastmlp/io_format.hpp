@@ -4,8 +4,6 @@
 
 #include <fastmlp/options.hpp>
 
-#include <nlohmann/json.hpp>
-
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -28,8 +26,6 @@ class FileError : public std::runtime_error {
 };
 
 namespace io_detail {
-
-using Json = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;  // of the metadata; a reader refuses a number that it does not know
 constexpr std::uint64_t kMostHeader = 100'000'000;  // bytes, as in the format's own library

@@ -5,6 +5,8 @@
 #include <fastmlp/io_format.hpp>
 #include <fastmlp/network.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <istream>
@@ -16,6 +18,8 @@
 #include <vector>
 
 namespace fastmlp::io_detail {
+
+using Json = nlohmann::json;  // which finds a name among a million at once
 
 /// The text as JSON: no name twice in an object, no nesting beyond what a file needs.
 inline Json parse(const std::string& text, const char* what) {

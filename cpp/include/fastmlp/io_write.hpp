@@ -5,6 +5,8 @@
 #include <fastmlp/io_format.hpp>
 #include <fastmlp/network.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -40,7 +42,7 @@ inline std::string metadata_of(const Settings& s) {
 /// Everything before the tensors, which are in the order of the map.
 inline std::string header_of(const Settings& settings, const std::map<std::string, Tensor>& tensors,
                              const char* dtype) {
-  Json header;
+  nlohmann::ordered_json header;
   header["__metadata__"] = {{"fastmlp", metadata_of(settings)}};
   std::uint64_t begin = 0;
   for (const auto& [name, tensor] : tensors) {
@@ -58,9 +60,9 @@ inline std::string header_of(const Settings& settings, const std::map<std::strin
 }
 
 /// A file that is written, as C has it: only that tells of every error, and can be synchronised.
-class Output {
+class OutputFile {
  public:
-  explicit Output(const std::filesystem::path& path)
+  explicit OutputFile(const std::filesystem::path& path)
       : file_(std::fopen(path.string().c_str(), "wb")) {
     if (!file_) fail();
   }
@@ -124,7 +126,7 @@ void write(const Network<T>& net, const std::filesystem::path& path) {
   const auto tensors = tensors_of<T>(settings.layers);
   const std::string header = header_of(settings, tensors, Dtype<T>::kTensor);
   replace(path, [&](const std::filesystem::path& to) {
-    Output file(to);
+    OutputFile file(to);
     file.write(header.data(), header.size());
     for (const auto& [name, tensor] : tensors) {
       // In parameters() each bias stands behind its weights.
