@@ -67,13 +67,13 @@ def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | No
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import pathlib, tempfile
     >>> import fastmlp
     >>> from fastmlp.export import save_cpp
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "model.hpp")
+    ...     path = pathlib.Path(folder) / "model.hpp"
     ...     save_cpp(fastmlp.Network([2, 3, 1], seed=0), path)
-    ...     "namespace model {" in open(path, encoding="utf-8").read()
+    ...     "namespace model {" in path.read_text()
     True
     """
     if namespace is None:

@@ -16,7 +16,8 @@ MODULES = ["fastmlp"] + [
     module.name for module in pkgutil.walk_packages(fastmlp.__path__, "fastmlp.")
 ]
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + [
-    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/**/*.md")),
+    *sorted(ROOT.glob("examples/**/*.md")),
     *sorted(ROOT.glob("benchmarks/*.md")),
     ROOT / "cpp" / "README.md",
 ]
@@ -55,6 +56,7 @@ def test_examples_in_native_docstrings(owner, name, member):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_inside_the_repository(document):
     text = document.read_text(encoding="utf-8")
+    text = re.sub(r"(?ms)^```.*?^```|`[^`\n]*`", "", text)  # code may look like a link
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not re.match(r"[a-z]+:", target):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
