@@ -7,10 +7,9 @@ if(TARGET nlohmann_json::nlohmann_json)
   set(fastmlp_io_FOUND TRUE)
 else()
   set(fastmlp_io_FOUND FALSE)
-  set(fastmlp_io_NOT_FOUND_MESSAGE
-      "fastmlp: fastmlp::io needs nlohmann-json 3.9 or later, which CMake does not find. Install it "
-      "(Debian, Ubuntu: apt install nlohmann-json3-dev; Homebrew, Conda, vcpkg, Conan: "
-      "nlohmann-json), make its target nlohmann_json::nlohmann_json before this, or point "
-      "nlohmann_json_DIR at it.")
-  string(CONCAT fastmlp_io_NOT_FOUND_MESSAGE ${fastmlp_io_NOT_FOUND_MESSAGE})
+  string(CONCAT fastmlp_io_NOT_FOUND_MESSAGE
+         "fastmlp: fastmlp::io needs nlohmann-json 3.9 or later, which CMake does not find. Install it "
+         "(Debian and Ubuntu: apt install nlohmann-json3-dev. Homebrew, Conda, vcpkg and Conan: "
+         "nlohmann-json), make its target nlohmann_json::nlohmann_json before, or point "
+         "nlohmann_json_DIR at it.")
 endif()

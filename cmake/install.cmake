@@ -28,5 +28,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fastmlpConfig.cmake
 if(fastmlp_for_python)  # `fastmlp export` writes them into its headers
   install(FILES cpp/src/kernels/vec_scalar.hpp cpp/src/kernels/math.hpp cpp/src/kernels/erf.hpp
                 cpp/src/kernels/activations.hpp
-          DESTINATION export)
+          DESTINATION kernels)
+else()
+  install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/fastmlp)
 endif()

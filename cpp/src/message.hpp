@@ -14,6 +14,7 @@ namespace fastmlp::detail {
 /// A number with as few digits as tell it from its neighbours.
 template <class T>
 std::string digits(T value) {
+  if (value != value) return "nan";  // some write its sign too
   std::string text;
   for (int precision : {6, 9, 12, 15, 17}) {
     std::ostringstream stream;

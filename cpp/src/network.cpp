@@ -87,28 +87,6 @@ std::ptrdiff_t Network<T>::n_parameters() const {
 }
 
 template <class T>
-MatrixView<T> Network<T>::weights(std::ptrdiff_t l) {
-  detail::check_layer_index("weights", l, depth());
-  return impl_->weights(impl_->parameters.data(), l);
-}
-
-template <class T>
-MatrixView<T> Network<T>::biases(std::ptrdiff_t l) {
-  detail::check_layer_index("biases", l, depth());
-  return impl_->biases(impl_->parameters.data(), l);
-}
-
-template <class T>
-T* Network<T>::parameters() {
-  return impl_->parameters.data();
-}
-
-template <class T>
-T* Network<T>::gradients() {
-  return impl_->gradients.data();
-}
-
-template <class T>
 std::int64_t Network<T>::epochs_trained() const {
   return impl_->epochs_trained;
 }

@@ -1,4 +1,4 @@
-// Network<T>: labels, copies and the seed.
+// Network<T>: its parameters as views, labels, copies and the seed.
 #include "check.hpp"
 #include "network_impl.hpp"
 
@@ -66,6 +66,50 @@ void Network<T>::set_seed(std::uint64_t seed) {
   impl_->seed = seed;
 }
 
+template <class T>
+MatrixView<T> Network<T>::weights(std::ptrdiff_t l) {
+  detail::check_layer_index("weights", l, depth());
+  return impl_->weights(impl_->parameters.data(), l);
+}
+
+template <class T>
+MatrixView<T> Network<T>::biases(std::ptrdiff_t l) {
+  detail::check_layer_index("biases", l, depth());
+  return impl_->biases(impl_->parameters.data(), l);
+}
+
+template <class T>
+T* Network<T>::parameters() {
+  return impl_->parameters.data();
+}
+
+template <class T>
+T* Network<T>::gradients() {
+  return impl_->gradients.data();
+}
+
+template <class T>
+MatrixView<const T> Network<T>::weights(std::ptrdiff_t l) const {
+  detail::check_layer_index("weights", l, depth());
+  return impl_->weights(impl_->parameters.data(), l);
+}
+
+template <class T>
+MatrixView<const T> Network<T>::biases(std::ptrdiff_t l) const {
+  detail::check_layer_index("biases", l, depth());
+  return impl_->biases(impl_->parameters.data(), l);
+}
+
+template <class T>
+const T* Network<T>::parameters() const {
+  return impl_->parameters.data();
+}
+
+template <class T>
+const T* Network<T>::gradients() const {
+  return impl_->gradients.data();
+}
+
 template void Network<float>::predict(const RowSource<float>&, MatrixView<std::int64_t>, double,
                                       const ShouldStop&) const;
 template void Network<double>::predict(const RowSource<double>&, MatrixView<std::int64_t>, double,
@@ -76,5 +120,21 @@ template std::uint64_t Network<float>::seed() const;
 template std::uint64_t Network<double>::seed() const;
 template void Network<float>::set_seed(std::uint64_t);
 template void Network<double>::set_seed(std::uint64_t);
+template MatrixView<float> Network<float>::weights(std::ptrdiff_t);
+template MatrixView<float> Network<float>::biases(std::ptrdiff_t);
+template MatrixView<const float> Network<float>::weights(std::ptrdiff_t) const;
+template MatrixView<const float> Network<float>::biases(std::ptrdiff_t) const;
+template float* Network<float>::parameters();
+template float* Network<float>::gradients();
+template const float* Network<float>::parameters() const;
+template const float* Network<float>::gradients() const;
+template MatrixView<double> Network<double>::weights(std::ptrdiff_t);
+template MatrixView<double> Network<double>::biases(std::ptrdiff_t);
+template MatrixView<const double> Network<double>::weights(std::ptrdiff_t) const;
+template MatrixView<const double> Network<double>::biases(std::ptrdiff_t) const;
+template double* Network<double>::parameters();
+template double* Network<double>::gradients();
+template const double* Network<double>::parameters() const;
+template const double* Network<double>::gradients() const;
 
 }  // namespace fastmlp

@@ -1,7 +1,7 @@
 """A network as a C++ header with no dependency: `fastmlp export model.safetensors --cpp model.hpp`.
 
-The header's mathematics is the library's own kernels, as text: of the files in `export/`, which the
-build installs, every function is taken as it stands. Start at `cpp_header`.
+The header's mathematics is the library's own kernels, as text: of the files in `kernels/`, which
+the build installs, every function is taken as it stands. Start at `cpp_header`.
 """
 
 import os
@@ -56,7 +56,8 @@ def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | No
     path : str or path
         A file that exists is replaced; what is written is complete or not there.
     namespace : str, optional
-        By default the file's name without its ending.
+        By default the name of the header without its ending, `_` in place of what is no letter or
+        digit.
 
     Raises
     ------
@@ -120,11 +121,11 @@ def cpp_header(network: Network, namespace: str = "model") -> str:
         [
             _HEAD.format(version=_core.__version__, layers=layers, names=names, scalar=scalar),
             f"\nnamespace {namespace} {{\n\nusing Scalar = {scalar};\n",
-            f"constexpr std::size_t n_inputs = {network.layers[0]};\n",
-            f"constexpr std::size_t n_outputs = {network.layers[-1]};\n\n",
+            f"inline constexpr std::size_t n_inputs = {network.layers[0]};\n",
+            f"inline constexpr std::size_t n_outputs = {network.layers[-1]};\n\n",
             "namespace detail {\n\n",
             _UNKNOWN_ZERO,
-            *(_kernel_source(name) for name in SOURCES),
+            *(_kernel_source(name) for name in SOURCES if name != "erf.hpp" or "gelu" in names),
             _LAYERS,
             *_parameters(network),
             "\n}  // namespace detail\n\n",
@@ -136,7 +137,10 @@ def cpp_header(network: Network, namespace: str = "model") -> str:
 
 def _check(network: Network, namespace: str) -> None:
     if not re.fullmatch(r"[A-Za-z_]\w*", namespace, re.ASCII) or namespace in RESERVED:
-        raise ValueError(f"export: namespace is {namespace!r}; it must be a name in C++")
+        raise ValueError(
+            f"export: the namespace is {namespace!r}, which is no name in C++; give another one "
+            "(--namespace)"
+        )
     if network.n_parameters > MOST_PARAMETERS:
         raise ValueError(
             f"export: the network has {network.n_parameters} parameters; a header can have at "
@@ -148,7 +152,7 @@ def _check(network: Network, namespace: str) -> None:
 
 def _kernel_source(name: str) -> str:
     """Return what a kernel header defines, without its frame of includes and namespaces."""
-    folder = Path(_core.__file__).parent / "export"
+    folder = Path(_core.__file__).parent / "kernels"
     text = (folder / name).read_text(encoding="utf-8")
     opening = "namespace fastmlp::detail {\nnamespace {\n"
     body = text[text.index(opening) + len(opening) : text.rindex("\n}  // namespace\n")]
@@ -159,13 +163,13 @@ def _kernel_source(name: str) -> str:
 
 def _parameters(network: Network) -> Iterator[str]:
     for index, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        yield f"\nconstexpr Scalar w{index}[] = {{{_numbers(weight.ravel())}}};\n"
-        yield f"constexpr Scalar b{index}[] = {{{_numbers(bias)}}};\n"
+        yield f"\ninline constexpr Scalar w{index}[] = {{{_numbers(weight.ravel())}}};\n"
+        yield f"inline constexpr Scalar b{index}[] = {{{_numbers(bias)}}};\n"
 
 
 def _numbers(values: Iterable[float]) -> str:
     """Return the values, exactly, eight in a line."""
-    texts = [float(value).hex() for value in values]
+    texts = [re.sub(r"\.?0*p", "p", float(value).hex()) for value in values]
     lines = (", ".join(texts[i : i + 8]) for i in range(0, len(texts), 8))
     return "\n    " + ",\n    ".join(lines)
 
@@ -211,6 +215,9 @@ _HEAD = """\
 #include <cstring>
 #include <limits>
 
+#if __cplusplus < 201703L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 201703L)
+#error "this header is C++17"
+#endif
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \\
     defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || \\
     defined(_M_FP_FAST)

@@ -50,6 +50,8 @@ struct FitOptions {
   std::optional<std::uint64_t> seed;  ///< of shuffling and dropout, in place of Network::seed()
   /// The learning rate of the epoch to come, from its number (epochs_trained()), the optimizer's
   /// own rate as fit() found it, and the epoch before, null at the beginning. Positive and finite.
+  /// Asked at the beginning and after every epoch, the last one included, so that one with a memory
+  /// misses none: for `epochs` epochs it is asked once more than that.
   std::function<double(std::int64_t epoch, double learning_rate, const EpochLog* last)> schedule;
   /// Called after each epoch; true ends the training.
   std::function<bool(const EpochLog&)> on_epoch;

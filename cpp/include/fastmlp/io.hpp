@@ -49,7 +49,8 @@ Network<T> load(const std::filesystem::path& path) {
   try {
     return io_detail::read<T>(file);
   } catch (const std::exception& error) {
-    io_detail::refuse("load: ", path.string(), ": ", error.what());
+    io_detail::refuse("load: ", path.string(),
+                      " is damaged or not a network of this type: ", error.what());
   }
 }
 

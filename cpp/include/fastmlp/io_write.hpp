@@ -125,17 +125,20 @@ void write(const Network<T>& net, const std::filesystem::path& path) {
   settings.epochs_trained = net.snapshot(parameters.data());
   const auto tensors = tensors_of<T>(settings.layers);
   const std::string header = header_of(settings, tensors, Dtype<T>::kTensor);
+  std::map<std::string, std::size_t> begins;  // in parameters(): W_1 b_1 W_2 b_2 ...
+  std::size_t begin = 0;
+  for (std::size_t l = 0; l + 1 < settings.layers.size(); ++l) {
+    for (const char* part : {".weight", ".bias"}) {
+      const std::string name = "layers." + std::to_string(l) + part;
+      begins[name] = begin;
+      begin += static_cast<std::size_t>(tensors.at(name).bytes) / sizeof(T);
+    }
+  }
   replace(path, [&](const std::filesystem::path& to) {
     OutputFile file(to);
     file.write(header.data(), header.size());
     for (const auto& [name, tensor] : tensors) {
-      // In parameters() each bias stands behind its weights.
-      const T* data = parameters.data();
-      for (std::ptrdiff_t l = 0; l < tensor.layer; ++l) {
-        data += (settings.layers[l] + 1) * settings.layers[l + 1];
-      }
-      if (tensor.is_bias) data += settings.layers[tensor.layer] * settings.layers[tensor.layer + 1];
-      file.write(data, static_cast<std::size_t>(tensor.bytes));
+      file.write(parameters.data() + begins[name], static_cast<std::size_t>(tensor.bytes));
     }
     file.finish();
   });

@@ -77,11 +77,15 @@ class FASTMLP_EXPORT Network {
   /// W_{l+1} (n_l, n_{l+1}) and b_{l+1} (1, n_{l+1}) for l = 0 ... L - 1, in place.
   MatrixView<T> weights(std::ptrdiff_t l);
   MatrixView<T> biases(std::ptrdiff_t l);
+  MatrixView<const T> weights(std::ptrdiff_t l) const;
+  MatrixView<const T> biases(std::ptrdiff_t l) const;
 
   /// All parameters, `W_1 b_1 W_2 b_2 ...`, 64-byte aligned, each matrix row by row; and the
   /// gradients in the same order. step() and train_epoch() leave the gradients unspecified.
   T* parameters();
   T* gradients();
+  const T* parameters() const;
+  const T* gradients() const;
 
   /// How many epochs train_epoch() has completed; fit() counts its shuffles by it.
   std::int64_t epochs_trained() const;
