@@ -36,8 +36,7 @@ class Undo {
     }
   }
   void restore() {
-    std::copy(parameters_.begin(), parameters_.end(), net_.parameters());
-    net_.set_epochs_trained(epochs_trained_);
+    net_.restore(parameters_.data(), epochs_trained_);
     for (int i = 0; i < state_.count; ++i) state_.vectors[i] = vectors_[i].data();
     optimizer_.set_state(state_);
   }
@@ -71,9 +70,7 @@ class BestEpoch {
     return waited_ >= rule_->patience;
   }
   void restore(Network<T>& net) const {
-    if (parameters_.empty()) return;
-    std::copy(parameters_.begin(), parameters_.end(), net.parameters());
-    net.set_epochs_trained(epochs_trained_);
+    if (!parameters_.empty()) net.restore(parameters_.data(), epochs_trained_);
   }
 
  private:
@@ -120,7 +117,7 @@ bool all_finite(const T* x, std::ptrdiff_t n) {
 }
 
 template <class T>
-void check_finite(const std::string& what, const RowSource<T>& rows) {
+void check_finite(const std::string& what, const RowSource<T>& rows, detail::Poller& poller) {
   constexpr std::ptrdiff_t kRows = 256;
   std::vector<T> scratch(rows.in_place() ? 0 : static_cast<std::size_t>(kRows * rows.cols()));
   for (std::ptrdiff_t first = 0; first < rows.rows(); first += kRows) {
@@ -133,14 +130,18 @@ void check_finite(const std::string& what, const RowSource<T>& rows) {
                        "; every value must be finite");
       }
     }
+    poller.worked(static_cast<double>(kRows * rows.cols()));
   }
 }
 
 template <class T>
 void check_rows(const Network<T>& net, const std::string& function, const RowSource<T>& X,
                 const RowSource<T>& y, const T* sample_weight, const ShouldStop& should_stop) {
-  check_finite(function + ": X", X);
-  check_finite(function + ": y", y);
+  detail::check_features(function.c_str(), X.rows(), X.cols(), net.layers().front());
+  detail::check_target_shape(function.c_str(), X, y, net.layers().back(), net.output());
+  detail::Poller poller(should_stop);
+  check_finite(function + ": X", X, poller);
+  check_finite(function + ": y", y, poller);
   net.validate(function.c_str(), X, y, sample_weight, should_stop);
   if (X.rows() < 1) detail::refuse(function, ": X has no rows; there must be at least one");
 }

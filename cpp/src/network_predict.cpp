@@ -8,21 +8,15 @@
 namespace fastmlp {
 namespace {
 
-/// The label of each output that has one of its own; NaN is refused, `row` being its place.
 template <class T>
-void label_row(const T* outputs, std::ptrdiff_t n, std::ptrdiff_t row, bool softmax, T threshold,
-               const MatrixView<std::int64_t>& labels) {
-  for (std::ptrdiff_t j = 0; j < n; ++j) {
-    if (std::isnan(outputs[j])) {
-      detail::refuse("predict: a probability of row ", row,
+void refuse_nan(const MatrixView<const T>& outputs) {
+  for (std::ptrdiff_t i = 0; i < outputs.rows; ++i) {
+    for (std::ptrdiff_t j = 0; j < outputs.cols; ++j) {
+      if (!std::isnan(outputs(i, j))) continue;
+      detail::refuse("predict: a probability of row ", i,
                      " is NaN; X and the parameters must hold none");
     }
   }
-  if (softmax) {
-    labels(row, 0) = std::max_element(outputs, outputs + n) - outputs;
-    return;
-  }
-  for (std::ptrdiff_t j = 0; j < n; ++j) labels(row, j) = outputs[j] >= threshold ? 1 : 0;
 }
 
 }  // namespace
@@ -35,17 +29,29 @@ void Network<T>::predict(const RowSource<T>& X, MatrixView<std::int64_t> labels,
   detail::check_features("predict", X.rows(), X.cols(), net.layers.front());
   detail::check_has_labels(net.output);
   detail::check_out("predict", "labels", labels, X.rows(), softmax ? 1 : net.classes());
-  const std::ptrdiff_t step = std::min(Impl::kForwardRows, X.rows());
-  std::vector<T> block(static_cast<std::size_t>(step * (X.cols() + net.classes())));
-  T* const outputs = block.data() + step * X.cols();
-  for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
-    const std::ptrdiff_t rows = std::min(step, X.rows() - first);
-    forward(X.block(first, rows, block.data()), {outputs, rows, net.classes()}, should_stop);
-    for (std::ptrdiff_t i = 0; i < rows; ++i) {
-      label_row(outputs + i * net.classes(), net.classes(), first + i, softmax,
-                static_cast<T>(threshold), labels);
+  if (std::isnan(threshold)) detail::refuse("predict: threshold is nan; it must be a number");
+  std::vector<T> memory(static_cast<std::size_t>(X.rows() * net.classes()));
+  const MatrixView<T> outputs(memory.data(), X.rows(), net.classes());
+  forward(X, outputs, should_stop);
+  refuse_nan<T>(outputs);
+  for (std::ptrdiff_t i = 0; i < X.rows(); ++i) {
+    const T* row = memory.data() + i * net.classes();
+    if (softmax) {
+      labels(i, 0) = std::max_element(row, row + net.classes()) - row;
+      continue;
+    }
+    for (std::ptrdiff_t j = 0; j < net.classes(); ++j) {
+      labels(i, j) = row[j] >= static_cast<T>(threshold) ? 1 : 0;
     }
   }
+}
+
+template <class T>
+void Network<T>::restore(const T* parameters, std::int64_t epochs_trained) {
+  detail::check_epochs_trained(epochs_trained);
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  std::copy_n(parameters, impl_->n_parameters, impl_->parameters.data());
+  impl_->epochs_trained = epochs_trained;
 }
 
 template <class T>
@@ -114,7 +120,9 @@ template void Network<float>::predict(const RowSource<float>&, MatrixView<std::i
                                       const ShouldStop&) const;
 template void Network<double>::predict(const RowSource<double>&, MatrixView<std::int64_t>, double,
                                        const ShouldStop&) const;
+template void Network<float>::restore(const float*, std::int64_t);
 template Network<float> Network<float>::copy() const;
+template void Network<double>::restore(const double*, std::int64_t);
 template Network<double> Network<double>::copy() const;
 template std::uint64_t Network<float>::seed() const;
 template std::uint64_t Network<double>::seed() const;

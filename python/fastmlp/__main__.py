@@ -84,11 +84,14 @@ def _export(arguments: argparse.Namespace) -> int:
 
     try:
         network = fastmlp.Network.load(arguments.model)
+        if os.path.exists(arguments.cpp) and os.path.samefile(arguments.model, arguments.cpp):
+            raise ValueError(f"{arguments.cpp} is the network's own file, not one for a header")
         save_cpp(network, arguments.cpp, arguments.namespace)
     except (OSError, ValueError) as error:
         print(f"fastmlp export: {error}", file=sys.stderr)
         return 2
-    print(f"{arguments.cpp}: {network!r}")
+    name = arguments.cpp.encode(errors="backslashreplace").decode()  # of any bytes
+    print(f"{name}: {network!r}")
     return 0
 
 

@@ -58,9 +58,10 @@ def load(cls: type[AnyNetwork], path: str | os.PathLike[str]) -> AnyNetwork:
             network = cls._rebuild(
                 *(settings[key] for key in ("layers", "hidden", "output", "dtype", "seed"))
             )
-            for index in range(len(settings["layers"]) - 1):
-                network.weights[index][:] = file.get_tensor(f"layers.{index}.weight")
-                network.biases[index][:] = file.get_tensor(f"layers.{index}.bias")
+            layers = zip(network.weights, network.biases, strict=True)
+            for index, (weight, bias) in enumerate(layers):
+                weight[:] = file.get_tensor(f"layers.{index}.weight")
+                bias[:] = file.get_tensor(f"layers.{index}.bias")
             network.epochs_trained = settings["epochs_trained"]
             return network
     except SafetensorError as error:
@@ -71,12 +72,12 @@ def load(cls: type[AnyNetwork], path: str | os.PathLike[str]) -> AnyNetwork:
 
 def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
     """Put data at path in one step: a reader sees the old file or the new one."""
-    target = Path(os.path.realpath(path))  # through a symbolic link, as open() would write
-    if target.exists() and not target.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         # A device or a pipe is written to, not replaced; a folder is open()'s error.
-        with open(target, "wb") as file:
+        with open(path, "wb") as file:
             file.write(data)
         return
+    target = Path(os.path.realpath(path))  # through a symbolic link, as open() would write
     temporary = target.parent / f".fastmlp-{secrets.token_hex(8)}.tmp"
     try:
         # Not `tempfile`, whose files only their owner may read: the umask decides here.

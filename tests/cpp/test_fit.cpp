@@ -223,6 +223,32 @@ TEST_CASE("predict gives the labels of forward's probabilities") {
   }
 }
 
+TEST_CASE("predict can be stopped, and labels are of one state of the network") {
+  Network<float> net = network<float>();
+  bool trained = false;
+  const Matrix<float> x = noise<float>(1, 4, 1), y(1, 1);
+  const RowSource<float> training(
+      1300, 4, [&](const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t count, float* out) {
+        std::fill_n(out, count * 4, 0.5F);
+        try {
+          net.step(x.cview(), y.cview(), 0.1);
+          trained = true;
+        } catch (const std::runtime_error&) {
+        }
+      });
+  Matrix<std::int64_t> labels(1300, 1);
+  const auto train = [&] { net.predict(training, labels.view()); };
+  CHECK_NOTHROW(train());
+  CHECK_FALSE(trained);
+  const std::ptrdiff_t rows = 3'000'000;
+  const RowSource<float> slow(
+      rows, 4, [&](const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t count, float* out) {
+        std::fill_n(out, count * 4, 0.5F);
+      });
+  Matrix<std::int64_t> many(rows, 1);
+  CHECK_THROWS_AS(net.predict(slow, many.view(), 0.5, [] { return true; }), Stopped);
+}
+
 TEST_CASE("predict refuses what has no labels") {
   const Matrix<float> X = noise<float>(3, 4, 5);
   Matrix<std::int64_t> labels(3, 1);
@@ -233,8 +259,12 @@ TEST_CASE("predict refuses what has no labels") {
   CHECK_THROWS_WITH_AS(net.predict(X.cview(), Matrix<std::int64_t>(3, 2).view()),
                        "predict: labels has shape (3, 2); it must be (3, 1)",
                        std::invalid_argument);
-  net.parameters()[0] = std::numeric_limits<float>::quiet_NaN();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_AS(net.predict(X.cview(), labels.view(), nan), std::invalid_argument);
+  labels.values = {7, 7, 7};
+  net.parameters()[0] = static_cast<float>(nan);
   CHECK_THROWS_AS(net.predict(X.cview(), labels.view()), std::invalid_argument);
+  CHECK(labels.values == std::vector<std::int64_t>{7, 7, 7});
 }
 
 TEST_CASE("a copy is the same network with parameters of its own") {

@@ -145,6 +145,18 @@ TEST_CASE("save replaces a file through a symbolic link and keeps its permission
   CHECK(fs::status(folder / "model").permissions() ==
         (fs::perms::owner_read | fs::perms::owner_write));
   CHECK(folder.size() == 2);
+  fs::create_symlink(folder / "target", folder / "dangling");  // which open() would create
+  save(network<float>(), folder / "dangling");
+  CHECK(fs::is_symlink(folder / "dangling"));
+  CHECK(load<float>(folder / "target").epochs_trained() == 7);
+}
+
+TEST_CASE("a network of very many layers is saved and loaded") {
+  const Folder folder;
+  Network<float> deep(std::vector<std::ptrdiff_t>(5000, 1));
+  deep.initialize(1);
+  save(deep, folder / "deep");
+  CHECK(load<float>(folder / "deep").depth() == 4999);
 }
 
 TEST_CASE("a header that lies is refused") {
@@ -163,6 +175,13 @@ TEST_CASE("a header that lies is refused") {
   refused(" " + header, "does not begin with '{'");
   refused("{", "is not JSON");
   refused("{}", "no '__metadata__'");
+  refused(header + std::string(1, '\0') + "x", "is not JSON");
+  refused("{\"x\":[" + std::string(1000, '0') + "]}", "is not JSON");
+  std::string many = "{\"x\":[{}";
+  for (int i = 0; i < 500'000; ++i) many += ",{}";  // which a slow reader takes a day for
+  refused(many + "]}", "more values than its tensors can need");
+  change("\"fastmlp\":\"", "\"other\":3,\"fastmlp\":\"", "the metadata is 3");
+  change("[3,4]", "[3.0,4]", "of shape [3.0,4]");
   refused("[]", "does not begin with '{'");
   refused("{\"a\":" + std::string(1'000'000, '['), "nested too deep");
   refused(header.substr(0, header.rfind('}')), "is not JSON");

@@ -18,6 +18,9 @@ OPTIONS = {
     "plain": ["-O0"],
     "baseline": ["-O2"],
 }
+# Parts of -ffast-math, of which GCC tells by macros.
+PARTS = ["-funsafe-math-optimizations", "-fassociative-math -fno-signed-zeros -fno-trapping-math"]
+PARTS += ["-freciprocal-math", "-ffinite-math-only", "-fno-signed-zeros"]
 
 # Every activation and output, a single column, several chunks of 4096 terms, several lanes.
 NETWORKS = {
@@ -75,6 +78,7 @@ def source(tmp_path_factory):
     for name, network in NETWORKS.items():
         # Trained a little: biases that are not zero.
         network.biases[0][:] = np.linspace(-0.5, 0.5, len(network.biases[0]))
+        network.biases[0][0] = np.finfo(network.dtype).smallest_subnormal
         save_cpp(network, folder / f"{name}.hpp")
         main += f'#include "{name}.hpp"\n'
     main += MAIN
@@ -143,9 +147,13 @@ def test_a_product_and_a_sum_are_never_joined(tmp_path, compiler, dtype):
 
 
 @pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
-@pytest.mark.parametrize("flag", ["-ffast-math", "-Ofast", "-funsafe-math-optimizations"])
-def test_fast_math_does_not_compile(source, flag):
-    command = [COMPILERS[0], "-std=c++17", flag, "-fsyntax-only", "other.cpp"]
+@pytest.mark.parametrize(
+    ("compiler", "flags"),
+    [(name, flags) for name in COMPILERS for flags in ("-ffast-math", "-Ofast")]
+    + [(name, flags) for name in COMPILERS if name == "g++" for flags in PARTS],
+)
+def test_fast_math_does_not_compile(source, compiler, flags):
+    command = [compiler, "-std=c++17", *flags.split(), "-fsyntax-only", "other.cpp"]
     run = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     assert run.returncode != 0
     assert "-ffast-math and its parts would change them" in run.stderr
@@ -178,6 +186,8 @@ def test_the_command_writes_what_the_function_returns(tmp_path):
         (["model.safetensors", "--cpp", "no/x.hpp"], "no/x.hpp"),
         (["model.safetensors", "--cpp", "x.hpp", "--namespace", "new"], "namespace is 'new'"),
         (["model.safetensors"], "--cpp"),
+        (["model.safetensors", "--cpp", "model.safetensors"], "own file"),
+        (["model.safetensors", "--cpp", "3d.hpp"], "--namespace"),
     ],
 )
 def test_the_command_says_what_is_wrong_and_writes_nothing(tmp_path, arguments, message):
@@ -192,7 +202,7 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(tmp_path, arguments, 
 
 def test_what_cannot_be_a_header_is_refused():
     small = fastmlp.Network([2, 1])
-    for namespace in ("", "2d", "a b", "größe", "class", "std", "x; int y"):
+    for namespace in ("", "2d", "a b", "größe", "class", "std", "x; int y", "__", "_X"):
         with pytest.raises(ValueError, match="namespace is"):
             cpp_header(small, namespace)
     small.biases[0][0] = np.inf

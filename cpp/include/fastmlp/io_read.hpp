@@ -12,8 +12,8 @@
 #include <istream>
 #include <limits>
 #include <map>
-#include <set>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -21,22 +21,58 @@ namespace fastmlp::io_detail {
 
 using Json = nlohmann::json;  // which finds a name among a million at once
 
-/// The text as JSON: no name twice in an object, no nesting beyond what a file needs.
-inline Json parse(const std::string& text, const char* what) {
-  std::vector<std::set<std::string>> names;
-  const char* wrong = nullptr;
-  const auto look = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (event == Json::parse_event_t::object_start) names.emplace_back();
-    if (event == Json::parse_event_t::object_end) names.pop_back();
-    if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
-      wrong = "has a name twice";
-    if (depth > 8) wrong = "is nested too deep";
-    return wrong == nullptr;
-  };
-  const Json json = Json::parse(text, look, /*allow_exceptions=*/false);
-  if (wrong != nullptr) refuse(what, " ", wrong);
-  if (json.is_discarded()) refuse(what, " is not JSON");
-  return json;
+/// Reads JSON without keeping it, and stops where a name is twice in an object, values are nested
+/// deeper than a file needs, or are more than `most`.
+class Look : public nlohmann::json_sax<Json> {
+ public:
+  explicit Look(std::uint64_t most) : left_(most) {}
+  const char* wrong() const { return wrong_; }
+
+  bool null() override { return value(); }
+  bool boolean(bool) override { return value(); }
+  bool number_integer(Json::number_integer_t) override { return value(); }
+  bool number_unsigned(Json::number_unsigned_t) override { return value(); }
+  bool number_float(Json::number_float_t, const std::string&) override { return value(); }
+  bool string(std::string&) override { return value(); }
+  bool binary(Json::binary_t&) override { return value(); }
+  bool start_object(std::size_t) override { return open(); }
+  bool start_array(std::size_t) override { return open(); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& name) override {
+    return names_.back().insert(name).second || stop("has a name twice");
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return stop("is not JSON");
+  }
+
+ private:
+  bool stop(const char* wrong) {
+    wrong_ = wrong;
+    return false;
+  }
+  bool value() { return left_-- > 0 || stop("has more values than its tensors can need"); }
+  bool open() {
+    names_.emplace_back();
+    return value() && (names_.size() <= 8 || stop("is nested too deep"));
+  }
+  bool close() {
+    names_.pop_back();
+    return true;
+  }
+
+  std::uint64_t left_;
+  const char* wrong_ = nullptr;
+  std::vector<std::unordered_set<std::string>> names_;  // of the objects and arrays that are open
+};
+
+/// The text as JSON, an object of at most `most` values.
+inline Json parse(const std::string& text, const char* what, std::uint64_t most) {
+  if (text.empty() || text[0] != '{') refuse(what, " does not begin with '{'");
+  if (text.find('\0') != std::string::npos) refuse(what, " is not JSON");
+  Look look(most);
+  if (!Json::sax_parse(text, &look)) refuse(what, " ", look.wrong());
+  return Json::parse(text);
 }
 
 inline const Json& member(const Json& object, const char* name, const char* what) {
@@ -66,14 +102,15 @@ inline const Json& list(const Json& value, const char* name) {
   return value;
 }
 
-inline Settings settings_of(const Json& header) {
+inline Settings settings_of(const Json& header, std::uint64_t most) {
   const Json& metadata = member(header, "__metadata__", "the header");
-  if (!metadata.is_object() || metadata.find("fastmlp") == metadata.end()) {
+  if (!metadata.is_object()) refuse("the metadata is not an object");
+  for (const Json& value : metadata) text(value, "the metadata");
+  if (metadata.find("fastmlp") == metadata.end()) {
     refuse("the metadata has no key 'fastmlp'; this file was not written by fastmlp");
   }
   constexpr const char* kWhat = "the metadata 'fastmlp'";
-  const Json json = parse(text(metadata["fastmlp"], kWhat), kWhat);
-  if (!json.is_object()) refuse(kWhat, " is not an object");
+  const Json json = parse(text(metadata["fastmlp"], kWhat), kWhat, most);
   constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
   integer(member(json, "format", kWhat), "format", kFormat, kFormat);
   Settings s;
@@ -125,7 +162,9 @@ std::map<std::string, std::uint64_t> offsets_of(const Json& header,
     if (!entry.is_object()) refuse(name, " is not described by an object");
     const std::string& dtype = text(member(entry, "dtype", name.c_str()), "dtype");
     const Json& shape = member(entry, "shape", name.c_str());
-    if (dtype != Dtype<T>::kTensor || shape != Json(tensor.shape)) {
+    const bool integers = std::all_of(shape.begin(), shape.end(),
+                                      [](const Json& n) { return n.is_number_unsigned(); });
+    if (dtype != Dtype<T>::kTensor || !integers || shape != Json(tensor.shape)) {
       refuse(name, " is ", dtype.substr(0, 8), " of shape ", shape.dump().substr(0, 80),
              "; by its metadata it must be ", Dtype<T>::kTensor, " of shape ",
              Json(tensor.shape).dump());
@@ -150,6 +189,9 @@ std::map<std::string, std::uint64_t> offsets_of(const Json& header,
   return offsets;
 }
 
+/// How many values the JSON of a file can need: 8 for each tensor, which has 4 bytes at least.
+constexpr std::uint64_t most_values(std::uint64_t bytes) { return 100 + 2 * bytes; }
+
 /// Reads up to the tensors: the JSON of the header, and how many bytes follow it.
 inline std::pair<Json, std::uint64_t> read_header(std::istream& file) {
   file.seekg(0, std::ios::end);
@@ -166,16 +208,14 @@ inline std::pair<Json, std::uint64_t> read_header(std::istream& file) {
   std::string text(static_cast<std::size_t>(n), '\0');
   if (!file.read(text.data(), static_cast<std::streamsize>(n)))
     refuse("the file ends in its header");
-  if (text.empty() || text[0] != '{') refuse("its header does not begin with '{'");
-  Json header = parse(text, "the header");
-  if (!header.is_object()) refuse("its header is not an object");
-  return {std::move(header), size - sizeof n - n};
+  const std::uint64_t bytes = size - sizeof n - n;
+  return {parse(text, "its header", most_values(bytes)), bytes};
 }
 
 template <class T>
 Network<T> read(std::istream& file) {
   const auto [header, bytes] = read_header(file);
-  const Settings settings = settings_of(header);
+  const Settings settings = settings_of(header, most_values(bytes));
   if (settings.dtype != Dtype<T>::kName) {
     refuse("its dtype is '", settings.dtype.substr(0, 80), "' and a network of ", Dtype<T>::kName,
            " was asked for");

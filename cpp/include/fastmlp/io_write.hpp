@@ -42,16 +42,24 @@ inline std::string metadata_of(const Settings& s) {
 /// Everything before the tensors, which are in the order of the map.
 inline std::string header_of(const Settings& settings, const std::map<std::string, Tensor>& tensors,
                              const char* dtype) {
-  nlohmann::ordered_json header;
-  header["__metadata__"] = {{"fastmlp", metadata_of(settings)}};
+  // By hand, as no name needs an escape: the order is that of the format's own library.
+  std::string text =
+      "{\"__metadata__\":{\"fastmlp\":" + nlohmann::json(metadata_of(settings)).dump() + "}";
   std::uint64_t begin = 0;
   for (const auto& [name, tensor] : tensors) {
-    header[name]["dtype"] = dtype;
-    header[name]["shape"] = tensor.shape;
-    header[name]["data_offsets"] = {begin, begin + tensor.bytes};
+    text.append(",\"")
+        .append(name)
+        .append("\":{\"dtype\":\"")
+        .append(dtype)
+        .append("\",\"shape\":[");
+    for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+      text.append(i > 0 ? "," : "").append(std::to_string(tensor.shape[i]));
+    }
+    text.append("],\"data_offsets\":[").append(std::to_string(begin)).append(",");
     begin += tensor.bytes;
+    text.append(std::to_string(begin)).append("]}");
   }
-  std::string text = header.dump();
+  text.append("}");
   text.append((8 - text.size() % 8) % 8, ' ');  // the tensors are aligned
   std::uint64_t size = text.size();
   std::string bytes(sizeof size, '\0');
@@ -102,10 +110,14 @@ inline std::filesystem::path beside(const std::filesystem::path& target) {
 template <class Write>
 void replace(const std::filesystem::path& path, const Write& write) {
   namespace fs = std::filesystem;
-  const fs::path target = fs::weakly_canonical(path);
-  if (fs::exists(target) && !fs::is_regular_file(target)) {
-    return write(target);  // a device or a pipe is written to; a folder is the system's to refuse
+  if (fs::exists(path) && !fs::is_regular_file(path)) {
+    return write(path);  // a device or a pipe is written to; a folder is the system's to refuse
   }
+  fs::path link = path;  // the last of a chain of links may lead to what is not there yet
+  for (int i = 0; i < 40 && fs::is_symlink(link); ++i) {
+    link = link.parent_path() / fs::read_symlink(link);
+  }
+  const fs::path target = fs::weakly_canonical(link);
   const fs::path temporary = beside(target);
   try {
     write(temporary);

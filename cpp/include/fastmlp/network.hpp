@@ -95,6 +95,9 @@ class FASTMLP_EXPORT Network {
   /// returns epochs_trained().
   std::int64_t snapshot(T* out) const;
 
+  /// Sets the parameters and epochs_trained() to what snapshot() gave.
+  void restore(const T* parameters, std::int64_t epochs_trained);
+
   /// Throws what loss() would throw for these arguments, naming `function`; computes nothing.
   void validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                 const T* sample_weight = nullptr, const ShouldStop& should_stop = {}) const;
@@ -104,6 +107,7 @@ class FASTMLP_EXPORT Network {
 
   /// The labels of X (m, n_0): (m, 1) for one sigmoid output, 1 where the probability is at least
   /// `threshold`; (m, n_L) for several; (m, 1) for softmax, the first of the most probable classes.
+  /// Memory for the outputs of all rows.
   /// \throws std::invalid_argument where a probability is NaN, and for an identity or exp output,
   /// which has no labels
   void predict(const RowSource<T>& X, MatrixView<std::int64_t> labels, double threshold = 0.5,
@@ -157,7 +161,8 @@ class FASTMLP_EXPORT Network {
   /// of permutation(m, seed, epochs_trained()), so that two calls of 5 epochs equal one of 10. The
   /// data must be finite and have at least one row.
   /// \throws Diverged where the loss or a parameter stops being finite; std::invalid_argument with
-  /// nothing changed; Stopped, and what a callback throws, with the parameters as they are then
+  /// nothing changed; Stopped, what a callback throws, and std::invalid_argument for a learning
+  /// rate of a schedule that is none, with the parameters as they are then
   History fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer& optimizer,
               const FitOptions<T>& options = {});
   History fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&& optimizer,

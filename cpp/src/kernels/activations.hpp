@@ -159,9 +159,9 @@ struct Silu {  // a = z s(z),  da/dz = s (1 + z (1 - s)) with s(z) = 1 / (1 + e^
   static V backward(V dA, V z, V /*a*/) {
     // s and 1 - s = s(-z) are these two, in one order or the other; neither cancels.
     const V e = exp(V(0) - abs(z));
-    const V large = V(1) / (V(1) + e), small = e / (V(1) + e);
+    const V large = V(1) / (V(1) + e), little = e / (V(1) + e);
     const auto negative = z < V(0);
-    const V s = select(negative, small, large), rest = select(negative, large, small);
+    const V s = select(negative, little, large), rest = select(negative, large, little);
     return dA * (s * fma(bounded(z), rest, V(1)));
   }
 };

@@ -61,11 +61,11 @@ V erf(V x) {
   const V limit(C::kLimit);
   const V ax = abs(x);
   const V t = select(limit < ax, limit, ax);  // a NaN passes
-  const V small = fma(t, polynomial(t * t, C::kSmall), t);
+  const V little = fma(t, polynomial(t * t, C::kSmall), t);
   const ExpReduction<V> e = reduce_exp(fma(t, polynomial(t, C::kLarge), V(0) - t));
   const V scale = pow2<V>(e.n + V::Bits::broadcast(ConstantsOf<V>::kBias));
   const V large = fma(V(0) - scale, e.r + e.tail, V(1) - scale);  // 1 - scale (1 + r + tail)
-  return with_sign_of(select(t < V(1), small, large), x);
+  return with_sign_of(select(t < V(1), little, large), x);
 }
 
 }  // namespace

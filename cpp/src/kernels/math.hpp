@@ -103,12 +103,12 @@ V clamp(V x, typename V::Scalar low, typename V::Scalar high) {
 }
 
 /// c[0] + c[1] x + … by Horner's rule, unrolled by recursion.
-template <std::size_t I = 0, class V, std::size_t N>
+template <std::size_t kFirst = 0, class V, std::size_t N>
 V polynomial(V x, const typename V::Scalar (&c)[N]) {
-  if constexpr (I + 1 == N) {
-    return V(c[I]);
+  if constexpr (kFirst + 1 == N) {
+    return V(c[kFirst]);
   } else {
-    return fma(polynomial<I + 1>(x, c), x, V(c[I]));
+    return fma(polynomial<kFirst + 1>(x, c), x, V(c[kFirst]));
   }
 }
 
