@@ -69,7 +69,7 @@ MathProbe<T> of_type(const MathProbes& probes) {
 /// The scalar Vec, which the others have to match, and then those this CPU can run.
 std::vector<MathProbes> runnable_isas() {
   std::vector<MathProbes> isas{fastmlp::testing::scalar_math()};
-#if defined(__x86_64__)
+#if defined(FASTMLP_HAS_AVX2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     isas.push_back(fastmlp::testing::avx2_math());
   } else {
@@ -81,7 +81,7 @@ std::vector<MathProbes> runnable_isas() {
   } else {
     std::printf("test_math: this CPU has no AVX-512; that Vec is skipped\n");
   }
-#elif defined(__aarch64__)
+#elif defined(FASTMLP_HAS_NEON)
   isas.push_back(fastmlp::testing::neon_math());
 #endif
   return isas;
