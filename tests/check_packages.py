@@ -103,7 +103,7 @@ def repaired(tools: Path, made: Path, folder: Path) -> Path:
     with zipfile.ZipFile(good) as archive:
         names = archive.namelist()
         archive.extractall(folder / "looked")
-    runtimes = [name for name in names if re.search(r"lib(gomp|omp|iomp)", name)]
+    runtimes = [name for name in names if re.search(r"lib(gomp|omp|iomp).*\.so", name)]
     require(len(runtimes) == 1, f"one OpenMP runtime: {runtimes}")
     binaries = [path for path in (folder / "looked").rglob("*") if ".so" in path.name]
     for binary in binaries:
