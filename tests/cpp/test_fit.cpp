@@ -20,7 +20,9 @@ template <class T>
 struct Problem {
   Matrix<T> X = noise<T>(50, 4, 1), y{50, 1};
   Problem() {
-    for (std::ptrdiff_t i = 0; i < 50; ++i) y.values[i] = X.cview()(i, 0) > X.cview()(i, 1) ? 1 : 0;
+    for (std::ptrdiff_t i = 0; i < 50; ++i) {
+      y.view()(i, 0) = X.cview()(i, 0) > X.cview()(i, 1) ? T(1) : T(0);
+    }
   }
 };
 
