@@ -6,7 +6,6 @@
 #include <fastmlp/random.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -157,23 +156,6 @@ void check_options(const FitOptions<T>& options, std::size_t n_hidden) {
   if (!options.validation) detail::refuse("fit: early_stopping needs validation");
 }
 
-/// Asks should_stop between epochs too: each of them may be too short to ask.
-class Interrupt {
- public:
-  explicit Interrupt(const ShouldStop& should_stop) : should_stop_(should_stop) {}
-  void look() {
-    if (!should_stop_) return;
-    const auto now = std::chrono::steady_clock::now();
-    if (now - asked_ < std::chrono::milliseconds(20)) return;
-    asked_ = now;
-    if (should_stop_()) throw Stopped();
-  }
-
- private:
-  const ShouldStop& should_stop_;
-  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
-};
-
 /// One epoch; undone where it leaves something that is not finite.
 template <class T, class Epoch>
 double finite_epoch(Network<T>& net, Undo<T>& undo, std::int64_t epoch, double learning_rate,
@@ -213,7 +195,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
   Undo<T> undo(*this, optimizer);
   BestEpoch<T> best(options.early_stopping);
   Rates<T> rates(optimizer, options);
-  Interrupt interrupt(options.should_stop);
+  detail::Poller between_epochs(options.should_stop);  // each may be too short to ask
   rates.ask(epochs_trained(), nullptr);
   for (std::int64_t epoch = 0; epoch < options.epochs; ++epoch) {
     rates.use();
@@ -243,7 +225,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
       history.stopped_by = out_of_patience ? StoppedBy::kEarlyStopping : StoppedBy::kCallback;
       break;
     }
-    interrupt.look();
+    between_epochs.worked(detail::Poller::kFlopsPerLook);
   }
   best.restore(*this);
   return history;

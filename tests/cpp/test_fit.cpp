@@ -225,23 +225,8 @@ TEST_CASE("predict gives the labels of forward's probabilities") {
   }
 }
 
-TEST_CASE("predict can be stopped, and labels are of one state of the network") {
-  Network<float> net = network<float>();
-  bool trained = false;
-  const Matrix<float> x = noise<float>(1, 4, 1), y(1, 1);
-  const RowSource<float> training(
-      1300, 4, [&](const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t count, float* out) {
-        std::fill_n(out, count * 4, 0.5F);
-        try {
-          net.step(x.cview(), y.cview(), 0.1);
-          trained = true;
-        } catch (const std::runtime_error&) {
-        }
-      });
-  Matrix<std::int64_t> labels(1300, 1);
-  const auto train = [&] { net.predict(training, labels.view()); };
-  CHECK_NOTHROW(train());
-  CHECK_FALSE(trained);
+TEST_CASE("predict can be stopped") {
+  const Network<float> net = network<float>();
   const std::ptrdiff_t rows = 3'000'000;
   const RowSource<float> slow(
       rows, 4, [&](const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t count, float* out) {
