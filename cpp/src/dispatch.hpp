@@ -6,7 +6,7 @@
 
 #include "kernels/float_mode.hpp"
 #include "kernels/kernel_table.hpp"
-#include "use_count.hpp"
+#include "threads/use_count.hpp"
 
 #include <atomic>
 

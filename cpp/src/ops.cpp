@@ -3,9 +3,9 @@
 
 #include "check.hpp"
 #include "dispatch.hpp"
-#include "gemm.hpp"
+#include "gemm/gemm.hpp"
 #include "kernels/lanes.hpp"
-#include "parallel.hpp"
+#include "threads/parallel.hpp"
 
 #include <algorithm>
 #include <array>
@@ -219,6 +219,22 @@ void sgd_update(MatrixView<T> parameter, MatrixView<const T> gradient, double le
                             });
 }
 
+template <class T>
+double dot(const T* a, const T* b, std::ptrdiff_t n) {
+  const detail::DefaultFloatMode mode;
+  constexpr std::ptrdiff_t kPiece = 256;  // a multiple of the lanes
+  double products[kPiece];
+  detail::LaneSum<double> sum;
+  for (std::ptrdiff_t first = 0; first < n; first += kPiece) {
+    const std::ptrdiff_t count = std::min(kPiece, n - first);
+    for (std::ptrdiff_t k = 0; k < count; ++k) {
+      products[k] = static_cast<double>(a[first + k]) * static_cast<double>(b[first + k]);
+    }
+    sum.add(products, count);
+  }
+  return sum.total();
+}
+
 template void matmul(MatrixView<const float>, MatrixView<const float>, MatrixView<float>);
 template void relu(MatrixView<const float>, MatrixView<float>);
 template void relu_backward(MatrixView<const float>, MatrixView<const float>, MatrixView<float>);
@@ -234,5 +250,7 @@ template void sigmoid_backward(MatrixView<const double>, MatrixView<const double
                                MatrixView<double>);
 template double binary_cross_entropy(MatrixView<const double>, MatrixView<const double>);
 template void sgd_update(MatrixView<double>, MatrixView<const double>, double);
+template double dot(const float*, const float*, std::ptrdiff_t);
+template double dot(const double*, const double*, std::ptrdiff_t);
 
 }  // namespace fastmlp

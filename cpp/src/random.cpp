@@ -1,7 +1,7 @@
 // Philox4x64-10 and what is drawn from it (docs/mathematics.md, "Random numbers").
 #include <fastmlp/random.hpp>
 
-#include "poller.hpp"
+#include "threads/poller.hpp"
 
 #include <algorithm>
 #include <numeric>

@@ -14,7 +14,7 @@ from sphinx.util import logging
 MODULES = (
     "fastmlp",
     "fastmlp.datasets",
-    "fastmlp.export",
+    "fastmlp.formats.cpp_header",
     "fastmlp.ops",
     "fastmlp.reference",
     "fastmlp.schedules",

@@ -4,7 +4,7 @@
 #include "gil.hpp"
 #include "register.hpp"
 
-#include <fastmlp/dot.hpp>
+#include <fastmlp/ops.hpp>
 #include <fastmlp/ops.hpp>
 
 namespace fastmlp::python {

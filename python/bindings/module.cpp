@@ -12,5 +12,4 @@ PYBIND11_MODULE(_core, module) {
   fastmlp::python::register_ops(module);
   fastmlp::python::register_optimizers(module);
   fastmlp::python::register_network(module);
-  fastmlp::python::register_floor(module);
 }

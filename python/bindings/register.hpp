@@ -5,7 +5,6 @@
 
 namespace fastmlp::python {
 
-void register_floor(pybind11::module_& module);
 void register_runtime(pybind11::module_& module);
 void register_ops(pybind11::module_& module);
 void register_optimizers(pybind11::module_& module);

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from fastmlp.export import save_cpp
+    from fastmlp.formats.cpp_header import save_cpp
 
     try:
         network = fastmlp.Network.load(arguments.model)

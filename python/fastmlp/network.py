@@ -139,7 +139,7 @@ class Network(TrainingMixin, _core.Network):
         ...     fastmlp.Network.load(path).layers
         (2, 1)
         """
-        from fastmlp.io import save
+        from fastmlp.formats.safetensors import save
 
         save(self, path)
 
@@ -169,7 +169,7 @@ class Network(TrainingMixin, _core.Network):
         --------
         See `save`.
         """
-        from fastmlp.io import load
+        from fastmlp.formats.safetensors import load
 
         return load(cls, path)
 

@@ -1,5 +1,5 @@
 // The choice of the instruction set, and of the number of threads.
-#include "parallel.hpp"
+#include "threads/parallel.hpp"
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>

@@ -2,7 +2,6 @@
 // every instruction set and number of threads.
 #include "support.hpp"
 
-#include <fastmlp/floor.hpp>
 #include <fastmlp/ops.hpp>
 
 #include <doctest/doctest.h>
@@ -158,25 +157,4 @@ TEST_CASE("shapes that do not fit are refused by name, and nothing is written") 
   CHECK_THROWS_AS(relu<float>(a.cview(), c.view()), std::invalid_argument);
   CHECK_THROWS_AS(sgd_update<float>(c.view(), c.view(), 0.0), std::invalid_argument);
   CHECK(same_bits(c.values, std::vector<float>(6)));
-}
-
-TEST_CASE_TEMPLATE("the floors do all the work that they are asked for", T, float, double) {
-  const Settings restore;
-  for (const std::string& name : available_isas()) {
-    for (const int threads : {1, 3}) {
-      set_isa(name);
-      set_num_threads(threads);
-      CAPTURE(name);
-      CAPTURE(threads);
-      CHECK(do_flops<T>(1e5) >= 1e5);
-      CHECK(do_flops<T>(1e5) < 1.1e5);
-      CHECK(do_flops<T>(0) == 0);
-      CHECK(do_flops<T>(-1) == 0);
-      CHECK(do_flops<T>(std::numeric_limits<double>::quiet_NaN()) == 0);
-      for (const std::ptrdiff_t n : {0, 1, 15, 16, 129, 1000}) {
-        const std::vector<T> ones(static_cast<std::size_t>(n) + 1, T(1));
-        CHECK(read_once(ones.data() + 1, n) == static_cast<T>(n));
-      }
-    }
-  }
 }

@@ -1,7 +1,7 @@
 // What Network<T>::fit() is asked for, and what it says of how it went.
 #pragma once
 
-#include <fastmlp/export.hpp>
+#include <fastmlp/visibility.hpp>
 #include <fastmlp/row_source.hpp>
 #include <fastmlp/should_stop.hpp>
 

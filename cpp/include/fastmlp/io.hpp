@@ -2,8 +2,7 @@
 // read. For the target fastmlp::io: it needs nlohmann-json, and exceptions.
 #pragma once
 
-#include <fastmlp/io_read.hpp>
-#include <fastmlp/io_write.hpp>
+#include <fastmlp/io_detail.hpp>
 
 #include <cerrno>
 #include <cstring>

@@ -1,7 +1,7 @@
 // Network<T>: a fully connected network, its forward pass, its loss and its training.
 #pragma once
 
-#include <fastmlp/export.hpp>
+#include <fastmlp/visibility.hpp>
 #include <fastmlp/fit.hpp>
 #include <fastmlp/matrix_view.hpp>
 #include <fastmlp/optimizer.hpp>

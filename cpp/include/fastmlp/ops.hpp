@@ -3,8 +3,10 @@
 // written, where shapes do not fit. An output must not overlap an input unless the text allows it.
 #pragma once
 
-#include <fastmlp/export.hpp>
+#include <fastmlp/visibility.hpp>
 #include <fastmlp/matrix_view.hpp>
+
+#include <cstddef>
 
 namespace fastmlp {
 
@@ -45,5 +47,15 @@ FASTMLP_EXPORT double binary_cross_entropy(MatrixView<const T> Z, MatrixView<con
 template <class T>
 FASTMLP_EXPORT void sgd_update(MatrixView<T> parameter, MatrixView<const T> gradient,
                                double learning_rate);
+
+/// The sum of a[k] b[k], k < n, in double for T = float and double: term k goes to lane k mod 16,
+/// and a fixed tree adds the lanes (docs/mathematics.md, "Order of summation"), so that the bits
+/// depend on nothing but the numbers. 0 for n = 0.
+///
+/// ```cpp
+/// const double squared_norm = fastmlp::dot(net.gradients(), net.gradients(), net.n_parameters());
+/// ```
+template <class T>
+FASTMLP_EXPORT double dot(const T* a, const T* b, std::ptrdiff_t n);
 
 }  // namespace fastmlp

@@ -1,7 +1,7 @@
 // Optimizer: a rule that updates parameters from their gradients, with what it remembers.
 #pragma once
 
-#include <fastmlp/export.hpp>
+#include <fastmlp/visibility.hpp>
 #include <fastmlp/options.hpp>
 
 #include <cstddef>

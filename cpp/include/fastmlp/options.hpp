@@ -2,7 +2,7 @@
 // in files.
 #pragma once
 
-#include <fastmlp/export.hpp>
+#include <fastmlp/visibility.hpp>
 
 #include <array>
 #include <cstddef>

@@ -1,7 +1,7 @@
 // The one generator: Philox4x64-10, counter-based, so that no thread count can change a draw.
 #pragma once
 
-#include <fastmlp/export.hpp>
+#include <fastmlp/visibility.hpp>
 #include <fastmlp/should_stop.hpp>
 
 #include <array>

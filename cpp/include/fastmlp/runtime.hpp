@@ -1,7 +1,7 @@
 // What holds for the whole process: the instruction set and the number of threads.
 #pragma once
 
-#include <fastmlp/export.hpp>
+#include <fastmlp/visibility.hpp>
 
 #include <string>
 #include <string_view>

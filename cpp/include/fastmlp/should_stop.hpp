@@ -1,7 +1,7 @@
 // How a long call is stopped from outside.
 #pragma once
 
-#include <fastmlp/export.hpp>
+#include <fastmlp/visibility.hpp>
 
 #include <functional>
 #include <stdexcept>

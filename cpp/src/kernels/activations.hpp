@@ -1,5 +1,5 @@
 // The activations g, forward beside backward. To add one: a struct here, an entry in Activations
-// below, its name in include/fastmlp/options.hpp and its twin in python/fastmlp/reference_ops.py.
+// below, its name in include/fastmlp/options.hpp and its twin in python/fastmlp/reference/ops.py.
 #pragma once
 
 #include "erf.hpp"

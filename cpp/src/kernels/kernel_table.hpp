@@ -175,12 +175,6 @@ struct KernelTable {
   /// lanes over the rows; x null stands for ones (the sum of the rows).
   void (*column_dots)(const T* a, std::ptrdiff_t lda, const T* x, std::ptrdiff_t rows,
                       std::ptrdiff_t cols, T* out);
-
-  // For benchmarks (floor.hpp): n rounds of fma in registers, each of round_flops; a read of x
-  // (n,).
-  std::ptrdiff_t round_flops;
-  T (*fma_rounds)(std::ptrdiff_t n);
-  T (*read_all)(const T* x, std::ptrdiff_t n);
 };
 
 }  // namespace fastmlp::detail

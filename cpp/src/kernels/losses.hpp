@@ -1,6 +1,6 @@
 // The outputs with their losses (docs/mathematics.md, "Forward"): forward beside backward. The
 // backward of all of them is dZ = scale * (Yhat - Y), from the logits Z. To add one: a struct here,
-// an entry in Outputs below, its name in options.hpp and its twin in reference_ops.py.
+// an entry in Outputs below, its name in options.hpp and its twin in reference/ops.py.
 #pragma once
 
 #include "activations.hpp"

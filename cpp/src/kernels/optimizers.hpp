@@ -1,6 +1,6 @@
 // The rules of docs/mathematics.md, "Update", one struct each. To add one: a struct here and its
 // place in Rules, its number in kernel_table.hpp, its hyper-parameters in options.hpp, the numbers
-// it needs for a step in optimizer.cpp and its twin in python/fastmlp/reference_optimizers.py.
+// it needs for a step in optimizer.cpp and its twin in python/fastmlp/reference/optimizers.py.
 #pragma once
 
 #include "activations.hpp"

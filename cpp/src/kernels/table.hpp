@@ -1,11 +1,10 @@
 // make_table: one KernelTable<T> from the kernels, for one Vec and its tile.
 #pragma once
 
-#include "floor.hpp"
 #include "gather.hpp"
 #include "gemm_kernel.hpp"
 #include "losses.hpp"
-#include "narrow.hpp"
+#include "gemv.hpp"
 #include "optimizers.hpp"
 #include "pack.hpp"
 
@@ -61,9 +60,6 @@ constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_byte
   table.row_product = row_product<V>;
   table.row_dots = row_dots<V>;
   table.column_dots = column_dots<V>;
-  table.round_flops = 2 * MR * NV * V::kWidth;
-  table.fma_rounds = fma_rounds<V, MR * NV>;
-  table.read_all = read_all<V>;
   return table;
 }
 

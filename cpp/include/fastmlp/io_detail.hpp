@@ -1,0 +1,457 @@
+// How fastmlp/io.hpp reads and writes a file; for io.hpp only. The format is safetensors: 8 bytes
+// with the size of a JSON header, the header, the tensors one after another. Reading believes
+// nothing that a file says before it is checked, and takes no more memory than the file's size
+// justifies. Writing gives the bytes of Python's Network.save. Start at `read` and `write`.
+#pragma once
+
+#include <fastmlp/network.hpp>
+#include <fastmlp/options.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <istream>
+#include <limits>
+#include <map>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "fastmlp/io.hpp: numbers in a safetensors file are little-endian; this machine's are not"
+#endif
+
+namespace fastmlp {
+
+/// Thrown by save() and load(): the function, the path and what is wrong with it.
+class FileError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+namespace io_detail {
+
+constexpr int kFormat = 1;  // of the metadata; a reader refuses a number that it does not know
+constexpr std::uint64_t kMostHeader = 100'000'000;  // bytes, as in the format's own library
+
+template <class... Parts>
+[[noreturn]] void refuse(const Parts&... parts) {
+  std::ostringstream message;
+  (message << ... << parts);
+  throw FileError(message.str());
+}
+
+template <class T>
+struct Dtype {
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>);
+  static constexpr const char* kName = sizeof(T) == 4 ? "float32" : "float64";
+  static constexpr const char* kTensor = sizeof(T) == 4 ? "F32" : "F64";
+};
+
+/// W_{l+1} or b_{l+1} in a file.
+struct Tensor {
+  std::ptrdiff_t layer;
+  bool is_bias;
+  std::vector<std::int64_t> shape;
+  std::uint64_t bytes;
+};
+
+/// The tensors of a network by name, in the order that files have them in.
+template <class T>
+std::map<std::string, Tensor> tensors_of(const std::vector<std::ptrdiff_t>& layers) {
+  std::map<std::string, Tensor> tensors;
+  for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
+    const std::string name = "layers." + std::to_string(l);
+    const std::int64_t n_in = layers[l], n_out = layers[l + 1];
+    const auto layer = static_cast<std::ptrdiff_t>(l);
+    const auto size = static_cast<std::uint64_t>(n_out) * sizeof(T);
+    tensors[name + ".weight"] = {
+        layer, false, {n_in, n_out}, size * static_cast<std::uint64_t>(n_in)};
+    tensors[name + ".bias"] = {layer, true, {n_out}, size};
+  }
+  return tensors;
+}
+
+/// What the metadata of a file says of its network.
+struct Settings {
+  std::vector<std::ptrdiff_t> layers;
+  std::vector<Activation> hidden;
+  Output output = Output::kSigmoid;
+  std::string dtype;
+  std::uint64_t seed = 0;
+  std::int64_t epochs_trained = 0;
+};
+
+// Reading
+
+using Json = nlohmann::json;  // which finds a name among a million at once
+
+/// Reads JSON without keeping it, and stops where a name is twice in an object, values are nested
+/// deeper than a file needs, or are more than `most`.
+class Look : public nlohmann::json_sax<Json> {
+ public:
+  explicit Look(std::uint64_t most) : left_(most) {}
+  const char* wrong() const { return wrong_; }
+
+  bool null() override { return value(); }
+  bool boolean(bool) override { return value(); }
+  bool number_integer(Json::number_integer_t) override { return value(); }
+  bool number_unsigned(Json::number_unsigned_t) override { return value(); }
+  bool number_float(Json::number_float_t, const std::string&) override { return value(); }
+  bool string(std::string&) override { return value(); }
+  bool binary(Json::binary_t&) override { return value(); }
+  bool start_object(std::size_t) override { return open(); }
+  bool start_array(std::size_t) override { return open(); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& name) override {
+    return names_.back().insert(name).second || stop("has a name twice");
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return stop("is not JSON");
+  }
+
+ private:
+  bool stop(const char* wrong) {
+    wrong_ = wrong;
+    return false;
+  }
+  bool value() { return left_-- > 0 || stop("has more values than its tensors can need"); }
+  bool open() {
+    names_.emplace_back();
+    return value() && (names_.size() <= 8 || stop("is nested too deep"));
+  }
+  bool close() {
+    names_.pop_back();
+    return true;
+  }
+
+  std::uint64_t left_;
+  const char* wrong_ = nullptr;
+  std::vector<std::unordered_set<std::string>> names_;  // of the objects and arrays that are open
+};
+
+/// The text as JSON, an object of at most `most` values.
+inline Json parse(const std::string& text, const char* what, std::uint64_t most) {
+  if (text.empty() || text[0] != '{') refuse(what, " does not begin with '{'");
+  if (text.find('\0') != std::string::npos) refuse(what, " is not JSON");
+  Look look(most);
+  if (!Json::sax_parse(text, &look)) refuse(what, " ", look.wrong());
+  return Json::parse(text);
+}
+
+inline const Json& member(const Json& object, const char* name, const char* what) {
+  const auto found = object.find(name);
+  if (found == object.end()) refuse(what, " has no '", name, "'");
+  return *found;
+}
+
+/// An integer in [low, high].
+inline std::uint64_t integer(const Json& value, const char* name, std::uint64_t low,
+                             std::uint64_t high) {
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() < low ||
+      value.get<std::uint64_t>() > high) {
+    refuse(name, " is ", value.dump().substr(0, 80), "; it must be an integer in [", low, ", ",
+           high, "]");
+  }
+  return value.get<std::uint64_t>();
+}
+
+inline const std::string& text(const Json& value, const char* name) {
+  if (!value.is_string()) refuse(name, " is ", value.dump().substr(0, 80), "; it must be a string");
+  return value.get_ref<const std::string&>();
+}
+
+inline const Json& list(const Json& value, const char* name) {
+  if (!value.is_array()) refuse(name, " is ", value.dump().substr(0, 80), "; it must be a list");
+  return value;
+}
+
+inline Settings settings_of(const Json& header, std::uint64_t most) {
+  const Json& metadata = member(header, "__metadata__", "the header");
+  if (!metadata.is_object()) refuse("the metadata is not an object");
+  for (const Json& value : metadata) text(value, "the metadata");
+  if (metadata.find("fastmlp") == metadata.end()) {
+    refuse("the metadata has no key 'fastmlp'; this file was not written by fastmlp");
+  }
+  constexpr const char* kWhat = "the metadata 'fastmlp'";
+  const Json json = parse(text(metadata["fastmlp"], kWhat), kWhat, most);
+  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+  integer(member(json, "format", kWhat), "format", kFormat, kFormat);
+  Settings s;
+  for (const Json& n : list(member(json, "layers", kWhat), "layers")) {
+    s.layers.push_back(static_cast<std::ptrdiff_t>(integer(n, "layers", 1, kMost)));
+  }
+  for (const Json& name : list(member(json, "hidden", kWhat), "hidden")) {
+    s.hidden.push_back(parse_activation(text(name, "hidden")));
+  }
+  if (s.layers.size() < 2 || s.hidden.size() != s.layers.size() - 2) {
+    refuse("layers has ", s.layers.size(), " entries and hidden ", s.hidden.size(),
+           "; there must be at least 2, and 2 less");
+  }
+  s.output = parse_output(text(member(json, "output", kWhat), "output"));
+  s.dtype = text(member(json, "dtype", kWhat), "dtype");
+  s.seed =
+      integer(member(json, "seed", kWhat), "seed", 0, std::numeric_limits<std::uint64_t>::max());
+  s.epochs_trained = static_cast<std::int64_t>(
+      integer(member(json, "epochs_trained", kWhat), "epochs_trained", 0, kMost));
+  return s;
+}
+
+/// Refuses layers whose parameters are not `bytes` bytes: what follows can then rely on sizes that
+/// the file has, whatever its metadata says.
+inline void check_size(const std::vector<std::ptrdiff_t>& layers, std::uint64_t element,
+                       std::uint64_t bytes) {
+  std::uint64_t left = bytes / element;
+  bool fits = bytes % element == 0;
+  for (std::size_t l = 0; fits && l + 1 < layers.size(); ++l) {
+    const auto n_in = static_cast<std::uint64_t>(layers[l]);
+    const auto n_out = static_cast<std::uint64_t>(layers[l + 1]);
+    fits = n_in < left && n_out <= left / (n_in + 1);
+    if (fits) left -= (n_in + 1) * n_out;
+  }
+  if (!fits || left != 0) {
+    refuse("its tensors have ", bytes, " bytes, which is not what layers of these sizes have");
+  }
+}
+
+/// Where each tensor begins, from the first: exactly those of the layers, one after another.
+template <class T>
+std::map<std::string, std::uint64_t> offsets_of(const Json& header,
+                                                const std::map<std::string, Tensor>& tensors,
+                                                std::uint64_t bytes) {
+  std::map<std::string, std::uint64_t> offsets;
+  std::map<std::uint64_t, std::uint64_t> parts;  // begin to end
+  for (const auto& [name, tensor] : tensors) {
+    const Json& entry = member(header, name.c_str(), "the file");
+    if (!entry.is_object()) refuse(name, " is not described by an object");
+    const std::string& dtype = text(member(entry, "dtype", name.c_str()), "dtype");
+    const Json& shape = member(entry, "shape", name.c_str());
+    const bool integers = std::all_of(shape.begin(), shape.end(),
+                                      [](const Json& n) { return n.is_number_unsigned(); });
+    if (dtype != Dtype<T>::kTensor || !integers || shape != Json(tensor.shape)) {
+      refuse(name, " is ", dtype.substr(0, 8), " of shape ", shape.dump().substr(0, 80),
+             "; by its metadata it must be ", Dtype<T>::kTensor, " of shape ",
+             Json(tensor.shape).dump());
+    }
+    const Json& range = list(member(entry, "data_offsets", name.c_str()), "data_offsets");
+    if (range.size() != 2) refuse("data_offsets of ", name, " must be two numbers");
+    const std::uint64_t begin = integer(range[0], "data_offsets", 0, bytes);
+    const std::uint64_t end = integer(range[1], "data_offsets", begin, bytes);
+    if (end - begin != tensor.bytes) {
+      refuse(name, " has ", end - begin, " bytes; for its shape it must have ", tensor.bytes);
+    }
+    offsets[name] = begin;
+    parts[begin] = end;
+  }
+  if (header.size() != tensors.size() + 1) refuse("the file has tensors that layers do not");
+  std::uint64_t next = 0;
+  for (const auto& [begin, end] : parts) {
+    if (begin != next) refuse("its tensors overlap or leave a hole at byte ", next);
+    next = end;
+  }
+  if (next != bytes) refuse("its tensors end at byte ", next, " of ", bytes);
+  return offsets;
+}
+
+/// How many values the JSON of a file can need: 8 for each tensor, which has 4 bytes at least.
+constexpr std::uint64_t most_values(std::uint64_t bytes) { return 100 + 2 * bytes; }
+
+/// Reads up to the tensors: the JSON of the header, and how many bytes follow it.
+inline std::pair<Json, std::uint64_t> read_header(std::istream& file) {
+  file.seekg(0, std::ios::end);
+  const auto size = static_cast<std::uint64_t>(std::max<std::streamoff>(file.tellg(), 0));
+  file.seekg(0);
+  std::uint64_t n = 0;
+  if (size < sizeof n || !file.read(reinterpret_cast<char*>(&n), sizeof n)) {
+    refuse("the file has ", size, " bytes and no header");
+  }
+  if (n > kMostHeader || n > size - sizeof n) {
+    refuse("its header has ", n, " bytes by the file's first eight, of ", size,
+           " in the file and at most ", kMostHeader);
+  }
+  std::string text(static_cast<std::size_t>(n), '\0');
+  if (!file.read(text.data(), static_cast<std::streamsize>(n)))
+    refuse("the file ends in its header");
+  const std::uint64_t bytes = size - sizeof n - n;
+  return {parse(text, "its header", most_values(bytes)), bytes};
+}
+
+template <class T>
+Network<T> read(std::istream& file) {
+  const auto [header, bytes] = read_header(file);
+  const Settings settings = settings_of(header, most_values(bytes));
+  if (settings.dtype != Dtype<T>::kName) {
+    refuse("its dtype is '", settings.dtype.substr(0, 80), "' and a network of ", Dtype<T>::kName,
+           " was asked for");
+  }
+  check_size(settings.layers, sizeof(T), bytes);
+  const auto tensors = tensors_of<T>(settings.layers);
+  const auto offsets = offsets_of<T>(header, tensors, bytes);
+  Network<T> net(settings.layers, settings.hidden, settings.output);
+  const std::streamoff start = file.tellg();
+  for (const auto& [name, tensor] : tensors) {
+    file.seekg(start + static_cast<std::streamoff>(offsets.at(name)));
+    T* data = tensor.is_bias ? net.biases(tensor.layer).data : net.weights(tensor.layer).data;
+    if (!file.read(reinterpret_cast<char*>(data), static_cast<std::streamsize>(tensor.bytes))) {
+      refuse("the file ends in ", name);
+    }
+  }
+  net.set_seed(settings.seed);
+  net.set_epochs_trained(settings.epochs_trained);
+  return net;
+}
+
+// Writing
+
+/// The metadata as Python's json.dumps(..., sort_keys=True) has it. No name needs an escape.
+inline std::string metadata_of(const Settings& s) {
+  std::string hidden, layers;
+  for (const Activation g : s.hidden) {
+    hidden.append(hidden.empty() ? "\"" : ", \"").append(name_of(g)).append("\"");
+  }
+  for (const std::ptrdiff_t n : s.layers) {
+    layers.append(layers.empty() ? "" : ", ").append(std::to_string(n));
+  }
+  return "{\"dtype\": \"" + s.dtype +
+         "\", \"epochs_trained\": " + std::to_string(s.epochs_trained) +
+         ", \"format\": " + std::to_string(kFormat) + ", \"hidden\": [" + hidden +
+         "], \"layers\": [" + layers + "], \"output\": \"" + std::string(name_of(s.output)) +
+         "\", \"seed\": " + std::to_string(s.seed) + "}";
+}
+
+/// Everything before the tensors, which are in the order of the map.
+inline std::string header_of(const Settings& settings, const std::map<std::string, Tensor>& tensors,
+                             const char* dtype) {
+  // By hand, as no name needs an escape: the order is that of the format's own library.
+  std::string text =
+      "{\"__metadata__\":{\"fastmlp\":" + nlohmann::json(metadata_of(settings)).dump() + "}";
+  std::uint64_t begin = 0;
+  for (const auto& [name, tensor] : tensors) {
+    text.append(",\"")
+        .append(name)
+        .append("\":{\"dtype\":\"")
+        .append(dtype)
+        .append("\",\"shape\":[");
+    for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
+      text.append(i > 0 ? "," : "").append(std::to_string(tensor.shape[i]));
+    }
+    text.append("],\"data_offsets\":[").append(std::to_string(begin)).append(",");
+    begin += tensor.bytes;
+    text.append(std::to_string(begin)).append("]}");
+  }
+  text.append("}");
+  text.append((8 - text.size() % 8) % 8, ' ');  // the tensors are aligned
+  std::uint64_t size = text.size();
+  std::string bytes(sizeof size, '\0');
+  std::memcpy(bytes.data(), &size, sizeof size);
+  return bytes + text;
+}
+
+/// A file that is written, as C has it: only that tells of every error, and can be synchronised.
+class OutputFile {
+ public:
+  explicit OutputFile(const std::filesystem::path& path)
+      : file_(std::fopen(path.string().c_str(), "wb")) {
+    if (!file_) fail();
+  }
+  void write(const void* data, std::size_t bytes) {
+    if (std::fwrite(data, 1, bytes, file_.get()) != bytes) fail();
+  }
+  /// Puts it on the disk, and closes it.
+  void finish() {
+    if (std::fflush(file_.get()) != 0) fail();
+#if defined(__unix__) || defined(__APPLE__)
+    // What is no file on a disk, such as a pipe, cannot be synchronised.
+    if (::fsync(::fileno(file_.get())) != 0 && errno != EINVAL && errno != ENOTSUP) fail();
+#endif
+    if (std::fclose(file_.release()) != 0) fail();
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  [[noreturn]] static void fail() { throw std::system_error(errno, std::generic_category()); }
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+/// A name beside `target` that no other process takes.
+inline std::filesystem::path beside(const std::filesystem::path& target) {
+  std::random_device random;
+  char name[40];
+  std::snprintf(name, sizeof name, ".fastmlp-%08x%08x.tmp", static_cast<unsigned>(random()),
+                static_cast<unsigned>(random()));
+  return target.parent_path() / name;
+}
+
+/// Calls write(path) for a file beside `path` and puts that in its place: a reader sees the old
+/// file or the new one. Through a symbolic link, and with the permissions of the file that was
+/// there.
+template <class Write>
+void replace(const std::filesystem::path& path, const Write& write) {
+  namespace fs = std::filesystem;
+  if (fs::exists(path) && !fs::is_regular_file(path)) {
+    return write(path);  // a device or a pipe is written to; a folder is the system's to refuse
+  }
+  fs::path link = path;  // the last of a chain of links may lead to what is not there yet
+  for (int i = 0; i < 40 && fs::is_symlink(link); ++i) {
+    link = link.parent_path() / fs::read_symlink(link);
+  }
+  const fs::path target = fs::weakly_canonical(link);
+  const fs::path temporary = beside(target);
+  try {
+    write(temporary);
+    if (fs::exists(target)) fs::permissions(temporary, fs::status(target).permissions());
+    fs::rename(temporary, target);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    throw;
+  }
+}
+
+template <class T>
+void write(const Network<T>& net, const std::filesystem::path& path) {
+  std::vector<T> parameters(static_cast<std::size_t>(net.n_parameters()));
+  Settings settings{net.layers(), net.hidden(), net.output(), Dtype<T>::kName, net.seed(), 0};
+  settings.epochs_trained = net.snapshot(parameters.data());
+  const auto tensors = tensors_of<T>(settings.layers);
+  const std::string header = header_of(settings, tensors, Dtype<T>::kTensor);
+  std::map<std::string, std::size_t> begins;  // in parameters(): W_1 b_1 W_2 b_2 ...
+  std::size_t begin = 0;
+  for (std::size_t l = 0; l + 1 < settings.layers.size(); ++l) {
+    for (const char* part : {".weight", ".bias"}) {
+      const std::string name = "layers." + std::to_string(l) + part;
+      begins[name] = begin;
+      begin += static_cast<std::size_t>(tensors.at(name).bytes) / sizeof(T);
+    }
+  }
+  replace(path, [&](const std::filesystem::path& to) {
+    OutputFile file(to);
+    file.write(header.data(), header.size());
+    for (const auto& [name, tensor] : tensors) {
+      file.write(parameters.data() + begins[name], static_cast<std::size_t>(tensor.bytes));
+    }
+    file.finish();
+  });
+}
+
+}  // namespace io_detail
+}  // namespace fastmlp

@@ -1,0 +1,239 @@
+// Network<T>::fit(): the loop over epochs, as python/fastmlp/_training_loop.py has it.
+#include "check.hpp"
+#include "network/impl.hpp"
+
+#include <fastmlp/fit.hpp>
+#include <fastmlp/random.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <string>
+
+namespace fastmlp {
+namespace {
+
+/// The state before an epoch, to go back to where it leaves something that is not finite. Its
+/// memory is taken once.
+template <class T>
+class Undo {
+ public:
+  Undo(Network<T>& net, Optimizer& optimizer)
+      : net_(net),
+        optimizer_(optimizer),
+        parameters_(static_cast<std::size_t>(net.n_parameters())) {}
+
+  void remember() {
+    epochs_trained_ = net_.snapshot(parameters_.data());
+    state_ = optimizer_.state();
+    const auto bytes = static_cast<std::size_t>(state_.size * state_.bytes);
+    for (int i = 0; i < state_.count; ++i) {
+      vectors_[i].resize(bytes);
+      std::memcpy(vectors_[i].data(), state_.vectors[i], bytes);
+    }
+  }
+  void restore() {
+    net_.restore(parameters_.data(), epochs_trained_);
+    for (int i = 0; i < state_.count; ++i) state_.vectors[i] = vectors_[i].data();
+    optimizer_.set_state(state_);
+  }
+
+ private:
+  Network<T>& net_;
+  Optimizer& optimizer_;
+  std::vector<T> parameters_;
+  Optimizer::State state_;
+  std::vector<unsigned char> vectors_[2];
+  std::int64_t epochs_trained_ = 0;
+};
+
+/// The epoch of the lowest validation loss, and how long ago the last improvement was.
+template <class T>
+class BestEpoch {
+ public:
+  explicit BestEpoch(const std::optional<EarlyStopping>& rule) : rule_(rule) {}
+
+  /// Takes note of an epoch; whether patience is at its end. NaN is never an improvement.
+  bool update(const Network<T>& net, const std::optional<double>& val_loss) {
+    if (!rule_) return false;
+    if (*val_loss < lowest_) {
+      lowest_ = *val_loss;
+      parameters_.resize(static_cast<std::size_t>(net.n_parameters()));
+      epochs_trained_ = net.snapshot(parameters_.data());
+    }
+    const bool improved = *val_loss < reference_ - rule_->min_delta;
+    if (improved) reference_ = *val_loss;
+    waited_ = improved ? 0 : waited_ + 1;
+    return waited_ >= rule_->patience;
+  }
+  void restore(Network<T>& net) const {
+    if (!parameters_.empty()) net.restore(parameters_.data(), epochs_trained_);
+  }
+
+ private:
+  std::optional<EarlyStopping> rule_;
+  double lowest_ = std::numeric_limits<double>::infinity();
+  double reference_ = lowest_;  // the loss that the next one must beat by min_delta
+  std::int64_t waited_ = 0, epochs_trained_ = 0;
+  std::vector<T> parameters_;
+};
+
+/// The optimizer's learning rate by the schedule; at the end as it was before.
+template <class T>
+class Rates {
+ public:
+  Rates(Optimizer& optimizer, const FitOptions<T>& options)
+      : optimizer_(optimizer), schedule_(options.schedule), base_(optimizer.learning_rate()) {}
+  ~Rates() {
+    if (schedule_) optimizer_.set_learning_rate(base_);
+  }
+  Rates(const Rates&) = delete;
+  Rates& operator=(const Rates&) = delete;
+
+  /// Asks for the rate of the epoch to come.
+  void ask(std::int64_t epoch, const EpochLog* last) {
+    if (schedule_) next_ = schedule_(epoch, base_, last);
+  }
+  /// Sets it: only now, as there may not be a next epoch.
+  void use() {
+    if (!schedule_) return;
+    detail::check_positive("fit", "the learning rate that schedule gave", next_);
+    optimizer_.set_learning_rate(next_);
+  }
+
+ private:
+  Optimizer& optimizer_;
+  const std::function<double(std::int64_t, double, const EpochLog*)>& schedule_;
+  const double base_;
+  double next_ = 0;
+};
+
+template <class T>
+bool all_finite(const T* x, std::ptrdiff_t n) {
+  return std::all_of(x, x + n, [](T value) { return std::isfinite(value); });
+}
+
+template <class T>
+void check_finite(const std::string& what, const RowSource<T>& rows, detail::Poller& poller) {
+  constexpr std::ptrdiff_t kRows = 256;
+  std::vector<T> scratch(rows.in_place() ? 0 : static_cast<std::size_t>(kRows * rows.cols()));
+  for (std::ptrdiff_t first = 0; first < rows.rows(); first += kRows) {
+    const MatrixView<const T> block =
+        rows.block(first, std::min(kRows, rows.rows() - first), scratch.data());
+    for (std::ptrdiff_t i = 0; i < block.rows; ++i) {
+      for (std::ptrdiff_t j = 0; j < block.cols; ++j) {
+        if (std::isfinite(block(i, j))) continue;
+        detail::refuse(what, " has ", block(i, j), " at row ", first + i, ", column ", j,
+                       "; every value must be finite");
+      }
+    }
+    poller.worked(static_cast<double>(kRows * rows.cols()));
+  }
+}
+
+template <class T>
+void check_rows(const Network<T>& net, const std::string& function, const RowSource<T>& X,
+                const RowSource<T>& y, const T* sample_weight, const ShouldStop& should_stop) {
+  detail::check_features(function.c_str(), X.rows(), X.cols(), net.layers().front());
+  detail::check_target_shape(function.c_str(), X, y, net.layers().back(), net.output());
+  detail::Poller poller(should_stop);
+  check_finite(function + ": X", X, poller);
+  check_finite(function + ": y", y, poller);
+  net.validate(function.c_str(), X, y, sample_weight, should_stop);
+  if (X.rows() < 1) detail::refuse(function, ": X has no rows; there must be at least one");
+}
+
+template <class T>
+void check_options(const FitOptions<T>& options, std::size_t n_hidden) {
+  detail::check_at_least_one("fit", "epochs", options.epochs);
+  detail::check_at_least_one("fit", "batch_size", options.batch_size);
+  detail::check_dropout("fit", options.dropout, n_hidden);
+  if (!options.early_stopping) return;
+  detail::check_at_least_one("EarlyStopping", "patience", options.early_stopping->patience);
+  detail::check_not_negative("EarlyStopping", "min_delta", options.early_stopping->min_delta);
+  if (!options.validation) detail::refuse("fit: early_stopping needs validation");
+}
+
+/// One epoch; undone where it leaves something that is not finite.
+template <class T, class Epoch>
+double finite_epoch(Network<T>& net, Undo<T>& undo, std::int64_t epoch, double learning_rate,
+                    const Epoch& train) {
+  undo.remember();
+  const double loss = train();
+  if (std::isfinite(loss) && all_finite(net.parameters(), net.n_parameters())) return loss;
+  undo.restore();
+  throw Diverged("fit: " +
+                 (std::isfinite(loss) ? std::string("a parameter is not finite")
+                                      : "the loss is " + detail::digits(loss)) +
+                 " in epoch " + std::to_string(epoch) + " at learning rate " +
+                 detail::digits(learning_rate) +
+                 "; the network is as before that epoch, and a lower learning rate may help");
+}
+
+}  // namespace
+
+template <class T>
+History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer& optimizer,
+                        const FitOptions<T>& options) {
+  check_options(options, hidden().size());
+  check_rows(*this, "fit", X, y, options.sample_weight, options.should_stop);
+  const auto& validation = options.validation;
+  if (validation) {
+    check_rows(*this, "fit: validation", validation->X, validation->y, validation->sample_weight,
+               options.should_stop);
+  }
+  const std::ptrdiff_t rows = X.rows();
+  std::vector<std::int64_t> order(static_cast<std::size_t>(rows));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  EpochOptions how;
+  how.dropout = options.dropout;
+  how.dropout_seed = options.seed.value_or(seed());
+
+  History history;
+  Undo<T> undo(*this, optimizer);
+  BestEpoch<T> best(options.early_stopping);
+  Rates<T> rates(optimizer, options);
+  detail::Poller between_epochs(options.should_stop);  // each may be too short to ask
+  rates.ask(epochs_trained(), nullptr);
+  for (std::int64_t epoch = 0; epoch < options.epochs; ++epoch) {
+    rates.use();
+    EpochLog log;
+    log.epoch = epoch;
+    log.learning_rate = optimizer.learning_rate();
+    log.loss = finite_epoch(*this, undo, epoch, log.learning_rate, [&] {
+      if (options.shuffle) {
+        permutation(order.data(), rows, how.dropout_seed,
+                    static_cast<std::uint64_t>(epochs_trained()), options.should_stop);
+      }
+      return train_epoch(X, y, order.data(), rows, std::min(options.batch_size, rows), optimizer,
+                         options.sample_weight, options.should_stop, how)
+          .mean();
+    });
+    history.loss.push_back(log.loss);
+    history.learning_rate.push_back(log.learning_rate);
+    if (validation) {
+      log.val_loss =
+          loss(validation->X, validation->y, validation->sample_weight, options.should_stop).mean();
+      history.val_loss.push_back(*log.val_loss);
+    }
+    const bool out_of_patience = best.update(*this, log.val_loss);
+    rates.ask(epochs_trained(), &log);
+    const bool asked_to_stop = options.on_epoch && options.on_epoch(log);
+    if (out_of_patience || asked_to_stop) {
+      history.stopped_by = out_of_patience ? StoppedBy::kEarlyStopping : StoppedBy::kCallback;
+      break;
+    }
+    between_epochs.worked(detail::Poller::kFlopsPerLook);
+  }
+  best.restore(*this);
+  return history;
+}
+
+template History Network<float>::fit(const RowSource<float>&, const RowSource<float>&, Optimizer&,
+                                     const FitOptions<float>&);
+template History Network<double>::fit(const RowSource<double>&, const RowSource<double>&,
+                                      Optimizer&, const FitOptions<double>&);
+
+}  // namespace fastmlp

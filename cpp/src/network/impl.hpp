@@ -1,0 +1,148 @@
+// Network<T>::Impl: the parameters, and one pass over rows: forward, loss, backward.
+// The public calls, with their checks, are network.cpp's.
+#pragma once
+
+#include "dispatch.hpp"
+#include "network/optimizer_impl.hpp"
+#include "threads/poller.hpp"
+#include "network/scratch.hpp"
+#include "threads/use_count.hpp"
+
+#include <fastmlp/network.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <limits>
+
+namespace fastmlp {
+namespace detail {
+
+constexpr const char* kTraining =
+    "the network is being trained by another call; wait for that to return";
+constexpr const char* kInUse =
+    "the network is in use by another call; training needs it alone, wait for that to return";
+
+// How long training waits for calls that read the network to return.
+constexpr std::chrono::seconds kPatience(10);
+
+}  // namespace detail
+
+/// What becomes of the gradient of a pass.
+enum class GradientUse {
+  kNone,    // only the loss
+  kStore,   // of the mean loss, into gradients()
+  kAdd,     // of the summed loss, added to gradients()
+  kUpdate,  // of the mean loss, straight into the parameters
+};
+
+/// What a pass is for.
+struct Goal {
+  GradientUse use = GradientUse::kNone;
+  Objective objective{};
+  double learning_rate = 0;              // of an update by plain gradient descent,
+  Optimizer::Impl* optimizer = nullptr;  // or by this, where it is not null
+
+  bool is_plain() const {
+    return (optimizer == nullptr || optimizer->is_plain()) && !(objective.alpha > 0);
+  }
+};
+
+/// Rows of a data set: `count` of them from `first`, through `order` where that is not null.
+template <class T>
+struct Rows {
+  const RowSource<T>& X;
+  const RowSource<T>& y;
+  const T* weight;  // of the whole data set, or null
+  const std::int64_t* order;
+  std::ptrdiff_t first, count;
+
+  std::ptrdiff_t index(std::ptrdiff_t i) const {
+    return order != nullptr ? static_cast<std::ptrdiff_t>(order[first + i]) : first + i;
+  }
+  Rows part(std::ptrdiff_t from, std::ptrdiff_t n) const {
+    return {X, y, weight, order, first + from, n};
+  }
+};
+
+template <class T>
+struct [[gnu::visibility("hidden")]] Network<T>::Impl {
+  // A pass for a gradient takes whole chunks of rows, so that the order of summation over the rows
+  // does not depend on it; a forward pass takes what keeps its activations in the L2 cache.
+  static constexpr std::ptrdiff_t kForwardRows = 512;
+
+  std::vector<std::ptrdiff_t> layers;
+  std::vector<Activation> hidden;
+  Output output;
+  std::ptrdiff_t n_parameters = 0;
+  std::vector<std::ptrdiff_t> offsets;  // where W_{l+1} starts; b_{l+1} follows it
+  detail::AlignedBuffer<T> parameters, gradients;
+  std::atomic<std::int64_t> epochs_trained{0};
+  std::atomic<std::uint64_t> seed{0};
+  detail::Scratch<T> scratch;  // of training
+  mutable detail::ScratchPool<T> pool;
+  mutable detail::UseCount users;
+  const std::uint64_t id =
+      detail::next_network_id();  // for optimizers, whose state belongs to one network
+
+  std::ptrdiff_t depth() const { return static_cast<std::ptrdiff_t>(offsets.size()); }
+  std::ptrdiff_t inputs(std::ptrdiff_t l) const { return layers[static_cast<std::size_t>(l)]; }
+  std::ptrdiff_t outputs(std::ptrdiff_t l) const { return layers[static_cast<std::size_t>(l) + 1]; }
+  std::ptrdiff_t classes() const { return layers.back(); }
+
+  /// W_{l+1} and b_{l+1} inside `buffer`, which is parameters or gradients.
+  MatrixView<T> weights(T* buffer, std::ptrdiff_t l) const {
+    return {buffer + offsets[static_cast<std::size_t>(l)], inputs(l), outputs(l)};
+  }
+  MatrixView<T> biases(T* buffer, std::ptrdiff_t l) const {
+    return {buffer + offsets[static_cast<std::size_t>(l)] + inputs(l) * outputs(l), 1, outputs(l)};
+  }
+
+  /// Refuses data that does not fit the network, naming `function`.
+  void check_data(const char* function, const RowSource<T>& X, const RowSource<T>& y,
+                  const T* sample_weight, const ShouldStop& should_stop) const;
+
+  /// Z_L of a block into `z` (rows, n_L), the activations of the hidden layers into scratch. The
+  /// block begins with row `first` of its batch.
+  void forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
+               std::ptrdiff_t first, T* z, detail::Poller& poller) const;
+
+  /// out = Yhat of a block.
+  void predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
+               MatrixView<T> out, detail::Poller& poller) const;
+
+  /// The loss of some rows and what the goal wants of the gradient; LossSum::weight is S.
+  LossSum pass(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const Rows<T>& rows,
+               const Goal& goal, detail::Poller& poller) const;
+
+  /// One update of the parameters from the gradients.
+  void apply(const detail::KernelTable<T>& kernels, detail::Rule rule,
+             const detail::OptimizerStep<T>& step) const;
+
+  /// How many threads a call over so many rows gets, which come in batches of batch_size.
+  int team(std::ptrdiff_t rows, GradientUse use,
+           std::ptrdiff_t batch_size = std::numeric_limits<std::ptrdiff_t>::max()) const;
+
+  /// The largest block that pass() takes for so many rows.
+  static std::ptrdiff_t block_rows(std::ptrdiff_t rows, GradientUse use) {
+    return std::min(rows, use == GradientUse::kNone ? kForwardRows : detail::kChunk);
+  }
+
+ private:
+  double squared_weights(const detail::KernelTable<T>& kernels) const;
+  void add_decay(double decay) const;
+  void update(const detail::KernelTable<T>& kernels, const Goal& goal, double total_weight) const;
+
+  /// Rows of hidden layer l, 0 < l < depth(), in scratch.
+  MatrixView<T> hidden_rows(T* memory, std::ptrdiff_t rows, std::ptrdiff_t l) const {
+    return {memory, rows, inputs(l), detail::spaced<T>(inputs(l)), 1};
+  }
+  void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const T* y,
+                   std::ptrdiff_t rows, const Goal& goal) const;
+  void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
+                const detail::EpilogueKernels<T>& epilogue, T* target, double alpha,
+                detail::Poller* poller) const;
+  const T* targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                   const Rows<T>& rows, detail::Poller& poller) const;
+};
+
+}  // namespace fastmlp

@@ -1,0 +1,375 @@
+// The public calls of Network<T>: checks and guards here, the work in pass.cpp; fit() is in fit.cpp.
+#include <fastmlp/network.hpp>
+
+#include "check.hpp"
+#include "network/impl.hpp"
+#include "threads/parallel.hpp"
+
+#include <fastmlp/random.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace fastmlp {
+template <class T>
+Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden,
+                    Output output)
+    : impl_(std::make_unique<Impl>()) {
+  Impl& net = *impl_;
+  for (const Activation g : hidden) detail::check_enum("activation", g, kActivationNames.size());
+  detail::check_enum("output", output, kOutputNames.size());
+  if (hidden.empty() && layers.size() > 2) hidden.assign(layers.size() - 2, Activation::kRelu);
+  net.n_parameters = detail::check_layers(layers, hidden.size(), output);
+  std::ptrdiff_t offset = 0;
+  for (std::size_t l = 1; l < layers.size(); ++l) {
+    net.offsets.push_back(offset);
+    offset += (layers[l - 1] + 1) * layers[l];
+  }
+  net.layers = std::move(layers);
+  net.hidden = std::move(hidden);
+  net.output = output;
+  net.scratch = detail::Scratch<T>(net.hidden);
+  const auto size = static_cast<std::size_t>(net.n_parameters);
+  net.parameters.reserve(size);
+  net.gradients.reserve(size);
+  std::fill_n(net.parameters.data(), size, T(0));
+  std::fill_n(net.gradients.data(), size, T(0));
+}
+
+template <class T>
+Network<T>::~Network() = default;
+
+template <class T>
+Network<T>::Network(Network&&) noexcept = default;
+
+template <class T>
+Network<T>& Network<T>::operator=(Network&&) noexcept = default;
+
+template <class T>
+void Network<T>::initialize(std::uint64_t seed) {
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  impl_->seed = seed;
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {
+    const MatrixView<T> W = impl_->weights(impl_->parameters.data(), l);
+    const bool he = l + 1 < depth() && is_rectifier(impl_->hidden[static_cast<std::size_t>(l)]);
+    const double r = std::sqrt(6.0 / static_cast<double>(he ? W.rows : W.rows + W.cols));
+    Philox random(seed, Stream::kWeights, 0, static_cast<std::uint64_t>(l));
+    for (std::ptrdiff_t k = 0; k < W.rows * W.cols; ++k) {
+      W.data[k] = static_cast<T>(r * (2 * random.uniform() - 1));
+    }
+    std::fill_n(impl_->biases(impl_->parameters.data(), l).data, W.cols, T(0));
+  }
+}
+
+template <class T>
+const std::vector<std::ptrdiff_t>& Network<T>::layers() const {
+  return impl_->layers;
+}
+
+template <class T>
+const std::vector<Activation>& Network<T>::hidden() const {
+  return impl_->hidden;
+}
+
+template <class T>
+Output Network<T>::output() const {
+  return impl_->output;
+}
+
+template <class T>
+std::ptrdiff_t Network<T>::depth() const {
+  return impl_->depth();
+}
+
+template <class T>
+std::ptrdiff_t Network<T>::n_parameters() const {
+  return impl_->n_parameters;
+}
+
+template <class T>
+std::int64_t Network<T>::epochs_trained() const {
+  return impl_->epochs_trained;
+}
+
+template <class T>
+void Network<T>::set_epochs_trained(std::int64_t epochs) {
+  detail::check_epochs_trained(epochs);
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  impl_->epochs_trained = epochs;
+}
+
+template <class T>
+std::int64_t Network<T>::snapshot(T* out) const {
+  const detail::Sharing reading(impl_->users, detail::kTraining);
+  std::copy_n(impl_->parameters.data(), impl_->n_parameters, out);
+  return impl_->epochs_trained;
+}
+
+template <class T>
+void Network<T>::validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
+                          const T* sample_weight, const ShouldStop& should_stop) const {
+  impl_->check_data(function, X, y, sample_weight, should_stop);
+}
+
+template <class T>
+void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
+                         const ShouldStop& should_stop) const {
+  const Impl& net = *impl_;
+  detail::check_features("forward", X.rows(), X.cols(), net.layers.front());
+  detail::check_out("forward", "out", out, X.rows(), net.classes());
+  if (X.rows() == 0) return;
+  const detail::Sharing reading(net.users, detail::kTraining);
+  const detail::Call<T> call;
+  const std::ptrdiff_t step = Impl::block_rows(X.rows(), GradientUse::kNone);
+  const typename detail::ScratchPool<T>::Lease s(net.pool);
+  s->prepare(net.layers, step, false, call.kernels());
+  detail::Poller poller(should_stop);
+  detail::with_team(net.team(X.rows(), GradientUse::kNone), [&] {
+    for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
+      const std::ptrdiff_t rows = std::min(step, X.rows() - first);
+      net.predict(call.kernels(), *s, X.block(first, rows, s->x), out.row_block(first, rows),
+                  poller);
+    }
+  });
+}
+
+template <class T>
+LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
+                         const ShouldStop& should_stop) const {
+  validate("loss", X, y, sample_weight, should_stop);
+  const detail::Sharing reading(impl_->users, detail::kTraining);
+  const detail::Call<T> call;
+  const typename detail::ScratchPool<T>::Lease s(impl_->pool);
+  s->prepare(impl_->layers, Impl::block_rows(X.rows(), GradientUse::kNone), false, call.kernels());
+  detail::Poller poller(should_stop);
+  LossSum sum;
+  detail::with_team(impl_->team(X.rows(), GradientUse::kNone), [&] {
+    sum = impl_->pass(call.kernels(), *s, {X, y, sample_weight, nullptr, 0, X.rows()}, {}, poller);
+  });
+  return sum;
+}
+
+namespace {
+
+/// A pass with a gradient over all rows, in order.
+template <class T, class Impl>
+LossSum train_on(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
+                 const Goal& goal, const ShouldStop& should_stop) {
+  const GradientUse use = goal.use;
+  const detail::Owning alone(net.users, detail::kInUse, detail::kPatience);
+  const detail::Call<T> call;
+  net.scratch.prepare(net.layers, Impl::block_rows(X.rows(), use), true, call.kernels());
+  detail::Poller poller(should_stop);
+  LossSum sum;
+  detail::with_team(net.team(X.rows(), use), [&] {
+    sum = net.pass(call.kernels(), net.scratch, {X, y, sample_weight, nullptr, 0, X.rows()}, goal,
+                   poller);
+  });
+  return sum;
+}
+
+}  // namespace
+
+template <class T>
+LossSum Network<T>::loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
+                                       const T* sample_weight, const ShouldStop& should_stop,
+                                       const Objective& objective) {
+  fastmlp::validate(objective);
+  validate("loss_and_gradients", X, y, sample_weight, should_stop);
+  return train_on(*impl_, X, y, sample_weight, {GradientUse::kStore, objective}, should_stop);
+}
+
+template <class T>
+LossSum Network<T>::accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
+                                         const T* sample_weight, const ShouldStop& should_stop) {
+  validate("accumulate_gradients", X, y, sample_weight, should_stop);
+  return train_on(*impl_, X, y, sample_weight, {GradientUse::kAdd}, should_stop);
+}
+
+template <class T>
+void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
+  detail::check_learning_rate<T>("apply_gradients", optimizer.learning_rate());
+  detail::check_scale<T>("apply_gradients", scale);
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::Call<T> call;
+  optimizer.impl().template bind<T>("apply_gradients", impl_->id, impl_->n_parameters);
+  detail::OptimizerStep<T> step = optimizer.impl().template begin_step<T>();
+  step.scale = static_cast<T>(scale);
+  const double flops = 8.0 * static_cast<double>(impl_->n_parameters);
+  detail::with_team(detail::team_for(flops, flops),
+                    [&] { impl_->apply(call.kernels(), optimizer.impl().rule, step); });
+}
+
+template <class T>
+void Network<T>::zero_gradients() {
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  std::fill_n(impl_->gradients.data(), impl_->n_parameters, T(0));
+}
+
+template <class T>
+double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double learning_rate,
+                        const ShouldStop& should_stop) {
+  detail::check_learning_rate<T>("step", learning_rate);
+  validate("step", X, y, nullptr, should_stop);
+  const Goal goal{GradientUse::kUpdate, {}, learning_rate};
+  return train_on<T>(*impl_, X, y, nullptr, goal, should_stop).mean();
+}
+
+template <class T>
+LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
+                                const std::int64_t* order, std::ptrdiff_t count,
+                                std::ptrdiff_t batch_size, Optimizer& optimizer,
+                                const T* sample_weight, const ShouldStop& should_stop,
+                                const EpochOptions& options) {
+  detail::check_at_least_one("train_epoch", "batch_size", batch_size);
+  detail::check_learning_rate<T>("train_epoch", optimizer.learning_rate());
+  fastmlp::validate(options.objective);
+  detail::check_dropout("train_epoch", options.dropout, impl_->hidden.size());
+  validate("train_epoch", X, y, sample_weight, should_stop);
+  detail::check_order("train_epoch", order, count, X.rows());
+  Impl& net = *impl_;
+  const detail::Owning alone(net.users, detail::kInUse, detail::kPatience);
+  const detail::Call<T> call;
+  net.scratch.prepare(net.layers,
+                      Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate), true,
+                      call.kernels());
+  optimizer.impl().template bind<T>("train_epoch", net.id, net.n_parameters);
+  const Goal goal{GradientUse::kUpdate, options.objective, 0, &optimizer.impl()};
+  net.scratch.dropout.begin_epoch(
+      net.layers, Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate),
+      options.dropout, options.dropout_seed, static_cast<std::uint64_t>(net.epochs_trained));
+  const typename detail::Dropout<T>::End end{net.scratch.dropout};  // also where a step throws
+  double* batch_loss = options.batch_losses;
+  detail::Poller poller(should_stop);
+  LossSum epoch;
+  detail::with_team(net.team(count, GradientUse::kUpdate, batch_size), [&] {
+    for (std::ptrdiff_t first = 0; first < count; first += batch_size) {
+      const std::ptrdiff_t rows = std::min(batch_size, count - first);
+      const std::ptrdiff_t next = first + rows;
+      net.scratch.dropout.begin_step(static_cast<std::uint64_t>(first / batch_size));
+      X.prefetch(order + next, std::min(batch_size, count - next));
+      const LossSum batch = net.pass(call.kernels(), net.scratch,
+                                     {X, y, sample_weight, order, first, rows}, goal, poller);
+      if (batch_loss != nullptr) *batch_loss++ = batch.mean();
+      epoch.loss += batch.loss;
+      epoch.weight += batch.weight;
+    }
+  });
+  ++net.epochs_trained;
+  return epoch;
+}
+
+namespace {
+
+template <class T>
+void refuse_nan(const MatrixView<const T>& outputs) {
+  for (std::ptrdiff_t i = 0; i < outputs.rows; ++i) {
+    for (std::ptrdiff_t j = 0; j < outputs.cols; ++j) {
+      if (!std::isnan(outputs(i, j))) continue;
+      detail::refuse("predict: a probability of row ", i,
+                     " is NaN; X and the parameters must hold none");
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void Network<T>::predict(const RowSource<T>& X, MatrixView<std::int64_t> labels, double threshold,
+                         const ShouldStop& should_stop) const {
+  const Impl& net = *impl_;
+  const bool softmax = net.output == Output::kSoftmax;
+  detail::check_features("predict", X.rows(), X.cols(), net.layers.front());
+  detail::check_has_labels(net.output);
+  detail::check_out("predict", "labels", labels, X.rows(), softmax ? 1 : net.classes());
+  if (std::isnan(threshold)) detail::refuse("predict: threshold is nan; it must be a number");
+  std::vector<T> memory(static_cast<std::size_t>(X.rows() * net.classes()));
+  const MatrixView<T> outputs(memory.data(), X.rows(), net.classes());
+  forward(X, outputs, should_stop);
+  refuse_nan<T>(outputs);
+  for (std::ptrdiff_t i = 0; i < X.rows(); ++i) {
+    const T* row = memory.data() + i * net.classes();
+    if (softmax) {
+      labels(i, 0) = std::max_element(row, row + net.classes()) - row;
+      continue;
+    }
+    for (std::ptrdiff_t j = 0; j < net.classes(); ++j) {
+      labels(i, j) = row[j] >= static_cast<T>(threshold) ? 1 : 0;
+    }
+  }
+}
+
+template <class T>
+void Network<T>::restore(const T* parameters, std::int64_t epochs_trained) {
+  detail::check_epochs_trained(epochs_trained);
+  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  std::copy_n(parameters, impl_->n_parameters, impl_->parameters.data());
+  impl_->epochs_trained = epochs_trained;
+}
+
+template <class T>
+Network<T> Network<T>::copy() const {
+  Network twin(layers(), hidden(), output());
+  twin.impl_->epochs_trained = snapshot(twin.parameters());
+  twin.impl_->seed = seed();
+  return twin;
+}
+
+template <class T>
+std::uint64_t Network<T>::seed() const {
+  return impl_->seed;
+}
+
+template <class T>
+void Network<T>::set_seed(std::uint64_t seed) {
+  impl_->seed = seed;
+}
+
+template <class T>
+MatrixView<T> Network<T>::weights(std::ptrdiff_t l) {
+  detail::check_layer_index("weights", l, depth());
+  return impl_->weights(impl_->parameters.data(), l);
+}
+
+template <class T>
+MatrixView<T> Network<T>::biases(std::ptrdiff_t l) {
+  detail::check_layer_index("biases", l, depth());
+  return impl_->biases(impl_->parameters.data(), l);
+}
+
+template <class T>
+T* Network<T>::parameters() {
+  return impl_->parameters.data();
+}
+
+template <class T>
+T* Network<T>::gradients() {
+  return impl_->gradients.data();
+}
+
+template <class T>
+MatrixView<const T> Network<T>::weights(std::ptrdiff_t l) const {
+  detail::check_layer_index("weights", l, depth());
+  return impl_->weights(impl_->parameters.data(), l);
+}
+
+template <class T>
+MatrixView<const T> Network<T>::biases(std::ptrdiff_t l) const {
+  detail::check_layer_index("biases", l, depth());
+  return impl_->biases(impl_->parameters.data(), l);
+}
+
+template <class T>
+const T* Network<T>::parameters() const {
+  return impl_->parameters.data();
+}
+
+template <class T>
+const T* Network<T>::gradients() const {
+  return impl_->gradients.data();
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace fastmlp

@@ -1,0 +1,352 @@
+// One pass over rows, as docs/mathematics.md draws it: forward, loss, backward, update. Start at
+// Impl::pass.
+#include "network/impl.hpp"
+
+#include "check.hpp"
+#include "kernels/lanes.hpp"
+#include "threads/parallel.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace fastmlp {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kLossFlops = 64;   // about what a unit's exp, log1p and division cost,
+constexpr double kUpdateFlops = 8;  // about what the update of a parameter costs
+constexpr double kGatherFlops = 8;  // and what copying an element does
+
+/// The weight of a row of some rows.
+template <class T>
+double weight_of(const Rows<T>& rows, std::ptrdiff_t i) {
+  return rows.weight != nullptr ? static_cast<double>(rows.weight[rows.index(i)]) : 1.0;
+}
+
+/// The sum of the weights of some rows, in 16 lanes.
+template <class T>
+double weight_sum(const Rows<T>& rows) {
+  if (rows.weight == nullptr) return static_cast<double>(rows.count);
+  detail::LaneSum<double> sum;
+  constexpr std::ptrdiff_t kPiece = 256;
+  double weights[kPiece];
+  for (std::ptrdiff_t first = 0; first < rows.count; first += kPiece) {
+    const std::ptrdiff_t n = std::min(kPiece, rows.count - first);
+    for (std::ptrdiff_t i = 0; i < n; ++i) weights[i] = weight_of(rows, first + i);
+    sum.add(weights, n);
+  }
+  return sum.total();
+}
+
+/// Rows of X or y, where they are or in `scratch`; there each spaced<T>(cols) from the next.
+template <class T>
+MatrixView<const T> read(const detail::KernelTable<T>& kernels, const RowSource<T>& source,
+                         const Rows<T>& rows, T* scratch, detail::Poller& poller) {
+  const std::int64_t* order = rows.order != nullptr ? rows.order + rows.first : nullptr;
+  if (!source.in_place()) {
+    const MatrixView<const T> read = order != nullptr
+                                         ? source.gather(order, rows.count, scratch)
+                                         : source.block(rows.first, rows.count, scratch);
+    // This can run slow code of the caller's, so the clock is looked at after it.
+    poller.worked(detail::Poller::kFlopsPerLook);
+    return read;
+  }
+  if (order == nullptr) return source.block(rows.first, rows.count, scratch);
+  const MatrixView<const T>& matrix = source.matrix();
+  const std::ptrdiff_t cols = matrix.cols;
+  const MatrixView<T> copy(scratch, rows.count, cols, detail::spaced<T>(cols), 1);
+  detail::parallel_for(
+      rows.count, 1, kGatherFlops * static_cast<double>(rows.count * cols),
+      [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+        kernels.gather({matrix.data, matrix.row_stride, matrix.col_stride, order + begin,
+                        end - begin, cols, &copy(begin, 0), copy.row_stride});
+      });
+  return copy;
+}
+
+}  // namespace
+
+template <class T>
+void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
+                                  const RowSource<T>& y, const T* sample_weight,
+                                  const ShouldStop& should_stop) const {
+  detail::check_features(function, X.rows(), X.cols(), layers.front());
+  detail::check_target_shape(function, X, y, layers.back(), output);
+  detail::check_sample_weight(function, sample_weight, X.rows());
+  if (output == Output::kIdentity) return;  // any y will do
+  constexpr std::ptrdiff_t kRows = 512;
+  constexpr double kCheckFlops = 16;  // about what reading and comparing a target cost
+  detail::Poller poller(should_stop);
+  detail::AlignedBuffer<T> copy;
+  if (!y.in_place()) {
+    copy.reserve(static_cast<std::size_t>(std::min(kRows, y.rows()) * y.cols()));
+  }
+  for (std::ptrdiff_t first = 0; first < y.rows(); first += kRows) {
+    const std::ptrdiff_t count = std::min(kRows, y.rows() - first);
+    poller.worked(kCheckFlops * static_cast<double>(count * y.cols()));
+    detail::check_target_values(function, y.block(first, count, copy.data()), first, layers.back(),
+                                output);
+  }
+}
+
+template <class T>
+void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                               MatrixView<const T> X, std::ptrdiff_t first, T* z,
+                               detail::Poller& poller) const {
+  const detail::GemmContext<T> context{kernels, s.workspace, s.max_team, &poller};
+  MatrixView<const T> A = X;
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {
+    const bool last = l + 1 == depth();
+    const Activation g = last ? Activation::kIdentity : hidden[static_cast<std::size_t>(l)];
+    const MatrixView<T> next =
+        last ? MatrixView<T>(z, X.rows, classes())
+             : hidden_rows(s.a[static_cast<std::size_t>(l) + 1], X.rows, l + 1);
+    detail::Epilogue<T> to;
+    to.c = next.data;
+    to.ldc = next.row_stride;
+    to.bias = biases(parameters.data(), l).data;
+    to.z = s.z[static_cast<std::size_t>(l) + 1];
+    to.ld_z = next.row_stride;
+    // A_l = g_l(A_{l-1} . W_l + b_l)
+    detail::gemm<T>(context, A, weights(parameters.data(), l),
+                    kernels.activations[static_cast<std::size_t>(g)].activate, to);
+    A = s.dropout.drops(l + 1) ? s.dropout.keep(l + 1, next, first) : next;
+  }
+}
+
+template <class T>
+void Network<T>::Impl::predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                               MatrixView<const T> X, MatrixView<T> out,
+                               detail::Poller& poller) const {
+  const auto& output_forward = kernels.outputs[static_cast<std::size_t>(output)].forward;
+  T* z = out.is_contiguous() ? out.data : s.a.back();
+  forward(kernels, s, X, 0, z, poller);
+  detail::parallel_for(out.rows, detail::kLanes, 32.0 * static_cast<double>(out.rows * out.cols),
+                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                         T* block = z + begin * out.cols;
+                         output_forward(block, block, end - begin, out.cols);
+                       });
+  if (z == out.data) return;
+  for (std::ptrdiff_t i = 0; i < out.rows; ++i) {
+    for (std::ptrdiff_t j = 0; j < out.cols; ++j) out(i, j) = z[i * out.cols + j];
+  }
+}
+
+template <class T>
+const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                                   const Rows<T>& rows, detail::Poller& poller) const {
+  const MatrixView<const T> y = read(kernels, rows.y, rows, s.y, poller);
+  if (output == Output::kSoftmax) {
+    // Class indices, each checked where it is read for use: the caller's memory may have changed
+    // since validate(). One-hot rows become indices; row i is read before place i is written.
+    for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
+      s.y[i] = static_cast<T>(detail::check_class("y", y, i, rows.index(i), classes()));
+    }
+    return s.y;
+  }
+  if (y.is_contiguous()) return y.data;
+  for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
+    for (std::ptrdiff_t j = 0; j < y.cols; ++j) s.y[i * y.cols + j] = y(i, j);
+  }
+  return s.y;
+}
+
+template <class T>
+void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                                   const T* y, std::ptrdiff_t rows, const Goal& goal) const {
+  const bool gradient = goal.use != GradientUse::kNone;
+  const bool clips =
+      goal.objective.clip > 0 && (output == Output::kSigmoid || output == Output::kSoftmax);
+  const T low = static_cast<T>(clips ? -std::log1p(-goal.objective.clip) : -kInfinity);
+  const T high = static_cast<T>(clips ? -std::log(goal.objective.clip) : kInfinity);
+  const std::ptrdiff_t cols = classes();
+  const std::ptrdiff_t y_cols = output == Output::kSoftmax ? 1 : cols;
+  T* z = s.a.back();
+  const auto& loss = kernels.outputs[static_cast<std::size_t>(output)].loss;
+  detail::parallel_for(rows, detail::kLanes, kLossFlops * static_cast<double>(rows * cols),
+                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                         T* block = z + begin * cols;
+                         loss({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
+                               gradient ? block : nullptr, s.row_losses + begin, low, high});
+                       });
+}
+
+template <class T>
+void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                                MatrixView<const T> X, const detail::EpilogueKernels<T>& epilogue,
+                                T* target, double alpha, detail::Poller* poller) const {
+  const detail::GemmContext<T> context{kernels, s.workspace, s.max_team, poller};
+  MatrixView<const T> dZ(s.a.back(), X.rows, classes());
+  for (std::ptrdiff_t l = depth() - 1; l >= 0; --l) {
+    const auto below = static_cast<std::size_t>(l);  // A_below is the layer's input
+    const MatrixView<const T> A =
+        l == 0 ? X : MatrixView<const T>(hidden_rows(s.a[below], X.rows, l));
+    const MatrixView<T> dZ_below = hidden_rows(s.delta[l % 2], X.rows, l);
+    if (l > 0) {  // dZ_{l-1} = (dZ_l . W_l^T) * g'(A_{l-1}), with the W_l from before the update
+      const auto g = static_cast<std::size_t>(hidden[below - 1]);
+      detail::Epilogue<T> to;
+      to.c = dZ_below.data;
+      to.ldc = dZ_below.row_stride;
+      to.activated = A.data;
+      to.ld_activated = A.row_stride;
+      to.z = s.z[below];
+      to.ld_z = A.row_stride;
+      detail::gemm<T>(context, dZ, weights(parameters.data(), l).transposed(),
+                      kernels.activations[g].derivative, to);
+      if (s.dropout.drops(l)) s.dropout.restrict(l, dZ_below);
+    }
+    detail::Epilogue<T> to;
+    to.alpha = static_cast<T>(alpha);
+    to.c = weights(target, l).data;
+    to.ldc = outputs(l);
+    const MatrixView<const T> input = s.dropout.drops(l) ? s.dropout.kept(l, X.rows) : A;
+    detail::gemm(context, input.transposed(), dZ, epilogue, to);  // dW = A^T . dZ
+    to.c = biases(target, l).data;
+    detail::sum_rows(context, dZ, epilogue, to);  // db = sum of the rows of dZ
+    dZ = dZ_below;
+  }
+}
+
+template <class T>
+double Network<T>::Impl::squared_weights(const detail::KernelTable<T>& kernels) const {
+  double sum = 0;
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {
+    const MatrixView<T> W = weights(parameters.data(), l);
+    const std::ptrdiff_t n = W.rows * W.cols;
+    for (std::ptrdiff_t k = 0; k < n; k += detail::kChunk) {
+      const std::ptrdiff_t count = std::min(detail::kChunk, n - k);
+      T dot = 0;
+      kernels.row_dots(W.data + k, count, W.data + k, count, 1, &dot);
+      sum += static_cast<double>(dot);
+    }
+  }
+  return sum;
+}
+
+template <class T>
+void Network<T>::Impl::add_decay(double decay) const {
+  const T factor = static_cast<T>(decay);
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {
+    const MatrixView<T> W = weights(parameters.data(), l);
+    T* dW = weights(gradients.data(), l).data;
+    for (std::ptrdiff_t k = 0; k < W.rows * W.cols; ++k) dW[k] += factor * W.data[k];
+  }
+}
+
+template <class T>
+void Network<T>::Impl::update(const detail::KernelTable<T>& kernels, const Goal& goal,
+                              double total_weight) const {
+  detail::Rule rule = detail::Rule::kGradientDescent;
+  detail::OptimizerStep<T> step;
+  step.rate = static_cast<T>(goal.learning_rate);
+  double decay = 0;
+  if (goal.optimizer != nullptr) {
+    rule = goal.optimizer->rule;
+    decay = goal.optimizer->decay();
+    step = goal.optimizer->template begin_step<T>();
+  }
+  step.decay = static_cast<T>(decay + goal.objective.alpha / total_weight);
+  apply(kernels, rule, step);
+}
+
+template <class T>
+void Network<T>::Impl::apply(const detail::KernelTable<T>& kernels, detail::Rule rule,
+                             const detail::OptimizerStep<T>& step) const {
+  const auto part = [&](std::ptrdiff_t from, std::ptrdiff_t count, bool decays) {
+    detail::parallel_for(count, 64, kUpdateFlops * static_cast<double>(count),
+                         [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                           detail::OptimizerStep<T> piece = step;
+                           piece.parameters = parameters.data() + from + begin;
+                           piece.gradients = gradients.data() + from + begin;
+                           for (T*& state : piece.state) {
+                             if (state != nullptr) state += from + begin;
+                           }
+                           piece.n = end - begin;
+                           if (!decays) {
+                             piece.decay = 0;
+                             piece.shrink = 1;
+                           }
+                           kernels.rules[static_cast<std::size_t>(rule)](piece);
+                         });
+  };
+  if (step.decay == T(0) && step.shrink == T(1)) return part(0, n_parameters, false);
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {  // of weights, not of biases
+    const std::ptrdiff_t first = offsets[static_cast<std::size_t>(l)];
+    part(first, inputs(l) * outputs(l), true);
+    part(first + inputs(l) * outputs(l), outputs(l), false);
+  }
+}
+
+template <class T>
+LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                               const Rows<T>& rows, const Goal& goal,
+                               detail::Poller& poller) const {
+  const GradientUse use = goal.use;
+  const double total_weight = weight_sum(rows);
+  if (!(total_weight > 0)) {
+    if (use == GradientUse::kStore) std::fill_n(gradients.data(), n_parameters, T(0));
+    return {};
+  }
+  const double divisor = use == GradientUse::kAdd ? 1 : total_weight;
+  const double gradient_scale = goal.objective.gradient_scale;
+  const double penalty =
+      goal.objective.alpha > 0 ? goal.objective.alpha / 2 * squared_weights(kernels) : 0;
+  const std::ptrdiff_t step = block_rows(rows.count, use);
+  const detail::Poller::Clock::time_point start = poller.now();
+  bool in_gradients = false;  // whether an update goes through them
+  detail::LaneSum<double> sum;
+  for (std::ptrdiff_t first = 0; first < rows.count; first += step) {
+    const Rows<T> block = rows.part(first, std::min(step, rows.count - first));
+    for (std::ptrdiff_t i = 0; i < block.count; ++i) {
+      s.scale[i] = static_cast<T>(gradient_scale * weight_of(block, i) / divisor);
+    }
+    const MatrixView<const T> X = read(kernels, rows.X, block, s.x, poller);
+    const T* y = targets(kernels, s, block, poller);
+    forward(kernels, s, X, first, s.a.back(), poller);
+    output_loss(kernels, s, y, block.count, goal);
+    for (std::ptrdiff_t i = 0; i < block.count; ++i) s.row_losses[i] *= weight_of(block, i);
+    sum.add(s.row_losses, block.count);
+    if (use == GradientUse::kNone) continue;
+    // A step that has begun to write parameters is finished; one that would take long, or takes
+    // several blocks, writes gradients first, where it can be given up. The bits are the same.
+    if (use == GradientUse::kUpdate && goal.is_plain() && step == rows.count &&
+        !poller.is_slow_since(start)) {
+      const double rate =
+          goal.optimizer != nullptr ? goal.optimizer->learning_rate() : goal.learning_rate;
+      backward(kernels, s, X, kernels.update, parameters.data(), rate, nullptr);
+      poller.count(2 * detail::product_flops(n_parameters, 1, block.count));
+      continue;
+    }
+    const bool store = use != GradientUse::kAdd && first == 0;
+    backward(kernels, s, X, store ? kernels.store : kernels.add, gradients.data(), 0, &poller);
+    in_gradients = true;
+  }
+  if (use == GradientUse::kUpdate && in_gradients) update(kernels, goal, total_weight);
+  if (use == GradientUse::kStore && goal.objective.alpha > 0) {
+    add_decay(goal.objective.alpha / total_weight);
+  }
+  return {goal.objective.loss_scale * sum.total() + penalty, total_weight};
+}
+
+template <class T>
+int Network<T>::Impl::team(std::ptrdiff_t rows, GradientUse use, std::ptrdiff_t batch_size) const {
+  const std::ptrdiff_t block = block_rows(std::min(rows, batch_size), use);
+  double widest = 0;
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {
+    widest = std::max(widest, detail::product_flops(block, inputs(l), outputs(l)));
+  }
+  if (use == GradientUse::kNone) {
+    return detail::team_for(detail::product_flops(rows, n_parameters, 1), widest);
+  }
+  // Of a prediction each thread keeps its rows from layer to layer. In training what one has
+  // written the others read, and between processors that share no cache that takes longer than
+  // the sums of a small layer: its products must be so many times larger to be worth a team.
+  constexpr double kMoved = 8;
+  return detail::team_for(3 * detail::product_flops(rows, n_parameters, 1), widest / kMoved);
+}
+
+template struct Network<float>::Impl;
+template struct Network<double>::Impl;
+
+}  // namespace fastmlp

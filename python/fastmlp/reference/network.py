@@ -1,0 +1,212 @@
+"""The twin: the mathematics of `docs/mathematics.md` in plain NumPy, one line per equation.
+
+It is naive on purpose and checks nothing. What is done element by element is in
+`reference/ops.py`; `fit` and `predict` are those of the native class, in `training.py`. Start at
+`Network._mean_gradients`.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmlp.reference.ops import ACTIVATIONS, OUTPUTS, RECTIFIERS, Array, sgd_update
+from fastmlp.reference.optimizers import State, update
+from fastmlp.reference.random import dropout_mask, permutation, uniform
+from fastmlp.training import TrainingMixin, resolve_seed
+
+class Network(TrainingMixin):
+    """The twin of `fastmlp.Network`: same constructor, same results to rounding, nothing checked.
+
+    It trains and predicts; files, copies and gradients in parts are the native class's only.
+
+    Examples
+    --------
+    >>> from fastmlp.reference import Network
+    >>> Network([2, 8, 1], seed=0).forward([[0.0, 0.0]]).tolist()
+    [[0.5]]
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[int],
+        *,
+        hidden: str | Sequence[str] = "relu",
+        output: str = "sigmoid",
+        dtype: npt.DTypeLike = "float32",
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        self.layers = tuple(int(n) for n in layers)
+        n_hidden = len(self.layers) - 2
+        self.hidden = (hidden,) * n_hidden if isinstance(hidden, str) else tuple(hidden)
+        self.output = output
+        self.dtype = np.dtype(dtype)
+        self.seed = resolve_seed(seed)
+        self.epochs_trained = 0
+        self.n_parameters = sum((n_in + 1) * n_out for n_in, n_out in self._shapes())
+        self.parameters = np.zeros(self.n_parameters, self.dtype)
+        self.gradients = np.zeros(self.n_parameters, self.dtype)
+        self._decays = np.zeros(self.n_parameters, self.dtype)
+        self._states: dict[int, tuple[Any, State]] = {}
+        for W, _ in self._views(self._decays):
+            W[:] = 1
+        names = (*self.hidden, self.output)
+        for layer, (W, (n_in, n_out)) in enumerate(zip(self.weights, self._shapes(), strict=True)):
+            he = names[layer] in RECTIFIERS
+            radius = np.sqrt(6 / n_in) if he else np.sqrt(6 / (n_in + n_out))
+            W[:] = uniform(self.seed, layer, (n_in, n_out), radius)
+
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        """W_1 … W_L, views of `parameters`."""
+        return tuple(W for W, _ in self._views(self.parameters))
+
+    @property
+    def biases(self) -> tuple[Array, ...]:
+        """b_1 … b_L, views of `parameters`."""
+        return tuple(b for _, b in self._views(self.parameters))
+
+    def forward(self, X: npt.ArrayLike) -> Array:
+        """Ŷ = A_L."""
+        output, _ = OUTPUTS[self.output]
+        return output(self._forward(X)[1][-1])
+
+    def loss(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
+        """Loss = 1/S Σ_i s_i ℓ_i."""
+        Z = self._forward(X)[1][-1]
+        _, row_loss = OUTPUTS[self.output]
+        s = self._weights_of_rows(len(Z), sample_weight)
+        return _mean(s @ row_loss(Z, self._targets(y, len(Z))), s.sum())
+
+    def loss_and_gradients(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
+        """Return the mean loss; its gradient is in `gradients`."""
+        loss_sum, S, self.gradients[:] = self._mean_gradients(X, y, sample_weight)
+        return _mean(loss_sum, S)
+
+    def step(self, X: npt.ArrayLike, y: npt.ArrayLike, learning_rate: float) -> float:
+        """θ := θ - α dθ on one batch; the loss before it."""
+        loss_sum, S, gradients = self._mean_gradients(X, y, None)
+        sgd_update(self.parameters, gradients, learning_rate)
+        return _mean(loss_sum, S)
+
+    def train_epoch(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        order: npt.NDArray[np.int64],
+        *,
+        batch_size: int,
+        optimizer: Any,
+        sample_weight: npt.ArrayLike | None = None,
+        dropout: float | Sequence[float] | None = None,
+        seed: int | None = None,
+    ) -> float:
+        """One step per batch of the rows in `order`; the mean of the batches' losses."""
+        X, y = np.asarray(X), np.asarray(y)
+        rates = np.broadcast_to(0.0 if dropout is None else dropout, len(self.hidden))
+        seed = self.seed if seed is None else seed
+        loss_sum = S_sum = 0.0
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            s = None if sample_weight is None else np.asarray(sample_weight)[rows]
+            masks = self._masks(len(rows), rates, seed, start // batch_size)
+            batch_loss, S, gradients = self._mean_gradients(X[rows], y[rows], s, masks)
+            if S > 0:
+                update(optimizer, self._state(optimizer), self.parameters, gradients, self._decays)
+            loss_sum, S_sum = loss_sum + batch_loss, S_sum + S
+        self.epochs_trained += 1
+        return _mean(loss_sum, S_sum)
+
+    def _state(self, optimizer: Any) -> State:
+        """Return what `optimizer` remembers of this network; kept with it, its id stays its own."""
+        zeros = np.zeros_like(self.parameters)
+        fresh = (optimizer, State(0, zeros, zeros.copy()))
+        return self._states.setdefault(id(optimizer), fresh)[1]
+
+    def _mean_gradients(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        masks: Sequence[Array] | None = None,
+    ) -> tuple[float, float, Array]:
+        """Σ s_i ℓ_i, S, and dθ flat; dθ is 0 where S is."""
+        A, Z = self._forward(X, masks)
+        M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
+        Y = self._targets(y, len(Z[-1]))
+        s = self._weights_of_rows(len(Z[-1]), sample_weight)
+        S, gradients = s.sum(), np.zeros_like(self.parameters)
+        if S == 0:
+            return 0.0, 0.0, gradients
+        output, row_loss = OUTPUTS[self.output]
+        dZ = s[:, np.newaxis] * (output(Z[-1]) - Y) / S
+        weights, views = self.weights, self._views(gradients)
+        for layer in reversed(range(len(weights))):
+            dW, db = views[layer]
+            dW[:] = (A[layer] * M[layer]).T @ dZ
+            db[:] = dZ.sum(axis=0)
+            if layer > 0:
+                _, backward = ACTIVATIONS[self.hidden[layer - 1]]
+                dZ = M[layer] * backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
+        return float(s @ row_loss(Z[-1], Y)), float(S), gradients
+
+    def _forward(
+        self, X: npt.ArrayLike, masks: Sequence[Array] | None = None
+    ) -> tuple[list[Array], list[Array]]:
+        """A_0 … A_{L-1}, and Z_1 … Z_L; each layer's input is A times its mask."""
+        A, Z = [np.asarray(X, self.dtype)], []
+        M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
+        weights, biases = self.weights, self.biases
+        for name, W, b, m in zip(self.hidden, weights, biases, M, strict=False):
+            activation, _ = ACTIVATIONS[name]
+            Z.append((A[-1] * m) @ W + b)
+            A.append(activation(Z[-1]))
+        return A, [*Z, (A[-1] * M[-1]) @ weights[-1] + biases[-1]]
+
+    def _masks(self, rows: int, rates: Array, seed: int, step: int) -> list[Array]:
+        """Per hidden layer 1 / (1 - rate) for the units that stay in this step, 0 for others."""
+        return [
+            dropout_mask(seed, layer, step, self.epochs_trained, (rows, n), rate).astype(self.dtype)
+            for layer, (n, rate) in enumerate(zip(self.layers[1:-1], rates, strict=True), start=1)
+        ]
+
+    def _targets(self, y: npt.ArrayLike, rows: int) -> Array:
+        """Y of shape (m, n_out); class indices become one-hot."""
+        y = np.asarray(y)
+        if self.output == "softmax" and y.size == rows:
+            return np.eye(self.layers[-1], dtype=self.dtype)[y.astype(np.int64).ravel()]
+        return y.astype(self.dtype).reshape(rows, self.layers[-1])
+
+    def _weights_of_rows(self, rows: int, sample_weight: npt.ArrayLike | None) -> Array:
+        """s, which is 1 for every row unless given."""
+        return np.asarray(np.ones(rows) if sample_weight is None else sample_weight, self.dtype)
+
+    def _shapes(self) -> list[tuple[int, int]]:
+        """(n_in, n_out) of each layer of weights."""
+        return list(itertools.pairwise(self.layers))
+
+    def _views(self, flat: Array) -> list[tuple[Array, Array]]:
+        """(W, b) of each layer in a buffer `W_1 b_1 W_2 b_2 …`."""
+        views, start = [], 0
+        for n_in, n_out in self._shapes():
+            middle, stop = start + n_in * n_out, start + (n_in + 1) * n_out
+            views.append((flat[start:middle].reshape(n_in, n_out), flat[middle:stop]))
+            start = stop
+        return views
+
+    def _validate(self, function_name: str, X: Any, y: Any, sample_weight: Any) -> None:
+        """Check nothing."""
+
+    def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+        return permutation(rows, seed, epoch)
+
+
+def _mean(total: Any, S: Any) -> float:
+    """Total / S, and 0 where S is."""
+    return float(total / S) if S else 0.0

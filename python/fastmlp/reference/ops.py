@@ -1,0 +1,178 @@
+"""The twin's element by element part: operations, activations, outputs with their losses.
+
+One line per equation of `docs/mathematics.md`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# Operations, under the names of `fastmlp.ops`, forward beside backward.
+
+
+def matmul(A: Array, B: Array) -> Array:
+    """C = A · B."""
+    return A @ B
+
+
+def relu(Z: Array) -> Array:
+    """ReLU(z) = 0 if z ≤ 0 else z; NaN stays NaN."""
+    return np.where(Z <= 0, np.zeros_like(Z), Z)
+
+
+def relu_backward(dA: Array, Z: Array) -> Array:
+    """Return dZ = dA ⊙ ReLU'(Z), where ReLU' = 1 if z > 0 else 0."""
+    return np.where(Z > 0, dA, np.zeros_like(dA))
+
+
+def sigmoid(Z: Array) -> Array:
+    """σ(z) = 1 / (1 + e^-z), and e^z / (1 + e^z) for z < 0: ``e^-|z|`` never overflows."""
+    E = np.exp(-np.abs(Z))
+    return np.where(Z >= 0, 1 / (1 + E), E / (1 + E))
+
+
+def sigmoid_backward(dA: Array, A: Array) -> Array:
+    """Return dZ = dA ⊙ σ'(Z), where σ' = A ⊙ (1 - A)."""
+    return np.asarray(dA * (A * (1 - A)))
+
+
+def softmax(Z: Array) -> Array:
+    """softmax(z)_j = e^z_j / Σ e^z, shifted by the largest z."""
+    E = np.exp(Z - Z.max(axis=-1, keepdims=True))
+    return np.asarray(E / E.sum(axis=-1, keepdims=True))
+
+
+def sigmoid_loss(Z: Array, Y: Array) -> Array:
+    """ℓ_i = Σ_j max(z, 0) - z y + ``log1p(e^-|z|)``: binary cross-entropy of σ(Z) per row."""
+    return np.asarray(np.sum(np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z))), axis=1))
+
+
+def softmax_loss(Z: Array, Y: Array) -> Array:
+    """ℓ_i = log Σ e^(z - max) - (z_class - max): cross-entropy of softmax(Z) per row."""
+    shifted = Z - Z.max(axis=1, keepdims=True)
+    return np.asarray(np.log(np.sum(np.exp(shifted), axis=1)) - np.sum(Y * shifted, axis=1))
+
+
+def identity_loss(Z: Array, Y: Array) -> Array:
+    """ℓ_i = ½ Σ_j (z - y)²: half the squared error per row."""
+    return np.asarray(np.sum((Z - Y) ** 2, axis=1) / 2)
+
+
+def exp_loss(Z: Array, Y: Array) -> Array:
+    """ℓ_i = Σ_j y (log y - z - 1) + e^z: half the Poisson deviance of e^Z per row; 0 log 0 = 0."""
+    log_Y = np.log(np.where(Y > 0, Y, 1))
+    return np.asarray(np.sum(Y * (log_Y - Z - 1) + np.exp(Z), axis=1))
+
+
+def binary_cross_entropy(Z: Array, y: Array) -> float:
+    """Loss = 1/m Σ_i ℓ_i from the logits Z, (m,) or (m, n_out); 0 without rows."""
+    rows = (len(Z), Z.size // max(len(Z), 1))
+    return float(np.sum(sigmoid_loss(Z.reshape(rows), y.reshape(rows))) / max(len(Z), 1))
+
+
+def sgd_update(parameter: Array, gradient: Array, learning_rate: float) -> None:
+    """θ := θ - α dθ, in place."""
+    parameter -= learning_rate * gradient
+
+
+# The activations that `fastmlp.ops` has not, forward beside backward.
+
+LEAK = 0.01  # the slope of leaky_relu for z ≤ 0
+
+
+def tanh_backward(dA: Array, A: Array) -> Array:
+    """Return dZ = dA ⊙ (1 - A²)."""
+    return np.asarray(dA * (1 - A**2))
+
+
+def leaky_relu(Z: Array) -> Array:
+    """Return z if z > 0 else z / 100."""
+    return np.where(Z > 0, Z, Z * LEAK)
+
+
+def leaky_relu_backward(dA: Array, Z: Array) -> Array:
+    """Return dZ = dA ⊙ (1 if z > 0 else 1 / 100)."""
+    return np.where(Z > 0, dA, dA * LEAK)
+
+
+def elu(Z: Array) -> Array:
+    """Return z if z > 0 else e^z - 1."""
+    return np.where(Z > 0, Z, np.expm1(np.minimum(Z, 0)))
+
+
+def elu_backward(dA: Array, A: Array) -> Array:
+    """Return dZ = dA ⊙ (1 if a > 0 else a + 1), which is e^z."""
+    return np.where(A > 0, dA, dA * (A + 1))
+
+
+def softplus(Z: Array) -> Array:
+    """log(1 + e^z) = max(z, 0) + log1p(e^-|z|)."""
+    return np.asarray(np.maximum(Z, 0) + np.log1p(np.exp(-np.abs(Z))))
+
+
+def softplus_backward(dA: Array, A: Array) -> Array:
+    """Return dZ = dA ⊙ (1 - e^-a), which is σ(z)."""
+    return np.asarray(dA * -np.expm1(-A))
+
+
+def gelu(Z: Array) -> Array:
+    """Return z Φ(z), where Φ is the standard normal distribution."""
+    return np.asarray(Z * normal_distribution(Z))
+
+
+def gelu_backward(dA: Array, Z: Array) -> Array:
+    """Return dZ = dA ⊙ (Φ(z) + z φ(z)), where φ = Φ' = e^(-z²/2) / √(2π)."""
+    density = np.exp(-(Z**2) / 2) / math.sqrt(2 * math.pi)
+    return np.asarray(dA * (normal_distribution(Z) + Z * density))
+
+
+def normal_distribution(Z: Array) -> Array:
+    """Φ(z) = (1 + erf(z / √2)) / 2."""
+    return np.asarray((1 + _erf(Z / math.sqrt(2))) / 2, Z.dtype)
+
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def silu(Z: Array) -> Array:
+    """Return z σ(z)."""
+    return np.asarray(Z * sigmoid(Z))
+
+
+def silu_backward(dA: Array, Z: Array) -> Array:
+    """Return dZ = dA ⊙ σ(z) (1 + z σ(-z)), where σ(-z) = 1 - σ(z)."""
+    return np.asarray(dA * (sigmoid(Z) * (1 + Z * sigmoid(-Z))))
+
+
+Elementwise = Callable[[Array], Array]
+Pairwise = Callable[[Array, Array], Array]
+Backward = Callable[[Array, Array, Array], Array]
+
+# A = g(Z), and dZ = dA ⊙ g'(Z) from dA, Z and A.
+ACTIVATIONS: dict[str, tuple[Elementwise, Backward]] = {
+    "relu": (relu, lambda dA, Z, A: relu_backward(dA, Z)),
+    "sigmoid": (sigmoid, lambda dA, Z, A: sigmoid_backward(dA, A)),
+    "tanh": (np.tanh, lambda dA, Z, A: tanh_backward(dA, A)),
+    "identity": (lambda Z: Z, lambda dA, Z, A: dA),
+    "leaky_relu": (leaky_relu, lambda dA, Z, A: leaky_relu_backward(dA, Z)),
+    "elu": (elu, lambda dA, Z, A: elu_backward(dA, A)),
+    "softplus": (softplus, lambda dA, Z, A: softplus_backward(dA, A)),
+    "gelu": (gelu, lambda dA, Z, A: gelu_backward(dA, Z)),
+    "silu": (silu, lambda dA, Z, A: silu_backward(dA, Z)),
+}
+
+# Those that let about half of the signal pass, whose weights start with He's radius.
+RECTIFIERS = ("relu", "leaky_relu", "elu", "softplus", "gelu", "silu")
+
+# Ŷ = g(Z), and the loss per row from Z and Y; dZ = Ŷ - Y for all of them.
+OUTPUTS: dict[str, tuple[Elementwise, Pairwise]] = {
+    "sigmoid": (sigmoid, sigmoid_loss),
+    "softmax": (softmax, softmax_loss),
+    "identity": (lambda Z: Z, identity_loss),
+    "exp": (np.exp, exp_loss),
+}

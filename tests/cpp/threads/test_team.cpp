@@ -1,0 +1,194 @@
+// Team alone, on threads of the standard library, so that ThreadSanitizer sees all there is; and
+// what parallel.hpp makes of it: nested work and exceptions.
+#include "threads/parallel.hpp"
+#include "support.hpp"
+#include "threads/team.hpp"
+
+#include <fastmlp/runtime.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <numeric>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+using namespace fastmlp;
+using namespace fastmlp::testing;
+using fastmlp::detail::Team;
+
+namespace {
+
+/// body(team) with `size` threads in the team, the calling one included.
+template <class Body>
+void with_threads(int size, bool all, const Body& body) {
+  Team team(all);
+  team.set_size(size);
+  std::vector<std::thread> others;
+  for (int slot = 1; slot < size; ++slot) others.emplace_back([&team, slot] { team.serve(slot); });
+  body(team);
+  team.dismiss();
+  for (std::thread& other : others) other.join();
+}
+
+/// More threads than processors, so that some have none.
+int crowd() { return static_cast<int>(std::min(2 * std::thread::hardware_concurrency() + 1, 16u)); }
+
+}  // namespace
+
+TEST_CASE("every task of many tiny regions runs once, on more threads than processors") {
+  for (const bool all : {false, true}) {
+    CAPTURE(all);
+    constexpr int kRegions = 2000;
+    std::vector<int> runs(5);  // not atomic: a region must end before the next begins
+    with_threads(crowd(), all, [&](Team& team) {
+      for (int region = 0; region < kRegions; ++region) {
+        std::atomic<std::size_t> next{0};
+        team.run([&](int) noexcept {
+          for (std::size_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < 5;) {
+            ++runs[task];
+          }
+        });
+        // The caller may use what the others did, and prepare the next region.
+        if (std::accumulate(runs.begin(), runs.end(), 0) != 5 * (region + 1)) break;
+      }
+    });
+    CHECK(runs == std::vector<int>(5, kRegions));
+  }
+}
+
+TEST_CASE("in a team where all take part, each slot runs every region once") {
+  const int size = crowd();
+  std::vector<int> runs(static_cast<std::size_t>(size));
+  with_threads(size, true, [&](Team& team) {
+    for (int region = 0; region < 200; ++region) {
+      team.run([&](int slot) noexcept { ++runs[static_cast<std::size_t>(slot)]; });
+    }
+  });
+  CHECK(runs == std::vector<int>(runs.size(), 200));
+}
+
+TEST_CASE("threads that have gone to sleep are woken up by work, and by the end") {
+  std::atomic<int> came{0};
+  with_threads(3, true, [&](Team& team) {
+    for (int region = 0; region < 5; ++region) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));  // 50 times what they spin for
+      team.run([&](int) noexcept { ++came; });
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  });
+  CHECK(came == 15);
+}
+
+TEST_CASE("a team without threads, or without work, ends") {
+  int runs = 0;
+  with_threads(1, true, [&](Team& team) { team.run([&](int) noexcept { ++runs; }); });
+  CHECK(runs == 1);
+  for (int i = 0; i < 50; ++i) with_threads(4, i % 2 == 0, [](Team&) {});
+}
+
+TEST_CASE("a team is open while it works, and only then") {
+  with_threads(2, true, [](Team& team) {
+    CHECK(!team.is_open());
+    bool open = false;
+    team.run([&](int slot) noexcept {
+      if (slot == 0) open = team.is_open();
+    });
+    CHECK(open);
+    CHECK(!team.is_open());
+  });
+}
+
+TEST_CASE("work inside of work is done by the thread that has it, each task once") {
+  const Settings restore;
+  set_num_threads(4);
+  std::atomic<int> inner{0};
+  detail::with_team(4, [&] {
+    detail::parallel_tasks(6, 4, [&](std::ptrdiff_t, int) noexcept {
+      detail::with_team(4, [&] {  // as a callback that leads back into the library
+        detail::parallel_tasks(10, 4, [&](std::ptrdiff_t, int) noexcept { ++inner; });
+      });
+    });
+  });
+  CHECK(inner == 60);
+}
+
+TEST_CASE("every task of however many is done once, whoever helps whom") {
+  for (const int threads : {1, 2, 3, 64, 65, 200}) {
+    for (const std::ptrdiff_t count : {0, 1, 2, 3, 7, 63, 64, 65, 130, 500}) {
+      CAPTURE(threads);
+      CAPTURE(count);
+      detail::TaskQueues queues(count, threads);
+      std::vector<int> done(static_cast<std::size_t>(count));
+      const auto take = [&](std::ptrdiff_t task) { ++done[static_cast<std::size_t>(task)]; };
+      queues.work(threads - 1, take);  // one that comes first does all there is
+      queues.work(0, take);
+      CHECK(std::count(done.begin(), done.end(), 1) == count);
+    }
+  }
+}
+
+TEST_CASE("threads that take tasks at the same time take each once") {
+  const Settings restore;
+  set_num_threads(2);
+  constexpr std::ptrdiff_t kCount = 300;
+  int wrong = 0;
+  detail::with_team(2, [&] {
+    for (int i = 0; i < 2000; ++i) {
+      std::array<std::atomic<int>, kCount> done{};
+      detail::parallel_tasks(kCount, 2, [&](std::ptrdiff_t task, int) noexcept {
+        done[static_cast<std::size_t>(task)].fetch_add(1, std::memory_order_relaxed);
+      });
+      for (const std::atomic<int>& n : done) wrong += n != 1;
+    }
+  });
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a thread begins with its own tasks, in order, and then goes round") {
+  detail::TaskQueues queues(8, 4);
+  std::vector<std::ptrdiff_t> taken;
+  queues.work(2, [&](std::ptrdiff_t task) { taken.push_back(task); });
+  CHECK(taken == std::vector<std::ptrdiff_t>{4, 5, 6, 7, 0, 1, 2, 3});
+}
+
+TEST_CASE("what a body throws comes out of its team, and the next team works") {
+  const Settings restore;
+  set_num_threads(3);
+  for (int i = 0; i < 20; ++i) {
+    std::atomic<int> tasks{0};
+    const auto body = [&] {
+      detail::parallel_tasks(7, 3, [&](std::ptrdiff_t, int) noexcept { ++tasks; });
+      throw std::runtime_error("thrown by the body");
+    };
+    CHECK_THROWS_WITH_AS(detail::with_team(3, body), "thrown by the body", std::runtime_error);
+    CHECK(tasks == 7);
+    CHECK(detail::current_team() == nullptr);
+  }
+}
+
+TEST_CASE("calls that run at once share the processors") {
+  const Settings restore;
+  set_num_threads(4);
+  const int most = detail::max_team();  // 1 without OpenMP
+  const double min_work = detail::thread_state().min_work;
+  detail::thread_state().min_work = 1e6;  // where it is 0 every call has all threads
+  {
+    const detail::SharedProcessors first;
+    CHECK(first.share(4) == most);
+    CHECK(first.share(1) == 1);
+    {
+      const detail::SharedProcessors second;
+      CHECK(second.share(4) == std::max(most / 2, 1));
+      CHECK(detail::SharedProcessors().share(4) == 1);
+    }
+    CHECK(detail::SharedProcessors().share(3) == std::max(most / 2, 1));
+    detail::thread_state().min_work = 0;
+    CHECK(detail::SharedProcessors().share(4) == 4);
+  }
+  detail::thread_state().min_work = min_work;
+}
