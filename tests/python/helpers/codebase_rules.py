@@ -207,6 +207,57 @@ def module_of(root: Path, name: str) -> Path | None:
     return None
 
 
+def circles(root: Path, edges: dict[Path, dict[Path, int]], verb: str) -> list[str]:
+    """Each way in which a file comes back to itself; edges give the line of every step."""
+    found = []
+    for start in edges:
+        # What start reaches; a circle is told once, at its first file.
+        waiting, seen = [start], set()
+        while waiting:
+            here = waiting.pop()
+            for there, line in edges.get(here, {}).items():
+                if there == start and start == min(seen | {start}):
+                    what = f"{verb} {start.relative_to(root).as_posix()}, which comes back here"
+                    found.append(violation(root, here, line, what))
+                elif there not in seen:
+                    seen.add(there)
+                    waiting.append(there)
+    return found
+
+
+def headers_include_without_circles(root: Path) -> list[str]:
+    paths = files(root, "cpp", "python/bindings", suffixes=CPP)
+    edges: dict[Path, dict[Path, int]] = {path: {} for path in paths}
+    for path in paths:
+        for number, line in enumerate(code(path).split("\n"), start=1):
+            if match := re.match(r'\s*#\s*include\s+["<]([^">]+)[">]', line):
+                places = (path.parent, root / "cpp/src", root / "cpp/include")
+                for file in (place / match[1] for place in places):
+                    if file in edges:
+                        edges[path].setdefault(file, number)
+    return circles(root, edges, "includes")
+
+
+def modules_import_without_circles(root: Path) -> list[str]:
+    """What a module imports at its top, for type checking too; not what a function imports."""
+    paths = files(root, PACKAGE, suffixes={".py"})
+    edges: dict[Path, dict[Path, int]] = {path: {} for path in paths}
+    for path in paths:
+        for node in tree(path).body:
+            inner = node.body if isinstance(node, ast.If | ast.Try) else [node]
+            for statement in inner:
+                for line, name in names_imported(statement):
+                    file = module_of(root, name) if name.startswith("fastmlp.") else None
+                    if file is not None and file != path:
+                        edges[path].setdefault(file, line)
+    return circles(root, edges, "imports")
+
+
+def names_imported(node: ast.AST) -> Iterator[tuple[int, str]]:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield from imports(node)
+
+
 # Rules: the twin is complete
 
 

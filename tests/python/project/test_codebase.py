@@ -67,12 +67,12 @@ PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
     ),
     rules.reference_imports_only_numpy_and_training: (
         {
-            "python/fastmlp/reference.py": "import math\nimport numpy.typing as npt\n"
+            "python/fastmlp/reference/network.py": "import math\nimport numpy.typing as npt\n"
             "from fastmlp.training import fit\nimport scipy\n\n"
             "def f():\n    from fastmlp import ops\n    from . import _core\n",
             "python/fastmlp/reference/ops.py": "import scipy\n",
         },
-        [f"python/fastmlp/reference.py:{line}" for line in (4, 7, 8)]
+        [f"python/fastmlp/reference/network.py:{line}" for line in (4, 7, 8)]
         + ["python/fastmlp/reference/ops.py:1"],
     ),
     rules.the_twin_reaches_nothing_native_but_optimizers: (
@@ -85,11 +85,28 @@ PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
         },
         [f"python/fastmlp/loop.py:{line}" for line in (2, 3, 4)],
     ),
+    rules.headers_include_without_circles: (
+        {
+            "cpp/src/a.hpp": '#include "gemm/b.hpp"\n',
+            "cpp/src/gemm/b.hpp": '#include <vector>\n\n#include "c.hpp"\n',
+            "cpp/src/gemm/c.hpp": '#include "a.hpp"\n',
+            "cpp/src/user.cpp": '#include "a.hpp"\n',
+        },
+        ["cpp/src/gemm/c.hpp:1"],
+    ),
+    rules.modules_import_without_circles: (
+        {
+            "python/fastmlp/a.py": "from typing import TYPE_CHECKING\nimport fastmlp.b\n",
+            "python/fastmlp/b.py": "def f():\n    from fastmlp.a import x\n",
+            "python/fastmlp/c.py": "from fastmlp.formats import d\n",
+            "python/fastmlp/formats/d.py": "if TYPE_CHECKING:\n    from fastmlp.c import x\n",
+        },
+        ["python/fastmlp/formats/d.py:2"],
+    ),
     rules.every_native_operation_has_a_twin: (
         {
             "cpp/include/fastmlp/ops.hpp": "template <class T>\nvoid relu(MatrixView<T> Z);\n"
             "// void not_code(\ndouble hinge(int n);\n",
-            "python/fastmlp/reference.py": "from fastmlp.reference.ops import relu\n",
             "python/fastmlp/reference/ops.py": "def relu(Z): ...\n",
         },
         ["cpp/include/fastmlp/ops.hpp:4"],
@@ -118,13 +135,6 @@ PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
             "cpp/src/ops.cpp": '#pragma GCC optimize("fast-math")\n',
         },
         ["CMakeLists.txt:2", "CMakePresets.json:1", "cpp/src/ops.cpp:1"],
-    ),
-    rules.files_are_short: (
-        {
-            "cpp/src/long.cpp": "\n" * (rules.MAX_FILE_LINES + 1),
-            "cpp/src/short.cpp": "\n" * rules.MAX_FILE_LINES,
-        },
-        [f"cpp/src/long.cpp:{rules.MAX_FILE_LINES + 1}"],
     ),
     rules.python_functions_are_short: (
         {
