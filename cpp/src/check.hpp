@@ -2,6 +2,8 @@
 // function, what was given and the rule; everything throws std::invalid_argument.
 #pragma once
 
+#include "dispatch.hpp"
+
 #include <fastmlp/matrix_view.hpp>
 #include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
@@ -151,10 +153,36 @@ inline void check_layer_index(const char* function, std::ptrdiff_t l, std::ptrdi
   }
 }
 
+/// How messages call an optimizer: as Python does.
+template <class Options>
+constexpr const char* name_of_optimizer(const Options& options) {
+  return Options::kName == "Adam" && options.decoupled ? "AdamW" : Options::kName.data();
+}
+
+/// Checks each hyper-parameter of an optimizer as its visit() shows it.
+struct HyperParameterCheck {
+  const char* optimizer;
+
+  void operator()(const char*, bool) const {}  // either value will do
+  void operator()(const char* name, double value, Interval interval) const {
+    switch (interval) {
+      case Interval::kPositive:
+        return check_positive(optimizer, name, value);
+      case Interval::kNotNegative:
+        return check_not_negative(optimizer, name, value);
+      case Interval::kBelowOne:
+        return check_between(optimizer, name, value, 0, 1, false);
+      case Interval::kUpToOne:
+        return check_between(optimizer, name, value, 0, 1, true);
+    }
+  }
+};
+
 template <class Enum>
 void check_enum(const char* what, Enum value, std::size_t count) {
   if (static_cast<std::size_t>(value) >= count) {
-    refuse("Network: ", what, " number ", static_cast<int>(value), " is not one there is");
+    refuse("Network: ", what, " number ", static_cast<int>(value),
+           " given; there are numbers 0 to ", count - 1);
   }
 }
 
@@ -211,8 +239,8 @@ inline std::ptrdiff_t check_layers(const std::vector<std::ptrdiff_t>& layers, st
     refuse("Network: hidden has ", n_hidden, " activations; there must be one for each of the ",
            layers.size() - 2, " hidden layers");
   }
-  if (output == Output::kSoftmax && layers.back() < 2) {
-    refuse("Network: a softmax output of ", layers.back(),
+  if (about(output).targets == Targets::kClasses && layers.back() < 2) {
+    refuse("Network: a ", name_of(output), " output of ", layers.back(),
            " unit; it needs at least 2, one for each class");
   }
   return parameters;
@@ -236,7 +264,7 @@ void check_out(const char* function, const char* name, const MatrixView<T>& out,
 }
 
 inline void check_has_labels(Output output) {
-  if (output == Output::kIdentity || output == Output::kExp) {
+  if (!are_probabilities(about(output).targets)) {
     refuse("predict: the output is ", name_of(output), ", which has no labels; use forward");
   }
 }
@@ -248,12 +276,11 @@ void check_target_shape(const char* function, const RowSource<T>& X, const RowSo
     refuse(function, ": X has shape ", shape(X.rows(), X.cols()), " and y has shape ",
            shape(y.rows(), y.cols()), "; they must have the same number of rows");
   }
-  const bool classes = output == Output::kSoftmax && y.cols() == 1;
-  if (!classes && y.cols() != outputs) {
+  const bool classes = about(output).targets == Targets::kClasses;
+  if (!(classes && y.cols() == 1) && y.cols() != outputs) {
     refuse(function, ": y has shape ", shape(y.rows(), y.cols()), "; for X ",
            shape(X.rows(), X.cols()), " this network takes ", shape(y.rows(), outputs),
-           output == Output::kSoftmax ? ", one-hot, or class indices " : "",
-           output == Output::kSoftmax ? shape(y.rows(), 1) : "");
+           classes ? ", one-hot, or class indices " : "", classes ? shape(y.rows(), 1) : "");
   }
 }
 
@@ -288,9 +315,11 @@ std::ptrdiff_t check_class(const char* function, MatrixView<const T> y, std::ptr
 template <class T>
 void check_target_values(const char* function, MatrixView<const T> y, std::ptrdiff_t first,
                          std::ptrdiff_t outputs, Output output) {
-  if (output == Output::kIdentity) return;
-  const T most = output == Output::kExp ? std::numeric_limits<T>::max() : T(1);
-  if (output != Output::kSoftmax && y.is_contiguous()) {
+  const Targets targets = about(output).targets;
+  if (targets == Targets::kReal) return;
+  const bool counts = targets == Targets::kNotNegative;
+  const T most = counts ? std::numeric_limits<T>::max() : T(1);
+  if (targets != Targets::kClasses && y.is_contiguous()) {
     bool outside = false;
     for (std::ptrdiff_t k = 0; k < y.rows * y.cols; ++k) {
       outside |= (y.data[k] < T(0)) | (y.data[k] > most);
@@ -298,7 +327,7 @@ void check_target_values(const char* function, MatrixView<const T> y, std::ptrdi
     if (!outside) return;
   }
   for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
-    if (output == Output::kSoftmax) {
+    if (targets == Targets::kClasses) {
       check_class(function, y, i, first + i, outputs);
       continue;
     }
@@ -306,9 +335,11 @@ void check_target_values(const char* function, MatrixView<const T> y, std::ptrdi
       const T value = y(i, j);
       // Written so that a NaN passes: it shows in the loss.
       if (value < T(0) || value > most) {
-        refuse(function, ": y[", first + i, ", ", j, "] is ", value,
-               output == Output::kExp ? "; with an exp output y must be finite and not negative"
-                                      : "; with a sigmoid output y must be in [0, 1]");
+        const std::string_view name = name_of(output);
+        const bool vowel = std::string_view("aeiou").find(name[0]) != std::string_view::npos;
+        refuse(function, ": y[", first + i, ", ", j, "] is ", value, "; with ",
+               vowel ? "an " : "a ", name, " output y must be ",
+               counts ? "finite and not negative" : "in [0, 1]");
       }
     }
   }

@@ -11,9 +11,6 @@
 namespace fastmlp {
 namespace detail {
 
-static_assert(kActivationNames.size() == kActivationCount);
-static_assert(kOutputNames.size() == kOutputCount);
-
 extern const KernelTable<float> kScalarFloat;
 extern const KernelTable<double> kScalarDouble;
 #ifdef FASTMLP_HAS_AVX512
@@ -74,6 +71,8 @@ std::atomic<const Isa*>& current() {
 }
 
 }  // namespace
+
+const KernelTable<float>& scalar_kernels() { return kScalarFloat; }
 
 const Isa& current_isa() { return *current().load(std::memory_order_relaxed); }
 

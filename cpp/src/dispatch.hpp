@@ -8,7 +8,10 @@
 #include "kernels/kernel_table.hpp"
 #include "threads/use_count.hpp"
 
+#include <fastmlp/options.hpp>
+
 #include <atomic>
+#include <cstddef>
 
 namespace fastmlp::detail {
 
@@ -18,6 +21,22 @@ struct Isa {
   const KernelTable<float>* float_kernels;
   const KernelTable<double>* double_kernels;
 };
+
+/// The portable kernels, which every build has. What a part says of itself (its name, what it
+/// needs) is the same in every table, and is read from this one.
+const KernelTable<float>& scalar_kernels();
+
+inline const ActivationKernels<float>& about(Activation activation) {
+  return scalar_kernels().activations[static_cast<std::size_t>(activation)];
+}
+inline const OutputKernels<float>& about(Output output) {
+  return scalar_kernels().outputs[static_cast<std::size_t>(output)];
+}
+
+/// Whether outputs with such targets are probabilities: they have labels.
+constexpr bool are_probabilities(Targets targets) {
+  return targets == Targets::kUnitInterval || targets == Targets::kClasses;
+}
 
 /// The row in use. \throws std::invalid_argument where FASTMLP_ISA names one that there is not.
 const Isa& current_isa();

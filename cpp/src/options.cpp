@@ -1,26 +1,48 @@
-// Names and hyper-parameters; the checks are check.hpp's.
+// Names and hyper-parameters. The names are those of the kernels' structs; the checks are
+// check.hpp's.
 #include <fastmlp/options.hpp>
 
 #include "check.hpp"
+#include "dispatch.hpp"
+
+#include <type_traits>
 
 namespace fastmlp {
 namespace {
 
-template <class Enum, class Names>
-Enum parse(const char* what, const Names& names, std::string_view name) {
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names[i] == name) return static_cast<Enum>(i);
+template <class Kernels>
+std::vector<std::string_view> names(const Kernels* parts, std::size_t n) {
+  std::vector<std::string_view> all;
+  for (std::size_t i = 0; i < n; ++i) all.emplace_back(parts[i].name);
+  return all;
+}
+
+template <class Enum>
+Enum parse(const char* what, const std::vector<std::string_view>& all, std::string_view name) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i] == name) return static_cast<Enum>(i);
   }
-  detail::refuse_name("Network", what, name, names);
+  detail::refuse_name("Network", what, name, all);
 }
 
 }  // namespace
 
-Activation parse_activation(std::string_view name) {
-  return parse<Activation>("activation", kActivationNames, name);
+std::string_view name_of(Activation activation) { return detail::about(activation).name; }
+std::string_view name_of(Output output) { return detail::about(output).name; }
+
+std::vector<std::string_view> activation_names() {
+  const auto& parts = detail::scalar_kernels();
+  return names(parts.activations, parts.n_activations);
+}
+std::vector<std::string_view> output_names() {
+  const auto& parts = detail::scalar_kernels();
+  return names(parts.outputs, parts.n_outputs);
 }
 
-Output parse_output(std::string_view name) { return parse<Output>("output", kOutputNames, name); }
+Activation parse_activation(std::string_view name) {
+  return parse<Activation>("activation", activation_names(), name);
+}
+Output parse_output(std::string_view name) { return parse<Output>("output", output_names(), name); }
 
 void validate(const Objective& objective) {
   detail::check_not_negative("Objective", "alpha", objective.alpha);
@@ -29,19 +51,12 @@ void validate(const Objective& objective) {
   detail::check_between("Objective", "clip", objective.clip, 0, 0.5, false);
 }
 
-void validate(const SgdOptions& options) {
-  detail::check_learning_rate<double>("SGD", options.learning_rate);
-  detail::check_between("SGD", "momentum", options.momentum, 0, 1, true);
-  detail::check_not_negative("SGD", "weight_decay", options.weight_decay);
-}
-
-void validate(const AdamOptions& options) {
-  const char* function = options.decoupled ? "AdamW" : "Adam";
-  detail::check_learning_rate<double>(function, options.learning_rate);
-  detail::check_between(function, "beta_1", options.beta_1, 0, 1, false);
-  detail::check_between(function, "beta_2", options.beta_2, 0, 1, false);
-  detail::check_positive(function, "epsilon", options.epsilon);
-  detail::check_not_negative(function, "weight_decay", options.weight_decay);
+void validate(const OptimizerOptions& options) {
+  std::visit(
+      [](const auto& chosen) {
+        chosen.visit(chosen, detail::HyperParameterCheck{detail::name_of_optimizer(chosen)});
+      },
+      options);
 }
 
 }  // namespace fastmlp

@@ -1,4 +1,4 @@
-// Optimizer and its kinds SGD, Adam and AdamW, and Objective.
+// Optimizer, behind the classes of python/fastmlp/optimizers.py, and Objective.
 #include "array.hpp"
 #include "docs_optimizers.hpp"
 #include "register.hpp"
@@ -6,24 +6,61 @@
 
 #include <fastmlp/optimizer.hpp>
 
-#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
+#include <variant>
+#include <vector>
 
 namespace fastmlp::python {
 namespace {
 
-// Python tells the kinds apart by their types.
-struct Sgd : Optimizer {
-  using Optimizer::Optimizer;
-  const SgdOptions& values() const { return std::get<SgdOptions>(options()); }
-};
-struct Adam : Optimizer {
-  using Optimizer::Optimizer;
-  const AdamOptions& values() const { return std::get<AdamOptions>(options()); }
-};
-struct AdamW : Adam {
-  using Adam::Adam;
-};
+/// A hyper-parameter's value. \throws TypeError, naming it, for what is no number or no bool.
+template <class Value>
+Value value_of(const std::string& optimizer, const char* name, const py::handle& given) {
+  try {
+    return given.cast<Value>();
+  } catch (const py::cast_error&) {
+    throw py::type_error(optimizer + ": " + name + " is " + text(py::repr(given)) +
+                         "; it must be a " + (std::is_same_v<Value, bool> ? "bool" : "number"));
+  }
+}
+
+/// Sets `chosen` to the options of the optimizer called `kind`, if these are they.
+template <class Options>
+bool choose(const std::string& kind, const std::string& name, const py::dict& parameters,
+            OptimizerOptions& chosen) {
+  if (kind != Options::kName) return false;
+  Options options;
+  Options::visit(options, [&](const char* parameter, auto& value, auto...) {
+    value = value_of<std::decay_t<decltype(value)>>(name, parameter, parameters[parameter]);
+  });
+  chosen = options;
+  return true;
+}
+
+template <class... Options>
+OptimizerOptions options_of(const std::string& kind, const std::string& name,
+                            const py::dict& parameters, const std::variant<Options...>&) {
+  OptimizerOptions chosen;
+  if (!(choose<Options>(kind, name, parameters, chosen) || ...)) {
+    throw py::value_error("Optimizer: unknown kind '" + kind + "'");
+  }
+  return chosen;
+}
+
+py::dict parameters_of(const Optimizer& optimizer) {
+  py::dict parameters;
+  std::visit(
+      [&](const auto& options) {
+        options.visit(options, [&](const char* name, auto value, auto...) {
+          parameters[name] = py::cast(value);
+        });
+      },
+      optimizer.options());
+  return parameters;
+}
 
 template <class T>
 py::object vector_of(const Optimizer::State& state, int i) {
@@ -62,64 +99,9 @@ void set_state(Optimizer& optimizer, const py::tuple& given) {
   optimizer.set_state(state);
 }
 
-AdamOptions adam_options(double learning_rate, double beta_1, double beta_2, double epsilon,
-                         const py::object& epsilon_hat, double weight_decay, bool decoupled) {
-  const bool hat = !epsilon_hat.is_none();
-  return {learning_rate, beta_1,       beta_2,   hat ? epsilon_hat.cast<double>() : epsilon,
-          hat,           weight_decay, decoupled};
-}
-
-/// The arguments that made it, with the learning rate as it is now.
-py::dict arguments_of(const Sgd& sgd) {
-  const SgdOptions& o = sgd.values();
-  py::dict d;
-  d["learning_rate"] = o.learning_rate;
-  d["momentum"] = o.momentum;
-  d["nesterov"] = o.nesterov;
-  d["weight_decay"] = o.weight_decay;
-  if (o.decoupled) d["decoupled"] = true;
-  return d;
-}
-py::dict arguments_of(const Adam& adam) {
-  const AdamOptions& o = adam.values();
-  py::dict d;
-  d["learning_rate"] = o.learning_rate;
-  d["beta_1"] = o.beta_1;
-  d["beta_2"] = o.beta_2;
-  d[o.epsilon_hat ? "epsilon_hat" : "epsilon"] = o.epsilon;
-  d["weight_decay"] = o.weight_decay;
-  return d;
-}
-
-template <class Kind, class Class>
-void add_common(Class& cls) {
-  cls.def("__repr__",
-          [](const py::object& self) {
-            std::string arguments;
-            for (const auto& [name, value] : arguments_of(self.cast<const Kind&>())) {
-              arguments +=
-                  (arguments.empty() ? "" : ", ") + text(name) + "=" + text(py::repr(value));
-            }
-            return text(py::type::of(self).attr("__name__")) + "(" + arguments + ")";
-          })
-      .def("__reduce__", [](const py::object& self) {
-        return py::make_tuple(
-            py::module_::import("fastmlp._core").attr("_rebuild_optimizer"),
-            py::make_tuple(py::type::of(self), arguments_of(self.cast<const Kind&>()),
-                           self.attr("_state")()));
-      });
-}
-
-py::object rebuild(const py::object& type, const py::dict& arguments, const py::tuple& state) {
-  py::object optimizer = type(**arguments);
-  optimizer.attr("_set_state")(state);
-  return optimizer;
-}
-
 }  // namespace
 
 void register_optimizers(py::module_& module) {
-  const py::object none = py::none();
   py::class_<Objective>(module, "Objective", kObjectiveDoc)
       .def(py::init([](double alpha, double loss_scale, double gradient_scale, double clip) {
              const Objective objective{alpha, loss_scale, gradient_scale, clip};
@@ -136,76 +118,22 @@ void register_optimizers(py::module_& module) {
       .def_readonly("clip", &Objective::clip,
                     "How near to 0 and 1 a reported probability may be: a float.");
 
-  module.def("_rebuild_optimizer", &rebuild, "What copies and pickles of optimizers call.");
-  py::class_<Optimizer>(module, "Optimizer", "What SGD, Adam and AdamW have in common.")
+  py::class_<Optimizer>(module, "Optimizer",
+                        "The native part of the optimizers; see fastmlp.optimizers.")
+      .def(py::init(
+               [](const std::string& kind, const std::string& name, const py::dict& parameters) {
+                 return Optimizer(options_of(kind, name, parameters, OptimizerOptions()));
+               }),
+           py::arg("kind"), py::arg("name"), py::arg("parameters"))
       .def_property("learning_rate", &Optimizer::learning_rate, &Optimizer::set_learning_rate,
-                    "The learning rate, from the next update on.")
+                    "The learning rate, from the next update on: a float.")
       .def_property_readonly(
           "steps", [](Optimizer& self) { return self.state().steps; },
-          "The updates so far; counted where there is a state, which plain SGD has not.")
+          "The updates so far: an int. Plain SGD, which remembers nothing, does not count them.")
+      .def("_parameters", &parameters_of, "The hyper-parameters by name: a dict.")
       .def("_state", &state_of, "(steps, beta_1^steps, beta_2^steps, copies of the vectors).")
       .def("_set_state", &set_state, py::arg("state"),
            "Take a copy of what _state() gave; it then belongs to the next network.");
-
-  py::class_<Sgd, Optimizer> sgd(module, "SGD", kSgdDoc);
-  sgd.def(py::init([](double learning_rate, double momentum, bool nesterov, double weight_decay,
-                      bool decoupled) {
-            return Sgd(SgdOptions{learning_rate, momentum, nesterov, weight_decay, decoupled});
-          }),
-          py::arg("learning_rate") = SgdOptions{}.learning_rate, py::arg("momentum") = 0.0,
-          py::arg("nesterov") = false, py::arg("weight_decay") = 0.0, py::kw_only(),
-          py::arg("decoupled") = false)
-      .def_property_readonly(
-          "decoupled", [](const Sgd& self) { return self.values().decoupled; },
-          "Whether the decay is not part of the gradient: a bool.")
-      .def_property_readonly(
-          "momentum", [](const Sgd& self) { return self.values().momentum; },
-          "The share of the velocity that stays: a float.")
-      .def_property_readonly(
-          "nesterov", [](const Sgd& self) { return self.values().nesterov; },
-          "Whether it looks ahead: a bool.")
-      .def_property_readonly(
-          "weight_decay", [](const Sgd& self) { return self.values().weight_decay; },
-          "What of the weights is added to their gradient: a float.");
-  add_common<Sgd>(sgd);
-
-  py::class_<Adam, Optimizer> adam(module, "Adam", kAdamDoc);
-  adam.def(py::init([](double learning_rate, double beta_1, double beta_2, double epsilon,
-                       const py::object& epsilon_hat, double weight_decay) {
-             return Adam(adam_options(learning_rate, beta_1, beta_2, epsilon, epsilon_hat,
-                                      weight_decay, false));
-           }),
-           py::arg("learning_rate") = AdamOptions{}.learning_rate,
-           py::arg("beta_1") = AdamOptions{}.beta_1, py::arg("beta_2") = AdamOptions{}.beta_2,
-           py::arg("epsilon") = AdamOptions{}.epsilon, py::kw_only(), py::arg("epsilon_hat") = none,
-           py::arg("weight_decay") = 0.0)
-      .def_property_readonly(
-          "beta_1", [](const Adam& self) { return self.values().beta_1; },
-          "The share of m that stays: a float.")
-      .def_property_readonly(
-          "beta_2", [](const Adam& self) { return self.values().beta_2; },
-          "The share of v that stays: a float.")
-      .def_property_readonly(
-          "epsilon", [](const Adam& self) { return self.values().epsilon; },
-          "What is added to the root: a float.")
-      .def_property_readonly(
-          "epsilon_hat", [](const Adam& self) { return self.values().epsilon_hat; },
-          "Whether it is added to sqrt(v) instead of sqrt(v'): a bool.")
-      .def_property_readonly(
-          "weight_decay", [](const Adam& self) { return self.values().weight_decay; },
-          "The decay of weights, in the gradient or for AdamW apart from it: a float.");
-  add_common<Adam>(adam);
-
-  py::class_<AdamW, Adam> adamw(module, "AdamW", kAdamWDoc);
-  adamw.def(py::init([](double learning_rate, double beta_1, double beta_2, double epsilon,
-                        const py::object& epsilon_hat, double weight_decay) {
-              return AdamW(adam_options(learning_rate, beta_1, beta_2, epsilon, epsilon_hat,
-                                        weight_decay, true));
-            }),
-            py::arg("learning_rate") = AdamOptions{}.learning_rate,
-            py::arg("beta_1") = AdamOptions{}.beta_1, py::arg("beta_2") = AdamOptions{}.beta_2,
-            py::arg("epsilon") = AdamOptions{}.epsilon, py::kw_only(),
-            py::arg("epsilon_hat") = none, py::arg("weight_decay") = 0.01);
 }
 
 }  // namespace fastmlp::python

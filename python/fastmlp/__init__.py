@@ -4,10 +4,11 @@
 plain NumPy. Importing the package loads NumPy and the native core only.
 """
 
-from fastmlp import datasets, ops, schedules
-from fastmlp._core import SGD, Adam, AdamW, Objective, __version__
+from fastmlp import datasets, ops, optimizers, schedules
+from fastmlp._core import Objective, __version__
 from fastmlp.lbfgs import LBFGS
 from fastmlp.network import Network
+from fastmlp.optimizers import *  # noqa: F403
 from fastmlp.runtime import (
     available_isas,
     get_cmake_dir,
@@ -23,9 +24,6 @@ from fastmlp.training import EarlyStopping, History
 
 __all__ = [
     "LBFGS",
-    "SGD",
-    "Adam",
-    "AdamW",
     "EarlyStopping",
     "History",
     "Network",
@@ -43,4 +41,5 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "threads",
+    *optimizers.__all__,
 ]

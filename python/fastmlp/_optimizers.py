@@ -3,17 +3,13 @@
 import math
 from typing import Any
 
-from fastmlp._core import SGD, Adam, AdamW, Optimizer
+from fastmlp._core import Optimizer
 from fastmlp.lbfgs import LBFGS
+from fastmlp.optimizers import BY_NAME
 from fastmlp.schedules import Logs, Schedule
 
 # The names that `fit` takes for an optimizer with its default settings.
-OPTIMIZERS: dict[str, type[SGD | Adam | LBFGS]] = {
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": AdamW,
-    "lbfgs": LBFGS,
-}
+OPTIMIZERS: dict[str, Any] = {**BY_NAME, "lbfgs": LBFGS}
 
 
 def optimizer_object(optimizer: Any, learning_rate: float | None) -> Optimizer | LBFGS:

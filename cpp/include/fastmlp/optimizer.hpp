@@ -1,21 +1,21 @@
 // Optimizer: a rule that updates parameters from their gradients, with what it remembers.
 #pragma once
 
-#include <fastmlp/visibility.hpp>
 #include <fastmlp/options.hpp>
+#include <fastmlp/visibility.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <variant>
+#include <type_traits>
 
 namespace fastmlp {
 
 /// A rule of docs/mathematics.md, "Update", with its hyper-parameters and its state.
 ///
-/// The state (a velocity, two moments) belongs to the first network that it updates, and another
-/// one is refused; plain gradient descent has none, and serves any number of networks. Made from
-/// options without a word: `net.train_epoch(..., SgdOptions{0.1}, ...)`.
+/// The state (a velocity, two moments) belongs to the first network that it updates; another
+/// network is refused. Plain gradient descent has no state and serves any number of networks.
+/// Options convert implicitly: `net.train_epoch(..., SgdOptions{0.1}, ...)`.
 ///
 /// ```cpp
 /// fastmlp::Optimizer adam(fastmlp::AdamOptions{});
@@ -23,16 +23,17 @@ namespace fastmlp {
 /// ```
 class FASTMLP_EXPORT Optimizer {
  public:
-  using Options = std::variant<SgdOptions, AdamOptions>;
-
   /// \throws std::invalid_argument for hyper-parameters that are not what their comments say.
-  Optimizer(const SgdOptions& options);
-  Optimizer(const AdamOptions& options);
+  Optimizer(const OptimizerOptions& options);
+  /// The same for the options of one kind, such as SgdOptions.
+  template <class Options,
+            class = std::enable_if_t<std::is_constructible_v<OptimizerOptions, const Options&>>>
+  Optimizer(const Options& options) : Optimizer(OptimizerOptions(options)) {}
   ~Optimizer();
   Optimizer(Optimizer&&) noexcept;
   Optimizer& operator=(Optimizer&&) noexcept;
 
-  const Options& options() const;
+  const OptimizerOptions& options() const;
 
   double learning_rate() const;
   /// From the next update on. \throws std::invalid_argument unless positive and finite.
@@ -42,7 +43,7 @@ class FASTMLP_EXPORT Optimizer {
   int state_count() const;
 
   /// What it remembers, empty before its first update: `count` vectors of `size` elements, each of
-  /// `bytes` bytes (a float's or a double's); steps, the updates so far, and beta^steps.
+  /// `bytes` bytes (a float's or a double's); the number of updates so far, and beta^steps.
   struct State {
     int count = 0;
     std::ptrdiff_t size = 0;
@@ -53,9 +54,9 @@ class FASTMLP_EXPORT Optimizer {
   };
   /// In place: the vectors may be read and written between two calls.
   State state();
-  /// Takes a copy of a state, which then belongs to the next network that it updates. An empty one
-  /// is a fresh start. \throws std::invalid_argument unless `state` has as many vectors as
-  /// state_count(), of floats or doubles.
+  /// Takes a copy of a state, its own included; it then belongs to the next network that it
+  /// updates. An empty one is a fresh start. \throws std::invalid_argument unless `state` has as
+  /// many vectors as state_count(), of floats or doubles.
   void set_state(const State& state);
 
   struct Impl;

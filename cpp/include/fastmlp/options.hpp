@@ -4,16 +4,14 @@
 
 #include <fastmlp/visibility.hpp>
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace fastmlp {
 
-/// The activation of a hidden layer; the equations are in docs/mathematics.md.
+/// The activation of a hidden layer; the equations are in docs/mathematics.md, "Activations".
 enum class Activation {
   kRelu,
   kSigmoid,
@@ -31,37 +29,14 @@ enum class Activation {
 /// Poisson deviance.
 enum class Output { kSigmoid, kSoftmax, kIdentity, kExp };
 
-/// Names in the order of the enums.
-inline constexpr std::array<std::string_view, 9> kActivationNames = {
-    "relu", "sigmoid", "tanh", "identity", "leaky_relu", "elu", "softplus", "gelu", "silu"};
-inline constexpr std::array<std::string_view, 4> kOutputNames = {"sigmoid", "softmax", "identity",
-                                                                 "exp"};
+/// The name of an activation or of an output, such as "relu".
+/// \pre it is one of the enum's
+FASTMLP_EXPORT std::string_view name_of(Activation activation);
+FASTMLP_EXPORT std::string_view name_of(Output output);
 
-inline constexpr std::string_view name_of(Activation activation) {
-  return kActivationNames[static_cast<std::size_t>(activation)];
-}
-inline constexpr std::string_view name_of(Output output) {
-  return kOutputNames[static_cast<std::size_t>(output)];
-}
-
-/// Whether it lets about half of the signal pass: that of z > 0, and little of the rest. The
-/// weights before such a layer start larger.
-inline constexpr bool is_rectifier(Activation activation) {
-  switch (activation) {
-    case Activation::kRelu:
-    case Activation::kLeakyRelu:
-    case Activation::kElu:
-    case Activation::kSoftplus:
-    case Activation::kGelu:
-    case Activation::kSilu:
-      return true;
-    case Activation::kSigmoid:
-    case Activation::kTanh:
-    case Activation::kIdentity:
-      return false;
-  }
-  return false;
-}
+/// All names, in the order of the enums.
+FASTMLP_EXPORT std::vector<std::string_view> activation_names();
+FASTMLP_EXPORT std::vector<std::string_view> output_names();
 
 /// The activation called `name`.
 /// \throws std::invalid_argument for an unknown name; the message lists those there are.
@@ -71,25 +46,44 @@ FASTMLP_EXPORT Activation parse_activation(std::string_view name);
 /// \throws std::invalid_argument for an unknown name; the message lists those there are.
 FASTMLP_EXPORT Output parse_output(std::string_view name);
 
-/// Gradient descent, with a velocity where momentum is not 0 (Sutskever et al., 2013):
+/// The values that a hyper-parameter may have: finite and above 0, finite and at least 0,
+/// in [0, 1), or in [0, 1].
+enum class Interval { kPositive, kNotNegative, kBelowOne, kUpToOne };
+
+// The optimizers' hyper-parameters. Each struct names them once, in visit(options, see), which
+// calls see(name, value, interval) for a number and see(name, flag) for a bool; what is checked and
+// what Python sees follow from that. All of them have a learning_rate, a weight_decay of weights
+// (not of biases), and `decoupled`: whether a step multiplies the weights by 1 - learning_rate *
+// weight_decay (Loshchilov and Hutter, 2019, arXiv:1711.05101). Otherwise weight_decay theta is
+// added to the gradient.
+
+/// Gradient descent, with a velocity if momentum is not 0 (Sutskever et al., 2013):
 /// g = dtheta + weight_decay theta,  v = momentum v - learning_rate g,
 /// theta = theta + v, or with Nesterov's look ahead theta + momentum v - learning_rate g.
-/// Decoupled, the decay is not in g, but theta is first multiplied by 1 - learning_rate *
-/// weight_decay (Loshchilov and Hutter, 2019, arXiv:1711.05101).
 struct SgdOptions {
+  static constexpr std::string_view kName = "SGD";
   double learning_rate = 0.01;  ///< positive and finite
   double momentum = 0.0;        ///< in [0, 1]
-  bool nesterov = false;        ///< without effect where momentum is 0
-  double weight_decay = 0.0;    ///< finite, at least 0; of weights, not of biases
-  bool decoupled = false;       ///< decay as SGDW does it
+  bool nesterov = false;        ///< without effect if momentum is 0
+  double weight_decay = 0.0;    ///< finite, at least 0
+  bool decoupled = false;       ///< true: SGDW
+
+  template <class Options, class See>
+  static void visit(Options& o, const See& see) {
+    see("learning_rate", o.learning_rate, Interval::kPositive);
+    see("momentum", o.momentum, Interval::kUpToOne);
+    see("nesterov", o.nesterov);
+    see("weight_decay", o.weight_decay, Interval::kNotNegative);
+    see("decoupled", o.decoupled);
+  }
 };
 
 /// Adam (Kingma and Ba, 2015, arXiv:1412.6980), t counting the updates from 1:
 /// g = dtheta + weight_decay theta,  m = beta_1 m + (1 - beta_1) g,
 /// v = beta_2 v + (1 - beta_2) g^2,  m' = m / (1 - beta_1^t),  v' = v / (1 - beta_2^t),
 /// theta = theta - learning_rate m' / (sqrt(v') + epsilon).
-/// Decoupled decay as for SgdOptions: AdamW.
 struct AdamOptions {
+  static constexpr std::string_view kName = "Adam";
   double learning_rate = 0.001;  ///< positive and finite
   double beta_1 = 0.9;           ///< in [0, 1)
   double beta_2 = 0.999;         ///< in [0, 1)
@@ -97,9 +91,23 @@ struct AdamOptions {
   /// Adds epsilon to sqrt(v) in place of sqrt(v'): the "epsilon hat" of the paper's section 2,
   /// which scikit-learn and TensorFlow use.
   bool epsilon_hat = false;
-  double weight_decay = 0.0;  ///< finite, at least 0; of weights, not of biases
-  bool decoupled = false;     ///< decay as AdamW does it
+  double weight_decay = 0.0;  ///< finite, at least 0
+  bool decoupled = false;     ///< true: AdamW
+
+  template <class Options, class See>
+  static void visit(Options& o, const See& see) {
+    see("learning_rate", o.learning_rate, Interval::kPositive);
+    see("beta_1", o.beta_1, Interval::kBelowOne);
+    see("beta_2", o.beta_2, Interval::kBelowOne);
+    see("epsilon", o.epsilon, Interval::kPositive);
+    see("epsilon_hat", o.epsilon_hat);
+    see("weight_decay", o.weight_decay, Interval::kNotNegative);
+    see("decoupled", o.decoupled);
+  }
 };
+
+/// Every optimizer of the library.
+using OptimizerOptions = std::variant<SgdOptions, AdamOptions>;
 
 /// What is minimised beside the plain mean loss, and how it is reported.
 struct Objective {
@@ -127,9 +135,8 @@ struct EpochOptions {
   double* batch_losses = nullptr;
 };
 
-/// \throws std::invalid_argument unless the hyper-parameters are what their comments say.
+/// \throws std::invalid_argument unless the values are what their comments say.
 FASTMLP_EXPORT void validate(const Objective& objective);
-FASTMLP_EXPORT void validate(const SgdOptions& options);
-FASTMLP_EXPORT void validate(const AdamOptions& options);
+FASTMLP_EXPORT void validate(const OptimizerOptions& options);
 
 }  // namespace fastmlp

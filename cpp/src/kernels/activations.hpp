@@ -1,5 +1,5 @@
-// The activations g, forward beside backward. To add one: a struct here, an entry in Activations
-// below, its name in include/fastmlp/options.hpp and its twin in python/fastmlp/reference/ops.py.
+// The activations g, one struct each, forward beside backward. cpp/README.md, "Adding", says how to
+// add one.
 #pragma once
 
 #include "erf.hpp"
@@ -12,11 +12,16 @@ struct List {
   static constexpr std::size_t kSize = sizeof...(Items);
 };
 
-// kCheap: both are so few instructions that they are done while a product's sums are in registers;
-// each of these is a set of tiles more to compile, so only those that everybody uses.
-// kNeedsZ: backward reads z, which is then kept beside a (Epilogue::z); the others get a zero.
+// kName: what it is called in Python, in files and in messages.
+// kInitialization: how the weights before such a layer start.
+// kCheap: forward and backward take so few instructions that they run while a product's sums are in
+// registers. Each cheap one adds a set of tiles to compile, so only those that everybody uses are.
+// kNeedsZ: backward reads z, so training keeps z beside a (Epilogue::z). Where it is false,
+// backward gets 0 for z.
 
 struct Relu {  // a = 0 where z <= 0, else z (a NaN stays);  da/dz = 1 where z > 0, else 0
+  static constexpr const char* kName = "relu";
+  static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = true;
   static constexpr bool kNeedsZ = false;
   template <class V>
@@ -30,6 +35,8 @@ struct Relu {  // a = 0 where z <= 0, else z (a NaN stays);  da/dz = 1 where z >
 };
 
 struct Sigmoid {  // a = 1 / (1 + e^-z),  da/dz = a (1 - a)
+  static constexpr const char* kName = "sigmoid";
+  static constexpr Initialization kInitialization = Initialization::kGlorot;
   static constexpr bool kCheap = false;
   static constexpr bool kNeedsZ = false;
   template <class V>
@@ -44,6 +51,8 @@ struct Sigmoid {  // a = 1 / (1 + e^-z),  da/dz = a (1 - a)
 };
 
 struct Tanh {  // a = tanh(z),  da/dz = 1 - a^2
+  static constexpr const char* kName = "tanh";
+  static constexpr Initialization kInitialization = Initialization::kGlorot;
   static constexpr bool kCheap = false;
   static constexpr bool kNeedsZ = false;
   template <class V>
@@ -57,6 +66,8 @@ struct Tanh {  // a = tanh(z),  da/dz = 1 - a^2
 };
 
 struct Identity {  // a = z,  da/dz = 1
+  static constexpr const char* kName = "identity";
+  static constexpr Initialization kInitialization = Initialization::kGlorot;
   static constexpr bool kCheap = true;
   static constexpr bool kNeedsZ = false;
   template <class V>
@@ -70,6 +81,8 @@ struct Identity {  // a = z,  da/dz = 1
 };
 
 struct LeakyRelu {  // a = z where z > 0, else z / 100;  da/dz = 1 where z > 0, else 1 / 100
+  static constexpr const char* kName = "leaky_relu";
+  static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = false;
   static constexpr bool kNeedsZ = false;
   static constexpr double kSlope = 0.01;
@@ -84,6 +97,8 @@ struct LeakyRelu {  // a = z where z > 0, else z / 100;  da/dz = 1 where z > 0, 
 };
 
 struct Elu {  // a = z where z > 0, else e^z - 1;  da/dz = 1 where z > 0, else e^z = a + 1
+  static constexpr const char* kName = "elu";
+  static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = false;
   static constexpr bool kNeedsZ = false;
   template <class V>
@@ -97,6 +112,8 @@ struct Elu {  // a = z where z > 0, else e^z - 1;  da/dz = 1 where z > 0, else e
 };
 
 struct Softplus {  // a = log(1 + e^z),  da/dz = 1 / (1 + e^-z) = 1 - e^-a
+  static constexpr const char* kName = "softplus";
+  static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = false;
   static constexpr bool kNeedsZ = false;
   template <class V>
@@ -122,6 +139,8 @@ V bounded(V z) {
 }
 
 struct Gelu {  // a = z Phi(z),  da/dz = Phi(z) + z phi(z): the normal distribution and its density
+  static constexpr const char* kName = "gelu";
+  static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = false;
   static constexpr bool kNeedsZ = true;  // a falls and rises: two z have the same
   template <class V>
@@ -149,6 +168,8 @@ struct Gelu {  // a = z Phi(z),  da/dz = Phi(z) + z phi(z): the normal distribut
 };
 
 struct Silu {  // a = z s(z),  da/dz = s (1 + z (1 - s)) with s(z) = 1 / (1 + e^-z)
+  static constexpr const char* kName = "silu";
+  static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = false;
   static constexpr bool kNeedsZ = true;  // as for Gelu
   template <class V>

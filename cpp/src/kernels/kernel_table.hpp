@@ -12,15 +12,6 @@
 
 namespace fastmlp::detail {
 
-// The lists in activations.hpp and losses.hpp have these lengths and the order of the enums in
-// options.hpp; table.hpp and dispatch.cpp assert both.
-constexpr std::size_t kActivationCount = 9;
-constexpr std::size_t kOutputCount = 4;
-
-/// The rules in optimizers.hpp, in the order of their list there.
-enum class Rule { kGradientDescent, kMomentum, kNesterov, kAdam };
-constexpr std::size_t kRuleCount = 4;
-
 // Part of the promise on bits (docs/mathematics.md, "Order of summation"): sums are cut into chunks
 // of kChunk terms; where a chunk is not one chain, term k goes to lane k mod kLanes.
 constexpr std::ptrdiff_t kChunk = 4096;
@@ -109,12 +100,19 @@ struct EpilogueKernels {
   void (*row)(const T* s, std::ptrdiff_t n, const Epilogue<T>& to);
 };
 
+/// How far from 0 the weights before a layer start: uniform in (-r, r), with r = sqrt(6 / (n_in +
+/// n_out)) by Glorot, sqrt(6 / n_in) by He, sqrt(3 / n_in) by LeCun.
+enum class Initialization { kGlorot, kHe, kLeCun };
+
+/// One activation, made from its struct in activations.hpp.
 template <class T>
 struct ActivationKernels {
+  const char* name;
+  Initialization initialization;  // of the weights before it
+  bool needs_z;                   // g' reads Z, so a pass with a gradient gives `activate` a place
   void (*forward)(const T* z, T* a, std::ptrdiff_t n);
   EpilogueKernels<T> activate;    // C = g(s + bias)
   EpilogueKernels<T> derivative;  // C = s * g'(activated), or s * g'(z)
-  bool needs_z;                   // g' reads Z, so a pass with a gradient gives `activate` a place
 };
 
 /// The loss of `rows` rows. Z and dZ are (rows, cols) and contiguous; dZ may be Z.
@@ -130,15 +128,29 @@ struct LossBlock {
   T low = -static_cast<T>(__builtin_inf()), high = static_cast<T>(__builtin_inf());
 };
 
+/// What the targets y of an output are: numbers in [0, 1], one class for each row, any finite
+/// numbers, or finite numbers that are not negative. The first two are probabilities: they have
+/// labels, and their loss can be clipped.
+enum class Targets { kUnitInterval, kClasses, kReal, kNotNegative };
+
+/// One output with its loss, made from its struct in losses.hpp.
 template <class T>
 struct OutputKernels {
+  const char* name;
+  Targets targets;
   void (*forward)(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols);
   void (*loss)(const LossBlock<T>&);
 };
 
-/// One update of n parameters from their gradients. With g = scale * gradient + decay * theta and
-/// theta = shrink * theta, the rule (optimizers.hpp) makes of them and of its state what it says;
-/// keep and take are the shares of what was and of what comes in its first and second mean.
+/// The numbers of one step of a rule (optimizers.hpp). A running mean m of x becomes
+/// keep m + take x; a rule has at most two of them.
+template <class T>
+struct StepNumbers {
+  T rate = 0, keep_1 = 0, take_1 = 0, keep_2 = 0, take_2 = 0, epsilon = 0;
+};
+
+/// One update of n parameters theta from their gradients: the rule gets g = scale * gradient +
+/// decay * theta, and shrink * theta in place of theta.
 template <class T>
 struct OptimizerStep {
   T* parameters = nullptr;
@@ -146,7 +158,7 @@ struct OptimizerStep {
   T* state[2] = {};
   std::ptrdiff_t n = 0;
   T scale = 1, decay = 0, shrink = 1;
-  T rate = 0, keep_1 = 0, take_1 = 0, keep_2 = 0, take_2 = 0, epsilon = 0;
+  StepNumbers<T> numbers;
 };
 
 template <class T>
@@ -157,9 +169,12 @@ struct KernelTable {
   EpilogueKernels<T> store;   // C = s
   EpilogueKernels<T> add;     // C = C + s
   EpilogueKernels<T> update;  // C = fma(-alpha, s, C)
-  ActivationKernels<T> activations[kActivationCount];
-  OutputKernels<T> outputs[kOutputCount];
-  void (*rules[kRuleCount])(const OptimizerStep<T>&);
+  // In the order of the lists Activations, Outputs and Rules.
+  const ActivationKernels<T>* activations;
+  std::size_t n_activations;
+  const OutputKernels<T>* outputs;
+  std::size_t n_outputs;
+  void (*const* rules)(const OptimizerStep<T>&);
 
   void (*pack)(const PackedRows<T>&);
   void (*gather)(const GatheredRows<T>&);

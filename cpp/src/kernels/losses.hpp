@@ -1,6 +1,6 @@
 // The outputs with their losses (docs/mathematics.md, "Forward"): forward beside backward. The
-// backward of all of them is dZ = scale * (Yhat - Y), from the logits Z. To add one: a struct here,
-// an entry in Outputs below, its name in options.hpp and its twin in reference/ops.py.
+// backward of all of them is dZ = scale * (Yhat - Y), from the logits Z. cpp/README.md, "Adding",
+// says how to add one.
 #pragma once
 
 #include "activations.hpp"
@@ -14,6 +14,8 @@ constexpr std::ptrdiff_t kPiece = 512;
 static_assert(kPiece % kLanes == 0);
 
 struct SigmoidUnit {
+  static constexpr const char* kName = "sigmoid";
+  static constexpr Targets kTargets = Targets::kUnitInterval;
   template <class V>
   static V forward(V z) {
     return Sigmoid::forward(z);
@@ -27,6 +29,8 @@ struct SigmoidUnit {
 };
 
 struct IdentityUnit {
+  static constexpr const char* kName = "identity";
+  static constexpr Targets kTargets = Targets::kReal;
   template <class V>
   static V forward(V z) {
     return z;
@@ -39,6 +43,8 @@ struct IdentityUnit {
 };
 
 struct ExpUnit {
+  static constexpr const char* kName = "exp";
+  static constexpr Targets kTargets = Targets::kNotNegative;
   template <class V>
   static V forward(V z) {
     return exp(z);
@@ -54,6 +60,9 @@ struct ExpUnit {
 /// An output whose units are independent of each other; a row's loss is the sum over its units.
 template <class Unit>
 struct Elementwise {
+  static constexpr const char* kName = Unit::kName;
+  static constexpr Targets kTargets = Unit::kTargets;
+
   template <class V, class T = typename V::Scalar>
   static void forward(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols) {
     for_each_vec<V>(rows * cols, [&](std::ptrdiff_t i, auto access) {
@@ -116,6 +125,9 @@ struct Elementwise {
 
 /// yhat_j = e^(z_j - max z) / sum of those;  loss = log(sum) - (z_class - max z)
 struct Softmax {
+  static constexpr const char* kName = "softmax";
+  static constexpr Targets kTargets = Targets::kClasses;
+
   template <class V, class T = typename V::Scalar>
   static void forward(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols) {
     for (std::ptrdiff_t i = 0; i < rows; ++i) {

@@ -1,6 +1,5 @@
-// The rules of docs/mathematics.md, "Update", one struct each. To add one: a struct here and its
-// place in Rules, its number in kernel_table.hpp, its hyper-parameters in options.hpp, the numbers
-// it needs for a step in optimizer.cpp and its twin in python/fastmlp/reference/optimizers.py.
+// The rules of docs/mathematics.md, "Update", one struct each. cpp/README.md, "Adding", says how to
+// add one.
 #pragma once
 
 #include "activations.hpp"
@@ -9,62 +8,117 @@
 namespace fastmlp::detail {
 namespace {
 
-/// The numbers of one step, broadcast.
-template <class V>
-struct StepNumbers {
-  explicit StepNumbers(const OptimizerStep<typename V::Scalar>& s)
-      : minus_rate(-s.rate),
-        keep_1(s.keep_1),
-        take_1(s.take_1),
-        keep_2(s.keep_2),
-        take_2(s.take_2),
-        epsilon(s.epsilon) {}
-  V minus_rate, keep_1, take_1, keep_2, take_2, epsilon;
-};
+// kOptimizer: the optimizer it belongs to (kName in include/fastmlp/options.hpp).
+// fits: whether the rule is the one for these hyper-parameters; an optimizer may have several.
+// kStates: the number of vectors it remembers, 0, 1 or 2.
+// kIsGradientDescent: whether step() does what the epilogue Update does, so that an update without
+// decay needs no stored gradient.
+// numbers: the numbers of the step that follows, in double. The optimizer's `powers` are beta_1^t
+// and beta_2^t after t steps.
+// step: one update of the parameters theta by their gradients g, with the vectors it remembers.
 
-struct GradientDescent {  // theta = theta - rate g
-  static constexpr int kStates = 0;
-  template <class V>
-  static V step(V theta, V g, V&, V&, const StepNumbers<V>& n) {
-    return fma(n.minus_rate, g, theta);
+/// What most rules have in common.
+struct RuleDefaults {
+  static constexpr bool kIsGradientDescent = false;
+  template <class Options>
+  static bool fits(const Options&) {
+    return true;
   }
 };
 
-struct Momentum {  // m = mu m - rate g,  theta = theta + m
+struct GradientDescent : RuleDefaults {  // theta = theta - rate g
+  static constexpr const char* kOptimizer = "SGD";
+  static constexpr int kStates = 0;
+  static constexpr bool kIsGradientDescent = true;
+  template <class Options>
+  static bool fits(const Options& o) {
+    return !(o.momentum > 0);
+  }
+  template <class Options, class Powers>
+  static StepNumbers<double> numbers(const Options& o, Powers&) {
+    StepNumbers<double> n;
+    n.rate = o.learning_rate;
+    return n;
+  }
+  template <class V>
+  static V step(V theta, V g, V&, V&, const StepNumbers<V>& n) {
+    return fma(V(0) - n.rate, g, theta);
+  }
+};
+
+struct Momentum : RuleDefaults {  // m = mu m - rate g,  theta = theta + m
+  static constexpr const char* kOptimizer = "SGD";
   static constexpr int kStates = 1;
+  template <class Options>
+  static bool fits(const Options& o) {
+    return o.momentum > 0 && !o.nesterov;
+  }
+  template <class Options, class Powers>
+  static StepNumbers<double> numbers(const Options& o, Powers&) {
+    StepNumbers<double> n;
+    n.rate = o.learning_rate;
+    n.keep_1 = o.momentum;
+    return n;
+  }
   template <class V>
   static V step(V theta, V g, V& m, V&, const StepNumbers<V>& n) {
-    m = fma(n.keep_1, m, n.minus_rate * g);
+    m = fma(n.keep_1, m, (V(0) - n.rate) * g);
     return theta + m;
   }
 };
 
-struct Nesterov {  // m = mu m - rate g,  theta = theta + mu m - rate g
-  static constexpr int kStates = 1;
+struct Nesterov : Momentum {  // m = mu m - rate g,  theta = theta + mu m - rate g
+  template <class Options>
+  static bool fits(const Options& o) {
+    return o.momentum > 0 && o.nesterov;
+  }
   template <class V>
   static V step(V theta, V g, V& m, V&, const StepNumbers<V>& n) {
-    const V down = n.minus_rate * g;
+    const V down = (V(0) - n.rate) * g;
     m = fma(n.keep_1, m, down);
     return theta + fma(n.keep_1, m, down);
   }
 };
 
-struct Adam {  // m, v: means of g and g^2 that fade;  theta = theta - rate m / (sqrt(v) + epsilon)
+struct Adam : RuleDefaults {  // theta = theta - rate m / (sqrt(v) + epsilon),
+                              // with m and v the running means of g and g^2
+  static constexpr const char* kOptimizer = "Adam";
   static constexpr int kStates = 2;
+  template <class Options, class Powers>
+  static StepNumbers<double> numbers(const Options& o, Powers& powers) {
+    powers.beta_1 *= o.beta_1;
+    powers.beta_2 *= o.beta_2;
+    // learning_rate m' / (sqrt(v') + epsilon)
+    //   = learning_rate root / (1 - beta_1^t) m / (sqrt(v) + epsilon root)
+    const double root = __builtin_sqrt(1 - powers.beta_2);
+    StepNumbers<double> n;
+    n.rate = o.learning_rate * root / (1 - powers.beta_1);
+    n.epsilon = o.epsilon_hat ? o.epsilon : o.epsilon * root;
+    n.keep_1 = o.beta_1;
+    n.take_1 = 1 - o.beta_1;
+    n.keep_2 = o.beta_2;
+    n.take_2 = 1 - o.beta_2;
+    return n;
+  }
   template <class V>
   static V step(V theta, V g, V& m, V& v, const StepNumbers<V>& n) {
     m = fma(n.keep_1, m, n.take_1 * g);
     v = fma(n.keep_2, v, n.take_2 * (g * g));
-    return theta + n.minus_rate * m / (sqrt(v) + n.epsilon);
+    return theta + (V(0) - n.rate) * m / (sqrt(v) + n.epsilon);
   }
 };
 
-// In the order of Rule.
 using Rules = List<GradientDescent, Momentum, Nesterov, Adam>;
+
+/// The numbers of a step in every lane.
+template <class V>
+StepNumbers<V> broadcast(const StepNumbers<typename V::Scalar>& n) {
+  return {V(n.rate), V(n.keep_1), V(n.take_1), V(n.keep_2), V(n.take_2), V(n.epsilon)};
+}
 
 template <class V, class R, bool kDecays, class T = typename V::Scalar>
 void update_all(const OptimizerStep<T>& s) {
-  const StepNumbers<V> numbers(s);
+  const StepNumbers<V> numbers = broadcast<V>(s.numbers);
   const V scale(s.scale), decay(s.decay), shrink(s.shrink);
   for_each_vec<V>(s.n, [&](std::ptrdiff_t i, auto access) {
     V theta = access.template load<V>(s.parameters + i);

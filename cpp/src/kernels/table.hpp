@@ -3,8 +3,8 @@
 
 #include "gather.hpp"
 #include "gemm_kernel.hpp"
-#include "losses.hpp"
 #include "gemv.hpp"
+#include "losses.hpp"
 #include "optimizers.hpp"
 #include "pack.hpp"
 
@@ -19,29 +19,33 @@ void activation_forward(const typename V::Scalar* z, typename V::Scalar* a, std:
   });
 }
 
+// The kernels of every entry of a list, in its order.
+
+template <class V, int MR, int NV, class List>
+struct ActivationTable;
 template <class V, int MR, int NV, class... G>
-constexpr void fill_activations(List<G...>, KernelTable<typename V::Scalar>& table) {
-  static_assert(sizeof...(G) == kActivationCount);
-  std::size_t i = 0;
-  ((table.activations[i++] = {activation_forward<V, G>, epilogue_kernels<V, MR, NV, Activate<G>>(),
-                              epilogue_kernels<V, MR, NV, typename DerivativeOf<G>::Type>(),
-                              G::kNeedsZ}),
-   ...);
-}
+struct ActivationTable<V, MR, NV, List<G...>> {
+  static constexpr ActivationKernels<typename V::Scalar> kEntries[] = {
+      {G::kName, G::kInitialization, G::kNeedsZ, activation_forward<V, G>,
+       epilogue_kernels<V, MR, NV, Activate<G>>(),
+       epilogue_kernels<V, MR, NV, typename DerivativeOf<G>::Type>()}...};
+};
 
+template <class V, class List>
+struct OutputTable;
 template <class V, class... Out>
-constexpr void fill_outputs(List<Out...>, KernelTable<typename V::Scalar>& table) {
-  static_assert(sizeof...(Out) == kOutputCount);
-  std::size_t i = 0;
-  ((table.outputs[i++] = {Out::template forward<V>, Out::template loss<V>}), ...);
-}
+struct OutputTable<V, List<Out...>> {
+  static constexpr OutputKernels<typename V::Scalar> kEntries[] = {
+      {Out::kName, Out::kTargets, Out::template forward<V>, Out::template loss<V>}...};
+};
 
+template <class V, class List>
+struct RuleTable;
 template <class V, class... R>
-constexpr void fill_rules(List<R...>, KernelTable<typename V::Scalar>& table) {
-  static_assert(sizeof...(R) == kRuleCount);
-  std::size_t i = 0;
-  ((table.rules[i++] = optimizer_step<V, R>), ...);
-}
+struct RuleTable<V, List<R...>> {
+  using Step = void (*)(const OptimizerStep<typename V::Scalar>&);
+  static constexpr Step kEntries[] = {optimizer_step<V, R>...};
+};
 
 template <class V, int MR, int NV>
 constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_bytes) {
@@ -52,9 +56,11 @@ constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_byte
   table.store = epilogue_kernels<V, MR, NV, Store>();
   table.add = epilogue_kernels<V, MR, NV, Add>();
   table.update = epilogue_kernels<V, MR, NV, Update>();
-  fill_activations<V, MR, NV>(Activations{}, table);
-  fill_outputs<V>(Outputs{}, table);
-  fill_rules<V>(Rules{}, table);
+  table.activations = ActivationTable<V, MR, NV, Activations>::kEntries;
+  table.n_activations = Activations::kSize;
+  table.outputs = OutputTable<V, Outputs>::kEntries;
+  table.n_outputs = Outputs::kSize;
+  table.rules = RuleTable<V, Rules>::kEntries;
   table.pack = pack<V>;
   table.gather = gather<V>;
   table.row_product = row_product<V>;

@@ -4,8 +4,8 @@
 
 #include "dispatch.hpp"
 #include "network/optimizer_impl.hpp"
-#include "threads/poller.hpp"
 #include "network/scratch.hpp"
+#include "threads/poller.hpp"
 #include "threads/use_count.hpp"
 
 #include <fastmlp/network.hpp>
@@ -115,7 +115,7 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
                const Goal& goal, detail::Poller& poller) const;
 
   /// One update of the parameters from the gradients.
-  void apply(const detail::KernelTable<T>& kernels, detail::Rule rule,
+  void apply(const detail::KernelTable<T>& kernels, std::size_t rule,
              const detail::OptimizerStep<T>& step) const;
 
   /// How many threads a call over so many rows gets, which come in batches of batch_size.

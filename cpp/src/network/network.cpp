@@ -1,4 +1,5 @@
-// The public calls of Network<T>: checks and guards here, the work in pass.cpp; fit() is in fit.cpp.
+// The public calls of Network<T>: checks and guards here, the work in pass.cpp; fit() is in
+// fit.cpp.
 #include <fastmlp/network.hpp>
 
 #include "check.hpp"
@@ -11,13 +12,34 @@
 #include <cmath>
 
 namespace fastmlp {
+namespace detail {
+namespace {
+
+/// r, where the weights of a layer (n_in, n_out) start in (-r, r).
+double initial_radius(Initialization initialization, std::ptrdiff_t n_in, std::ptrdiff_t n_out) {
+  const auto fan_in = static_cast<double>(n_in), fan_out = static_cast<double>(n_out);
+  switch (initialization) {
+    case Initialization::kHe:
+      return std::sqrt(6.0 / fan_in);
+    case Initialization::kLeCun:
+      return std::sqrt(3.0 / fan_in);
+    case Initialization::kGlorot:
+      break;
+  }
+  return std::sqrt(6.0 / (fan_in + fan_out));
+}
+
+}  // namespace
+}  // namespace detail
+
 template <class T>
 Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden,
                     Output output)
     : impl_(std::make_unique<Impl>()) {
   Impl& net = *impl_;
-  for (const Activation g : hidden) detail::check_enum("activation", g, kActivationNames.size());
-  detail::check_enum("output", output, kOutputNames.size());
+  for (const Activation g : hidden)
+    detail::check_enum("activation", g, detail::scalar_kernels().n_activations);
+  detail::check_enum("output", output, detail::scalar_kernels().n_outputs);
   if (hidden.empty() && layers.size() > 2) hidden.assign(layers.size() - 2, Activation::kRelu);
   net.n_parameters = detail::check_layers(layers, hidden.size(), output);
   std::ptrdiff_t offset = 0;
@@ -51,8 +73,11 @@ void Network<T>::initialize(std::uint64_t seed) {
   impl_->seed = seed;
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     const MatrixView<T> W = impl_->weights(impl_->parameters.data(), l);
-    const bool he = l + 1 < depth() && is_rectifier(impl_->hidden[static_cast<std::size_t>(l)]);
-    const double r = std::sqrt(6.0 / static_cast<double>(he ? W.rows : W.rows + W.cols));
+    const bool last = l + 1 == depth();
+    const double r = detail::initial_radius(
+        last ? detail::Initialization::kGlorot
+             : detail::about(impl_->hidden[static_cast<std::size_t>(l)]).initialization,
+        W.rows, W.cols);
     Philox random(seed, Stream::kWeights, 0, static_cast<std::uint64_t>(l));
     for (std::ptrdiff_t k = 0; k < W.rows * W.cols; ++k) {
       W.data[k] = static_cast<T>(r * (2 * random.uniform() - 1));
@@ -278,7 +303,7 @@ template <class T>
 void Network<T>::predict(const RowSource<T>& X, MatrixView<std::int64_t> labels, double threshold,
                          const ShouldStop& should_stop) const {
   const Impl& net = *impl_;
-  const bool softmax = net.output == Output::kSoftmax;
+  const bool softmax = detail::about(net.output).targets == detail::Targets::kClasses;
   detail::check_features("predict", X.rows(), X.cols(), net.layers.front());
   detail::check_has_labels(net.output);
   detail::check_out("predict", "labels", labels, X.rows(), softmax ? 1 : net.classes());

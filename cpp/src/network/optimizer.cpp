@@ -1,45 +1,66 @@
-// Optimizers: their state, and what the kernels of optimizers.hpp need to know for one step.
+// Optimizers: their state, whose it is, and the numbers of a step. The rules themselves are in
+// kernels/optimizers.hpp.
 #include "network/optimizer_impl.hpp"
 
 #include "check.hpp"
+#include "kernels/vec_scalar.hpp"
+
+#include "kernels/optimizers.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace fastmlp {
+namespace detail {
 namespace {
 
-detail::Rule rule_of(const Optimizer::Options& options) {
-  const SgdOptions* sgd = std::get_if<SgdOptions>(&options);
-  if (sgd == nullptr) return detail::Rule::kAdam;
-  if (!(sgd->momentum > 0)) return detail::Rule::kGradientDescent;
-  return sgd->nesterov ? detail::Rule::kNesterov : detail::Rule::kMomentum;
+template <class... R>
+constexpr std::size_t place_of_plain_rule(List<R...>) {
+  std::size_t place = 0, found = sizeof...(R);
+  ((found = R::kIsGradientDescent ? place : found, ++place), ...);
+  return found;
+}
+static_assert(place_of_plain_rule(Rules{}) == kPlainRule);
+
+template <class R, class Options>
+constexpr bool belongs_to = std::string_view(R::kOptimizer) == Options::kName;
+
+/// use(rule, its place in the list) for the rule of an optimizer's hyper-parameters.
+template <class Options, class Use, class... R>
+void with_rule(const Options& options, List<R...>, const Use& use) {
+  static_assert((belongs_to<R, Options> || ...), "an optimizer without a rule in Rules");
+  std::size_t place = 0;
+  const auto try_one = [&](auto rule) {
+    if constexpr (belongs_to<decltype(rule), Options>) {
+      if (rule.fits(options)) use(rule, place);
+    }
+    ++place;
+  };
+  (try_one(R{}), ...);
 }
 
 }  // namespace
 
-std::uint64_t detail::next_network_id() {
+std::uint64_t next_network_id() {
   static std::atomic<std::uint64_t> last{0};
   return ++last;
 }
 
-Optimizer::Impl::Impl(const Options& given) : options(given), rule(rule_of(given)) {
-  std::visit([](const auto& o) { validate(o); }, options);
-}
+}  // namespace detail
 
-int Optimizer::Impl::state_count() const {
-  switch (rule) {
-    case detail::Rule::kGradientDescent:
-      return 0;
-    case detail::Rule::kMomentum:
-    case detail::Rule::kNesterov:
-      return 1;
-    case detail::Rule::kAdam:
-      break;
-  }
-  return 2;
+Optimizer::Impl::Impl(const OptimizerOptions& given) : options(given) {
+  validate(options);
+  std::visit(
+      [&](const auto& o) {
+        detail::with_rule(o, detail::Rules{}, [&](auto chosen, std::size_t place) {
+          rule = place;
+          states = chosen.kStates;
+          is_gradient_descent = chosen.kIsGradientDescent;
+        });
+      },
+      options);
 }
 
 double Optimizer::Impl::learning_rate() const {
@@ -47,30 +68,36 @@ double Optimizer::Impl::learning_rate() const {
 }
 
 bool Optimizer::Impl::is_plain() const {
-  const bool decays = std::visit([](const auto& o) { return o.weight_decay > 0; }, options);
-  return rule == detail::Rule::kGradientDescent && !decays;
+  return is_gradient_descent &&
+         std::visit([](const auto& o) { return !(o.weight_decay > 0); }, options);
 }
 
 double Optimizer::Impl::decay() const {
   return std::visit([](const auto& o) { return o.decoupled ? 0.0 : o.weight_decay; }, options);
 }
 
-void Optimizer::Impl::allocate(std::ptrdiff_t n, std::ptrdiff_t element_bytes) {
-  const std::ptrdiff_t vector_bytes = detail::round_up(n * element_bytes, 64);
-  memory.reserve(static_cast<std::size_t>(vector_bytes * state_count()));
-  std::fill_n(memory.data(), vector_bytes * state_count(), static_cast<unsigned char>(0));
+void Optimizer::Impl::allocate(std::ptrdiff_t n, std::ptrdiff_t element_bytes,
+                               const void* const* vectors) {
+  const std::ptrdiff_t stride = detail::round_up(n * element_bytes, 64), used = n * element_bytes;
+  // A new buffer, because `vectors` may lie in the old one.
+  detail::AlignedBuffer<unsigned char> fresh(static_cast<std::size_t>(stride * states));
+  std::fill_n(fresh.data(), stride * states, static_cast<unsigned char>(0));
+  for (int i = 0; vectors != nullptr && i < states; ++i) {
+    std::memcpy(fresh.data() + i * stride, vectors[i], static_cast<std::size_t>(used));
+  }
+  memory = std::move(fresh);
   size = n;
   bytes = element_bytes;
 }
 
 template <class T>
 void Optimizer::Impl::bind(const char* function, std::uint64_t id, std::ptrdiff_t n) {
-  if (state_count() == 0) return;
+  if (states == 0) return;
   std::uint64_t expected = 0;
   if (owner.compare_exchange_strong(expected, id)) {
     if (size == 0) {
       try {
-        allocate(n, sizeof(T));
+        allocate(n, sizeof(T), nullptr);
       } catch (...) {
         owner = 0;
         throw;
@@ -88,57 +115,45 @@ void Optimizer::Impl::bind(const char* function, std::uint64_t id, std::ptrdiff_
 
 template <class T>
 detail::OptimizerStep<T> Optimizer::Impl::begin_step() {
-  detail::OptimizerStep<T> s;
-  for (int i = 0; i < state_count(); ++i) s.state[i] = vector<T>(i);
-  s.decay = static_cast<T>(decay());
-  s.shrink = std::visit(
-      [](const auto& o) {
-        return static_cast<T>(o.decoupled ? 1 - o.learning_rate * o.weight_decay : 1.0);
+  if (states > 0) ++steps;  // without a state it may serve several networks at once
+  detail::OptimizerStep<T> step;
+  for (int i = 0; i < states; ++i) step.state[i] = vector<T>(i);
+  step.decay = static_cast<T>(decay());
+  std::visit(
+      [&](const auto& o) {
+        step.shrink = static_cast<T>(o.decoupled ? 1 - o.learning_rate * o.weight_decay : 1.0);
+        detail::with_rule(o, detail::Rules{}, [&](auto chosen, std::size_t) {
+          const detail::StepNumbers<double> n = chosen.numbers(o, powers);
+          step.numbers = {static_cast<T>(n.rate),   static_cast<T>(n.keep_1),
+                          static_cast<T>(n.take_1), static_cast<T>(n.keep_2),
+                          static_cast<T>(n.take_2), static_cast<T>(n.epsilon)};
+        });
       },
       options);
-  if (const SgdOptions* sgd = std::get_if<SgdOptions>(&options)) {
-    s.rate = static_cast<T>(sgd->learning_rate);
-    s.keep_1 = static_cast<T>(sgd->momentum);
-    if (state_count() > 0) ++steps;  // without a state it may serve several networks at once
-    return s;
-  }
-  const AdamOptions& adam = std::get<AdamOptions>(options);
-  ++steps;
-  beta_1_power *= adam.beta_1;
-  beta_2_power *= adam.beta_2;
-  // lr m' / (sqrt(v') + epsilon) = lr root / (1 - beta_1^t) m / (sqrt(v) + epsilon root)
-  const double root = std::sqrt(1 - beta_2_power);
-  s.rate = static_cast<T>(adam.learning_rate * root / (1 - beta_1_power));
-  s.epsilon = static_cast<T>(adam.epsilon_hat ? adam.epsilon : adam.epsilon * root);
-  s.keep_1 = static_cast<T>(adam.beta_1);
-  s.take_1 = static_cast<T>(1 - adam.beta_1);
-  s.keep_2 = static_cast<T>(adam.beta_2);
-  s.take_2 = static_cast<T>(1 - adam.beta_2);
-  return s;
+  return step;
 }
 
-Optimizer::Optimizer(const SgdOptions& options) : impl_(std::make_unique<Impl>(options)) {}
-Optimizer::Optimizer(const AdamOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+Optimizer::Optimizer(const OptimizerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 Optimizer::~Optimizer() = default;
 Optimizer::Optimizer(Optimizer&&) noexcept = default;
 Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 
-const Optimizer::Options& Optimizer::options() const { return impl_->options; }
+const OptimizerOptions& Optimizer::options() const { return impl_->options; }
 
 double Optimizer::learning_rate() const { return impl_->learning_rate(); }
 
 void Optimizer::set_learning_rate(double learning_rate) {
-  detail::check_learning_rate<double>("set_learning_rate", learning_rate);
+  detail::check_positive("set_learning_rate", "learning_rate", learning_rate);
   std::visit([&](auto& o) { o.learning_rate = learning_rate; }, impl_->options);
 }
 
-int Optimizer::state_count() const { return impl_->state_count(); }
+int Optimizer::state_count() const { return impl_->states; }
 
 Optimizer::State Optimizer::state() {
   State s;
   s.steps = impl_->steps;
-  s.beta_1_power = impl_->beta_1_power;
-  s.beta_2_power = impl_->beta_2_power;
+  s.beta_1_power = impl_->powers.beta_1;
+  s.beta_2_power = impl_->powers.beta_2;
   if (impl_->size == 0) return s;
   s.count = state_count();
   s.size = impl_->size;
@@ -161,16 +176,10 @@ void Optimizer::set_state(const State& state) {
   if (empty) {
     impl_->size = 0;
   } else {
-    impl_->allocate(state.size, state.bytes);
-    for (int i = 0; i < state.count; ++i) {
-      void* to = state.bytes == sizeof(float) ? static_cast<void*>(impl_->vector<float>(i))
-                                              : impl_->vector<double>(i);
-      std::memcpy(to, state.vectors[i], static_cast<std::size_t>(state.size * state.bytes));
-    }
+    impl_->allocate(state.size, state.bytes, state.vectors);
   }
   impl_->steps = state.steps;
-  impl_->beta_1_power = state.beta_1_power;
-  impl_->beta_2_power = state.beta_2_power;
+  impl_->powers = {state.beta_1_power, state.beta_2_power};
   impl_->owner = 0;
 }
 

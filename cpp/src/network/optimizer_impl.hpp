@@ -13,20 +13,28 @@ namespace fastmlp {
 namespace detail {
 /// One for each network of this process, whatever its type, from 1 on.
 std::uint64_t next_network_id();
+
+/// The place of plain gradient descent in KernelTable::rules.
+constexpr std::size_t kPlainRule = 0;
+
+struct Powers {  // of a rule's running means, after t steps
+  double beta_1 = 1, beta_2 = 1;
+};
 }  // namespace detail
 
 struct [[gnu::visibility("hidden")]] Optimizer::Impl {
-  explicit Impl(const Options& given);
+  explicit Impl(const OptimizerOptions& given);
 
-  Options options;
-  detail::Rule rule;
+  OptimizerOptions options;
+  std::size_t rule = 0;                         // its place in KernelTable::rules
+  int states = 0;                               // how many vectors it remembers
+  bool is_gradient_descent = false;             // the rule, when nothing decays, is fused
   detail::AlignedBuffer<unsigned char> memory;  // count vectors, one after the other
   std::ptrdiff_t size = 0, bytes = 0;           // of a vector; of an element
   std::int64_t steps = 0;
-  double beta_1_power = 1, beta_2_power = 1;
+  detail::Powers powers;
   std::atomic<std::uint64_t> owner{0};  // the network whose parameters it updates; 0 none yet
 
-  int state_count() const;
   double learning_rate() const;
   double decay() const;  // coupled
 
@@ -42,8 +50,9 @@ struct [[gnu::visibility("hidden")]] Optimizer::Impl {
   template <class T>
   detail::OptimizerStep<T> begin_step();
 
-  /// Room for the state of n parameters of `element_bytes`, all zero.
-  void allocate(std::ptrdiff_t n, std::ptrdiff_t element_bytes);
+  /// Room for the state of n parameters of `element_bytes` each: copies of `vectors`, or zeros if
+  /// that is null.
+  void allocate(std::ptrdiff_t n, std::ptrdiff_t element_bytes, const void* const* vectors);
   template <class T>
   T* vector(int i) const {
     return reinterpret_cast<T*>(memory.data()) + i * stride<T>();

@@ -74,7 +74,7 @@ void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
   detail::check_features(function, X.rows(), X.cols(), layers.front());
   detail::check_target_shape(function, X, y, layers.back(), output);
   detail::check_sample_weight(function, sample_weight, X.rows());
-  if (output == Output::kIdentity) return;  // any y will do
+  if (detail::about(output).targets == detail::Targets::kReal) return;  // any y will do
   constexpr std::ptrdiff_t kRows = 512;
   constexpr double kCheckFlops = 16;  // about what reading and comparing a target cost
   detail::Poller poller(should_stop);
@@ -137,7 +137,7 @@ template <class T>
 const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                    const Rows<T>& rows, detail::Poller& poller) const {
   const MatrixView<const T> y = read(kernels, rows.y, rows, s.y, poller);
-  if (output == Output::kSoftmax) {
+  if (kernels.outputs[static_cast<std::size_t>(output)].targets == detail::Targets::kClasses) {
     // Class indices, each checked where it is read for use: the caller's memory may have changed
     // since validate(). One-hot rows become indices; row i is read before place i is written.
     for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
@@ -156,14 +156,16 @@ template <class T>
 void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                    const T* y, std::ptrdiff_t rows, const Goal& goal) const {
   const bool gradient = goal.use != GradientUse::kNone;
+  const detail::OutputKernels<T>& kernels_of_output =
+      kernels.outputs[static_cast<std::size_t>(output)];
   const bool clips =
-      goal.objective.clip > 0 && (output == Output::kSigmoid || output == Output::kSoftmax);
+      goal.objective.clip > 0 && detail::are_probabilities(kernels_of_output.targets);
   const T low = static_cast<T>(clips ? -std::log1p(-goal.objective.clip) : -kInfinity);
   const T high = static_cast<T>(clips ? -std::log(goal.objective.clip) : kInfinity);
   const std::ptrdiff_t cols = classes();
-  const std::ptrdiff_t y_cols = output == Output::kSoftmax ? 1 : cols;
+  const std::ptrdiff_t y_cols = kernels_of_output.targets == detail::Targets::kClasses ? 1 : cols;
   T* z = s.a.back();
-  const auto& loss = kernels.outputs[static_cast<std::size_t>(output)].loss;
+  const auto& loss = kernels_of_output.loss;
   detail::parallel_for(rows, detail::kLanes, kLossFlops * static_cast<double>(rows * cols),
                        [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                          T* block = z + begin * cols;
@@ -237,21 +239,21 @@ void Network<T>::Impl::add_decay(double decay) const {
 template <class T>
 void Network<T>::Impl::update(const detail::KernelTable<T>& kernels, const Goal& goal,
                               double total_weight) const {
-  detail::Rule rule = detail::Rule::kGradientDescent;
-  detail::OptimizerStep<T> step;
-  step.rate = static_cast<T>(goal.learning_rate);
-  double decay = 0;
-  if (goal.optimizer != nullptr) {
-    rule = goal.optimizer->rule;
-    decay = goal.optimizer->decay();
-    step = goal.optimizer->template begin_step<T>();
+  double decay = goal.objective.alpha / total_weight;
+  if (goal.optimizer == nullptr) {
+    detail::OptimizerStep<T> step;
+    step.numbers.rate = static_cast<T>(goal.learning_rate);
+    step.decay = static_cast<T>(decay);
+    return apply(kernels, detail::kPlainRule, step);
   }
-  step.decay = static_cast<T>(decay + goal.objective.alpha / total_weight);
-  apply(kernels, rule, step);
+  decay += goal.optimizer->decay();
+  detail::OptimizerStep<T> step = goal.optimizer->template begin_step<T>();
+  step.decay = static_cast<T>(decay);
+  apply(kernels, goal.optimizer->rule, step);
 }
 
 template <class T>
-void Network<T>::Impl::apply(const detail::KernelTable<T>& kernels, detail::Rule rule,
+void Network<T>::Impl::apply(const detail::KernelTable<T>& kernels, std::size_t rule,
                              const detail::OptimizerStep<T>& step) const {
   const auto part = [&](std::ptrdiff_t from, std::ptrdiff_t count, bool decays) {
     detail::parallel_for(count, 64, kUpdateFlops * static_cast<double>(count),
@@ -267,7 +269,7 @@ void Network<T>::Impl::apply(const detail::KernelTable<T>& kernels, detail::Rule
                              piece.decay = 0;
                              piece.shrink = 1;
                            }
-                           kernels.rules[static_cast<std::size_t>(rule)](piece);
+                           kernels.rules[rule](piece);
                          });
   };
   if (step.decay == T(0) && step.shrink == T(1)) return part(0, n_parameters, false);

@@ -8,7 +8,6 @@ from fastmlp.reference.network import Network
 from fastmlp.reference.ops import (
     ACTIVATIONS,
     OUTPUTS,
-    RECTIFIERS,
     binary_cross_entropy,
     exp_loss,
     identity_loss,
@@ -27,7 +26,6 @@ from fastmlp.reference.random import permutation
 __all__ = [
     "ACTIVATIONS",
     "OUTPUTS",
-    "RECTIFIERS",
     "Network",
     "binary_cross_entropy",
     "exp_loss",

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.reference.ops import ACTIVATIONS, OUTPUTS, RECTIFIERS, Array, sgd_update
-from fastmlp.reference.optimizers import State, update
+from fastmlp.optimizers import State
+from fastmlp.reference.ops import ACTIVATIONS, OUTPUTS, Array, glorot, sgd_update
 from fastmlp.reference.random import dropout_mask, permutation, uniform
 from fastmlp.training import TrainingMixin, resolve_seed
+
 
 class Network(TrainingMixin):
     """The twin of `fastmlp.Network`: same constructor, same results to rounding, nothing checked.
@@ -52,11 +53,9 @@ class Network(TrainingMixin):
         self._states: dict[int, tuple[Any, State]] = {}
         for W, _ in self._views(self._decays):
             W[:] = 1
-        names = (*self.hidden, self.output)
-        for layer, (W, (n_in, n_out)) in enumerate(zip(self.weights, self._shapes(), strict=True)):
-            he = names[layer] in RECTIFIERS
-            radius = np.sqrt(6 / n_in) if he else np.sqrt(6 / (n_in + n_out))
-            W[:] = uniform(self.seed, layer, (n_in, n_out), radius)
+        radii = [*(ACTIVATIONS[name].radius for name in self.hidden), glorot]
+        for layer, (W, radius) in enumerate(zip(self.weights, radii, strict=True)):
+            W[:] = uniform(self.seed, layer, W.shape, radius(*W.shape))
 
     @property
     def weights(self) -> tuple[Array, ...]:
@@ -70,15 +69,14 @@ class Network(TrainingMixin):
 
     def forward(self, X: npt.ArrayLike) -> Array:
         """Ŷ = A_L."""
-        output, _ = OUTPUTS[self.output]
-        return output(self._forward(X)[1][-1])
+        return OUTPUTS[self.output].forward(self._forward(X)[1][-1])
 
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float:
         """Loss = 1/S Σ_i s_i ℓ_i."""
         Z = self._forward(X)[1][-1]
-        _, row_loss = OUTPUTS[self.output]
+        row_loss = OUTPUTS[self.output].row_loss
         s = self._weights_of_rows(len(Z), sample_weight)
         return _mean(s @ row_loss(Z, self._targets(y, len(Z))), s.sum())
 
@@ -118,7 +116,8 @@ class Network(TrainingMixin):
             masks = self._masks(len(rows), rates, seed, start // batch_size)
             batch_loss, S, gradients = self._mean_gradients(X[rows], y[rows], s, masks)
             if S > 0:
-                update(optimizer, self._state(optimizer), self.parameters, gradients, self._decays)
+                state = self._state(optimizer)
+                optimizer._update_in_numpy(state, self.parameters, gradients, self._decays)
             loss_sum, S_sum = loss_sum + batch_loss, S_sum + S
         self.epochs_trained += 1
         return _mean(loss_sum, S_sum)
@@ -152,7 +151,7 @@ class Network(TrainingMixin):
             dW[:] = (A[layer] * M[layer]).T @ dZ
             db[:] = dZ.sum(axis=0)
             if layer > 0:
-                _, backward = ACTIVATIONS[self.hidden[layer - 1]]
+                backward = ACTIVATIONS[self.hidden[layer - 1]].backward
                 dZ = M[layer] * backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
         return float(s @ row_loss(Z[-1], Y)), float(S), gradients
 
@@ -164,9 +163,8 @@ class Network(TrainingMixin):
         M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
         weights, biases = self.weights, self.biases
         for name, W, b, m in zip(self.hidden, weights, biases, M, strict=False):
-            activation, _ = ACTIVATIONS[name]
             Z.append((A[-1] * m) @ W + b)
-            A.append(activation(Z[-1]))
+            A.append(ACTIVATIONS[name].forward(Z[-1]))
         return A, [*Z, (A[-1] * M[-1]) @ weights[-1] + biases[-1]]
 
     def _masks(self, rows: int, rates: Array, seed: int, step: int) -> list[Array]:

@@ -5,7 +5,7 @@ One line per equation of `docs/mathematics.md`.
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -149,30 +149,53 @@ def silu_backward(dA: Array, Z: Array) -> Array:
     return np.asarray(dA * (sigmoid(Z) * (1 + Z * sigmoid(-Z))))
 
 
+# How far from 0 the weights before a layer start, r in U(-r, r).
+
+
+def glorot(n_in: int, n_out: int) -> float:
+    """R = √(6 / (n_in + n_out)), Glorot and Bengio, 2010."""
+    return math.sqrt(6 / (n_in + n_out))
+
+
+def he(n_in: int, n_out: int) -> float:
+    """R = √(6 / n_in), He et al., 2015, arXiv:1502.01852."""
+    return math.sqrt(6 / n_in)
+
+
 Elementwise = Callable[[Array], Array]
 Pairwise = Callable[[Array, Array], Array]
-Backward = Callable[[Array, Array, Array], Array]
 
-# A = g(Z), and dZ = dA ⊙ g'(Z) from dA, Z and A.
-ACTIVATIONS: dict[str, tuple[Elementwise, Backward]] = {
-    "relu": (relu, lambda dA, Z, A: relu_backward(dA, Z)),
-    "sigmoid": (sigmoid, lambda dA, Z, A: sigmoid_backward(dA, A)),
-    "tanh": (np.tanh, lambda dA, Z, A: tanh_backward(dA, A)),
-    "identity": (lambda Z: Z, lambda dA, Z, A: dA),
-    "leaky_relu": (leaky_relu, lambda dA, Z, A: leaky_relu_backward(dA, Z)),
-    "elu": (elu, lambda dA, Z, A: elu_backward(dA, A)),
-    "softplus": (softplus, lambda dA, Z, A: softplus_backward(dA, A)),
-    "gelu": (gelu, lambda dA, Z, A: gelu_backward(dA, Z)),
-    "silu": (silu, lambda dA, Z, A: silu_backward(dA, Z)),
+
+class Activation(NamedTuple):
+    """A = g(Z), dZ = dA ⊙ g'(Z) from dA, Z and A, and the radius of the weights before it."""
+
+    forward: Elementwise
+    backward: Callable[[Array, Array, Array], Array]
+    radius: Callable[[int, int], float]
+
+
+class Output(NamedTuple):
+    """Ŷ = g(Z), and the loss per row from Z and Y; dZ = Ŷ - Y for every output."""
+
+    forward: Elementwise
+    row_loss: Pairwise
+
+
+ACTIVATIONS = {
+    "relu": Activation(relu, lambda dA, Z, A: relu_backward(dA, Z), he),
+    "sigmoid": Activation(sigmoid, lambda dA, Z, A: sigmoid_backward(dA, A), glorot),
+    "tanh": Activation(np.tanh, lambda dA, Z, A: tanh_backward(dA, A), glorot),
+    "identity": Activation(lambda Z: Z, lambda dA, Z, A: dA, glorot),
+    "leaky_relu": Activation(leaky_relu, lambda dA, Z, A: leaky_relu_backward(dA, Z), he),
+    "elu": Activation(elu, lambda dA, Z, A: elu_backward(dA, A), he),
+    "softplus": Activation(softplus, lambda dA, Z, A: softplus_backward(dA, A), he),
+    "gelu": Activation(gelu, lambda dA, Z, A: gelu_backward(dA, Z), he),
+    "silu": Activation(silu, lambda dA, Z, A: silu_backward(dA, Z), he),
 }
 
-# Those that let about half of the signal pass, whose weights start with He's radius.
-RECTIFIERS = ("relu", "leaky_relu", "elu", "softplus", "gelu", "silu")
-
-# Ŷ = g(Z), and the loss per row from Z and Y; dZ = Ŷ - Y for all of them.
-OUTPUTS: dict[str, tuple[Elementwise, Pairwise]] = {
-    "sigmoid": (sigmoid, sigmoid_loss),
-    "softmax": (softmax, softmax_loss),
-    "identity": (lambda Z: Z, identity_loss),
-    "exp": (np.exp, exp_loss),
+OUTPUTS = {
+    "sigmoid": Output(sigmoid, sigmoid_loss),
+    "softmax": Output(softmax, softmax_loss),
+    "identity": Output(lambda Z: Z, identity_loss),
+    "exp": Output(np.exp, exp_loss),
 }

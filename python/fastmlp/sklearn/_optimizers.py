@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-from fastmlp._core import SGD, AdamW
 from fastmlp.network import Network
+from fastmlp.optimizers import SGD, AdamW
 
 Array = npt.NDArray[Any]
 

@@ -1,6 +1,6 @@
 // Trains the golden cases and writes their parameters: golden CASES FOLDER. CASES is what
-// golden.cmake makes of tests/golden.json; the twin of this is tests/python/helpers/golden.py. FASTMLP_ISA
-// and OMP_NUM_THREADS say under which settings; it prints those that it had.
+// golden.cmake makes of tests/golden.json; the twin of this is tests/python/helpers/golden.py.
+// FASTMLP_ISA and OMP_NUM_THREADS say under which settings; it prints those that it had.
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
@@ -19,6 +19,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <variant>
 #include <vector>
 
 using namespace fastmlp;
@@ -65,32 +66,45 @@ std::istream& operator>>(std::istream& in, Case& c) {
   return in;
 }
 
-Optimizer optimizer_of(Case c, const Recipe& recipe) {
-  c.arguments["learning_rate"] = recipe.learning_rate;
-  const auto take = [&](const char* name, auto& option) {
-    if (const auto found = c.arguments.find(name); found != c.arguments.end()) {
+/// The options of a case's optimizer, if Options are the ones: its arguments are their fields.
+template <class Options>
+bool take_options(const Case& c, OptimizerOptions& taken) {
+  std::map<std::string, double> left = c.arguments;
+  Options options;
+  if constexpr (std::is_same_v<Options, AdamOptions>) {  // AdamW is Adam with decoupled decay
+    options.decoupled = c.optimizer == "AdamW";
+    if (const auto hat = left.find("epsilon_hat"); hat != left.end()) {
+      options.epsilon = hat->second;
+      hat->second = 1;
+    }
+    if (!options.decoupled && c.optimizer != Options::kName) return false;
+  } else if (c.optimizer != Options::kName) {
+    return false;
+  }
+  const auto take = [&](const char* name, auto& option, auto...) {
+    if (const auto found = left.find(name); found != left.end()) {
       option = static_cast<std::decay_t<decltype(option)>>(found->second);
-      c.arguments.erase(found);
+      left.erase(found);
     }
   };
-  SgdOptions sgd;
-  AdamOptions adam;
-  const bool is_sgd = c.optimizer == "SGD";
-  if (is_sgd) {
-    take("learning_rate", sgd.learning_rate);
-    take("momentum", sgd.momentum);
-    take("nesterov", sgd.nesterov);
-    take("weight_decay", sgd.weight_decay);
-    take("decoupled", sgd.decoupled);
-  } else {
-    adam.decoupled = c.optimizer == "AdamW";
-    adam.epsilon_hat = c.arguments.count("epsilon_hat") > 0;
-    take("learning_rate", adam.learning_rate);
-    take("epsilon_hat", adam.epsilon);
-    take("weight_decay", adam.weight_decay);
+  Options::visit(options, take);
+  if (!left.empty()) throw std::invalid_argument("golden: " + left.begin()->first);
+  taken = options;
+  return true;
+}
+
+template <class... Options>
+OptimizerOptions options_of(const Case& c, const std::variant<Options...>&) {
+  OptimizerOptions taken;
+  if (!(take_options<Options>(c, taken) || ...)) {
+    throw std::invalid_argument("golden: " + c.optimizer);
   }
-  if (!c.arguments.empty()) throw std::invalid_argument("golden: " + c.arguments.begin()->first);
-  return is_sgd ? Optimizer(sgd) : Optimizer(adam);
+  return taken;
+}
+
+Optimizer optimizer_of(Case c, const Recipe& recipe) {
+  c.arguments["learning_rate"] = recipe.learning_rate;
+  return options_of(c, OptimizerOptions());
 }
 
 /// Whole numbers from -4 to 4, in an order without a short period.

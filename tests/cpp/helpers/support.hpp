@@ -54,12 +54,12 @@ Matrix<T> noise(std::ptrdiff_t rows, std::ptrdiff_t cols, std::uint64_t salt) {
 /// All activations, and all outputs, of the library.
 inline std::vector<Activation> all_activations() {
   std::vector<Activation> all;
-  for (const std::string_view name : kActivationNames) all.push_back(parse_activation(name));
+  for (const std::string_view name : activation_names()) all.push_back(parse_activation(name));
   return all;
 }
 inline std::vector<Output> all_outputs() {
   std::vector<Output> all;
-  for (const std::string_view name : kOutputNames) all.push_back(parse_output(name));
+  for (const std::string_view name : output_names()) all.push_back(parse_output(name));
   return all;
 }
 

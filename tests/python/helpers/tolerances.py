@@ -7,32 +7,15 @@ docs/mathematics.md makes of the errors that enter it, plus what its own roundin
 u = eps / 2, one sum of K products errs by at most K u Σ|a||b|; K eps Σ|a||b| allows that for the
 network and for the twin, which rounds too.
 
-A new activation needs a line in SLOPE and one in `_derivative`.
+What is special to an activation is in activation_cases.py.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from activation_cases import CASES, ELEMENTARY
 from fastmlp.reference import ops as reference_ops
-
-# Roundings of an elementary function and of what is done with it, in units of eps; the functions
-# themselves are right to 2 ulp.
-ELEMENTARY = 6
-
-# The steepest slope of each activation.
-SLOPE = {
-    "relu": 1.0,
-    "sigmoid": 0.25,
-    "tanh": 1.0,
-    "identity": 1.0,
-    "leaky_relu": 1.0,
-    "elu": 1.0,
-    "softplus": 1.0,
-    "gelu": 1.13,
-    "silu": 1.1,
-}
 
 
 class Inexact(NamedTuple):
@@ -176,42 +159,14 @@ def _affine(A, W, b, dtype):
 
 
 def _activate(name, Z, eps):
-    value = reference_ops.ACTIVATIONS[name][0](Z.value)
-    if name in ("relu", "identity"):
-        rounding = 0.0
-    elif name == "gelu":  # in z Φ(z) the error of Φ is one of 1, however small Φ is
-        rounding = ELEMENTARY * eps * np.abs(Z.value)
-    else:
-        rounding = ELEMENTARY * eps * np.abs(value)
-    return Inexact(value, SLOPE[name] * Z.error + rounding)
+    case, value = CASES[name], reference_ops.ACTIVATIONS[name].forward(Z.value)
+    scale = np.abs(Z.value if case.error_follows_z else value)
+    return Inexact(value, case.steepest * Z.error + case.rounds * ELEMENTARY * eps * scale)
 
 
 def _derivative(name, Z, A, eps):
     """g'(Z), computed from Z or A."""
-    z, a = Z.value, A.value
-    near_zero = (np.abs(z) <= Z.error) & (Z.error > 0)
-    if name == "relu":  # where the sign of z is within the error, the slope may be 0 or 1
-        return Inexact(1.0 * (z > 0), 1.0 * near_zero)
-    if name == "leaky_relu":  # and the slope of 1/100 is rounded
-        return Inexact(np.where(z > 0, 1.0, 0.01), 1.0 * near_zero + 0.01 * eps)
-    if name == "sigmoid":  # |d(a - a²)/da| <= 1
-        return Inexact(a * (1 - a), A.error * (1 + A.error) + 3 * eps * a)
-    if name == "tanh":  # |d(1 - a²)/da| = 2|a|
-        return Inexact(1 - a**2, A.error * (2 * np.abs(a) + A.error) + 2 * eps)
-    if name == "identity":
-        return exact(np.ones_like(a))
-    if name == "elu":  # a + 1 meets 1 at 0
-        return Inexact(np.where(z > 0, 1.0, a + 1), A.error + 2 * eps)
-    if name == "softplus":  # |d(1 - e^-a)/da| <= 1
-        return Inexact(-np.expm1(-a), A.error + ELEMENTARY * eps * np.abs(a))
-    if name == "gelu":  # |g''| = |2 - z²| φ(z) < 0.8, and |z φ(z)| < 1/4
-        density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-        slope = reference_ops.normal_distribution(z) + z * density
-        return Inexact(slope, 0.8 * Z.error + 2 * ELEMENTARY * eps)
-    if name == "silu":  # |g''| <= 1/2, and |z σ(z) σ(-z)| < 1/4
-        slope = _sigmoid(z) * (1 + z * _sigmoid(-z))
-        return Inexact(slope, Z.error / 2 + 2 * ELEMENTARY * eps)
-    raise NotImplementedError(f"no bound is known for the derivative of {name}")
+    return Inexact(*CASES[name].inexact_slope(Z.value, A.value, Z.error, A.error, eps))
 
 
 def _output(name, Z, eps):
@@ -254,11 +209,6 @@ def _row_losses(name, Z, Y, eps):
         value = (z - Y) ** 2 / 2
         error = Z.error * (np.abs(z - Y) + Z.error) + ELEMENTARY * eps * (Z.most + np.abs(Y)) ** 2
     return Inexact(value.sum(axis=1), error.sum(axis=1))
-
-
-def _sigmoid(z):
-    e = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1 / (1 + e), e / (1 + e))
 
 
 # Comparisons

@@ -11,6 +11,7 @@ import pytest
 
 import arrays
 import fastmlp
+from activation_cases import CASES
 from fastmlp import _core, reference
 
 DTYPES = pytest.mark.parametrize("dtype", arrays.DTYPES)
@@ -18,49 +19,6 @@ NAMES = pytest.mark.parametrize("name", _core.ACTIVATIONS)
 
 # Roundings of an activation and of its slope, in units of eps.
 ROUNDINGS = 8
-
-
-def density(z):
-    return math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-
-
-def normal(z):
-    return math.erfc(-z / math.sqrt(2)) / 2
-
-
-def sigmoid(z):
-    e = math.exp(-abs(z))
-    return (1 if z >= 0 else e) / (1 + e)
-
-
-# g and g' in formulas other than the library's, where there are any.
-FORMULAS = {
-    "relu": (lambda z: max(z, 0.0), lambda z: float(z > 0)),
-    "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
-    "tanh": (math.tanh, lambda z: 4 * sigmoid(2 * z) * sigmoid(-2 * z)),
-    "identity": (lambda z: z, lambda _: 1.0),
-    "leaky_relu": (lambda z: max(z, z / 100), lambda z: 1 if z > 0 else 0.01),
-    "elu": (lambda z: z if z > 0 else math.expm1(z), lambda z: math.exp(min(z, 0.0))),
-    "softplus": (lambda z: max(z, 0.0) + math.log1p(math.exp(-abs(z))), sigmoid),
-    "gelu": (lambda z: z * normal(z), lambda z: normal(z) + z * density(z)),
-    "silu": (
-        lambda z: z * sigmoid(z),
-        lambda z: sigmoid(z) + z * sigmoid(z) * sigmoid(-z),
-    ),
-}
-
-# g(-∞), g'(-∞), g(∞), g'(∞).
-LIMITS = {
-    "relu": (0, 0, math.inf, 1),
-    "sigmoid": (0, 0, 1, 0),
-    "tanh": (-1, 0, 1, 0),
-    "identity": (-math.inf, 1, math.inf, 1),
-    "leaky_relu": (-math.inf, 0.01, math.inf, 1),
-    "elu": (-1, 0, math.inf, 1),
-    "softplus": (0, 0, math.inf, 1),
-    "gelu": (0, 0, math.inf, 1),
-    "silu": (0, 0, math.inf, 1),
-}
 
 
 def unit(name, dtype, output):
@@ -92,8 +50,8 @@ def every_size(dtype):
     return np.concatenate([-positive[::-1], [0.0], positive]).astype(dtype)
 
 
-def test_every_activation_of_the_library_is_tested():
-    assert set(FORMULAS) == set(LIMITS) == set(_core.ACTIVATIONS)
+def test_every_activation_of_the_library_has_a_case():
+    assert set(CASES) == set(_core.ACTIVATIONS)
 
 
 @NAMES
@@ -101,9 +59,9 @@ def test_every_activation_of_the_library_is_tested():
 def test_values_are_those_of_the_formula(name, dtype):
     z, info = every_size(dtype), np.finfo(dtype)
     found = arrays.in_every_setting(lambda: values(name, z, dtype))
-    expected = np.array([FORMULAS[name][0](float(each)) for each in z])
-    # In z Φ(z) the error of Φ is one of 1; in z σ(z) a σ(z) below the normal numbers is rounded.
-    scale = np.abs(z) if name == "gelu" else np.abs(expected)
+    expected = np.array([CASES[name].value(float(each)) for each in z])
+    # A factor below the normal numbers is rounded: the last term.
+    scale = np.abs(z) if CASES[name].error_follows_z else np.abs(expected)
     bound = ROUNDINGS * info.eps * scale + (1 + np.abs(z)) * info.smallest_subnormal
     assert (np.abs(found - expected) <= bound).all(), z[np.abs(found - expected) > bound]
 
@@ -113,7 +71,7 @@ def test_values_are_those_of_the_formula(name, dtype):
 def test_slopes_are_those_of_the_formula(name, dtype):
     z = every_size(dtype)
     found = arrays.in_every_setting(lambda: slopes(name, z, dtype), threads=(1,))
-    expected = np.array([FORMULAS[name][1](float(each)) for each in z])
+    expected = np.array([CASES[name].slope(float(each)) for each in z])
     # Of sigmoid and tanh it is 1 - a or 1 - a², of elu a + 1, all with errors of 1.
     bound = ROUNDINGS * np.finfo(dtype).eps
     assert (np.abs(found - expected) <= bound).all(), z[np.abs(found - expected) > bound]
@@ -123,24 +81,26 @@ def test_slopes_are_those_of_the_formula(name, dtype):
 @DTYPES
 def test_infinity_has_the_limit_and_nan_stays(name, dtype):
     found = arrays.in_every_setting(lambda: values(name, [-np.inf, np.inf, np.nan], dtype))
-    low, low_slope, high, high_slope = LIMITS[name]
+    low, low_slope, high, high_slope = CASES[name].limits
     np.testing.assert_array_equal(found, [low, high, np.nan])
     found = arrays.in_every_setting(lambda: slopes(name, [-np.inf, np.inf], dtype))
     np.testing.assert_allclose(found, [low_slope, high_slope], rtol=2 * np.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("name", [n for n in _core.ACTIVATIONS if n not in ("gelu", "silu")])
-def test_where_nothing_saturates_the_twin_has_the_same_limits(name):
-    activation, _ = reference.ACTIVATIONS[name]
-    found = activation(np.array([-np.inf, np.inf, np.nan]))
-    np.testing.assert_array_equal(found, [LIMITS[name][0], LIMITS[name][2], np.nan])
+@pytest.mark.parametrize("name", [n for n in CASES if not CASES[n].twin_overflows])
+def test_where_nothing_overflows_the_twin_has_the_same_limits(name):
+    found = reference.ACTIVATIONS[name].forward(np.array([-np.inf, np.inf, np.nan]))
+    low, _, high, _ = CASES[name].limits
+    np.testing.assert_array_equal(found, [low, high, np.nan])
 
 
 @NAMES
 @pytest.mark.parametrize("network_class", [fastmlp.Network, reference.Network])
-def test_weights_before_a_rectifier_start_larger(name, network_class):
+def test_initial_weights_fill_the_radius_of_their_activation(name, network_class):
     network = network_class([50, 70, 40], hidden=name, dtype="float64", seed=3)
-    he = name not in ("sigmoid", "tanh", "identity")
-    for W, fan in zip(network.weights, (50 if he else 120, 110), strict=True):
-        radius = math.sqrt(6 / fan)
+    squares = {"glorot": 6 / 120, "he": 6 / 50, "lecun": 3 / 50}
+    for W, square in zip(
+        network.weights, (squares[CASES[name].initialization], 6 / 110), strict=True
+    ):
+        radius = math.sqrt(square)
         assert 0.99 * radius < np.abs(W).max() < radius

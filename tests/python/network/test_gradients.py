@@ -74,7 +74,7 @@ def smallest_logit(network, X):
         Z = A @ W + b
         if name in CORNERED:
             smallest = min(smallest, np.abs(Z).min())
-        A = reference.ACTIVATIONS[name][0](Z)
+        A = reference.ACTIVATIONS[name].forward(Z)
     return smallest
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import fastmlp
 from fastmlp import reference
-from fastmlp.reference import random as reference_random
 from fastmlp.reference import Network
+from fastmlp.reference import random as reference_random
 
 SEED = 2**63 + 12345  # needs all 64 bits
 

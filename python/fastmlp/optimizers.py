@@ -1,0 +1,290 @@
+"""The optimizers: what each is called, its hyper-parameters, and its equation in plain NumPy.
+
+The native core does the arithmetic (`cpp/src/kernels/optimizers.hpp`) and keeps the state. The
+equation here, `_step_in_numpy`, is what the twin `fastmlp.reference` runs and the tests compare
+with. L-BFGS, which is no rule for one step, is in `lbfgs.py`. Start at `SGD`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmlp import _core
+
+Array = npt.NDArray[Any]
+Value = TypeVar("Value")
+
+
+class Parameter(Generic[Value]):
+    """A hyper-parameter, as the native optimizer has it; read-only."""
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: Any, owner: type) -> Any:
+        return self if optimizer is None else optimizer._parameters()[self.name]
+
+    def __set__(self, optimizer: object, value: Value) -> None:
+        raise AttributeError(f"{type(optimizer).__name__}: {self.name} cannot be changed")
+
+
+@dataclass
+class State:
+    """What an optimizer remembers of a network in NumPy: the number of updates and two vectors."""
+
+    t: int
+    m: Array
+    v: Array
+
+
+class Optimizer(_core.Optimizer):
+    """What the optimizers have in common."""
+
+    kind: ClassVar[str] = ""  # the name of its options in C++
+
+    weight_decay = Parameter[float]("How fast the weights, not the biases, decay: a float.")
+    decoupled = Parameter[bool]("Whether the decay is apart from the gradient: a bool.")
+
+    def __init__(self, **parameters: float | bool) -> None:
+        super().__init__(self.kind, type(self).__name__, parameters)
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return the arguments that made it, with the learning rate as it is now."""
+        parameters = self._parameters()
+        del parameters["decoupled"]
+        return parameters
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments().items())
+        return f"{type(self).__name__}({arguments})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self._arguments(), self._state())
+
+    def _update_in_numpy(self, state: State, theta: Array, dtheta: Array, decays: Array) -> None:
+        """Update θ in place; `decays` is 1 for weights and 0 for biases."""
+        state.t += 1
+        g = dtheta
+        if self.decoupled:
+            theta *= 1 - self.learning_rate * self.weight_decay * decays
+        else:
+            g = dtheta + self.weight_decay * decays * theta
+        self._step_in_numpy(state, theta, g)
+
+    def _step_in_numpy(self, s: State, theta: Array, g: Array) -> None:
+        """Update θ in place by the gradient g."""
+        raise NotImplementedError
+
+
+def _rebuild(kind: type[Optimizer], arguments: dict[str, Any], state: Any) -> Optimizer:
+    optimizer = kind(**arguments)
+    optimizer._set_state(state)
+    return optimizer
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum if it is not 0.
+
+    ``g = dtheta + weight_decay theta``, then ``theta = theta - learning_rate g``. With momentum
+    ``v = momentum v - learning_rate g`` and ``theta = theta + v``, or with Nesterov's look ahead
+    ``theta = theta + momentum v - learning_rate g`` (Sutskever et al., 2013). scikit-learn and
+    Keras use this form too; PyTorch's differs from it when the learning rate changes.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        Positive and finite. It may be set anew at any time.
+    momentum : float, default 0.0
+        The share of the velocity v that stays, in [0, 1].
+    nesterov : bool, default False
+        Whether to look ahead. It has no effect if momentum is 0.
+    weight_decay : float, default 0.0
+        Finite and at least 0. Weights decay, biases do not.
+    decoupled : bool, default False
+        Whether each update first multiplies the weights by ``1 - learning_rate * weight_decay``
+        (Loshchilov and Hutter, 2019), instead of adding the decay to the gradient.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is not as above.
+
+    Notes
+    -----
+    With momentum it remembers a velocity. The velocity belongs to the first network that it
+    updates; another network is refused.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.SGD(learning_rate=0.1, momentum=0.9)
+    SGD(learning_rate=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)
+    """
+
+    kind = "SGD"
+    momentum = Parameter[float]("The share of the velocity that stays: a float.")
+    nesterov = Parameter[bool]("Whether it looks ahead: a bool.")
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        *,
+        decoupled: bool = False,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            momentum=momentum,
+            nesterov=nesterov,
+            weight_decay=weight_decay,
+            decoupled=decoupled,
+        )
+
+    def _arguments(self) -> dict[str, Any]:
+        return super()._arguments() | ({"decoupled": True} if self.decoupled else {})
+
+    def _step_in_numpy(self, s: State, theta: Array, g: Array) -> None:
+        """θ := θ + v, v := μ v - α g; plain if μ is 0, Nesterov's θ := θ + μ v - α g."""
+        s.m[:] = self.momentum * s.m - self.learning_rate * g
+        theta += self.momentum * s.m - self.learning_rate * g if self.nesterov else s.m
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015, arXiv:1412.6980).
+
+    It keeps running means of the gradient ``g = dtheta + weight_decay theta`` and of its square,
+    ``m = beta_1 m + (1 - beta_1) g`` and ``v = beta_2 v + (1 - beta_2) g^2``. After t updates
+    ``m' = m / (1 - beta_1^t)``, ``v' = v / (1 - beta_2^t)`` and
+    ``theta = theta - learning_rate m' / (sqrt(v') + epsilon)``.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.001
+        Positive and finite. It may be set anew at any time.
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        In [0, 1).
+    epsilon : float, default 1e-8
+        Positive and finite.
+    epsilon_hat : float, optional
+        Given in place of epsilon, it is added to ``sqrt(v)`` instead of ``sqrt(v')``, as
+        scikit-learn and TensorFlow do (the paper's section 2).
+    weight_decay : float, default 0.0
+        Finite and at least 0. Weights decay, biases do not.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is not as above.
+
+    Notes
+    -----
+    It remembers m and v. They belong to the first network that it updates; another network is
+    refused.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.Adam(0.002)
+    Adam(learning_rate=0.002, beta_1=0.9, beta_2=0.999, epsilon=1e-08, weight_decay=0.0)
+    """
+
+    kind = "Adam"
+    beta_1 = Parameter[float]("The share of m that stays: a float.")
+    beta_2 = Parameter[float]("The share of v that stays: a float.")
+    epsilon = Parameter[float]("What is added to the root: a float.")
+    epsilon_hat = Parameter[bool]("Whether it is added to sqrt(v) instead of sqrt(v'): a bool.")
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        epsilon_hat: float | None = None,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon if epsilon_hat is None else epsilon_hat,
+            epsilon_hat=epsilon_hat is not None,
+            weight_decay=weight_decay,
+            decoupled=isinstance(self, AdamW),
+        )
+
+    def _arguments(self) -> dict[str, Any]:
+        renamed = {"epsilon": "epsilon_hat"} if self.epsilon_hat else {}
+        return {
+            renamed.get(name, name): value
+            for name, value in super()._arguments().items()
+            if name != "epsilon_hat"
+        }
+
+    def _step_in_numpy(self, s: State, theta: Array, g: Array) -> None:
+        """θ := θ - α m' / (√v' + ε)."""
+        s.m[:] = self.beta_1 * s.m + (1 - self.beta_1) * g
+        s.v[:] = self.beta_2 * s.v + (1 - self.beta_2) * g**2
+        root = np.sqrt(1 - self.beta_2**s.t)
+        epsilon = self.epsilon if self.epsilon_hat else self.epsilon * root
+        rate = self.learning_rate * root / (1 - self.beta_1**s.t)
+        theta -= rate * s.m / (np.sqrt(s.v) + epsilon)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019, arXiv:1711.05101).
+
+    It is :class:`Adam`, but the decay is not part of the gradient: each update first multiplies the
+    weights (not the biases) by ``1 - learning_rate * weight_decay``.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon, epsilon_hat
+        As for :class:`Adam`.
+    weight_decay : float, default 0.01
+        Finite and at least 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is not as above.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.AdamW(weight_decay=0.1).weight_decay
+    0.1
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        *,
+        epsilon_hat: float | None = None,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            epsilon_hat=epsilon_hat,
+            weight_decay=weight_decay,
+        )
+
+
+# By the name that `fit` takes; also what `fastmlp` exports.
+BY_NAME: dict[str, type[Optimizer]] = {kind.__name__.lower(): kind for kind in (SGD, Adam, AdamW)}
+
+__all__ = ["SGD", "Adam", "AdamW"]
