@@ -57,6 +57,7 @@ py::dict parameters_of(const Optimizer& optimizer) {
         options.visit(options, [&](const char* name, auto value, auto...) {
           parameters[name] = py::cast(value);
         });
+        parameters["decoupled"] = py::bool_(options.decoupled);  // which some cannot choose
       },
       optimizer.options());
   return parameters;

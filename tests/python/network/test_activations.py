@@ -82,7 +82,7 @@ def test_slopes_are_those_of_the_formula(name, dtype):
 def test_infinity_has_the_limit_and_nan_stays(name, dtype):
     found = arrays.in_every_setting(lambda: values(name, [-np.inf, np.inf, np.nan], dtype))
     low, low_slope, high, high_slope = CASES[name].limits
-    np.testing.assert_array_equal(found, [low, high, np.nan])
+    np.testing.assert_array_equal(found, np.array([low, high, np.nan], dtype))
     found = arrays.in_every_setting(lambda: slopes(name, [-np.inf, np.inf], dtype))
     np.testing.assert_allclose(found, [low_slope, high_slope], rtol=2 * np.finfo(dtype).eps)
 
