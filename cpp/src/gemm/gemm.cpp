@@ -1,5 +1,7 @@
-// The matrix product: who packs and multiplies what; the sums are kernels/gemm_kernel.hpp's.
-// From the inside out: packing, one task, one block of rows, gemm(). Read it from below.
+// The matrix product. Start with reference.hpp: this file is a faster equivalent of it, in three
+// stages. plan.hpp decides what is packed and how C is cut; Product packs and shares the tasks
+// between the threads; each task calls a micro-kernel (kernels/gemm_kernel.hpp, or kernels/gemv.hpp
+// if A has one row or B one column). Read on at gemm(), near the end.
 #include "gemm/gemm.hpp"
 
 #include "gemm/plan.hpp"
@@ -11,7 +13,7 @@
 namespace fastmlp::detail {
 namespace {
 
-/// One product, as its tasks see it.
+/// One call of gemm(): C = epilogue(A . B).
 template <class T>
 class Product {
  public:
@@ -19,43 +21,31 @@ class Product {
           const EpilogueKernels<T>& epilogue, const Epilogue<T>& to)
       : context_(context), kernels_(context.kernels), A_(A), B_(B), epilogue_(epilogue), to_(to) {}
 
-  void multiply() {
+  void gemm() {
     const int team = team_size();
     const Plan<T> plan(kernels_, A_, B_, team);
     const bool one_chunk = A_.cols <= kChunk;
-    if (one_chunk && team == 1 && plan.read_a == ReadA::kInPlace &&
-        !plan.pack_b) {  // nothing to prepare
-      epilogue_.block({A_.rows, B_.cols, A_.cols, A_.data, false, A_.row_stride, A_.col_stride,
-                       B_.data, false, B_.row_stride, nullptr, to_});
-      return worked(0, product_flops(A_.rows, B_.cols, A_.cols));
-    }
+    if (one_chunk && team == 1 && plan.packs_nothing()) return gemm_in_place();
     reserve();
-    std::ptrdiff_t p = 0;
-    do {  // once also where there is nothing to sum
-      // The sums of several chunks are added in C; the epilogue follows on the totals.
+    std::ptrdiff_t k = 0;
+    do {  // k = 0 has one chunk too, an empty one: the epilogue then gets zeros
+      const std::ptrdiff_t kc = std::min(kChunk, A_.cols - k);
+      // Several chunks are added up in C, and the epilogue follows on the totals.
       const EpilogueKernels<T>& finish = one_chunk ? epilogue_
-                                         : p == 0  ? kernels_.store
+                                         : k == 0  ? kernels_.store
                                                    : kernels_.add;
-      const std::ptrdiff_t kc = std::min(kChunk, A_.cols - p);
       for (std::ptrdiff_t i = 0; i < A_.rows && !stopped(); i += plan.block_rows) {
         const std::ptrdiff_t rows = std::min(plan.block_rows, A_.rows - i);
-        block_of_rows(plan, A_.row_block(i, rows).col_block(p, kc), B_.row_block(p, kc), finish,
-                      at(to_, i, 0));
+        multiply_block(plan, {A_.row_block(i, rows).col_block(k, kc), B_.row_block(k, kc), finish,
+                              at(to_, i, 0)});
       }
-      p += kc;
-    } while (p < A_.cols);
-    if (one_chunk || &epilogue_ == &kernels_.store) return;
-    parallel_for(A_.rows, 1, product_flops(A_.rows, B_.cols, 1),
-                 [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                   for (std::ptrdiff_t i = begin; i < end; ++i) {
-                     const Epilogue<T> row = at(to_, i, 0);
-                     epilogue_.row(row.c, B_.cols, row);
-                   }
-                 });
+      k += kc;
+    } while (k < A_.cols);
+    if (!one_chunk && &epilogue_ != &kernels_.store) finish_totals();
   }
 
-  /// A product with one row: B is read once, side by side by all threads.
-  void multiply_row() const {
+  /// The gemv for A with one row. Each thread has some columns of B, which are read once.
+  void gemv_row() const {
     const std::ptrdiff_t n = B_.cols;
     parallel_for(n, kRowGrain, product_flops(1, n, A_.cols),
                  [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
@@ -65,182 +55,224 @@ class Product {
                  });
   }
 
-  /// A product with one column: each element in 16 lanes.
-  void multiply_column() {
+  /// The gemv for B with one column: each element of C is a sum in 16 lanes.
+  void gemv_column() {
     const std::ptrdiff_t k = A_.cols;
     reserve();
-    T* column = context_.workspace.data();
     const T* x = B_.data;
     if (B_.row_stride != 1) {
-      for (std::ptrdiff_t p = 0; p < k; ++p) column[p] = B_(p, 0);
-      x = column;
+      T* const copy = context_.workspace.data();
+      for (std::ptrdiff_t p = 0; p < k; ++p) copy[p] = B_(p, 0);
+      x = copy;
     }
     const std::ptrdiff_t tasks = (A_.rows + kColumnRows - 1) / kColumnRows;
-    const auto run = [&](std::ptrdiff_t task, int slot) noexcept {
+    parallel_tasks(tasks, context_.max_team, [&](std::ptrdiff_t task, int slot) noexcept {
       if (stopped()) return;
       const std::ptrdiff_t first = task * kColumnRows;
       column_part(x, first, std::min(kColumnRows, A_.rows - first), own(slot));
-    };
-    parallel_tasks(tasks, context_.max_team, run);
+    });
   }
 
  private:
-  static constexpr std::ptrdiff_t kRowGrain = 512;    // columns: so long a run memory reads well
-  static constexpr std::ptrdiff_t kRowCols = 2048;    // sums at a time, on the stack,
-  static constexpr std::ptrdiff_t kColumnRows = 256;  // of one row or one column
+  /// One chunk of one block of rows, for all columns: what its tasks have in common.
+  struct Block {
+    MatrixView<const T> A, B;  // (block_rows, kc) and (kc, n)
+    const EpilogueKernels<T>& finish;
+    Epilogue<T> to;
+  };
+
+  // Columns that a thread has at least in a product with one row: memory reads a run of 2 KiB well,
+  // but runs of 1 KiB that are pages apart are no stream to the processor.
+  static constexpr std::ptrdiff_t kRowGrain = 512;
+  // A gemv keeps so many sums at a time on the stack.
+  static constexpr std::ptrdiff_t kRowCols = 2048, kColumnRows = 256;
 
   void reserve() {
-    need_ = Workspace<T>(kernels_, A_.rows, B_.cols, A_.cols);
-    context_.workspace.reserve(need_.size(context_.max_team));
+    workspace_ = Workspace<T>(kernels_, A_.rows, B_.cols, A_.cols);
+    context_.workspace.reserve(workspace_.size(context_.max_team));
   }
-  T* own(int slot) const { return context_.workspace.data() + need_.common + slot * need_.share; }
+  /// The part of the workspace that belongs to the thread with this slot.
+  T* own(int slot) const {
+    return context_.workspace.data() + workspace_.common + slot * workspace_.share;
+  }
 
   bool stopped() const { return stop_.load(std::memory_order_relaxed); }
 
-  /// After work of so many flops. The calling thread, whose slot is 0, asks; all see the answer.
+  /// Called after work of so many flops. Only the calling thread, whose slot is 0, asks the poller;
+  /// the others see the answer in stopped().
   void worked(int slot, double flops) const {
     if (slot == 0 && context_.poller != nullptr && context_.poller->stop_after(flops)) {
       stop_.store(true, std::memory_order_relaxed);
     }
   }
 
-  /// One chunk of the rows of a block, task by task.
-  void block_of_rows(const Plan<T>& plan, const MatrixView<const T>& A,
-                     const MatrixView<const T>& B, const EpilogueKernels<T>& finish,
-                     const Epilogue<T>& to) const {
-    const bool copy_first = plan.read_a != ReadA::kInPlace && !plan.tasks_copy;
-    if (copy_first) {
-      parallel_for(A.rows, kernels_.mr, kCopyFlops * static_cast<double>(A.rows * A.cols),
-                   [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                     copy_a(plan, A, begin, end - begin);
-                   });
-    }
-    const MatrixView<const T> operand = copy_first ? copy_of(plan, A) : A;
-    const std::ptrdiff_t row_tasks = (A.rows + plan.task_rows - 1) / plan.task_rows;
-    const std::ptrdiff_t col_tasks =
-        plan.tasks_copy ? 1 : (B.cols + plan.task_cols - 1) / plan.task_cols;
-    parallel_tasks(
-        row_tasks * col_tasks, context_.max_team, [&](std::ptrdiff_t task, int slot) noexcept {
-          const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
-          const std::ptrdiff_t rows = std::min(plan.task_rows, A.rows - i);
-          if (plan.tasks_copy) {
-            rows_and_copies(plan, A, i, rows, B, finish, to, slot);
-          } else {
-            const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
-            columns(plan, operand.row_block(i, rows), B, j, false, finish, at(to, i, 0), slot);
-          }
-        });
+  /// The whole product by one call of the micro-kernel: the short way for small networks.
+  void gemm_in_place() const {
+    epilogue_.block({A_.rows,
+                     B_.cols,
+                     A_.cols,
+                     {A_.data, A_.row_stride, A_.col_stride, Packing::kInPlace},
+                     {B_.data, B_.row_stride, B_.col_stride, Packing::kInPlace},
+                     nullptr,
+                     to_});
+    worked(0, product_flops(A_.rows, B_.cols, A_.cols));
   }
 
-  /// `rows` rows from i, copied first, with all columns.
-  void rows_and_copies(const Plan<T>& plan, const MatrixView<const T>& A, std::ptrdiff_t i,
-                       std::ptrdiff_t rows, const MatrixView<const T>& B,
-                       const EpilogueKernels<T>& finish, const Epilogue<T>& to, int slot) const {
-    const MatrixView<const T> copy = copy_of(plan, A);
-    const std::ptrdiff_t end = i + rows;
-    for (std::ptrdiff_t s = i; s < end && !stopped(); s += plan.strip_rows) {
-      const std::ptrdiff_t strip = std::min(plan.strip_rows, end - s);
-      copy_a(plan, A, s, strip);
-      const MatrixView<const T> strip_of_a = copy.row_block(s, strip);
-      for (std::ptrdiff_t j = 0; j < B.cols; j += plan.task_cols) {
-        columns(plan, strip_of_a, B, j, s > i, finish, at(to, s, 0), slot);
+  /// Cuts a block into tasks and shares them between the threads.
+  void multiply_block(const Plan<T>& plan, const Block& block) const {
+    const std::ptrdiff_t m = block.A.rows, n = block.B.cols;
+    if (plan.a == Packing::kAhead && !plan.tasks_pack_a) pack_a_together(plan, block.A);
+    const std::ptrdiff_t row_tasks = (m + plan.task_rows - 1) / plan.task_rows;
+    const std::ptrdiff_t col_tasks =
+        plan.tasks_pack_a ? 1 : (n + plan.task_cols - 1) / plan.task_cols;
+    parallel_tasks(row_tasks * col_tasks, context_.max_team,
+                   [&](std::ptrdiff_t task, int slot) noexcept {
+                     if (stopped()) return;
+                     const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
+                     const std::ptrdiff_t rows = std::min(plan.task_rows, m - i);
+                     if (plan.tasks_pack_a) return pack_and_multiply(plan, block, i, rows, slot);
+                     const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
+                     const std::ptrdiff_t cols = std::min(plan.task_cols, n - j);
+                     const Operand<T> b = prepare_b(plan, block.B.col_block(j, cols), slot);
+                     multiply(block, i, rows, read_a(plan, block.A, i), j, cols, b, slot);
+                   });
+  }
+
+  /// A task that packs its own rows of A: `rows` rows from `first`, strip by strip, all columns.
+  void pack_and_multiply(const Plan<T>& plan, const Block& block, std::ptrdiff_t first,
+                         std::ptrdiff_t rows, int slot) const {
+    const std::ptrdiff_t n = block.B.cols, end = first + rows;
+    Operand<T> b{};
+    for (std::ptrdiff_t i = first; i < end && !stopped(); i += plan.strip_rows) {
+      const std::ptrdiff_t strip = std::min(plan.strip_rows, end - i);
+      pack_a(plan, block.A, i, strip);
+      const Operand<T> a = read_a(plan, block.A, i);
+      for (std::ptrdiff_t j = 0; j < n && !stopped(); j += plan.task_cols) {
+        const std::ptrdiff_t cols = std::min(plan.task_cols, n - j);
+        if (i == first) b = prepare_b(plan, block.B.col_block(j, cols), slot);
+        multiply(block, i, strip, a, j, cols, b, slot);
+      }
+      // The next strip, if there is one, reads the same b: task_cols are then all columns (see
+      // Plan). The kernel has packed it by now.
+      if (b.packing == Packing::kByKernel) b = {own(slot), 0, 0, Packing::kAhead};
+    }
+  }
+
+  /// Calls the micro-kernel for `rows` rows from i, which are `a`, and `cols` columns from j, which
+  /// are `b`.
+  void multiply(const Block& block, std::ptrdiff_t i, std::ptrdiff_t rows, const Operand<T>& a,
+                std::ptrdiff_t j, std::ptrdiff_t cols, const Operand<T>& b, int slot) const {
+    const std::ptrdiff_t k = block.A.cols;
+    block.finish.block({rows, cols, k, a, b, own(slot), at(block.to, i, j)});
+    worked(slot, product_flops(rows, cols, k));
+  }
+
+  /// The epilogue on the totals of several chunks, which stand in C.
+  void finish_totals() const {
+    parallel_for(A_.rows, 1, product_flops(A_.rows, B_.cols, 1),
+                 [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                   for (std::ptrdiff_t i = begin; i < end; ++i) {
+                     const Epilogue<T> row = at(to_, i, 0);
+                     epilogue_.row(row.c, B_.cols, row);
+                   }
+                 });
+  }
+
+  /// A from row i on, as the micro-kernel reads it. If A is in panels, i is the first row of one.
+  Operand<T> read_a(const Plan<T>& plan, const MatrixView<const T>& A, std::ptrdiff_t i) const {
+    if (plan.a == Packing::kInPlace) {
+      return {A.data + i * A.row_stride, A.row_stride, A.col_stride, Packing::kInPlace};
+    }
+    const T* const packed = packed_row(plan, A, i);
+    if (plan.a_in_panels) return {packed, 0, 0, Packing::kAhead};
+    return {packed, spaced<T>(A.cols), 1, Packing::kInPlace};
+  }
+  /// Where row i of the packed A is: the beginning of a panel, or a row of spaced ones.
+  T* packed_row(const Plan<T>& plan, const MatrixView<const T>& A, std::ptrdiff_t i) const {
+    return context_.workspace.data() + i * (plan.a_in_panels ? A.cols : spaced<T>(A.cols));
+  }
+
+  /// Packs `rows` rows of A from i, which is a multiple of mr.
+  void pack_a(const Plan<T>& plan, const MatrixView<const T>& A, std::ptrdiff_t i,
+              std::ptrdiff_t rows) const {
+    const MatrixView<const T> from = A.row_block(i, rows);
+    T* const to = packed_row(plan, A, i);
+    if (plan.a_in_panels) {
+      kernels_.pack({from.data, A.row_stride, A.col_stride, rows, A.cols, kernels_.mr, to});
+    } else {
+      for (std::ptrdiff_t r = 0; r < rows; ++r) {
+        std::copy_n(&from(r, 0), A.cols, to + r * spaced<T>(A.cols));
       }
     }
   }
-
-  /// plan.task_cols columns from j of A . B; `b_is_there` where this slot's copy is of them
-  /// already.
-  void columns(const Plan<T>& plan, const MatrixView<const T>& A, const MatrixView<const T>& B,
-               std::ptrdiff_t j, bool b_is_there, const EpilogueKernels<T>& finish,
-               const Epilogue<T>& to, int slot) const {
-    if (stopped()) return;
-    const std::ptrdiff_t cols = std::min(plan.task_cols, B.cols - j);
-    const T* b = B.data + j * B.col_stride;
-    T* const copy = plan.pack_b ? own(slot) : nullptr;
-    const bool packed = plan.pack_b && (b_is_there || B.col_stride != 1);
-    if (packed) {
-      if (!b_is_there) pack_b(B.col_block(j, cols), copy);
-      b = copy;
-    }
-    finish.block({A.rows, cols, A.cols, A.data, plan.read_a == ReadA::kAsPanels, A.row_stride,
-                  A.col_stride, b, packed, B.row_stride, packed ? nullptr : copy, at(to, 0, j)});
-    worked(slot, product_flops(A.rows, cols, A.cols));
+  void pack_a_together(const Plan<T>& plan, const MatrixView<const T>& A) const {
+    parallel_for(A.rows, kernels_.mr, kCopyFlops * static_cast<double>(A.rows * A.cols),
+                 [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                   pack_a(plan, A, begin, end - begin);
+                 });
   }
 
-  /// Where the copy of a block of A is.
-  MatrixView<const T> copy_of(const Plan<T>& plan, const MatrixView<const T>& A) const {
-    const bool panels = plan.read_a == ReadA::kAsPanels;
-    return {context_.workspace.data(), A.rows, A.cols, panels ? A.cols : spaced<T>(A.cols), 1};
-  }
-  /// Copies rows of A to where the copy of A has them. `first` is a multiple of mr.
-  void copy_a(const Plan<T>& plan, const MatrixView<const T>& A, std::ptrdiff_t first,
-              std::ptrdiff_t rows) const {
-    const MatrixView<const T> copy = copy_of(plan, A);
-    T* const out = context_.workspace.data() + first * copy.row_stride;
-    if (plan.read_a == ReadA::kAsPanels) {
-      pack_a(A.row_block(first, rows), out);
-    } else {
-      copy_rows(A.row_block(first, rows), {out, rows, A.cols, copy.row_stride, 1});
-    }
+  /// These columns of B as the micro-kernel reads them; packs them if the plan says kAhead.
+  Operand<T> prepare_b(const Plan<T>& plan, const MatrixView<const T>& B, int slot) const {
+    if (plan.b != Packing::kAhead) return {B.data, B.row_stride, B.col_stride, plan.b};
+    T* const to = own(slot);
+    kernels_.pack({B.data, B.col_stride, B.row_stride, B.cols, B.rows, kernels_.nr, to});
+    return {to, 0, 0, Packing::kAhead};
   }
 
-  static void copy_rows(MatrixView<const T> A, MatrixView<T> out) {
-    for (std::ptrdiff_t i = 0; i < A.rows; ++i) std::copy_n(&A(i, 0), A.cols, &out(i, 0));
-  }
-  void pack_a(MatrixView<const T> A, T* out) const {
-    kernels_.pack({A.data, A.row_stride, A.col_stride, A.rows, A.cols, kernels_.mr, out});
-  }
-  void pack_b(MatrixView<const T> B, T* out) const {
-    kernels_.pack({B.data, B.col_stride, B.row_stride, B.cols, B.rows, kernels_.nr, out});
-  }
-
-  /// `cols` columns of a product with one row.
+  /// `cols` columns from j of a product with one row.
   void row_part(std::ptrdiff_t j, std::ptrdiff_t cols) const {
     T total[kRowCols], sums[kRowCols];
-    std::ptrdiff_t p = 0;
+    std::ptrdiff_t k = 0;
     do {
-      const std::ptrdiff_t kc = std::min(kChunk, A_.cols - p);
-      kernels_.row_product(A_.data + p * A_.col_stride, A_.col_stride,
-                           B_.data + p * B_.row_stride + j, B_.row_stride, kc, cols,
-                           p == 0 ? total : sums);
-      if (p > 0) {
+      const std::ptrdiff_t kc = std::min(kChunk, A_.cols - k);
+      kernels_.row_product(A_.data + k * A_.col_stride, A_.col_stride,
+                           B_.data + k * B_.row_stride + j, B_.row_stride, kc, cols,
+                           k == 0 ? total : sums);
+      if (k > 0) {
         for (std::ptrdiff_t c = 0; c < cols; ++c) total[c] += sums[c];
       }
-      p += kc;
-    } while (p < A_.cols);
+      k += kc;
+    } while (k < A_.cols);
     epilogue_.row(total, cols, at(to_, 0, j));
   }
 
-  /// `n` rows of a product with the column x, which is contiguous; `scratch` has room for a chunk.
-  void column_part(const T* x, std::ptrdiff_t first, std::ptrdiff_t n, T* scratch) const {
+  /// `rows` rows from `first` of a product with the contiguous column x. `scratch` has room for a
+  /// chunk.
+  void column_part(const T* x, std::ptrdiff_t first, std::ptrdiff_t rows, T* scratch) const {
     T total[kColumnRows], sums[kColumnRows], bias[kColumnRows];
-    std::ptrdiff_t p = 0;
+    std::ptrdiff_t k = 0;
     do {
-      const std::ptrdiff_t kc = std::min(kChunk, A_.cols - p);
-      const MatrixView<const T> block = A_.row_block(first, n).col_block(p, kc);
-      T* sum = p == 0 ? total : sums;
-      if (block.row_stride == 1 && block.col_stride != 1) {
-        kernels_.column_dots(block.data, block.col_stride, x + p, kc, n, sum);
-      } else if (block.col_stride == 1) {
-        kernels_.row_dots(block.data, block.row_stride, x + p, kc, n, sum);
-      } else {
-        for (std::ptrdiff_t i = 0; i < n; ++i) {
-          for (std::ptrdiff_t q = 0; q < kc; ++q) scratch[q] = block(i, q);
-          kernels_.row_dots(scratch, kc, x + p, kc, 1, sum + i);
-        }
+      const std::ptrdiff_t kc = std::min(kChunk, A_.cols - k);
+      column_chunk(A_.row_block(first, rows).col_block(k, kc), x + k, scratch,
+                   k == 0 ? total : sums);
+      if (k > 0) {
+        for (std::ptrdiff_t i = 0; i < rows; ++i) total[i] += sums[i];
       }
-      if (p > 0) {
-        for (std::ptrdiff_t i = 0; i < n; ++i) total[i] += sums[i];
-      }
-      p += kc;
-    } while (p < A_.cols);
-    // The column seen as one row of C, all of it with the one bias.
+      k += kc;
+    } while (k < A_.cols);
+    // The epilogue takes a row, and C is contiguous: so these rows of the column are given to it as
+    // one row, every element of which has the one bias.
     Epilogue<T> row = at(to_, 0, first);
     if (to_.bias != nullptr) {
-      std::fill(bias, bias + n, to_.bias[0]);
+      std::fill(bias, bias + rows, to_.bias[0]);
       row.bias = bias;
     }
-    epilogue_.row(total, n, row);
+    epilogue_.row(total, rows, row);
+  }
+
+  /// out = A . x for one chunk of A, by the kernel for A's strides.
+  void column_chunk(const MatrixView<const T>& A, const T* x, T* scratch, T* out) const {
+    if (A.row_stride == 1 && A.col_stride != 1) {
+      kernels_.column_dots(A.data, A.col_stride, x, A.cols, A.rows, out);
+    } else if (A.col_stride == 1) {
+      kernels_.row_dots(A.data, A.row_stride, x, A.cols, A.rows, out);
+    } else {
+      for (std::ptrdiff_t i = 0; i < A.rows; ++i) {
+        for (std::ptrdiff_t p = 0; p < A.cols; ++p) scratch[p] = A(i, p);
+        kernels_.row_dots(scratch, A.cols, x, A.cols, 1, out + i);
+      }
+    }
   }
 
   const GemmContext<T>& context_;
@@ -248,7 +280,7 @@ class Product {
   const MatrixView<const T>&A_, &B_;
   const EpilogueKernels<T>& epilogue_;
   const Epilogue<T>& to_;
-  Workspace<T> need_;
+  Workspace<T> workspace_;
   mutable std::atomic<bool> stop_{false};
 };
 
@@ -266,18 +298,18 @@ void gemm(const GemmContext<T>& context, const MatrixView<const T>& A, const Mat
   if (A.rows == 0 || B.cols == 0) return;
   Product<T> product(context, A, B, epilogue, to);
   if (B.cols == 1) {
-    product.multiply_column();
+    product.gemv_column();
   } else if (A.rows == 1 && B.col_stride == 1) {
-    product.multiply_row();
+    product.gemv_row();
   } else {
-    product.multiply();
+    product.gemm();
   }
-  // Counted again as a whole: the other threads may have been quicker, and have left the caller no
-  // task after which it could have asked.
+  // The poller counts the whole product once more, because the other threads may have taken all the
+  // tasks, so that this thread had none after which to ask.
   if (context.poller != nullptr) context.poller->worked(product_flops(A.rows, B.cols, A.cols));
 }
 
-// Sums over the rows of a matrix, in 16 lanes each.
+// Each column is a sum in 16 lanes.
 template <class T>
 void sum_rows(const GemmContext<T>& context, MatrixView<const T> A,
               const EpilogueKernels<T>& epilogue, const Epilogue<T>& to) {

@@ -1,4 +1,56 @@
-// What of a product is packed, how it is cut into tasks, and how much workspace that needs.
+// The plan of a gemm: what is packed, how C is cut into tasks, and how much workspace that takes.
+// gemm.cpp carries it out. No choice here can change a bit of the result.
+//
+// A is (m, k), B is (k, n), with k cut to one chunk; a tile of C is (mr, nr). "Shared set": at
+// least 8 rows in memory that begin a multiple of 4 KiB apart, so that they push each other out of
+// the first-level cache. In each group the first condition that holds decides.
+//
+// condition                          path                      reason
+// ---------------------------------- ------------------------- ------------------------------------
+// Which kernel (gemm() in gemm.cpp)
+//   n = 1                            gemv, 16 lanes            a single chain for each row of A
+//                                                              would wait for the latency of fma
+//   m = 1, columns of B contiguous   gemv, row by row          B is read once: nothing to reuse
+//   otherwise                        gemm, as follows
+//
+// A (Plan::a)
+//   m = 1                            kInPlace                  a single row shares no set, and the
+//                                                              workspace has no room for a copy
+//   n <= 2 nr                        kInPlace                  two panels of B or fewer read it,
+//   too
+//                                                              few to pay for a copy
+//   rows in memory, no shared set    kInPlace                  mr rows are mr streams, which the
+//                                                              processor follows well
+//   columns in memory (a transpose), kInPlace                  the kernel goes from page to page,
+//     <= 768 KiB, no shared set                                which is fast enough in a cache
+//   columns contiguous               kAhead, as spaced rows    as fast as panels, cheaper to make
+//   otherwise                        kAhead, in panels         the kernel reads one stream
+//
+// B (Plan::b)
+//   columns not contiguous           kAhead                    the kernel loads vectors of columns
+//   m <= 2 mr                        kInPlace                  two tiles read it, too few for a
+//   copy
+//   <= 1 MiB, no shared set          kInPlace                  the kernel goes from page to page,
+//                                                              which is fast enough in a cache
+//   otherwise                        kByKernel                 storing panels while multiplying
+//                                                              takes no time (gemm_kernel.hpp)
+//
+// Who packs A if it is kAhead (Plan::tasks_pack_a)
+//   one thread                       each task, strip by strip a strip is still in the second-level
+//                                                              cache when it is multiplied
+//   m >= n, 256 rows for each thread each task, strip by strip no line of the copy goes to another
+//                                                              thread; between clusters of cores a
+//                                                              line takes 350 ns instead of 65
+//   otherwise                        all threads, before any   tasks need not have all columns
+//                                    task begins
+//
+// How the team cuts C (Plan::share)
+//   B kInPlace, <= 128 KiB, m >= 4 n rows only                 a thread has the same rows in every
+//                                                              layer of a network, in its own
+//                                                              caches
+//   tasks pack A                     rows only, 1024 or more   each task also packs all of B
+//   otherwise                        columns, then rows        tasks that share columns would each
+//                                                              pack the same part of B
 #pragma once
 
 #include "gemm/gemm.hpp"
@@ -9,96 +61,109 @@
 
 namespace fastmlp::detail {
 
-// A block of A is copied once for all columns of C. The more rows it has, the less often B is
-// packed; it is read as a stream, from wherever it is. Blocks of one product are of one size.
+// Packed A: the bytes of a block of rows. B is packed once for each block, so a block is large
+// (with 4 MiB, packing B four times cost 4 % of a 2048 x 2048 x 2048 product); the kernel reads it
+// as a stream, so it need not fit a cache.
 inline constexpr std::ptrdiff_t kBlockBytesA = 32 << 20;
 
-// Rows of A are read where they lie, unless they share a set of a cache. Of a transpose of A, and
-// of B, a kernel reads a piece of each row in turn, going from page to page; they are not packed
-// while they are this small, and stay where that is fast enough.
-inline constexpr std::ptrdiff_t kDirectBytesTransposedA = 768 << 10;
-inline constexpr std::ptrdiff_t kDirectBytesB = 1 << 20;
+// Operands up to these sizes are read in place although the kernel goes from page to page in them.
+inline constexpr std::ptrdiff_t kInPlaceBytesTransposedA = 768 << 10;
+inline constexpr std::ptrdiff_t kInPlaceBytesB = 1 << 20;
 
-// Rows of A that one task copies and multiplies at once: they stay in the second level of cache.
+// Packed A: the bytes of a strip, which a task packs and then multiplies. A quarter of a
+// second-level cache of 1 MiB, half of which is for B.
 inline constexpr std::ptrdiff_t kStripBytesA = 256 << 10;
-// Each task that copies its rows of A copies B too: for so many rows at least, and where there is
-// a choice for so many that it costs nothing.
+
+// Tasks that pack their own rows of A also pack B, once for each task. With kLeastRows rows for
+// each thread that is worth it; with kEnoughRows a task, packing B costs next to nothing. (With 256
+// rows a task, 2048 x 2048 x 2048 in float64 fell from 0.90 of the peak to 0.82 on two threads.)
 inline constexpr std::ptrdiff_t kLeastRows = 256, kEnoughRows = 1024;
 
-// So little of B every thread reads for itself, and what it has of A, and makes of C for the next
-// layer, are the same rows in each.
+// A B of so few bytes is cheap to read for every thread, so rows alone are cut.
 inline constexpr std::ptrdiff_t kSharedBytesB = 128 << 10;
 
-inline constexpr double kCopyFlops = 8;  // about what copying an element costs
+inline constexpr double kCopyFlops = 8;  // copying an element takes about as long as so many flops
 
-/// How the kernel reads A. Rows are as good as panels, and cheaper to make, if they do not share a
-/// set of a cache.
-enum class ReadA { kInPlace, kAsSpacedRows, kAsPanels };
-
-/// How one product is cut. block_rows of A, copied where need be, are multiplied together; a task
-/// is (task_rows, task_cols) of C. Where `tasks_copy`, a task copies its rows itself, strip_rows at
-/// a time, and goes through all columns of C, task_cols at a time: what one thread copied never
-/// goes to another, which may be far away.
+/// How one product is cut. For each block of block_rows rows, A is packed if need be, and C is cut
+/// into tasks of (task_rows, task_cols). If tasks pack A themselves, a task is task_rows rows with
+/// all columns: it packs strip_rows rows, multiplies them with task_cols columns at a time, and
+/// goes on to the next strip.
 template <class T>
 struct Plan {
-  ReadA read_a;
-  bool pack_b, tasks_copy;
+  Packing a, b;
+  bool a_in_panels;  // if A is packed: in panels, otherwise as spaced rows, which are read in place
+  bool
+      tasks_pack_a;  // if A is packed: each task packs its rows, otherwise all threads pack a block
   std::ptrdiff_t block_rows, task_rows, task_cols, strip_rows;
 
   Plan(const KernelTable<T>& kernels, const MatrixView<const T>& A, const MatrixView<const T>& B,
        int team) {
     const std::ptrdiff_t m = A.rows, n = B.cols, k = std::min(A.cols, kChunk);
-    // What is read for one or two panels only, or for two tiles, is not worth a copy; nor is a
-    // single row, for which Workspace has no place.
-    const bool transposed_a = std::abs(A.row_stride) < std::abs(A.col_stride);
-    const bool near = transposed_a ? stays_near(k, A.col_stride, m, kDirectBytesTransposedA)
-                                   : are_apart(m, A.row_stride);
-    read_a = m == 1 || n <= 2 * kernels.nr || near ? ReadA::kInPlace
-             : A.col_stride == 1                   ? ReadA::kAsSpacedRows
-                                                   : ReadA::kAsPanels;
-    pack_b =
-        B.col_stride != 1 || (m > 2 * kernels.mr && !stays_near(k, B.row_stride, n, kDirectBytesB));
+    a = packing_of_a(kernels, A, n, k);
+    a_in_panels = A.col_stride != 1;
+    b = packing_of_b(kernels, B, m, k);
     block_rows = m;
-    if (read_a != ReadA::kInPlace) {
+    if (a == Packing::kAhead) {
       const std::ptrdiff_t most_rows = fitting(kBlockBytesA, kernels.mr, spaced<T>(k), m);
       block_rows = equal_parts(m, parts_of(m, most_rows), kernels.mr);
     }
-    task_cols = pack_b ? fitting(kernels.b_block_bytes, kernels.nr, k, n) : n;
+    tasks_pack_a =
+        a == Packing::kAhead && (team == 1 || (m >= n && block_rows >= kLeastRows * team));
     task_rows = block_rows;
-    // By rows what is copied of B is copied by all, by columns what is copied of A is waited for.
-    tasks_copy =
-        read_a != ReadA::kInPlace && (team == 1 || (m >= n && block_rows >= kLeastRows * team));
+    task_cols = b == Packing::kInPlace ? n : fitting(kernels.b_block_bytes, kernels.nr, k, n);
     if (team > 1) share(kernels, m, n, k, team);
-    strip_rows =
-        task_cols < n ? task_rows : fitting(kStripBytesA, kernels.mr, spaced<T>(k), task_rows);
+    // A thread has room for task_cols columns of B. If these are not all, a second strip would have
+    // to pack all of B again.
+    strip_rows = tasks_pack_a && task_cols >= n
+                     ? fitting(kStripBytesA, kernels.mr, spaced<T>(k), task_rows)
+                     : task_rows;
   }
 
-  /// How many elements are enough for a block of A, and for a task's part of B, of an
-  /// (m, k) . (k, n) product and of those with a smaller m or k. (A smaller k can make larger
-  /// blocks: more panels fit, and what is left over of the bytes is less; or rows that have to be
-  /// spaced.)
+  bool packs_nothing() const { return a == Packing::kInPlace && b == Packing::kInPlace; }
+
+  /// The number of elements that are enough for a packed block of A in an (m, k) . (k, n) product,
+  /// and in the same product with a smaller m or k. A smaller k can need more than k itself: more
+  /// panels fit into the bytes of a block, with less left over, or its rows have to be spaced.
   static std::ptrdiff_t most_a(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t k) {
     return most(kBlockBytesA, kernels.mr, std::min(k, kChunk) + kSpacing<T>, m);
   }
+  /// The same for a task's packed part of B.
   static std::ptrdiff_t most_b(const KernelTable<T>& kernels, std::ptrdiff_t n, std::ptrdiff_t k) {
     return most(kernels.b_block_bytes, kernels.nr, std::min(k, kChunk), n);
   }
 
  private:
-  /// Cuts columns first, because rows that share columns would pack them twice; or rows only, where
-  /// there is little to pack or tasks copy their rows.
+  static Packing packing_of_a(const KernelTable<T>& kernels, const MatrixView<const T>& A,
+                              std::ptrdiff_t n, std::ptrdiff_t k) {
+    if (A.rows == 1 || n <= 2 * kernels.nr) return Packing::kInPlace;
+    const bool transposed = std::abs(A.row_stride) < std::abs(A.col_stride);
+    const bool in_place = transposed
+                              ? fits_in_place(k, A.col_stride, A.rows, kInPlaceBytesTransposedA)
+                              : !share_a_set(A.rows, A.row_stride);
+    return in_place ? Packing::kInPlace : Packing::kAhead;
+  }
+
+  static Packing packing_of_b(const KernelTable<T>& kernels, const MatrixView<const T>& B,
+                              std::ptrdiff_t m, std::ptrdiff_t k) {
+    if (B.col_stride != 1) return Packing::kAhead;
+    const bool in_place =
+        m <= 2 * kernels.mr || fits_in_place(k, B.row_stride, B.cols, kInPlaceBytesB);
+    return in_place ? Packing::kInPlace : Packing::kByKernel;
+  }
+
+  /// Cuts a block into tasks for a team: see the last group of the table.
   void share(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k,
              int team) {
     const double pieces = pieces_for(product_flops(m, n, k));
     auto tasks = static_cast<std::ptrdiff_t>(std::min(pieces, double{kTasksPerThread} * team));
     if (tasks < 2) return;
-    const bool little_b =
-        !pack_b && m >= 4 * n && k * n * static_cast<std::ptrdiff_t>(sizeof(T)) <= kSharedBytesB;
-    if (tasks_copy && !little_b) {
+    const bool little_b = b == Packing::kInPlace && m >= 4 * n &&
+                          k * n * static_cast<std::ptrdiff_t>(sizeof(T)) <= kSharedBytesB;
+    if (tasks_pack_a && !little_b) {
       tasks = std::min(tasks, std::max<std::ptrdiff_t>(team, block_rows / kEnoughRows));
     }
     std::ptrdiff_t col_tasks = 1;
-    if (!tasks_copy && !little_b) {
+    if (!tasks_pack_a && !little_b) {
       task_cols = std::min(task_cols, equal_parts(n, tasks, kernels.nr));
       col_tasks = parts_of(n, task_cols);
     }
@@ -108,32 +173,36 @@ struct Plan {
     }
   }
 
-  /// Whether an operand of `rows` rows `stride` apart may be read where it is.
-  static bool stays_near(std::ptrdiff_t rows, std::ptrdiff_t stride, std::ptrdiff_t cols,
-                         std::ptrdiff_t bytes) {
+  /// Whether (rows, cols) in memory, the rows `stride` apart, fit `bytes` and share no set.
+  static bool fits_in_place(std::ptrdiff_t rows, std::ptrdiff_t stride, std::ptrdiff_t cols,
+                            std::ptrdiff_t bytes) {
     constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
-    return rows * cols * kSize <= bytes && are_apart(rows, stride);
+    return rows * cols * kSize <= bytes && !share_a_set(rows, stride);
   }
-  /// Whether so many rows can be in a cache at once.
-  static bool are_apart(std::ptrdiff_t rows, std::ptrdiff_t stride) {
+  /// Whether rows `stride` apart push each other out of the first-level cache. A set of it has 8
+  /// ways or more on most CPUs, so fewer than 8 rows fit in any case.
+  static bool share_a_set(std::ptrdiff_t rows, std::ptrdiff_t stride) {
     constexpr auto kSize = static_cast<std::ptrdiff_t>(sizeof(T));
-    return rows < 8 || stride * kSize % kCacheSetBytes != 0;
+    return rows >= 8 && stride * kSize % kCacheSetBytes == 0;
   }
+  /// The number of parts of size `part`, the last one perhaps smaller.
   static std::ptrdiff_t parts_of(std::ptrdiff_t size, std::ptrdiff_t part) {
     return (size + part - 1) / part;
   }
-  /// How large each of so many parts is, in whole units, that are as equal as can be.
+  /// The size of each of `parts` parts: as equal as can be, a multiple of `unit`.
   static std::ptrdiff_t equal_parts(std::ptrdiff_t size, std::ptrdiff_t parts,
                                     std::ptrdiff_t unit) {
     return round_up(parts_of(size, parts), unit);
   }
-  // The most panels of `unit` by k that fit, at least one, no more than are needed.
+  /// The number of rows (or columns) that fit `bytes` in whole panels of (unit, k): at least one
+  /// panel, at most those that are needed.
   static std::ptrdiff_t fitting(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t k,
                                 std::ptrdiff_t needed) {
     const std::ptrdiff_t panel =
         unit * std::max<std::ptrdiff_t>(k, 1) * static_cast<std::ptrdiff_t>(sizeof(T));
     return std::min(std::max<std::ptrdiff_t>(1, bytes / panel) * unit, round_up(needed, unit));
   }
+  /// An upper bound of the elements that panels of fitting() have, for this k or a smaller one.
   static std::ptrdiff_t most(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t k,
                              std::ptrdiff_t needed) {
     const std::ptrdiff_t fit = bytes / static_cast<std::ptrdiff_t>(sizeof(T));
@@ -141,7 +210,7 @@ struct Plan {
   }
 };
 
-/// The part of the workspace that all threads share, and that of each.
+/// The workspace of a product, in elements: `common` for all threads, then `share` for each.
 template <class T>
 struct Workspace {
   std::ptrdiff_t common = 0, share = 0;
@@ -150,11 +219,11 @@ struct Workspace {
   Workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
     constexpr std::ptrdiff_t kLine = 64 / sizeof(T);
     if (n == 1) {
-      common = round_up(k, kLine);  // the one column, contiguous
-      share = round_up(std::min(k, kChunk), kLine);
+      common = round_up(k, kLine);                   // a contiguous copy of the one column
+      share = round_up(std::min(k, kChunk), kLine);  // a contiguous copy of a chunk of a row of A
     } else {
-      common = m == 1 ? 0 : round_up(Plan<T>::most_a(kernels, m, k), kLine);
-      share = round_up(Plan<T>::most_b(kernels, n, k), kLine);
+      common = m == 1 ? 0 : round_up(Plan<T>::most_a(kernels, m, k), kLine);  // a packed block of A
+      share = round_up(Plan<T>::most_b(kernels, n, k), kLine);  // a task's packed part of B
     }
   }
   std::size_t size(int team) const { return static_cast<std::size_t>(common + team * share); }

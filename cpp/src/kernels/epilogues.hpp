@@ -1,7 +1,8 @@
-// What becomes of the complete sums s of a product: one struct each. To add one: a struct here, and
-// its entry in KernelTable and in table.hpp.
-// kInTile: few instructions, done in registers; the others follow on rows of stored sums. kReadsC:
-// C is not only written.
+// The epilogues of a product: what is done with each complete sum s. To add one, write a struct
+// here and give it an entry in KernelTable and in table.hpp. kInTile: the epilogue is short and
+// runs on a tile's sums in registers; without it the sums are stored, and it runs on rows of them.
+// kReadsC: it reads C as well as writing it. finish(s, to, i, j, access) returns the new elements
+// of C for a vector of sums, the first of which belongs to row i and column j of `to`.
 #pragma once
 
 #include "activations.hpp"
@@ -37,7 +38,7 @@ struct Update {  // C = fma(-alpha, s, C)
 };
 
 template <class G>
-struct Activate {  // Z = s + bias, kept where backward needs it and there is a place;  C = g(Z)
+struct Activate {  // Z = s + bias, stored if g' needs it and `to` has a place for it;  C = g(Z)
   static constexpr bool kInTile = G::kCheap;
   static constexpr bool kReadsC = false;
   template <class V, class T, class Access>
@@ -67,7 +68,7 @@ struct DerivativeOf {
   using Type = Derivative<G>;
 };
 template <>
-struct DerivativeOf<Identity> {  // g' = 1: no tiles of its own
+struct DerivativeOf<Identity> {  // g' = 1, so Store does the same and no kernels are added
   using Type = Store;
 };
 

@@ -1,6 +1,7 @@
-// Products with one row or one column, which read a matrix once and have nothing to reuse.
-// A row's elements are chains in the order of k, like every product's; a column's are sums in 16
-// lanes (docs/mathematics.md, "Order of summation").
+// gemv: products of a matrix and a vector. They read the matrix once, so there is nothing to pack
+// and nothing to reuse. A product with one row (row_product) has one chain of fma for each element,
+// like gemm. A product with one column (row_dots, column_dots) has 16 lanes for each element. See
+// docs/mathematics.md, "Order of summation".
 #pragma once
 
 #include "lanes.hpp"
@@ -8,13 +9,14 @@
 namespace fastmlp::detail {
 namespace {
 
-// A matrix of more bytes is taken to be in memory, where more rows side by side, and a word in time
-// about the next ones, deliver it at the full rate; a smaller one in a cache, where both cost more
-// than they bring.
+// A matrix larger than this is assumed to be in memory, not in a cache. Memory delivers it at the
+// full rate if eight rows are read side by side and the next eight are prefetched, which brings 10
+// %. In a cache, four rows without a prefetch are faster: a row through 1024-1024-1024-1 takes 97
+// us, and with a prefetch 124 us.
 constexpr std::ptrdiff_t kFarBytes = 8 << 20;
 
-/// out[j] = fma(x_p, b(p, j), out[j]) for kRows rows p: read side by side, so that out is loaded
-/// and stored once for all.
+/// out[j] = fma(x_p, b(p, j), out[j]) for kRows rows p, in the order of p; from zero if `first`.
+/// All kRows are read side by side, so that `out` is loaded and stored once for them.
 template <class V, int kRows, bool kFar>
 void add_rows(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typename V::Scalar* b,
               std::ptrdiff_t ldb, std::ptrdiff_t n, bool first, typename V::Scalar* out) {
@@ -30,6 +32,7 @@ void add_rows(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typena
   });
 }
 
+/// out = x . B for one chunk: x (k,), B (k, n) with contiguous columns.
 template <class V>
 void row_product(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typename V::Scalar* b,
                  std::ptrdiff_t ldb, std::ptrdiff_t k, std::ptrdiff_t n, typename V::Scalar* out) {
@@ -48,7 +51,7 @@ void row_product(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typ
   }
 }
 
-/// The 16 lanes of one chunk of a . x.
+/// The 16 lanes of a . x for one chunk.
 template <class V>
 struct DotLanes {
   static constexpr std::ptrdiff_t kVecs = kLanes / V::kWidth;
@@ -73,14 +76,16 @@ struct DotLanes {
   }
 };
 
+/// out[i] = row i of A times x for one chunk, for A (rows, k) with contiguous columns: the gemv of
+/// a matrix as it stands.
 template <class V>
 void row_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V::Scalar* x,
               std::ptrdiff_t k, std::ptrdiff_t rows, typename V::Scalar* out) {
   using Dot = DotLanes<V>;
   for_each_vec<V>(rows, [&](std::ptrdiff_t i, auto access) {
     const std::ptrdiff_t count = rows - i < V::kWidth ? rows - i : V::kWidth;
-    // squares[v] holds vector v of the lanes of kWidth rows. Transposed, it is vector after vector
-    // one lane of them all, and the tree is taken for all rows at once.
+    // squares[v][r] is vector v of the lanes of row r, for kWidth rows. After the transpose each
+    // vector has one lane of all these rows, and one tree adds the lanes of all of them at once.
     V squares[Dot::kVecs][V::kWidth];
     for (std::ptrdiff_t r = 0; r < count; ++r) {
       const Dot dot(a + (i + r) * lda, x, k);
@@ -95,7 +100,8 @@ void row_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V:
   });
 }
 
-/// Lanes first to first + kHalf of the sums that column_dots forms.
+/// Half of the lanes of column_dots for one vector of columns: those from `first` on. term(i, sum)
+/// adds the term of row i.
 template <class V, int kHalf, class Term>
 [[gnu::always_inline]] inline void half_of_lanes(std::ptrdiff_t first, std::ptrdiff_t rows,
                                                  const Term& term, decltype(V::value)* lanes) {
@@ -113,12 +119,13 @@ template <class V, int kHalf, class Term>
   });
 }
 
-/// out[j] = sum over i of a(i, j) x(i), or of a(i, j) alone where x is null; row i in lane i
-/// mod 16.
+/// out[j] = sum over i of a(i, j) x(i), or of a(i, j) alone if x is null, for A (rows, cols) with
+/// contiguous columns: the gemv of a transposed matrix, and the sum of its rows. Row i goes to lane
+/// i mod 16.
 template <class V>
 void column_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V::Scalar* x,
                  std::ptrdiff_t rows, std::ptrdiff_t cols, typename V::Scalar* out) {
-  constexpr int kHalf = kLanes / 2;  // so many chains at a time stay in registers
+  constexpr int kHalf = kLanes / 2;  // eight chains at a time fit the registers, sixteen do not
   const auto sums = [&](const auto& factor) {
     for_each_vec<V>(cols, [&](std::ptrdiff_t j, auto access) {
       const auto term = [&](std::ptrdiff_t i, V sum) __attribute__((always_inline)) {
@@ -136,7 +143,7 @@ void column_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename
   if (x != nullptr) {
     sums([&](std::ptrdiff_t i, V ai, V sum)
              __attribute__((always_inline)) { return fma(ai, V(x[i]), sum); });
-  } else {  // as an fma by one: either rounds once
+  } else {  // the same bits as an fma by one, because both round once
     sums([](std::ptrdiff_t, V ai, V sum) __attribute__((always_inline)) { return sum + ai; });
   }
 }

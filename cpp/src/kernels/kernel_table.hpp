@@ -13,30 +13,32 @@
 namespace fastmlp::detail {
 
 // Part of the promise on bits (docs/mathematics.md, "Order of summation"): sums are cut into chunks
-// of kChunk terms; where a chunk is not one chain, term k goes to lane k mod kLanes.
+// of kChunk terms. A chunk that is not one chain has kLanes chains; term k goes to lane k mod
+// kLanes.
 constexpr std::ptrdiff_t kChunk = 4096;
 constexpr std::ptrdiff_t kLanes = 16;
 
-/// Rows a multiple of this apart begin in one set of the first level of cache, and push each other
-/// out.
+/// Rows that begin a multiple of so many bytes apart use the same set of the first-level cache, so
+/// that they push each other out of it.
 constexpr std::ptrdiff_t kCacheSetBytes = 4096;
 
-/// Where the complete sums s of a product go, and what they meet on the way.
+/// What an epilogue does with each complete sum s of a product, and the matrices it reads and
+/// writes. Each epilogue in epilogues.hpp uses some of the fields.
 template <class T>
 struct Epilogue {
   T* c = nullptr;  // (rows, cols), contiguous columns
   std::ptrdiff_t ldc = 0;
   const T* bias = nullptr;       // (cols,): C = g(s + bias)
-  const T* activated = nullptr;  // (rows, cols): C = s * g'(activated), or g'(z)
+  const T* activated = nullptr;  // (rows, cols), A = g(Z): C = s * g'
   std::ptrdiff_t ld_activated = 0;
-  T* z = nullptr;  // (rows, cols): Z, written by g and read by g'; null where nothing reads it
+  T* z = nullptr;  // (rows, cols), Z = s + bias: g writes it, g' reads it; null if nobody needs Z
   std::ptrdiff_t ld_z = 0;
   T alpha = 0;  // C = fma(-alpha, s, C)
 };
 
-namespace {  // code, unlike all else here: each file has its own (see dispatch.hpp)
+namespace {  // at() is code, so every file needs its own copy (dispatch.hpp says why)
 
-/// The epilogue of the part whose first element is (i, j).
+/// The epilogue for the part of C whose first element is (i, j).
 template <class T>
 Epilogue<T> at(const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j) {
   Epilogue<T> part = to;
@@ -49,31 +51,44 @@ Epilogue<T> at(const Epilogue<T>& to, std::ptrdiff_t i, std::ptrdiff_t j) {
 
 }  // namespace
 
-/// C (m, n) = epilogue(A (m, k) . B (k, n)), k <= kChunk, on one thread, tile by tile.
+/// Whether an operand of a product is packed, and who packs it. plan.hpp says which one is chosen
+/// when.
+enum class Packing {
+  kInPlace,   // nobody: the kernel reads the operand by its strides
+  kAhead,     // the driver, before it calls the kernel
+  kByKernel,  // the kernel (B only): it reads B in place for its first rows of A, stores the panels
+              // on the way, and reads those for the other rows
+};
+
+/// An operand as the micro-kernel reads it: element (i, j) is data[i * row_stride + j *
+/// col_stride], or, if the packing is kAhead, `data` has the panels and the strides mean nothing.
 ///
-/// A as it stands: element (i, p) is a[i * a_row_stride + p * a_col_stride]. Packed: panel after
-/// panel of mr rows, the last one of those that are left, each k columns of so many rows; the panel
-/// that begins with row i begins at a[i * k].
-/// B as it stands: row p begins at b[p * b_row_stride], its columns are contiguous. Packed: panel
-/// after panel of nr columns in the same way. To be packed: as it stands for the first rows of A,
-/// which leave it packed at b_copy, where the rest of A finds it.
+/// A packed A is panel after panel of mr rows; the last panel has the rows that are left. A panel
+/// of r rows has k columns of r elements, and the one that begins with row i begins at data[i * k]:
+///
+///     A (5, k), mr = 2:   a00 a10 a01 a11 ... | a20 a30 a21 a31 ... | a40 a41 ...
+///
+/// A packed B is its transpose packed in the same way: panel after panel of nr columns.
+template <class T>
+struct Operand {
+  const T* data;
+  std::ptrdiff_t row_stride, col_stride;
+  Packing packing;
+};
+
+/// C (m, n) = epilogue(A (m, k) . B (k, n)) on one thread, tile by tile; k <= kChunk.
 template <class T>
 struct GemmBlock {
   std::ptrdiff_t m, n, k;
-  const T* a;
-  bool a_packed;
-  std::ptrdiff_t a_row_stride, a_col_stride;  // of A as it stands
-  const T* b;
-  bool b_packed;
-  std::ptrdiff_t b_row_stride;  // of B as it stands
-  T* b_copy;                    // room for whole panels of B, or null
-  const Epilogue<T>& to;        // not a copy: see GemmTile in gemm_kernel.hpp
+  Operand<T> a, b;        // b has contiguous columns or is packed
+  T* b_panels;            // kByKernel: where the kernel puts the panels; room for whole ones
+  const Epilogue<T>& to;  // a reference, because a copy would cost time: see GemmTile
 };
 
-/// An operand to be packed: panel after panel of `width` rows i, the last one of those that are
-/// left, each k columns of so many elements. Element (i, p) is source[i * i_stride + p * p_stride],
-/// i < count, p < k; the panel that begins with row i goes to out[i * k], and `out` has room for
-/// whole panels, the last one included. B is packed as its transpose, so that its i are columns.
+/// What `pack` does: `count` rows of k elements become panel after panel of `width` rows, as drawn
+/// at Operand. Element (i, p) is source[i * i_stride + p * p_stride]. To pack B, i counts its
+/// columns. The panel that begins with row i goes to out[i * k]; `out` has room for whole panels,
+/// also for the last one.
 template <class T>
 struct PackedRows {
   const T* source;
@@ -81,8 +96,8 @@ struct PackedRows {
   T* out;
 };
 
-/// Rows of a matrix, copied: row i of out, `out_stride` from the one before it, is row indices[i]
-/// of the source, whose element (r, j) is source[r * row_stride + j * col_stride].
+/// What `gather` does: row i of `out` becomes row indices[i] of the source. Element (r, j) of the
+/// source is source[r * row_stride + j * col_stride]; the rows of `out` are `out_stride` apart.
 template <class T>
 struct GatheredRows {
   const T* source;
@@ -93,7 +108,8 @@ struct GatheredRows {
   std::ptrdiff_t out_stride;
 };
 
-/// One epilogue, at the end of the products of a block, or alone on a row of n sums.
+/// The kernels that end in one epilogue: `block` multiplies, then applies it; `row` applies it to n
+/// complete sums s, which belong to row 0 of `to`.
 template <class T>
 struct EpilogueKernels {
   void (*block)(const GemmBlock<T>&);

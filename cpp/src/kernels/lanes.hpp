@@ -1,4 +1,4 @@
-// Loops over arrays by Vec, and sums in 16 lanes: the parts that kernels share.
+// What several kernels share: loops over arrays by vectors, and sums in 16 lanes.
 #pragma once
 
 #include "kernel_table.hpp"
@@ -7,7 +7,8 @@
 namespace fastmlp::detail {
 namespace {
 
-/// How a kernel touches memory: a whole Vec, or its first n lanes at the end of a row.
+/// How a kernel loads and stores a vector: all lanes (Whole), or the first n (First), which it
+/// needs at the end of a row.
 struct Whole {
   template <class V>
   V load(const typename V::Scalar* p) const {
@@ -30,7 +31,8 @@ struct First {
   }
 };
 
-/// body(i, access) for i = 0, width, ... < n, the last one partial where n is not a multiple.
+/// Calls body(i, access) for i = 0, width, 2 * width, ... below n, where width is that of V. If n
+/// is not a multiple of the width, the last access is partial.
 template <class V, class Body>
 void for_each_vec(std::ptrdiff_t n, Body body) {
   std::ptrdiff_t i = 0;
@@ -38,7 +40,7 @@ void for_each_vec(std::ptrdiff_t n, Body body) {
   if (i < n) body(i, First{n - i});
 }
 
-/// The fixed tree over 16 lanes: l and l + 8, then l + 4, l + 2, l + 1.
+/// Adds 16 lanes by the fixed tree: lane l + 8 to lane l, then l + 4, l + 2 and l + 1.
 template <int kHalf = kLanes / 2, class V>
 [[gnu::always_inline]] inline V sum_lanes(V (&lane)[kLanes]) {
   repeat<kHalf>([&](auto l) __attribute__((always_inline)) {
@@ -48,8 +50,9 @@ template <int kHalf = kLanes / 2, class V>
   return lane[0];
 }
 
-/// A sum in 16 lanes of Acc, which may be wider than the terms; piece by piece, every piece but the
-/// last a multiple of 16 long, so that term k of the whole is in lane k mod 16.
+/// A sum in 16 lanes of type Acc, which may be wider than the terms. The terms may come in several
+/// pieces; all pieces but the last must have a multiple of 16 terms, so that term k of the whole
+/// sum goes to lane k mod 16.
 template <class Acc>
 class LaneSum {
  public:

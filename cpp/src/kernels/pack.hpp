@@ -1,4 +1,5 @@
-// pack: an operand in panels, the order in which gemm_kernel.hpp reads it.
+// pack: copies an operand into panels, the order in which gemm_kernel.hpp reads it (drawn at
+// Operand in kernel_table.hpp). Start at pack, at the end.
 #pragma once
 
 #include "lanes.hpp"
@@ -6,12 +7,14 @@
 namespace fastmlp::detail {
 namespace {
 
-// So far ahead of where packing reads, memory is asked to deliver: rows are often a page or more
-// apart, where no processor looks ahead by itself.
-constexpr std::ptrdiff_t kRowsAhead = 16, kBytesAhead = 256, kLineBytes = 64;
-constexpr std::ptrdiff_t kMaxLinesAhead = 32;  // longer rows are followed by the processor
+constexpr std::ptrdiff_t kLineBytes = 64;
+// Packing prefetches so far ahead of where it reads. The processor does not do it by itself,
+// because rows are often a page or more apart, and it does not look across pages.
+constexpr std::ptrdiff_t kRowsAhead = 16, kBytesAhead = 256;
+// Longer rows than this are not prefetched: the processor sees the stream in each.
+constexpr std::ptrdiff_t kMaxLinesAhead = 32;
 
-/// One panel: element (i, p) is at source[i + p * p_stride].
+/// One panel of `count` rows whose element (i, p) is source[i + p * p_stride]: a copy.
 template <class V>
 void copy_rows(const typename V::Scalar* source, std::ptrdiff_t p_stride, std::ptrdiff_t count,
                std::ptrdiff_t k, typename V::Scalar* out) {
@@ -25,8 +28,9 @@ void copy_rows(const typename V::Scalar* source, std::ptrdiff_t p_stride, std::p
     return;
   }
   if (count < kWidth) {
-    // A store reaches into the rows that follow, which are written after it, or into what the last
-    // panel lacks of a whole one.
+    // Whole vectors are stored. The excess lands on the columns that follow, which are written
+    // later. Only the last column gets a partial store: after it comes the next panel, which may be
+    // written already.
     const First part{count};
     for (std::ptrdiff_t p = 0; p + 1 < k; ++p, source += p_stride, out += count) {
       part.load<V>(source).store(out);
@@ -41,8 +45,8 @@ void copy_rows(const typename V::Scalar* source, std::ptrdiff_t p_stride, std::p
   }
 }
 
-/// One panel: element (i, p) is at source[i * i_stride + p]. Squares of kWidth by kWidth are
-/// transposed in registers.
+/// One panel of `count` rows whose element (i, p) is source[i * i_stride + p]: a transpose, square
+/// by square of kWidth by kWidth elements in registers.
 template <class V>
 void transpose_rows(const typename V::Scalar* source, std::ptrdiff_t i_stride, std::ptrdiff_t count,
                     std::ptrdiff_t k, typename V::Scalar* out) {
@@ -54,7 +58,7 @@ void transpose_rows(const typename V::Scalar* source, std::ptrdiff_t i_stride, s
       const auto* from = source + i * i_stride + p;
       auto* to = out + p * count + i;
       V square[kWidth];
-      if (rows == kWidth) {  // a constant bound: the square stays in registers
+      if (rows == kWidth) {  // the bound below is a constant, so the square stays in registers
         for (std::ptrdiff_t r = 0; r < kWidth; ++r) {
           __builtin_prefetch(from + r * i_stride + kAhead);
           square[r] = access.template load<V>(from + r * i_stride);
@@ -75,14 +79,16 @@ void transpose_rows(const typename V::Scalar* source, std::ptrdiff_t i_stride, s
   }
 }
 
+/// Prefetches terms first <= p < end of all rows, if i_stride is 1: a term is then one run of
+/// `count` elements in memory.
 template <class T>
-void prefetch_rows_of(const PackedRows<T>& rows, std::ptrdiff_t first, std::ptrdiff_t end) {
+void prefetch_terms(const PackedRows<T>& rows, std::ptrdiff_t first, std::ptrdiff_t end) {
   constexpr std::ptrdiff_t kLine = kLineBytes / sizeof(T);
   if (rows.count > kMaxLinesAhead * kLine) return;
   for (std::ptrdiff_t p = first; p < (end < rows.k ? end : rows.k); ++p) {
     const T* row = rows.source + p * rows.p_stride;
     for (std::ptrdiff_t i = 0; i < rows.count; i += kLine) __builtin_prefetch(row + i, 0, 2);
-    __builtin_prefetch(row + rows.count - 1, 0, 2);  // it may begin in the middle of a line
+    __builtin_prefetch(row + rows.count - 1, 0, 2);  // one line more, if it begins inside one
   }
 }
 
@@ -97,9 +103,9 @@ void pack(const PackedRows<typename V::Scalar>& rows) {
     }
   };
   if (rows.i_stride == 1) {
-    // A few rows at a time for all panels: what a page holds of them is read while it is near.
+    // The next few p for all panels, then the next few: each page is read in one go.
     for (std::ptrdiff_t p = 0; p < rows.k; p += kRowsAhead) {
-      prefetch_rows_of(rows, p + kRowsAhead, p + 2 * kRowsAhead);
+      prefetch_terms(rows, p + kRowsAhead, p + 2 * kRowsAhead);
       panels(p, rows.k - p < kRowsAhead ? rows.k - p : kRowsAhead,
              [&](const T* source, std::ptrdiff_t count, std::ptrdiff_t k, T* out) {
                copy_rows<V>(source, rows.p_stride, count, k, out);

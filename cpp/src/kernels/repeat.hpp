@@ -1,5 +1,6 @@
-// repeat(): a loop whose counter is a constant. An array that is indexed by constants alone lives
-// in registers; one that is indexed in a loop may not, also where the loop is unrolled later on.
+// repeat(): a loop whose counter is a constant in each turn. The compiler keeps an array in
+// registers if all its indices are constants. With an ordinary loop it may keep it in memory, even
+// if it unrolls the loop later.
 #pragma once
 
 namespace fastmlp::detail {
@@ -10,7 +11,7 @@ struct Index {
   static constexpr int value = I;
 };
 
-/// body(Index<0>()), ..., body(Index<N - 1>()).
+/// Calls body(Index<0>()), ..., body(Index<N - 1>()), in this order.
 template <int N, class Body>
 [[gnu::always_inline]] inline void repeat(const Body& body) {
   if constexpr (N > 0) {
