@@ -114,7 +114,7 @@ class Product {
                      {A_.data, A_.row_stride, A_.col_stride, Packing::kInPlace},
                      {B_.data, B_.row_stride, B_.col_stride, Packing::kInPlace},
                      nullptr,
-                     to_});
+                     &to_});
     worked(0, product_flops(A_.rows, B_.cols, A_.cols));
   }
 
@@ -122,49 +122,41 @@ class Product {
   void multiply_block(const Plan<T>& plan, const Block& block) const {
     const std::ptrdiff_t m = block.A.rows, n = block.B.cols;
     if (plan.a == Packing::kAhead && !plan.tasks_pack_a) pack_a_together(plan, block.A);
+    const std::ptrdiff_t cols = plan.tasks_pack_a ? n : plan.task_cols;
     const std::ptrdiff_t row_tasks = (m + plan.task_rows - 1) / plan.task_rows;
-    const std::ptrdiff_t col_tasks =
-        plan.tasks_pack_a ? 1 : (n + plan.task_cols - 1) / plan.task_cols;
+    const std::ptrdiff_t col_tasks = (n + cols - 1) / cols;
     parallel_tasks(row_tasks * col_tasks, context_.max_team,
                    [&](std::ptrdiff_t task, int slot) noexcept {
-                     if (stopped()) return;
                      const std::ptrdiff_t i = task % row_tasks * plan.task_rows;
-                     const std::ptrdiff_t rows = std::min(plan.task_rows, m - i);
-                     if (plan.tasks_pack_a) return pack_and_multiply(plan, block, i, rows, slot);
-                     const std::ptrdiff_t j = task / row_tasks * plan.task_cols;
-                     const std::ptrdiff_t cols = std::min(plan.task_cols, n - j);
-                     const Operand<T> b = prepare_b(plan, block.B.col_block(j, cols), slot);
-                     multiply(block, i, rows, read_a(plan, block.A, i), j, cols, b, slot);
+                     const std::ptrdiff_t j = task / row_tasks * cols;
+                     const std::ptrdiff_t end_i = std::min(i + plan.task_rows, m);
+                     const std::ptrdiff_t end_j = std::min(j + cols, n);
+                     run_task(plan, block, {i, end_i}, {j, end_j}, slot);
                    });
   }
 
-  /// A task that packs its own rows of A: `rows` rows from `first`, strip by strip, all columns.
-  void pack_and_multiply(const Plan<T>& plan, const Block& block, std::ptrdiff_t first,
-                         std::ptrdiff_t rows, int slot) const {
-    const std::ptrdiff_t n = block.B.cols, end = first + rows;
-    Operand<T> b{};
-    for (std::ptrdiff_t i = first; i < end && !stopped(); i += plan.strip_rows) {
-      const std::ptrdiff_t strip = std::min(plan.strip_rows, end - i);
-      pack_a(plan, block.A, i, strip);
-      const Operand<T> a = read_a(plan, block.A, i);
-      for (std::ptrdiff_t j = 0; j < n && !stopped(); j += plan.task_cols) {
-        const std::ptrdiff_t cols = std::min(plan.task_cols, n - j);
-        if (i == first) b = prepare_b(plan, block.B.col_block(j, cols), slot);
-        multiply(block, i, strip, a, j, cols, b, slot);
+  /// One task: these rows and columns of C. If it packs its rows of A itself, it does that strip by
+  /// strip; otherwise they are one strip.
+  void run_task(const Plan<T>& plan, const Block& block, Range rows, Range cols, int slot) const {
+    GemmBlock<T> call;  // of the micro-kernel; never copied, see GemmTile
+    call.k = block.A.cols;
+    call.b_panels = own(slot);
+    for (std::ptrdiff_t i = rows.begin; i < rows.end && !stopped(); i += plan.strip_rows) {
+      call.m = std::min(plan.strip_rows, rows.end - i);
+      if (plan.tasks_pack_a) pack_a(plan, block.A, i, call.m);
+      call.a = read_a(plan, block.A, i);
+      for (std::ptrdiff_t j = cols.begin; j < cols.end && !stopped(); j += plan.task_cols) {
+        call.n = std::min(plan.task_cols, cols.end - j);
+        if (i == rows.begin) call.b = prepare_b(plan, block.B.col_block(j, call.n), slot);
+        const Epilogue<T> to = at(block.to, i, j);
+        call.to = &to;
+        block.finish.block(call);
+        worked(slot, product_flops(call.m, call.n, call.k));
       }
-      // The next strip, if there is one, reads the same b: task_cols are then all columns (see
-      // Plan). The kernel has packed it by now.
-      if (b.packing == Packing::kByKernel) b = {own(slot), 0, 0, Packing::kAhead};
+      // If there is another strip, task_cols are all columns (see Plan), so that it reads the same
+      // columns of B; the kernel has packed them by now.
+      if (call.b.packing == Packing::kByKernel) call.b = {own(slot), 0, 0, Packing::kAhead};
     }
-  }
-
-  /// Calls the micro-kernel for `rows` rows from i, which are `a`, and `cols` columns from j, which
-  /// are `b`.
-  void multiply(const Block& block, std::ptrdiff_t i, std::ptrdiff_t rows, const Operand<T>& a,
-                std::ptrdiff_t j, std::ptrdiff_t cols, const Operand<T>& b, int slot) const {
-    const std::ptrdiff_t k = block.A.cols;
-    block.finish.block({rows, cols, k, a, b, own(slot), at(block.to, i, j)});
-    worked(slot, product_flops(rows, cols, k));
   }
 
   /// The epilogue on the totals of several chunks, which stand in C.

@@ -5,52 +5,52 @@
 // least 8 rows in memory that begin a multiple of 4 KiB apart, so that they push each other out of
 // the first-level cache. In each group the first condition that holds decides.
 //
-// condition                          path                      reason
-// ---------------------------------- ------------------------- ------------------------------------
+// condition                          path                    reason
+// ---------------------------------- ----------------------- --------------------------------------
 // Which kernel (gemm() in gemm.cpp)
-//   n = 1                            gemv, 16 lanes            a single chain for each row of A
-//                                                              would wait for the latency of fma
-//   m = 1, columns of B contiguous   gemv, row by row          B is read once: nothing to reuse
+//   n = 1                            gemv, 16 lanes          a single chain for each row of A would
+//                                                            wait for the latency of fma
+//   m = 1, columns of B contiguous   gemv, row by row        B is read once: nothing to reuse
 //   otherwise                        gemm, as follows
 //
 // A (Plan::a)
-//   m = 1                            kInPlace                  a single row shares no set, and the
-//                                                              workspace has no room for a copy
-//   n <= 2 nr                        kInPlace                  two panels of B or fewer read it,
-//   too
-//                                                              few to pay for a copy
-//   rows in memory, no shared set    kInPlace                  mr rows are mr streams, which the
-//                                                              processor follows well
-//   columns in memory (a transpose), kInPlace                  the kernel goes from page to page,
-//     <= 768 KiB, no shared set                                which is fast enough in a cache
-//   columns contiguous               kAhead, as spaced rows    as fast as panels, cheaper to make
-//   otherwise                        kAhead, in panels         the kernel reads one stream
+//   m = 1                            kInPlace                a single row shares no set, and the
+//                                                            workspace has no room for a copy
+//   n <= 2 nr                        kInPlace                at most two panels of B meet it, too
+//                                                            few to pay for a copy
+//   rows in memory, no shared set    kInPlace                mr rows are mr streams, which the
+//                                                            processor follows well
+//   columns in memory (a transpose), kInPlace                the kernel goes from page to page,
+//     <= 768 KiB, no shared set                              which is fast enough in a cache
+//   columns contiguous               kAhead, as spaced rows  as fast as panels, and cheaper to make
+//   otherwise                        kAhead, in panels       the kernel reads one stream
 //
 // B (Plan::b)
-//   columns not contiguous           kAhead                    the kernel loads vectors of columns
-//   m <= 2 mr                        kInPlace                  two tiles read it, too few for a
-//   copy
-//   <= 1 MiB, no shared set          kInPlace                  the kernel goes from page to page,
-//                                                              which is fast enough in a cache
-//   otherwise                        kByKernel                 storing panels while multiplying
-//                                                              takes no time (gemm_kernel.hpp)
+//   columns not contiguous           kAhead                  the kernel loads vectors of columns
+//   m <= 2 mr                        kInPlace                at most two rows of tiles read it, too
+//                                                            few to pay for a copy
+//   <= 1 MiB, no shared set          kInPlace                the kernel goes from page to page,
+//                                                            which is fast enough in a cache
+//   otherwise                        kByKernel               storing panels while multiplying takes
+//                                                            no time (see gemm_kernel.hpp)
 //
 // Who packs A if it is kAhead (Plan::tasks_pack_a)
-//   one thread                       each task, strip by strip a strip is still in the second-level
-//                                                              cache when it is multiplied
-//   m >= n, 256 rows for each thread each task, strip by strip no line of the copy goes to another
-//                                                              thread; between clusters of cores a
-//                                                              line takes 350 ns instead of 65
-//   otherwise                        all threads, before any   tasks need not have all columns
-//                                    task begins
+//   one thread                       each task, by strips    a strip is still in the second-level
+//                                                            cache when it is multiplied
+//   m >= n, 256 rows for each thread each task, by strips    nothing copied goes to another thread;
+//                                                            between clusters of cores a line of it
+//                                                            takes 350 ns instead of 65
+//   otherwise                        all threads, before     tasks of few rows would each pack all
+//                                    the tasks begin         of B
 //
-// How the team cuts C (Plan::share)
-//   B kInPlace, <= 128 KiB, m >= 4 n rows only                 a thread has the same rows in every
-//                                                              layer of a network, in its own
-//                                                              caches
-//   tasks pack A                     rows only, 1024 or more   each task also packs all of B
-//   otherwise                        columns, then rows        tasks that share columns would each
-//                                                              pack the same part of B
+// How a team cuts C (Plan::share)
+//   B kInPlace, <= 128 KiB, m >= 4 n into rows               a thread keeps the same rows, in its
+//                                                            own caches, from layer to layer of a
+//                                                            network
+//   tasks pack A                     into rows, 1024 each    each task also packs all of B
+//                                    if there are enough
+//   otherwise                        into columns, and then  tasks that share columns would each
+//                                    into rows               pack the same part of B
 #pragma once
 
 #include "gemm/gemm.hpp"
@@ -61,39 +61,40 @@
 
 namespace fastmlp::detail {
 
-// Packed A: the bytes of a block of rows. B is packed once for each block, so a block is large
-// (with 4 MiB, packing B four times cost 4 % of a 2048 x 2048 x 2048 product); the kernel reads it
-// as a stream, so it need not fit a cache.
+// The bytes of a block of packed rows of A. Every block packs B anew, so blocks are large: with 4
+// MiB a 2048 x 2048 x 2048 product took 4 % longer. A block need not fit a cache, because the
+// kernel reads it as a stream.
 inline constexpr std::ptrdiff_t kBlockBytesA = 32 << 20;
 
-// Operands up to these sizes are read in place although the kernel goes from page to page in them.
+// The largest operands that are read in place although the kernel goes from page to page in them.
 inline constexpr std::ptrdiff_t kInPlaceBytesTransposedA = 768 << 10;
 inline constexpr std::ptrdiff_t kInPlaceBytesB = 1 << 20;
 
-// Packed A: the bytes of a strip, which a task packs and then multiplies. A quarter of a
+// The bytes of a strip: the rows of A that a task packs and then multiplies. It is a quarter of a
 // second-level cache of 1 MiB, half of which is for B.
 inline constexpr std::ptrdiff_t kStripBytesA = 256 << 10;
 
-// Tasks that pack their own rows of A also pack B, once for each task. With kLeastRows rows for
-// each thread that is worth it; with kEnoughRows a task, packing B costs next to nothing. (With 256
-// rows a task, 2048 x 2048 x 2048 in float64 fell from 0.90 of the peak to 0.82 on two threads.)
+// A task that packs its own rows of A packs B too, so it needs many rows. Tasks pack A only if
+// there are kLeastRows for each thread. A task then has kEnoughRows, if that gives every thread a
+// task, and packing B costs it next to nothing. (With 256 rows a task, 2048 x 2048 x 2048 in
+// float64 fell from 0.90 of the peak to 0.82 on two threads.)
 inline constexpr std::ptrdiff_t kLeastRows = 256, kEnoughRows = 1024;
 
-// A B of so few bytes is cheap to read for every thread, so rows alone are cut.
+// The largest B that is cheap enough for every thread to read as a whole.
 inline constexpr std::ptrdiff_t kSharedBytesB = 128 << 10;
 
 inline constexpr double kCopyFlops = 8;  // copying an element takes about as long as so many flops
 
-/// How one product is cut. For each block of block_rows rows, A is packed if need be, and C is cut
-/// into tasks of (task_rows, task_cols). If tasks pack A themselves, a task is task_rows rows with
-/// all columns: it packs strip_rows rows, multiplies them with task_cols columns at a time, and
-/// goes on to the next strip.
+/// How one product is cut. A is multiplied in blocks of block_rows rows; for each, C is cut into
+/// tasks of (task_rows, task_cols). If tasks pack A, a task is task_rows rows with all columns: it
+/// packs a strip of strip_rows rows, multiplies it with task_cols columns at a time, and goes on to
+/// the next strip.
 template <class T>
 struct Plan {
   Packing a, b;
-  bool a_in_panels;  // if A is packed: in panels, otherwise as spaced rows, which are read in place
-  bool
-      tasks_pack_a;  // if A is packed: each task packs its rows, otherwise all threads pack a block
+  // If A is packed ahead:
+  bool a_in_panels;   // in panels, or as spaced rows, which the kernel then reads in place
+  bool tasks_pack_a;  // by each task, or by all threads before the tasks begin
   std::ptrdiff_t block_rows, task_rows, task_cols, strip_rows;
 
   Plan(const KernelTable<T>& kernels, const MatrixView<const T>& A, const MatrixView<const T>& B,

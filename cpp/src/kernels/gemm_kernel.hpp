@@ -123,8 +123,8 @@ struct TileKernels {
  private:
   template <int R, int N>
   constexpr void fill() {
-    // A small tile uses the masked kernel also for whole vectors, if masks are cheap: that makes
-    // fewer kernels.
+    // If masks are cheap, small tiles use the masked kernel for whole vectors too, which saves the
+    // code of another kernel.
     constexpr bool kMasked = V::kMasksAreCheap && R < 8 && R != 4;
     kernels[R - 1][N - 1][0] = gemm_tile<V, R, N, kMasked, E>;
     kernels[R - 1][N - 1][1] = gemm_tile<V, R, N, V::kWidth != 1, E>;
@@ -148,9 +148,10 @@ void epilogue_row(const typename V::Scalar* s, std::ptrdiff_t n,
   });
 }
 
-// A tile prefetches what its epilogue will read and write before it forms its sums, if these have
-// at least so many terms. Without it the stores of a whole tile wait for memory at once, more than
-// the processor can hold. With fewer terms the prefetch would cost more than it brings.
+// Before a tile forms its sums it prefetches what its epilogue will read and write, if the sums
+// have at least so many terms. Without a prefetch all stores of a tile would wait for memory at
+// once, and the processor cannot hold so many. With fewer terms a prefetch costs more than it
+// brings.
 constexpr std::ptrdiff_t kPrefetchTermsToRead = 48, kPrefetchTermsToWrite = 32;
 
 template <class T>
@@ -171,7 +172,7 @@ void prefetch_rows(const T* first, std::ptrdiff_t stride, std::ptrdiff_t rows,
 template <class T>
 std::ptrdiff_t most_rows(std::ptrdiff_t mr, const GemmBlock<T>& block) {
   constexpr std::ptrdiff_t kWays = 8, kFewTerms = 128;
-  const bool share = block.to.ldc * static_cast<std::ptrdiff_t>(sizeof(T)) % kCacheSetBytes == 0;
+  const bool share = block.to->ldc * static_cast<std::ptrdiff_t>(sizeof(T)) % kCacheSetBytes == 0;
   const bool in_panels = block.a.packing == Packing::kAhead;
   return share && !in_panels && block.k <= kFewTerms && mr > kWays ? kWays : mr;
 }
@@ -191,7 +192,7 @@ void gemm_rows(const GemmBlock<typename V::Scalar>& block, std::ptrdiff_t i, std
   using T = typename V::Scalar;
   constexpr std::ptrdiff_t kWidth = V::kWidth, kCols = NV * kWidth;
   const Operand<T>&a = block.a, &b = block.b;
-  const Epilogue<T>& to = block.to;
+  const Epilogue<T>& to = *block.to;
   const bool a_panels = a.packing == Packing::kAhead;
   const bool packs_b = b.packing == Packing::kByKernel && i == 0;
   const bool reads_own_panels = b.packing == Packing::kByKernel && i > 0;
@@ -202,7 +203,7 @@ void gemm_rows(const GemmBlock<typename V::Scalar>& block, std::ptrdiff_t i, std
   tile.a = a.data + i * (a_panels ? block.k : a.row_stride);
   tile.a_row_stride = a_panels ? 1 : a.row_stride;
   tile.a_col_stride = a_panels ? rows : a.col_stride;
-  tile.to = &block.to;
+  tile.to = block.to;
   tile.i = i;
   for (std::ptrdiff_t j = 0; j < block.n; j += kCols) {
     tile.cols = block.n - j < kCols ? block.n - j : kCols;
@@ -243,7 +244,7 @@ void gemm_block(const GemmBlock<typename V::Scalar>& block) {
     } else {
       gemm_rows<V, MR, NV, Store>(block, i, rows);
       for (std::ptrdiff_t r = i; r < i + rows; ++r) {
-        const Epilogue<T> to = at(block.to, r, 0);
+        const Epilogue<T> to = at(*block.to, r, 0);
         epilogue_row<V, E>(to.c, block.n, to);
       }
     }

@@ -60,8 +60,9 @@ enum class Packing {
               // on the way, and reads those for the other rows
 };
 
-/// An operand as the micro-kernel reads it: element (i, j) is data[i * row_stride + j *
-/// col_stride], or, if the packing is kAhead, `data` has the panels and the strides mean nothing.
+/// An operand as the micro-kernel reads it. Element (i, j) is data[i * row_stride + j *
+/// col_stride]; if the packing is kAhead, `data` has the panels instead, and the strides mean
+/// nothing.
 ///
 /// A packed A is panel after panel of mr rows; the last panel has the rows that are left. A panel
 /// of r rows has k columns of r elements, and the one that begins with row i begins at data[i * k]:
@@ -82,7 +83,7 @@ struct GemmBlock {
   std::ptrdiff_t m, n, k;
   Operand<T> a, b;        // b has contiguous columns or is packed
   T* b_panels;            // kByKernel: where the kernel puts the panels; room for whole ones
-  const Epilogue<T>& to;  // a reference, because a copy would cost time: see GemmTile
+  const Epilogue<T>* to;  // not a copy, which would cost time: see GemmTile
 };
 
 /// What `pack` does: `count` rows of k elements become panel after panel of `width` rows, as drawn
