@@ -8,13 +8,13 @@
 #include "threads/parallel.hpp"
 
 #include <fastmlp/network.hpp>
-#include <fastmlp/ops.hpp>
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cmath>
+#include <string>
 #include <utility>
+#include <vector>
 
 using namespace fastmlp;
 using namespace fastmlp::testing;
