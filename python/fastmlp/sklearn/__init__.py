@@ -1,19 +1,18 @@
 """scikit-learn's multi-layer perceptrons, trained by fastmlp.
 
-`from fastmlp.sklearn import MLPClassifier, MLPRegressor` stands in for the same line of
-`sklearn.neural_network`: same parameters, attributes, messages and random numbers, and to rounding
-the same fitted model; what is different is the time. Needs scikit-learn 1.7 or later: the extra
-`sklearn`. Start at `_classifier.py`.
+`from fastmlp.sklearn import MLPClassifier, MLPRegressor` replaces the same line of
+`sklearn.neural_network`. Parameters, attributes, messages and random numbers are the same, and the
+fitted model is the same to rounding; only the time differs. It needs scikit-learn (the extra
+`sklearn`). Start reading at `estimators.py`.
 """
 
 try:
-    import sklearn  # noqa: F401  (is it there?)
+    import sklearn  # noqa: F401  (is it installed?)
 except ImportError as error:
     raise ImportError(
         "fastmlp.sklearn needs scikit-learn, which is not installed: pip install 'fastmlp[sklearn]'"
     ) from error
 
-from fastmlp.sklearn._classifier import MLPClassifier
-from fastmlp.sklearn._regressor import MLPRegressor
+from fastmlp.sklearn.estimators import MLPClassifier, MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

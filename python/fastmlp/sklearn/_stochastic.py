@@ -1,9 +1,9 @@
-"""The epochs of the solvers sgd and adam.
+"""The solvers sgd and adam: their epochs, and the native optimizers behind scikit-learn's.
 
-What happens between epochs (the split, the shuffles, what is counted, said and warned of) is
-scikit-learn's `_fit_stochastic` of version 1.9, so that random numbers, attributes and messages are
-the same; its messages are taken word for word, under the licence in `LICENSE.scikit-learn`. What
-happens inside of one is a single native call.
+Between epochs `fit_stochastic` does what scikit-learn's `_fit_stochastic` of version 1.9 does (the
+split, the shuffles, counts, messages and warnings), so that random numbers, attributes and messages
+are the same. The messages are scikit-learn's word for word, under the licence in
+`LICENSE.scikit-learn`. An epoch is one native call. Start reading at `fit_stochastic`.
 """
 
 import warnings
@@ -14,14 +14,61 @@ import numpy.typing as npt
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.neural_network import _multilayer_perceptron as theirs
 from sklearn.utils.multiclass import unique_labels
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
-from fastmlp.sklearn._mirror import as_rows
-from fastmlp.sklearn._optimizers import OPTIMIZERS, NativeOptimizer
+from fastmlp.network import Network
+from fastmlp.optimizers import SGD, AdamW
+from fastmlp.sklearn._network_mirror import Mirror, as_rows
+from fastmlp.sklearn._private import (
+    AdamOptimizer,
+    SGDOptimizer,
+    _check_sample_weight,
+    _multilayer_perceptron,
+)
 
 Array = npt.NDArray[Any]
+
+
+def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, *others: Any) -> None:
+    """Train an estimator, whose coefs_ and intercepts_ are initial values, epoch after epoch.
+
+    It is the estimators' `_fit_stochastic`; `others` are scikit-learn's scratch arrays, the widths
+    of the layers and, last, whether this is `partial_fit`.
+    """
+    incremental = others[-1]
+    sample_weight = est._row_weights(y, sample_weight)
+    begin_optimizer(est, incremental)
+    begin_early_stopping(est, incremental)
+    training = Training(est, split_off(est, as_rows(X), y, sample_weight))
+    ongoing = est.__dict__.get("_ongoing_fit") or OngoingFit(est)
+    try:
+        est.n_iter_ = 0
+        for _ in range(est.max_iter):
+            ongoing.begin_epoch()
+            training.begin_epoch()
+            training.mirror.network.train_epoch(
+                training.split.X, training.y, training.order, **training.settings
+            )
+            training.count_epoch()
+            done = ends_after_epoch(est, training.split) or incremental
+            if ongoing.end_epoch() or done:
+                break
+            if est.n_iter_ == est.max_iter:
+                warn(
+                    f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) "
+                    "reached and the optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                )
+    except KeyboardInterrupt:
+        warn("Training interrupted by user.")
+    finally:
+        training.mirror.write(est)
+    if est.early_stopping:
+        restore_best(est)
+
+
+# Before the epochs
 
 
 class Split(NamedTuple):
@@ -35,65 +82,11 @@ class Split(NamedTuple):
     sample_weight_val: Array | None = None
 
 
-def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, incremental: bool) -> None:
-    """Train `est`, whose coefs_ and intercepts_ are initial values, epoch after epoch."""
-    before = getattr(est, "_optimizer", None)
-    if not incremental or not isinstance(before, NativeOptimizer):
-        est._optimizer = OPTIMIZERS[est.solver]([*est.coefs_, *est.intercepts_], est)
-        if incremental and before is not None:  # from a pickle of scikit-learn's estimator
-            est._optimizer.take(before)
-    # early_stopping in partial_fit doesn't make sense
-    if est.early_stopping and incremental:
-        raise ValueError("partial_fit does not support early_stopping=True")
-    if est.early_stopping and est.validation_scores_ is None:  # switched on after a fit without
-        est.validation_scores_, est.best_validation_score_ = [], -np.inf
-        est._best_coefs, est._best_intercepts = est.coefs_, est.intercepts_
-    split = split_off(est, X, y, sample_weight)
-    epoch = Epoch(est, split)
-    context = est.__dict__.get("_fit_context")  # none in partial_fit
-    try:
-        est.n_iter_ = 0
-        for _ in range(est.max_iter):
-            if context is not None:
-                context.begin_epoch()
-            epoch.run()
-            done = end_epoch(est, split) or incremental
-            if (context is not None and context.end_epoch()) or done:
-                break
-            if est.n_iter_ == est.max_iter:
-                warn(
-                    f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) "
-                    "reached and the optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                )
-    except KeyboardInterrupt:
-        warn("Training interrupted by user.")
-    finally:
-        epoch.mirror.write(est)
-    if est.early_stopping:
-        # restore best weights
-        for array, best in zip(est.coefs_, est._best_coefs, strict=True):
-            array[...] = best
-        for array, best in zip(est.intercepts_, est._best_intercepts, strict=True):
-            array[...] = best
-        # As in scikit-learn they are the same arrays now: a fit that goes on with them trains both,
-        # and is not undone where it finds no better score.
-        est._best_coefs, est._best_intercepts = est.coefs_, est.intercepts_
-
-
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn from where scikit-learn does, so that filters for its module hold."""
-    registry = theirs.__dict__.setdefault("__warningregistry__", {})
-    warnings.warn_explicit(
-        message, category, theirs.__file__, 1, theirs.__name__, registry=registry
-    )
-
-
 def split_off(est: Any, X: Any, y: Array, sample_weight: Any) -> Split:
-    """Rows to score: those of eval_set, or validation_fraction of all, as scikit-learn does."""
-    eval_set = est.__dict__.get("_eval_set")
-    if eval_set is not None:
-        return Split(X, y, sample_weight, *checked_eval_set(est, eval_set))
+    """Choose the rows to score: those of eval_set, or validation_fraction of all rows."""
+    ongoing = est.__dict__.get("_ongoing_fit")
+    if ongoing is not None and ongoing.eval_set is not None:
+        return Split(X, y, sample_weight, *checked_eval_set(est, ongoing.eval_set))
     if not est.early_stopping:
         return Split(X, y, sample_weight)
     # don't stratify in multilabel classification
@@ -118,7 +111,7 @@ def split_off(est: Any, X: Any, y: Array, sample_weight: Any) -> Split:
 
 
 def checked_eval_set(est: Any, eval_set: Any) -> tuple[Any, Any, Any]:
-    """Return X, y and sample_weight of an eval_set, validated as those of a fit."""
+    """Return X, y and sample_weight of an eval_set, validated like those of a fit."""
     if not isinstance(eval_set, tuple | list) or len(eval_set) not in (2, 3):
         raise ValueError("fit: eval_set must be (X, y) or (X, y, sample_weight)")
     X, y = validate_data(
@@ -134,13 +127,23 @@ def checked_eval_set(est: Any, eval_set: Any) -> tuple[Any, Any, Any]:
     if is_classifier(est):
         unknown = np.setdiff1d(unique_labels(y), est.classes_)
         if len(unknown):
-            raise ValueError(f"fit: eval_set has classes that y has not: {unknown}")
+            raise ValueError(f"fit: eval_set has classes that y does not have: {unknown}")
     sample_weight = None if len(eval_set) == 2 else _check_sample_weight(eval_set[2], X)
     return as_rows(X), y, sample_weight
 
 
+def begin_early_stopping(est: Any, incremental: bool) -> None:
+    """Set what early stopping keeps, if it was switched on after a fit without it."""
+    # early_stopping in partial_fit doesn't make sense
+    if est.early_stopping and incremental:
+        raise ValueError("partial_fit does not support early_stopping=True")
+    if est.early_stopping and est.validation_scores_ is None:
+        est.validation_scores_, est.best_validation_score_ = [], -np.inf
+        est._best_coefs, est._best_intercepts = est.coefs_, est.intercepts_
+
+
 def clipped_batch_size(est: Any, n_samples: int) -> int:
-    """Return the batch size as a number of rows that there are."""
+    """Return the number of rows of a batch, at most n_samples."""
     if est.batch_size == "auto":
         return min(200, n_samples)
     if est.batch_size > n_samples:
@@ -150,65 +153,41 @@ def clipped_batch_size(est: Any, n_samples: int) -> int:
     return int(np.clip(est.batch_size, 1, n_samples))
 
 
-class Epoch:
-    """What every epoch of a fit shares, made once; `run` trains one."""
+class Training:
+    """What the epochs of one fit share, made once."""
 
     def __init__(self, est: Any, split: Split) -> None:
         self.est = est
         self.split = split
         self.rows = split.X.shape[0]
-        self.batch_size = clipped_batch_size(est, self.rows)
+        batch_size = clipped_batch_size(est, self.rows)
         self.order = np.arange(self.rows, dtype=np.int64)
-        starts = np.arange(0, self.rows, self.batch_size)
-        self.batch_rows = np.minimum(self.batch_size, self.rows - starts)
+        starts = np.arange(0, self.rows, batch_size)
+        self.batch_rows = np.minimum(batch_size, self.rows - starts)
         self.batch_losses = np.empty(len(starts))
-        self.mirror = est._mirrored()
+        self.mirror = Mirror.of(est)
         self.y = est._native_targets(split.y)
         self.objective = est._objective(self.mirror.dtype)
-        self.y_val = self._loss_targets()
-        # Drawn only where it is needed: all other draws are scikit-learn's.
+        self.y_val = self._targets_of_validation()
+        # Draw this seed only if it is needed: every other draw is scikit-learn's.
         self.drops = bool(np.any(np.asarray(est.dropout) > 0))
-        self.dropout_seed = int(est._random_state.randint(2**31)) if self.drops else 0
+        self.settings = {
+            "batch_size": batch_size,
+            "optimizer": est._optimizer.native,
+            "sample_weight": split.sample_weight,
+            "objective": self.objective,
+            "batch_losses": self.batch_losses,
+            "dropout": est.dropout,
+            "seed": int(est._random_state.randint(2**31)) if self.drops else 0,
+        }
 
-    def run(self) -> None:
-        """One pass over the rows; leaves its loss in `loss_`."""
-        est = self.est
-        if est.shuffle:
-            self.order = shuffled(self.order, est._random_state)
-        est._optimizer.bind(self.mirror.network)
-        if self.drops:
-            # The masks count by it, and a pickle keeps it.
-            self.mirror.network.epochs_trained = est.t_
-        self.mirror.network.train_epoch(
-            self.split.X,
-            self.y,
-            self.order,
-            batch_size=self.batch_size,
-            optimizer=est._optimizer.native,
-            sample_weight=self.split.sample_weight,
-            objective=self.objective,
-            batch_losses=self.batch_losses,
-            dropout=est.dropout,
-            seed=self.dropout_seed,
-        )
-        self.mirror.write(est)
-        est.n_iter_ += 1
-        # Each batch counts by its rows, whatever their weights.
-        est.loss_ = self.batch_losses @ self.batch_rows / self.rows
-        est.t_ += self.rows
-        if self.y_val is not None:
-            loss = self.mirror.network.loss(
-                self.split.X_val, self.y_val, self.split.sample_weight_val
-            )
-            est.validation_loss_curve_.append(loss * self.objective.loss_scale)
-
-    def _loss_targets(self) -> Array | None:
-        """Return the targets of the rows to score, where their loss is wanted."""
+    def _targets_of_validation(self) -> Array | None:
+        """Return the targets of the rows to score, if the loss of these rows is asked for."""
         est, y_val = self.est, self.split.y_val
-        if est.__dict__.get("_eval_set") is None and not (
-            est.early_stopping and est.scoring == "loss"
-        ):
-            est.__dict__.pop("validation_loss_curve_", None)  # of an earlier fit
+        ongoing = est.__dict__.get("_ongoing_fit")
+        given = ongoing is not None and ongoing.eval_set is not None
+        if not given and not (est.early_stopping and est.scoring == "loss"):
+            est.__dict__.pop("validation_loss_curve_", None)  # an earlier fit may have left it
             return None
         est.validation_loss_curve_ = []
         if is_classifier(est):
@@ -216,16 +195,41 @@ class Epoch:
         targets: Array = est._native_targets(y_val)
         return targets
 
+    def begin_epoch(self) -> None:
+        """Draw the order of the rows and make optimizer and network ready."""
+        est, network = self.est, self.mirror.network
+        if est.shuffle:
+            self.order = shuffled(self.order, est._random_state)
+        est._optimizer.bind(network)
+        if self.drops:
+            # The masks of dropout are drawn by epoch. A pickle keeps t_, not the network's count.
+            network.epochs_trained = est.t_
+
+    def count_epoch(self) -> None:
+        """Set what an epoch changes: parameters, n_iter_, t_, loss_ and the validation loss."""
+        est, network = self.est, self.mirror.network
+        self.mirror.write(est)
+        est.n_iter_ += 1
+        # scikit-learn weights each batch by its number of rows, whatever their sample_weight.
+        est.loss_ = self.batch_losses @ self.batch_rows / self.rows
+        est.t_ += self.rows
+        if self.y_val is not None:
+            loss = network.loss(self.split.X_val, self.y_val, self.split.sample_weight_val)
+            est.validation_loss_curve_.append(loss * self.objective.loss_scale)
+
 
 def shuffled(order: Array, random_state: np.random.RandomState) -> Array:
-    """`sklearn.utils.shuffle(order, random_state=random_state)`, without its overhead."""
+    """Return `sklearn.utils.shuffle(order, random_state=random_state)`, without its overhead."""
     indices = np.arange(len(order))
     random_state.shuffle(indices)
     return order[indices]
 
 
-def end_epoch(est: Any, split: Split) -> bool:
-    """Count, say and adapt what scikit-learn does after an epoch; whether to stop."""
+# After an epoch
+
+
+def ends_after_epoch(est: Any, split: Split) -> bool:
+    """Report an epoch and adapt the learning rate; return whether training has to stop."""
     est.loss_curve_.append(est.loss_)
     if est.verbose:
         print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
@@ -247,3 +251,205 @@ def end_epoch(est: Any, split: Split) -> bool:
         return True
     est._no_improvement_count = 0
     return False
+
+
+def restore_best(est: Any) -> None:
+    """Put the parameters of the best epoch back, in place."""
+    for array, best in zip(est.coefs_, est._best_coefs, strict=True):
+        array[...] = best
+    for array, best in zip(est.intercepts_, est._best_intercepts, strict=True):
+        array[...] = best
+    # In scikit-learn the best arrays and the present ones are the same objects from now on. A fit
+    # that continues therefore trains both, and is not undone if it finds no better score.
+    est._best_coefs, est._best_intercepts = est.coefs_, est.intercepts_
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn on behalf of scikit-learn's module, so that users' filters for it apply."""
+    theirs = _multilayer_perceptron
+    registry = theirs.__dict__.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(
+        message, category, theirs.__file__, 1, theirs.__name__, registry=registry
+    )
+
+
+class OngoingFit:
+    """One call of `fit`: its eval_set, and the tasks that callbacks hear about (fit and epochs)."""
+
+    def __init__(self, estimator: Any, eval_set: Any = None) -> None:
+        self.estimator = estimator
+        self.eval_set = eval_set
+        self.root: Any = None  # partial_fit, which has no callbacks, leaves it so
+        self.epoch: Any = None
+        self.data: dict[str, Any] = {}
+
+    def begin(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Tell the callbacks that the fit begins."""
+        self.data = {"X": X, "y": y}
+        if sample_weight is not None:
+            self.data["metadata"] = {"sample_weight": sample_weight}
+        if hasattr(self.estimator, "_init_callback_context"):
+            self.root = self.estimator._init_callback_context(max_subtasks=self.estimator.max_iter)
+            self.root.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def begin_epoch(self) -> None:
+        """Tell the callbacks that an epoch begins."""
+        # Without callbacks there is no task to make, which takes as long as a training step.
+        if self.root is not None and getattr(self.estimator, "_skl_callbacks", None):
+            self.epoch = self.root.subcontext(task_name="epoch")
+            self.epoch.call_on_fit_task_begin(
+                estimator=self.estimator, **self.data, reconstruction_attributes=self._parameters
+            )
+
+    def end_epoch(self) -> bool:
+        """Tell the callbacks that an epoch has ended; return whether one asks to stop."""
+        return self.epoch is not None and bool(
+            self.epoch.call_on_fit_task_end(
+                estimator=self.estimator, **self.data, reconstruction_attributes=self._parameters
+            )
+        )
+
+    def end(self) -> None:
+        """Tell the callbacks that the fit has ended."""
+        if self.root is not None:
+            self.root.call_on_fit_task_end(
+                estimator=self.estimator, **self.data, reconstruction_attributes=self._parameters
+            )
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return the attributes that turn a copy of the estimator into a fitted one."""
+        return {
+            "coefs_": [W.copy() for W in self.estimator.coefs_],
+            "intercepts_": [b.copy() for b in self.estimator.intercepts_],
+        }
+
+
+# Optimizers
+
+
+def begin_optimizer(est: Any, incremental: bool) -> None:
+    """Set `_optimizer`: a new one, or in partial_fit the one of the calls before."""
+    before = getattr(est, "_optimizer", None)
+    if not incremental or not isinstance(before, NativeOptimizer):
+        kind = NativeSGD if est.solver == "sgd" else NativeAdam
+        est._optimizer = kind([*est.coefs_, *est.intercepts_], est)
+        if incremental and before is not None:  # it came with a pickle of scikit-learn's estimator
+            est._optimizer.take(before)
+
+
+class NativeOptimizer:
+    """What both kinds share: the native optimizer, and the network that it last updated."""
+
+    native: Any
+    _network: Network | None = None
+
+    def bind(self, network: Network) -> None:
+        """Make the native optimizer's state fit a network, if it was last used with another."""
+        if self._network is not network:
+            *counts, vectors = self.native._state()
+            self.native._set_state((*counts, tuple(v.astype(network.dtype) for v in vectors)))
+            self._network = network
+
+    def take(self, theirs: Any) -> None:
+        """Continue from the state of scikit-learn's optimizer."""
+        n = len(self._shapes) // 2
+        lists = [theirs.ms, theirs.vs] if hasattr(theirs, "ms") else [theirs.velocities]
+        vectors = [
+            np.concatenate([p.ravel() for pair in zip(v[:n], v[n:], strict=True) for p in pair])
+            for v in lists
+        ]
+        if not hasattr(theirs, "ms"):
+            self.native.learning_rate = theirs.learning_rate
+        steps = getattr(theirs, "t", 1)
+        powers = [getattr(theirs, name, 0.0) ** steps for name in ("beta_1", "beta_2")]
+        if getattr(theirs, "momentum", 1) > 0:  # without momentum there is no state
+            self.native._set_state((steps, *powers, tuple(vectors)))
+
+    def _vectors(self, i: int) -> list[Array]:
+        """Return the i-th vector of the state in scikit-learn's order, coefficients first."""
+        vectors = self.native._state()[3]
+        flat = vectors[i] if vectors else np.zeros(sum(self._sizes))
+        parts = np.split(flat, np.cumsum(self._sizes)[:-1])
+        return [p.reshape(s) for p, s in zip(parts[::2] + parts[1::2], self._shapes, strict=True)]
+
+    def _remember_shapes(self, params: list[Array]) -> None:
+        n = len(params) // 2
+        self._shapes = [p.shape for p in params]
+        self._sizes = [p.size for pair in zip(params[:n], params[n:], strict=True) for p in pair]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_network": None}
+
+
+class NativeSGD(NativeOptimizer, SGDOptimizer):
+    """scikit-learn's SGDOptimizer with a native SGD: its attributes and its learning rates."""
+
+    def __init__(self, params: list[Array], estimator: Any) -> None:
+        self._remember_shapes(params)
+        self.native = SGD(
+            estimator.learning_rate_init,
+            estimator.momentum,
+            estimator.nesterovs_momentum,
+            estimator.weight_decay,
+            decoupled=True,
+        )
+        self.learning_rate_init = estimator.learning_rate_init
+        self.lr_schedule = estimator.learning_rate
+        self.momentum = estimator.momentum
+        self.nesterov = estimator.nesterovs_momentum
+        self.power_t = estimator.power_t
+
+    @property
+    def learning_rate(self) -> float:
+        """The current learning rate."""
+        return float(self.native.learning_rate)
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: float) -> None:
+        self.native.learning_rate = learning_rate
+
+    @property
+    def velocities(self) -> list[Array]:
+        """Copies of the velocities."""
+        return self._vectors(0)
+
+
+class NativeAdam(NativeOptimizer, AdamOptimizer):
+    """scikit-learn's AdamOptimizer with a native AdamW: its attributes."""
+
+    def __init__(self, params: list[Array], estimator: Any) -> None:
+        self._remember_shapes(params)
+        self.native = AdamW(
+            estimator.learning_rate_init,
+            estimator.beta_1,
+            estimator.beta_2,
+            epsilon_hat=estimator.epsilon,
+            weight_decay=estimator.weight_decay,
+        )
+        self.learning_rate_init = estimator.learning_rate_init
+        self.beta_1 = estimator.beta_1
+        self.beta_2 = estimator.beta_2
+        self.epsilon = estimator.epsilon
+
+    @property
+    def learning_rate(self) -> float:
+        """The factor of m / (√v + ε̂) in the last update."""
+        if self.t == 0:
+            return float(self.learning_rate_init)
+        root = np.sqrt(1 - self.beta_2**self.t)
+        return float(self.learning_rate_init * root / (1 - self.beta_1**self.t))
+
+    @property
+    def t(self) -> int:
+        """The number of updates."""
+        return int(self.native.steps)
+
+    @property
+    def ms(self) -> list[Array]:
+        """Copies of the first moments."""
+        return self._vectors(0)
+
+    @property
+    def vs(self) -> list[Array]:
+        """Copies of the second moments."""
+        return self._vectors(1)

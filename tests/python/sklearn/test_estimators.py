@@ -115,17 +115,12 @@ def test_bad_rows_are_refused_as_scikit_learn_refuses_them(bad: float) -> None:
 
 def test_ctrl_c_ends_a_fit_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     estimator = mine("binary", max_iter=50)
-    from fastmlp.sklearn import _stochastic
 
-    rounds = iter([False, False, KeyboardInterrupt])
-
-    def interrupted(*_: Any) -> bool:
-        answer = next(rounds)
-        if answer is KeyboardInterrupt:
+    def interrupt_in_third_epoch(*_: Any) -> None:
+        if estimator.n_iter_ == 3:
             raise KeyboardInterrupt
-        return bool(answer)
 
-    monkeypatch.setattr(_stochastic, "end_epoch", interrupted)
+    monkeypatch.setattr(estimator, "_update_no_improvement_count", interrupt_in_third_epoch)
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         estimator.fit(*data_of("binary"))
     assert estimator.n_iter_ == 3

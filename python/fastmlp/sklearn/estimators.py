@@ -1,0 +1,590 @@
+"""`MLPClassifier` and `MLPRegressor`: scikit-learn's classes with native arithmetic.
+
+`NativePerceptron` replaces the methods of both that compute: initial values, the forward pass, the
+solvers. Everything else is inherited. Epochs of sgd and adam are in `_stochastic.py`, the native
+network in `_network_mirror.py`. Start reading at `NativePerceptron.fit`.
+"""
+
+import numbers
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
+from sklearn.metrics import check_scoring
+from sklearn.neural_network import MLPClassifier as _SklearnClassifier
+from sklearn.neural_network import MLPRegressor as _SklearnRegressor
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastmlp._core import Objective
+from fastmlp.network import Network
+from fastmlp.sklearn._network_mirror import (
+    ACTIVATIONS,
+    Mirror,
+    activation_of_layers,
+    as_rows,
+    their_name,
+)
+from fastmlp.sklearn._private import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    _fit_context,
+    with_callbacks,
+)
+from fastmlp.sklearn._stochastic import OngoingFit, fit_stochastic
+
+Array = npt.NDArray[Any]
+
+# The mixin has the attributes of scikit-learn's classes, which have no types.
+if TYPE_CHECKING:
+    Base = Any
+else:
+    Base = CallbackSupportMixin
+
+# Attributes of this process or of one call of fit: they are neither copied nor pickled.
+TRANSIENT = ("_mirror", "_ongoing_fit")
+
+# What a parameter may be, in scikit-learn's form: one that it has too, and those added to both.
+ACTIVATION = {"activation": [StrOptions(set(ACTIVATIONS)), list, tuple]}
+ADDED_TO_BOTH = {
+    "dropout": [Interval(numbers.Real, 0, 1, closed="left"), list, tuple],
+    "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
+    "scoring": [str, callable, None],
+}
+
+
+class NativePerceptron(Base):
+    """What both estimators share; it comes before scikit-learn's class among their bases."""
+
+    # What each estimator adds to the parameters of scikit-learn's class.
+    _added_parameters: ClassVar[dict[str, Any]] = ADDED_TO_BOTH
+
+    activation: Any
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    loss_curve_: list[float]
+
+    @property
+    def network_(self) -> Network:
+        """The fitted `fastmlp.Network`, of which `coefs_` and `intercepts_` are views."""
+        check_is_fitted(self)
+        return Mirror.of(self).network
+
+    def _store_added(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Store the parameters that scikit-learn's constructor does not take; return the others."""
+        rest = {k: v for k, v in parameters.items() if k not in ("self", "__class__")}
+        for name in self._added_parameters:
+            setattr(self, name, rest.pop(name))
+        return rest
+
+    # Training
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> Self:
+        """Fit the model to X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels for the classifier, numbers for the regressor.
+        sample_weight : array-like of shape (n_samples,), optional
+        eval_set : (X, y) or (X, y, sample_weight), optional
+            Validation rows. Their loss after each epoch is in `validation_loss_curve_`, and early
+            stopping scores them instead of a part of X.
+
+        Returns
+        -------
+        self
+        """
+        if eval_set is not None and self.solver == "lbfgs":
+            raise ValueError("fit: eval_set is for the solvers 'sgd' and 'adam', not for 'lbfgs'")
+        if self.solver == "lbfgs" and (np.any(np.asarray(self.dropout) > 0) or self.weight_decay):
+            raise ValueError(
+                "fit: dropout and weight_decay are for the solvers 'sgd' and 'adam', not 'lbfgs'"
+            )
+        self._ongoing_fit = OngoingFit(self, eval_set)
+        try:
+            self._ongoing_fit.begin(X, y, sample_weight)
+            # scikit-learn's `_fit` checks the arguments, then calls `_initialize` and the solver.
+            self._fit(X, y, sample_weight=sample_weight, incremental=False)
+            self._ongoing_fit.end()
+        finally:
+            del self._ongoing_fit
+        return self
+
+    def _initialize(self, y: Array, layer_units: list[int], dtype: Any) -> None:
+        n_hidden = len(layer_units) - 2
+        self._check_lists(n_hidden)
+        names = activation_of_layers(self.activation, n_hidden)
+        # The output layer draws its initial values like the last hidden layer.
+        self._activations_to_draw_for = iter([*names, names[-1] if names else self.activation])
+        try:
+            super()._initialize(y, layer_units, dtype)
+        finally:
+            del self._activations_to_draw_for
+        Mirror.of(self).take(self)
+
+    def _check_lists(self, n_hidden: int) -> None:
+        """Refuse a list that does not have one valid entry for each hidden layer."""
+        for name in ("activation", "dropout"):
+            value = getattr(self, name)
+            if isinstance(value, str | numbers.Real):
+                continue
+            if len(value) != n_hidden:
+                raise ValueError(
+                    f"{name} has {len(value)} entries; there must be one for each of the "
+                    f"{n_hidden} hidden layers, or a single value for all"
+                )
+            for i, entry in enumerate(value):
+                if not is_valid_entry(name, entry):
+                    rule = "a number in [0, 1)" if name == "dropout" else f"one of {ACTIVATIONS}"
+                    raise ValueError(f"{name}[{i}] is {entry!r}; it must be {rule}")
+
+    def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> Any:
+        # scikit-learn's method knows one activation for all layers: give it that of this layer.
+        given, self.activation = self.activation, next(self._activations_to_draw_for)
+        try:
+            return super()._init_coef(fan_in, fan_out, dtype)
+        finally:
+            self.activation = given
+
+    _fit_stochastic = fit_stochastic  # the solvers sgd and adam
+
+    def _row_weights(self, y: Array, sample_weight: Any) -> Any:
+        """Return the weights of the rows; the classifier multiplies by those of the classes."""
+        return sample_weight
+
+    def _fit_lbfgs(self, X: Any, y: Array, sample_weight: Any, *others: Any) -> None:
+        self.coefs_ = [W.astype(np.float64) for W in self.coefs_]
+        self.intercepts_ = [b.astype(np.float64) for b in self.intercepts_]
+        Mirror.of(self).take(self)
+        weight = self._row_weights(y, sample_weight)
+        super()._fit_lbfgs(as_rows(X), self._native_targets(y), weight, *others)
+
+    def _loss_grad_lbfgs(
+        self, packed_coef_inter: Array, X: Any, y: Array, sample_weight: Any, *others: Any
+    ) -> tuple[float, Array]:
+        self._unpack(packed_coef_inter)
+        mirror = Mirror.of(self)
+        loss = mirror.network.loss_and_gradients(
+            as_rows(X),
+            self._native_targets(y),
+            sample_weight,
+            objective=self._objective(mirror.dtype),
+        )
+        return loss, self._pack_gradients(mirror.network.gradients)
+
+    def _unpack(self, packed_parameters: Array) -> None:
+        for array, (start, end, shape) in zip(self.coefs_, self._coef_indptr, strict=True):
+            array[...] = packed_parameters[start:end].reshape(shape)
+        for array, (start, end) in zip(self.intercepts_, self._intercept_indptr, strict=True):
+            array[...] = packed_parameters[start:end]
+
+    def _pack_gradients(self, flat: Array) -> Array:
+        """Return the gradients in scikit-learn's order: all coefficients, then all intercepts."""
+        packed = np.empty(flat.size)
+        offset = 0
+        places = zip(self._coef_indptr, self._intercept_indptr, strict=True)
+        for (start, end, _), (b_start, b_end) in places:
+            middle, stop = offset + end - start, offset + end - start + b_end - b_start
+            packed[start:end] = flat[offset:middle]
+            packed[b_start:b_end] = flat[middle:stop]
+            offset = stop
+        return packed
+
+    def _native_targets(self, y: Array) -> Array:
+        """Return y in the network's form: class numbers for softmax, one column as a vector.
+
+        A vector gets the dtype of the parameters, so that no epoch has to convert it.
+        """
+        dtype = self.coefs_[0].dtype
+        if self.out_activation_ == "softmax" and y.ndim == 2:
+            return y.argmax(axis=1).astype(dtype)
+        return y.ravel().astype(dtype, copy=False) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _objective(self, dtype: np.dtype[Any]) -> Objective:
+        # With several outputs scikit-learn reports the mean of their squared errors, but follows
+        # the gradient of the sum.
+        share = 1 / self.n_outputs_ if self.loss == "squared_error" else 1.0
+        return Objective(
+            alpha=self.alpha,
+            loss_scale=share,
+            gradient_scale=share if getattr(self, "gradient", "sum") == "mean" else 1.0,
+            clip=float(np.finfo(dtype).eps) if self.loss == "log_loss" else 0.0,
+        )
+
+    # Prediction
+
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
+        if check_input and not self._needs_no_check(X):
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        mirror = Mirror.of(self)
+        output = mirror.network.forward(as_rows(X))
+        return output.astype(np.result_type(X.dtype, mirror.dtype), copy=False)
+
+    def _needs_no_check(self, X: Any) -> bool:
+        """Whether validate_data would return this very array; False if in doubt."""
+        fits = (
+            (type(X) is np.ndarray or issparse(X))
+            and X.dtype.char in "fd"
+            and X.ndim == 2
+            and X.shape[1] == self.n_features_in_
+            and X.shape[0] > 0
+        )
+        # During a fit a scorer gets rows that are already checked, but have lost their names.
+        if not fits or "_ongoing_fit" in self.__dict__:
+            return fits
+        return (
+            not issparse(X)
+            and not hasattr(self, "feature_names_in_")
+            and bool(np.isfinite(X).all())
+        )
+
+    def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the score of an epoch for early stopping; greater is better."""
+        if self.scoring is None:
+            return super()._score(X, y, sample_weight=sample_weight)
+        if self.scoring == "loss":
+            return -self.validation_loss_curve_[-1]
+        scorer = check_scoring(self, self.scoring)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(scorer(self, X, y, **weights))
+
+    # Copies, pickles and networks
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        for name in TRANSIENT:
+            state.pop(name, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if owns_its_memory(self):
+            Mirror.of(self).take(self)
+
+    def _adopt(self, network: Network) -> Self:
+        """Take over a network's structure, copies of its parameters and the state of a fit."""
+        coefs, intercepts = [W.copy() for W in network.weights], [b.copy() for b in network.biases]
+        layers, output = network.layers, network.output
+        if output == "softmax" and layers[-1] == 2:  # softmax(z)_1 = σ(z_1 - z_0)
+            coefs[-1] = coefs[-1][:, 1:] - coefs[-1][:, :1]
+            intercepts[-1] = intercepts[-1][1:] - intercepts[-1][:1]
+            layers, output = (*layers[:-1], 1), "sigmoid"
+        names = [their_name(name) for name in network.hidden]
+        self.set_params(
+            hidden_layer_sizes=layers[1:-1],
+            activation=names[0] if len(set(names)) == 1 else (names or "relu"),
+        )
+        self.n_features_in_ = layers[0]
+        self.n_outputs_ = layers[-1]
+        self.n_layers_ = len(layers)
+        self.out_activation_ = their_name(output)
+        self.coefs_, self.intercepts_ = coefs, intercepts
+        Mirror.of(self).take(self)
+        # scikit-learn's _initialize leaves these values: partial_fit may continue from here.
+        self.n_iter_ = self.t_ = self._no_improvement_count = 0
+        self.loss_curve_ = []
+        self.best_loss_ = np.inf
+        self.validation_scores_ = self.best_validation_score_ = None
+        return self
+
+
+def is_valid_entry(name: str, entry: Any) -> bool:
+    """Whether one hidden layer may have this entry of the list `activation` or `dropout`."""
+    if name == "activation":
+        return isinstance(entry, str) and entry in ACTIVATIONS
+    return isinstance(entry, numbers.Real) and 0 <= float(entry) < 1
+
+
+def owns_its_memory(estimator: Any) -> bool:
+    """Whether nobody else has the parameters, because they come from a pickle or a file."""
+    arrays = [*getattr(estimator, "coefs_", []), *getattr(estimator, "intercepts_", [])]
+    return bool(arrays) and all(
+        isinstance(a, np.ndarray) and a.flags.owndata and a.flags.writeable for a in arrays
+    )
+
+
+class MLPClassifier(NativePerceptron, _SklearnClassifier):
+    """Multi-layer perceptron classifier: scikit-learn's, trained by fastmlp.
+
+    All parameters, attributes, methods, messages and random numbers are those of
+    `sklearn.neural_network.MLPClassifier`; see its documentation. With the same `random_state` the
+    fitted model is the same to rounding. The following are added; their defaults change nothing.
+
+    Parameters
+    ----------
+    activation : str or list of str, default "relu"
+        One name for all hidden layers or one for each. Every activation of `fastmlp.Network` is
+        allowed, for example "gelu"; "sigmoid" has scikit-learn's name, "logistic".
+    class_weight : dict, "balanced" or None, default None
+        Weights of the classes, which multiply the weights of the rows, as in
+        `sklearn.linear_model.LogisticRegression`.
+    dropout : float or list of float, default 0.0
+        The share, in [0, 1), of a hidden layer's units that a training step leaves out, one for all
+        hidden layers or one for each (Srivastava et al., 2014). For the solvers "sgd" and "adam".
+    weight_decay : float, default 0.0
+        Decoupled decay of the weights (Loshchilov and Hutter, 2019): each step multiplies them by
+        `1 - learning_rate * weight_decay`. For the solvers "sgd" and "adam".
+    scoring : str, callable or None, default None
+        The score that early stopping watches: None is accuracy, "loss" is the loss of the
+        validation rows, and anything else is one of scikit-learn's scorers.
+
+    Attributes
+    ----------
+    network_ : fastmlp.Network
+        The fitted network, of which `coefs_` and `intercepts_` are views.
+    validation_loss_curve_ : list of float
+        The loss of the rows of `eval_set` after each epoch, without penalty.
+
+    Notes
+    -----
+    Three things differ. A predicted probability is as exact as the dtype of the parameters allows,
+    whatever the dtype of X is. A sparse X is made dense one batch at a time. The output of verbose
+    L-BFGS is SciPy's.
+
+    Examples
+    --------
+    >>> from fastmlp.sklearn import MLPClassifier
+    >>> X, y = [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], [0, 0, 1, 1]
+    >>> classifier = MLPClassifier((8,), solver="lbfgs", activation="tanh", random_state=0)
+    >>> classifier.fit(X, y).predict(X).tolist()
+    [0, 0, 1, 1]
+    """
+
+    _added_parameters: ClassVar[dict[str, Any]] = {
+        **ADDED_TO_BOTH,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_SklearnClassifier._parameter_constraints,
+        **ACTIVATION,
+        **_added_parameters,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: int = 15000,
+        class_weight: Any = None,
+        dropout: Any = 0.0,
+        weight_decay: float = 0.0,
+        scoring: Any = None,
+    ) -> None:
+        super().__init__(**self._store_added(locals()))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probability estimates.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        if "coefs_" not in self.__dict__:
+            check_is_fitted(self)  # takes longer than the prediction of a row
+        outputs = self._forward_pass_fast(X)
+        if self.n_outputs_ != 1:
+            return outputs
+        both = np.empty((2, len(outputs)), outputs.dtype)
+        both[1] = outputs[:, 0]
+        np.subtract(1, both[1], out=both[0])
+        return both.T
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which does not see all "
+                "rows. Use compute_class_weight('balanced', classes=classes, y=y) once, and pass "
+                "its result as class_weight."
+            )
+        return super()._validate_input(X, y, incremental, reset)
+
+    def _row_weights(self, y: Array, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        labels = self._label_binarizer.inverse_transform(y)
+        weights = compute_sample_weight(self.class_weight, labels)
+        return weights if sample_weight is None else weights * sample_weight
+
+    @classmethod
+    def from_network(cls, network: Network, classes: Any = None) -> Self:
+        """Make a fitted estimator from a network, without `fit`.
+
+        Parameters
+        ----------
+        network : fastmlp.Network
+            Its output must be "sigmoid" (one unit for two classes, several units for multilabel)
+            or "softmax". It is copied. A softmax of two units becomes the sigmoid of their
+            difference, because scikit-learn has one output for two classes.
+        classes : array-like of shape (n_classes,), optional
+            The labels, sorted. The default is 0, 1, …
+
+        Returns
+        -------
+        MLPClassifier
+
+        Raises
+        ------
+        ValueError
+            If the network has another output, or classes do not fit it.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> from fastmlp.sklearn import MLPClassifier
+        >>> network = fastmlp.Network([2, 3], output="softmax", seed=0)
+        >>> MLPClassifier.from_network(network, classes=["a", "b", "c"]).predict([[0.0, 0.0]])
+        array(['a'], dtype='<U1')
+        """
+        outputs = network.layers[-1]
+        if network.output not in ("sigmoid", "softmax"):
+            raise ValueError(
+                f"from_network: the output is {network.output!r}; it must be 'sigmoid' or 'softmax'"
+            )
+        multilabel = network.output == "sigmoid" and outputs > 1
+        count = 2 if outputs == 1 else outputs
+        labels = np.arange(count) if classes is None else np.asarray(classes)
+        if labels.shape != (count,) or (np.unique(labels) != labels).any():
+            raise ValueError(
+                f"from_network: classes is {classes!r}; it must be {count} labels, sorted and each "
+                "once"
+            )
+        estimator = cls()._adopt(network)
+        estimator._label_binarizer = LabelBinarizer().fit(
+            np.eye(count, dtype=int) if multilabel else labels
+        )
+        estimator.classes_ = labels
+        return estimator
+
+
+class MLPRegressor(NativePerceptron, _SklearnRegressor):
+    """Multi-layer perceptron regressor: scikit-learn's, trained by fastmlp.
+
+    All parameters, attributes, methods, messages and random numbers are those of
+    `sklearn.neural_network.MLPRegressor`; see its documentation. With the same `random_state` the
+    fitted model is the same to rounding. The following are added; their defaults change nothing.
+
+    Parameters
+    ----------
+    activation, dropout, weight_decay, scoring
+        See :class:`MLPClassifier`. With scoring=None early stopping watches R².
+    gradient : {"sum", "mean"}, default "sum"
+        With several outputs scikit-learn reports the mean of their squared errors, but follows the
+        gradient of the sum: "sum". With "mean" the gradient is that of the reported loss.
+
+    Attributes
+    ----------
+    network_ : fastmlp.Network
+        The fitted network, of which `coefs_` and `intercepts_` are views.
+    validation_loss_curve_ : list of float
+        The loss of the rows of `eval_set` after each epoch, without penalty.
+
+    Examples
+    --------
+    >>> from fastmlp.sklearn import MLPRegressor
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 4.0, 9.0]
+    >>> regressor = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", random_state=0)
+    >>> regressor.fit(X, y).score(X, y) > 0.99
+    True
+    """
+
+    _added_parameters: ClassVar[dict[str, Any]] = {
+        **ADDED_TO_BOTH,
+        "gradient": [StrOptions({"sum", "mean"})],
+    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_SklearnRegressor._parameter_constraints,
+        **ACTIVATION,
+        **_added_parameters,
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: int = 15000,
+        dropout: Any = 0.0,
+        weight_decay: float = 0.0,
+        scoring: Any = None,
+        gradient: str = "sum",
+    ) -> None:
+        super().__init__(**self._store_added(locals()))
+
+    @classmethod
+    def from_network(cls, network: Network) -> Self:
+        """Make a fitted estimator from a network, without `fit`.
+
+        Parameters
+        ----------
+        network : fastmlp.Network
+            Its output must be "identity" or "exp". It is copied.
+
+        Returns
+        -------
+        MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            If the network has another output.
+        """
+        if network.output not in ("identity", "exp"):
+            raise ValueError(
+                f"from_network: the output is {network.output!r}; it must be 'identity' or 'exp'"
+            )
+        loss = "poisson" if network.output == "exp" else "squared_error"
+        return cls(loss=loss)._adopt(network)
