@@ -59,12 +59,12 @@ ADAM_NAMES = ("beta_1", "beta_2", "epsilon", "ms", "t", "vs")
 CALLBACK_NAMES = ("_init_callback_context", "_skl_callbacks")
 
 
-def refusal(lacks: str) -> ImportError:
-    """Return the error for a version that lacks something."""
+def refusal(problem: str) -> ImportError:
+    """Return the error for an installed version that does not suit."""
     lowest, newest = (".".join(map(str, version)) for version in (LOWEST, NEWEST))
     return ImportError(
         f"fastmlp.sklearn supports scikit-learn {lowest} to {newest}; the installed "
-        f"{sklearn.__version__} lacks {lacks}: pip install '{REQUIREMENT}'"
+        f"{sklearn.__version__} {problem}: pip install '{REQUIREMENT}'"
     )
 
 
@@ -72,10 +72,10 @@ def check() -> None:
     """Raise ImportError if the installed scikit-learn lacks a name of the lists above."""
     version = tuple(map(int, re.findall(r"\d+", sklearn.__version__)[:2]))
     lacking = [*lacking_in_estimators(), *lacking_in_optimizers(), *lacking_in_callbacks()]
-    if version < LOWEST and not lacking:
-        lacking = ["what came later"]
     if lacking:
-        raise refusal(", ".join(lacking))
+        raise refusal(f"lacks {', '.join(lacking)}")
+    if version < LOWEST:
+        raise refusal("is older")
 
 
 def lacking_in_estimators() -> Iterator[str]:
@@ -137,7 +137,7 @@ try:
     except ModuleNotFoundError:  # scikit-learn before 1.9
         CallbackSupportMixin, with_callbacks = NoCallbacks, without_callbacks
 except ImportError as error:
-    raise refusal(f"a name ({error})") from error
+    raise refusal(f"lacks a name ({error})") from error
 
 check()
 

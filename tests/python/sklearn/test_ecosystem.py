@@ -1,8 +1,9 @@
-"""fastmlp.sklearn inside of scikit-learn: its checks, its own tests, its meta-estimators."""
+"""fastmlp.sklearn used by scikit-learn: its checks, its own tests, its meta-estimators."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,41 @@ pytestmark = [
 ]
 
 
-# As a list: older versions of scikit-learn pass a generator, which pytest will not take.
+def sweep(value: Any) -> Any:
+    return pytest.param(value, marks=pytest.mark.sweep)
+
+
 CHECKS = parametrize_with_checks(
     [ours.MLPClassifier(max_iter=100), ours.MLPRegressor(max_iter=100)]
 )
+# One check of each kind runs by default: parameters, copies, labels, kinds of X and y, weights.
+DEFAULT_CHECKS = {
+    "check_dict_unchanged",
+    "check_estimators_pickle",
+    "check_estimator_sparse_array",
+    "check_fit_idempotent",
+    "check_no_attributes_set_in_init",
+    "check_n_features_in_after_fitting",
+    "check_sample_weights_shape",
+    "check_supervised_y_2d",
+}
 
 
+def checks() -> Iterator[Any]:
+    for estimator, check in CHECKS.args[1]:
+        name = getattr(check, "func", check).__name__
+        kept = name in DEFAULT_CHECKS
+        yield pytest.param(estimator, check, marks=[] if kept else [pytest.mark.sweep])
+
+
+# As a list: older versions of scikit-learn return a generator, which pytest does not accept.
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
+@pytest.mark.parametrize(CHECKS.args[0], list(checks()), **CHECKS.kwargs)
 def test_estimator_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+@pytest.mark.sweep
 def test_scikit_learns_own_tests_pass_with_the_classes_exchanged(tmp_path: Path) -> None:
     plugin = tmp_path / "exchanged_classes.py"
     plugin.write_text(
@@ -74,10 +98,10 @@ def test_cross_validate() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda e: BaggingClassifier(e, n_estimators=3, random_state=0),
-        lambda e: StackingClassifier([("a", e), ("b", clone(e))], cv=3),
         lambda e: VotingClassifier([("a", e), ("b", clone(e))], voting="soft"),
-        lambda e: CalibratedClassifierCV(e, cv=3),
+        sweep(lambda e: BaggingClassifier(e, n_estimators=3, random_state=0)),
+        sweep(lambda e: StackingClassifier([("a", e), ("b", clone(e))], cv=3)),
+        sweep(lambda e: CalibratedClassifierCV(e, cv=3)),
     ],
 )
 def test_meta_estimators(make: Any) -> None:
@@ -128,7 +152,7 @@ def test_html_repr_and_tags() -> None:
     assert model.__sklearn_tags__().input_tags.sparse
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky", "multiprocessing"])
+@pytest.mark.parametrize("backend", ["threading", sweep("loky"), sweep("multiprocessing")])
 def test_grid_search_on_two_workers(backend: str) -> None:
     joblib = pytest.importorskip("joblib")
     X, y = data_of("binary")

@@ -1,4 +1,4 @@
-"""fastmlp.sklearn against the installed scikit-learn: the same model to rounding."""
+"""fastmlp.sklearn fits the same models as the installed scikit-learn, to rounding."""
 
 import warnings
 from collections.abc import Iterator
@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sklearn_data import TASKS, data_of, largest_difference, pair
+from sklearn_data import TASKS, combinations, data_of, largest_difference, pair
 
 sparse = pytest.importorskip("scipy.sparse")
+
+
+SOLVERS = ["sgd", "adam", "lbfgs"]
+ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]  # scikit-learn's
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +22,13 @@ def ignore_convergence() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # Of older versions of scikit-learn with newer ones of SciPy.
+        # Older versions of scikit-learn use an option that newer versions of SciPy warn about.
         warnings.filterwarnings("ignore", "scipy.optimize: The `disp`", DeprecationWarning)
         yield
 
 
 def assert_same(a: Any, b: Any, tolerance: float = 1e-7) -> None:
-    """What a fit leaves is the same: parameters to a tolerance, counts exactly."""
+    """The results of two fits are the same: parameters to a tolerance, counts exactly."""
     assert b.n_iter_ == a.n_iter_
     assert largest_difference(a, b) <= tolerance
     np.testing.assert_allclose(b.loss_, a.loss_, rtol=tolerance)
@@ -38,10 +42,10 @@ def assert_same(a: Any, b: Any, tolerance: float = 1e-7) -> None:
             np.testing.assert_allclose(getattr(b, name), curve, rtol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
-@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
-def test_fitted_model_is_scikit_learns(task: str, activation: str, solver: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "solver", "activation"), combinations(TASKS, SOLVERS, ACTIVATIONS)
+)
+def test_fitted_model_is_scikit_learns(task: str, solver: str, activation: str) -> None:
     X, y = data_of(task)
     epochs = 15 if solver == "lbfgs" else 20
     a, b = pair(task, activation=activation, solver=solver, max_iter=epochs, alpha=0.01)
@@ -76,18 +80,19 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1")
-@pytest.mark.parametrize("task", ["binary", "multiclass", "several outputs"])
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_settings_mean_the_same(task: str, settings: str) -> None:
+@pytest.mark.parametrize(
+    ("settings", "task"), combinations(SETTINGS, ["binary", "multiclass", "several outputs"])
+)
+def test_settings_mean_the_same(settings: str, task: str) -> None:
     X, y = data_of(task)
     a, b = pair(task, **{"max_iter": 12, **SETTINGS[settings]})
     a.fit(X, y), b.fit(X, y)
     assert_same(a, b)
     if settings == "stops by tol":
-        assert a.n_iter_ < 200  # or the setting has not been tried
+        assert a.n_iter_ < 200  # or this setting was not tested
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_sample_weight_means_the_same(solver: str, early_stopping: bool) -> None:
     X, y = data_of("multiclass")
@@ -98,7 +103,7 @@ def test_sample_weight_means_the_same(solver: str, early_stopping: bool) -> None
 
 
 @pytest.mark.parametrize("form", ["csr", "csc"])
-@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_sparse_rows_mean_the_same(form: str, solver: str) -> None:
     X, y = data_of("binary")
     thin = np.where(np.abs(X) > 1, X, 0)
@@ -135,7 +140,7 @@ def test_partial_fit_goes_on_the_same(task: str, solver: str) -> None:
         assert_same(a, b)
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_warm_start_goes_on_the_same(solver: str) -> None:
     X, y = data_of("binary")
     a, b = pair("binary", solver=solver, warm_start=True, max_iter=4)
