@@ -39,7 +39,6 @@ CHECKS = parametrize_with_checks(
 DEFAULT_CHECKS = {
     "check_dict_unchanged",
     "check_estimators_pickle",
-    "check_estimator_sparse_array",
     "check_fit_idempotent",
     "check_no_attributes_set_in_init",
     "check_n_features_in_after_fitting",

@@ -1,4 +1,4 @@
-"""What fastmlp.sklearn's estimators keep of scikit-learn's ways, and what they add."""
+"""How fastmlp.sklearn's estimators behave like scikit-learn's, and what they add."""
 
 import copy
 import pickle
@@ -18,7 +18,7 @@ def fitted(task: str = "binary", **parameters: Any) -> Any:
     return estimator.fit(*data_of(task))
 
 
-# coefs_ and intercepts_ are the truth.
+# Whatever is in coefs_ and intercepts_ is used.
 
 
 def test_coefs_are_views_of_the_network() -> None:
@@ -28,7 +28,7 @@ def test_coefs_are_views_of_the_network() -> None:
 
 
 @pytest.mark.parametrize("how", ["write", "assign an entry", "assign the list"])
-def test_what_is_written_into_coefs_changes_predictions(how: str) -> None:
+def test_writing_into_coefs_changes_predictions(how: str) -> None:
     theirs, own = pair("binary", max_iter=3)
     X, y = data_of("binary")
     for estimator in (theirs.fit(X, y), own.fit(X, y)):
@@ -40,7 +40,7 @@ def test_what_is_written_into_coefs_changes_predictions(how: str) -> None:
             estimator.coefs_ = [W * -2 for W in estimator.coefs_]
     np.testing.assert_allclose(own.predict_proba(X), theirs.predict_proba(X), rtol=1e-7)
     for estimator in (theirs, own):
-        estimator.coefs_[0][:] = 0  # also into what was assigned
+        estimator.coefs_[0][:] = 0  # writes into the assigned arrays too
     np.testing.assert_allclose(own.predict_proba(X), theirs.predict_proba(X), rtol=1e-7)
     for estimator in (theirs, own):
         estimator.coefs_[0][:] = 0.1
@@ -77,7 +77,7 @@ def test_copies_predict_the_same_and_train_on(copied: Any) -> None:
     twin = copied(estimator)
     np.testing.assert_array_equal(twin.predict_proba(X), estimator.predict_proba(X))
     if copied is copy.copy:
-        return  # shares its arrays, as scikit-learn's does
+        return  # a shallow copy shares its arrays, in scikit-learn too
     estimator.partial_fit(X, y)
     assert (twin.coefs_[0] != estimator.coefs_[0]).any()
     twin.partial_fit(X, y)
@@ -92,7 +92,7 @@ def test_a_pickle_holds_no_native_network() -> None:
     assert b"_mirror" not in pickle.dumps(fitted())
 
 
-def test_one_row_is_as_in_a_batch() -> None:
+def test_one_row_gives_the_same_alone_and_in_a_batch() -> None:
     X, _ = data_of("multiclass")
     estimator = fitted("multiclass")
     np.testing.assert_allclose(estimator.predict_proba(X[:1])[0], estimator.predict_proba(X)[0])
@@ -140,7 +140,7 @@ def test_views_of_its_own_memory_may_be_assigned() -> None:
 
 
 @pytest.mark.parametrize("bad", ["row", "missing"])
-def test_parameters_that_are_no_network_are_refused(bad: str) -> None:
+def test_parameters_of_impossible_shapes_are_refused(bad: str) -> None:
     estimator = fitted()
     if bad == "row":
         estimator.coefs_[1] = np.ones((1, 7))
@@ -150,7 +150,7 @@ def test_parameters_that_are_no_network_are_refused(bad: str) -> None:
         estimator.predict(data_of("binary")[0])
 
 
-def test_training_goes_on_where_the_dtype_of_an_array_changes() -> None:
+def test_training_continues_after_the_dtype_of_an_array_changes() -> None:
     X, y = data_of("binary")
     estimator = mine("binary", max_iter=3).fit(X.astype(np.float32), y)
     estimator.intercepts_ = [b.astype(np.float64) for b in estimator.intercepts_]
@@ -174,7 +174,7 @@ def test_warm_starts_with_early_stopping_go_on_the_same(solver: str) -> None:
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_a_state_of_scikit_learns_is_trained_on(solver: str) -> None:
+def test_training_continues_from_scikit_learns_state(solver: str) -> None:
     X, y = data_of("binary")
     theirs, own = pair("binary", solver=solver, max_iter=3)
     own.__setstate__(copy.deepcopy(theirs.fit(X, y).__getstate__()))
@@ -205,7 +205,7 @@ def test_warnings_come_from_scikit_learns_module() -> None:
         mine("binary", max_iter=2, batch_size=1000).fit(X, y)
 
 
-def test_a_list_that_changes_afterwards_is_looked_at() -> None:
+def test_a_list_that_changes_after_the_fit_is_noticed() -> None:
     X, _ = data_of("binary")
     estimator = fitted(activation=["relu", "relu"])
     before = estimator.predict_proba(X)
@@ -213,7 +213,7 @@ def test_a_list_that_changes_afterwards_is_looked_at() -> None:
     assert (estimator.predict_proba(X) != before).any()
 
 
-# Beyond scikit-learn.
+# Additions to scikit-learn.
 
 
 def test_additions_are_keyword_only_and_change_nothing() -> None:
@@ -234,6 +234,21 @@ def test_one_activation_per_hidden_layer() -> None:
     assert estimator.network_.hidden == ("tanh", "relu")
     with pytest.raises(ValueError, match="activation has 3 entries; there must be one for each"):
         fitted(activation=["tanh", "relu", "relu"])
+
+
+@pytest.mark.parametrize("name", fastmlp._core.ACTIVATIONS)
+def test_every_activation_of_the_network_is_one_of_the_estimators(name: str) -> None:
+    theirs = "logistic" if name == "sigmoid" else name
+    network = fitted(activation=theirs).network_
+    assert network.hidden == (name, name)
+    assert ours.MLPClassifier.from_network(network).activation == theirs
+
+
+def test_no_other_activation_is_accepted() -> None:
+    allowed = ours.MLPClassifier._parameter_constraints["activation"][0].options
+    assert len(allowed) == len(fastmlp._core.ACTIVATIONS)
+    with pytest.raises(ValueError, match="The 'activation' parameter of MLPClassifier must be"):
+        fitted(activation="sigmoid")
 
 
 def test_class_weight_is_a_weight_of_rows() -> None:
@@ -259,7 +274,7 @@ def test_eval_set_gives_a_curve_and_stops() -> None:
     assert estimator.validation_loss_curve_[-1] == pytest.approx(last, rel=1e-12)
     plain = mine("binary", max_iter=15)
     assert largest_difference(plain.fit(X[:200], y[:200]), estimator) == 0
-    assert not hasattr(estimator.fit(X, y), "validation_loss_curve_")  # of the fit before
+    assert not hasattr(estimator.fit(X, y), "validation_loss_curve_")  # an earlier fit left it
 
 
 @pytest.mark.parametrize("scoring", [None, "loss", "roc_auc", "neg_log_loss"])
@@ -294,7 +309,7 @@ def test_eval_set_is_checked() -> None:
 
 
 @pytest.mark.parametrize("dropout", [0.5, [0.0, 0.3]])
-def test_dropout_is_the_networks_and_comes_back_with_the_seed(dropout: Any) -> None:
+def test_dropout_is_the_same_with_the_same_seed(dropout: Any) -> None:
     X, y = data_of("binary")
     estimator, again, without = (
         mine("binary", max_iter=4, dropout=rate).fit(X, y) for rate in (dropout, dropout, 0.0)
@@ -369,10 +384,10 @@ def test_from_network_makes_a_classifier(layers: list[int], output: str) -> None
     np.testing.assert_array_equal(probabilities[:, -layers[-1] :], expected)
     np.testing.assert_array_equal(estimator.predict(X), network.predict(X))
     estimator.partial_fit(X, estimator.predict(X))
-    assert network.epochs_trained == 0  # it was copied
+    assert network.epochs_trained == 0  # the estimator trained a copy
 
 
-def test_from_network_takes_labels_and_refuses_what_does_not_fit() -> None:
+def test_from_network_takes_labels_and_refuses_other_networks() -> None:
     network = fastmlp.Network([4, 1], dtype="float64", seed=1)
     estimator = ours.MLPClassifier.from_network(network, classes=["no", "yes"])
     assert set(estimator.predict(np.eye(4))) <= {"no", "yes"}
@@ -382,11 +397,11 @@ def test_from_network_takes_labels_and_refuses_what_does_not_fit() -> None:
         ours.MLPRegressor.from_network(network)
 
 
-# Callbacks, where scikit-learn has them.
+# Callbacks, if scikit-learn has them (version 1.9).
 
 
 class Recorder:
-    """A callback that writes down what it is told, and stops when it is told to."""
+    """A callback that records its calls, and stops the fit after an epoch."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.stop_after = stop_after
