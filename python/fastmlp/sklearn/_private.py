@@ -37,26 +37,28 @@ METHODS = {
     "_update_no_improvement_count": "early_stopping, X, y, sample_weight",
 }
 
-# Attributes that both sides read or set, and the classes whose methods do so.
-ATTRIBUTES = {
-    "_best_coefs": (MLPClassifier, MLPRegressor),
-    "_best_intercepts": (MLPClassifier, MLPRegressor),
-    "_coef_indptr": (MLPClassifier, MLPRegressor),
-    "_intercept_indptr": (MLPClassifier, MLPRegressor),
-    "_label_binarizer": (MLPClassifier,),
-    "_no_improvement_count": (MLPClassifier, MLPRegressor),
-    "_optimizer": (MLPClassifier, MLPRegressor),
-    "_parameter_constraints": (MLPClassifier, MLPRegressor),
-    "_random_state": (MLPClassifier, MLPRegressor),
-}
+# Attributes that scikit-learn's methods and the overrides both read or set.
+ATTRIBUTES = (
+    "_best_coefs",
+    "_best_intercepts",
+    "_coef_indptr",
+    "_intercept_indptr",
+    "_label_binarizer",
+    "_no_improvement_count",
+    "_optimizer",
+    "_parameter_constraints",
+    "_random_state",
+)
 
 # Methods and attributes of scikit-learn's optimizers, which are private classes.
 SHARED_BY_OPTIMIZERS = ("iteration_ends", "trigger_stopping", "learning_rate", "learning_rate_init")
 SGD_NAMES = ("lr_schedule", "momentum", "nesterov", "power_t", "velocities")
 ADAM_NAMES = ("beta_1", "beta_2", "epsilon", "ms", "t", "vs")
 
-# scikit-learn 1.9 added callbacks, as an experiment. Older versions have none of these.
+# scikit-learn 1.9 added callbacks, as an experiment. Older versions have none of these names: those
+# of an estimator, and those of the context that tells the callbacks of a fit and its epochs.
 CALLBACK_NAMES = ("_init_callback_context", "_skl_callbacks")
+CONTEXT_NAMES = ("call_on_fit_task_begin", "call_on_fit_task_end", "subcontext")
 
 
 def refusal(problem: str) -> ImportError:
@@ -87,9 +89,7 @@ def lacking_in_estimators() -> Iterator[str]:
             if parameters != expected.split(", "):
                 yield f"{cls.__name__}.{name}({expected})"
         names = names_used_by(cls)
-        for name, classes in ATTRIBUTES.items():
-            if cls in classes and name not in names:
-                yield f"{cls.__name__}.{name}"
+        yield from (f"{cls.__name__}.{name}" for name in ATTRIBUTES if name not in names)
 
 
 def lacking_in_optimizers() -> Iterator[str]:
@@ -101,9 +101,11 @@ def lacking_in_optimizers() -> Iterator[str]:
 
 def lacking_in_callbacks() -> Iterator[str]:
     """Yield what scikit-learn's callbacks lack, if it has callbacks."""
-    if CallbackSupportMixin is not NoCallbacks:
-        names = names_used_by(CallbackSupportMixin)
-        yield from (f"CallbackSupportMixin.{n}" for n in CALLBACK_NAMES if n not in names)
+    if CallbackContext is None:
+        return
+    for cls, own in ((CallbackSupportMixin, CALLBACK_NAMES), (CallbackContext, CONTEXT_NAMES)):
+        names = names_used_by(cls)
+        yield from (f"{cls.__name__}.{n}" for n in own if n not in names)
 
 
 def names_used_by(cls: type) -> set[str]:
@@ -133,9 +135,9 @@ try:
     from sklearn.utils.validation import _check_sample_weight
 
     try:
-        from sklearn.callback import CallbackSupportMixin, with_callbacks
+        from sklearn.callback import CallbackContext, CallbackSupportMixin, with_callbacks
     except ModuleNotFoundError:  # scikit-learn before 1.9
-        CallbackSupportMixin, with_callbacks = NoCallbacks, without_callbacks
+        CallbackContext, CallbackSupportMixin, with_callbacks = None, NoCallbacks, without_callbacks
 except ImportError as error:
     raise refusal(f"lacks a name ({error})") from error
 
