@@ -70,6 +70,30 @@ def refusal(problem: str) -> ImportError:
     )
 
 
+class NoCallbacks:
+    """Stands in for scikit-learn's CallbackSupportMixin in versions that have no callbacks."""
+
+
+def without_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the method unchanged; stands in for scikit-learn's with_callbacks."""
+    return method
+
+
+try:
+    from sklearn.base import _fit_context
+    from sklearn.neural_network import _multilayer_perceptron
+    from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+    from sklearn.utils._param_validation import Interval, StrOptions
+    from sklearn.utils.validation import _check_sample_weight
+
+    try:
+        from sklearn.callback import CallbackContext, CallbackSupportMixin, with_callbacks
+    except ModuleNotFoundError:  # scikit-learn before 1.9
+        CallbackContext, CallbackSupportMixin, with_callbacks = None, NoCallbacks, without_callbacks
+except ImportError as error:
+    raise refusal(f"lacks a name ({error})") from error
+
+
 def check() -> None:
     """Raise ImportError if the installed scikit-learn lacks a name of the lists above."""
     version = tuple(map(int, re.findall(r"\d+", sklearn.__version__)[:2]))
@@ -117,29 +141,6 @@ def names_used_by(cls: type) -> set[str]:
                 names.update(inspect.unwrap(member).__code__.co_names)
     return names
 
-
-class NoCallbacks:
-    """Stands in for scikit-learn's CallbackSupportMixin in versions that have no callbacks."""
-
-
-def without_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the method unchanged; stands in for scikit-learn's with_callbacks."""
-    return method
-
-
-try:
-    from sklearn.base import _fit_context
-    from sklearn.neural_network import _multilayer_perceptron
-    from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
-    from sklearn.utils._param_validation import Interval, StrOptions
-    from sklearn.utils.validation import _check_sample_weight
-
-    try:
-        from sklearn.callback import CallbackContext, CallbackSupportMixin, with_callbacks
-    except ModuleNotFoundError:  # scikit-learn before 1.9
-        CallbackContext, CallbackSupportMixin, with_callbacks = None, NoCallbacks, without_callbacks
-except ImportError as error:
-    raise refusal(f"lacks a name ({error})") from error
 
 check()
 
