@@ -3,8 +3,10 @@
 `from fastmlp.sklearn import MLPClassifier, MLPRegressor` replaces the same line of
 `sklearn.neural_network`. Parameters, attributes, messages and random numbers are the same, and the
 fitted model is the same to rounding; only the time differs. It needs scikit-learn (the extra
-`sklearn`). Start reading at `estimators.py`.
+`sklearn`).
 """
+
+# Start reading at `estimators.py`.
 
 try:
     import sklearn  # noqa: F401  (is it installed?)

@@ -321,7 +321,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
     ----------
     activation : str or list of str, default "relu"
         One name for all hidden layers or one for each. Every activation of `fastmlp.Network` is
-        allowed, for example "gelu"; "sigmoid" has scikit-learn's name, "logistic".
+        allowed, for example "gelu". The sigmoid is called "logistic", as in scikit-learn.
     class_weight : dict, "balanced" or None, default None
         Weights of the classes, which multiply the weights of the rows, as in
         `sklearn.linear_model.LogisticRegression`.
@@ -401,7 +401,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         super().__init__(**self._store_added(locals()))
 
     def predict_proba(self, X: Any) -> Array:
-        """Probability estimates.
+        """Predict the probability of each class.
 
         Parameters
         ----------
@@ -410,7 +410,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
+            One column for each class, in the order of `classes_`.
         """
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)  # takes longer than the prediction of a row
