@@ -1,8 +1,7 @@
-"""Benchmarks against other libraries on the same work, in the same run.
+"""`fastmlp bench`: times of training steps and predictions, here and in other libraries.
 
-`fastmlp bench` (`command.py`) is the short form, with what is installed; `benchmarks/run.py` in the
-repository installs every peer and prints the full tables. What is measured is in `works.py`, one
-class for each library in `peers/`; every library runs in a process of its own (`worker.py`), and
-`measure.py` lets them take turns. `record.py` keeps the times, `report.py` makes tables of them.
-Nothing here is imported with the package.
+`command.py` is the command. `workloads.py` says what is timed, `peers.py` how each library does it;
+`measure.py` lets the libraries take turns, each in a process of its own (`worker.py`). The full
+benchmark is in the repository's folder `benchmarks/`, which adds workloads, goals and reports to
+this. Nothing here is imported with the package.
 """

@@ -1,104 +1,47 @@
-"""One library in a process of its own: prepares a task, then times it whenever it is asked to.
+"""The process of one library: it prepares a task, then times it whenever it is asked to.
 
-Started by `measure.py` as `python -m fastmlp.bench.worker PEER THREADS`. It reads a JSON object a
-line from standard input and answers each with one on standard output.
+`measure.py` starts it as `python -m fastmlp.bench.worker`. Requests are pickled tuples on standard
+input, answers are pickled dictionaries on standard output. The first request is the class of the
+library and its number of threads. Every other is a task to prepare and the seconds that a turn
+should take; with None in place of the task, the prepared one is timed.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import pickle
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
-
-from fastmlp.bench.peers import PEERS, Peer
-from fastmlp.bench.works import Task
-
-Timed = Callable[[int], object]  # takes how often
+from fastmlp.bench.peers import Peer, Timed
 
 
-def main(name: str, threads: int) -> None:
-    """Serve until standard input ends.
+class Server:
+    """Answers the requests for one library."""
 
-    Parameters
-    ----------
-    name : str
-        A key of `PEERS`.
-    threads : int
-        How many the library may use; the process is held to as many processors.
-    """
-    if hasattr(os, "sched_setaffinity"):
-        processors = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, processors[:threads])
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what a library prints must not come between the answers
-    try:
-        peer = PEERS[name](threads)
-        answer(answers, {"version": peer.version()})
-    except Exception as error:  # a broken installation is reported, not an end of the benchmark
-        answer(answers, {"error": repr(error)})
-        return
-    timed: Timed | None = None
-    times = 1
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            if "task" in request:
-                timed = None  # frees what the last task needed
-                timed = prepared(peer, Task.from_json(request["task"]))
-                times = calibrated(timed, request["seconds"]) if timed else 1
-                answer(answers, {"offered": timed is not None})
-            elif timed is None:
-                answer(answers, {"error": "there is nothing to time"})
-            else:
-                answer(answers, {"seconds": elapsed(timed, times) / times})
-        except Exception as error:
-            answer(answers, {"error": repr(error)})
+    def __init__(self) -> None:
+        self.peer: Peer | None = None
+        self.timed: Timed | None = None
+        self.times = 1
 
-
-def answer(to: TextIO, fields: dict[str, Any]) -> None:
-    """Write one answer."""
-    to.write(json.dumps(fields) + "\n")
-
-
-def prepared(peer: Peer, task: Task) -> Timed | None:
-    """Return what to time, or None where the library does not offer it."""
-    rng = np.random.default_rng(0)
-    offered: Any = getattr(peer, task.kind, None)
-    if offered is None:
-        return None
-    if task.kind == "matmul":
-        m, n, k = task.sizes
-        a = rng.uniform(-1, 1, (k, m) if "A" in task.transposed else (m, k)).astype(task.dtype)
-        b = rng.uniform(-1, 1, (n, k) if "B" in task.transposed else (k, n)).astype(task.dtype)
-        return repeated(
-            offered(a.T if "A" in task.transposed else a, b.T if "B" in task.transposed else b)
-        )
-    rows = task.epoch_rows if task.kind == "train" else task.rows
-    X = rng.standard_normal((rows, task.sizes[0])).astype(task.dtype)
-    if task.kind == "predict":
-        return repeated(offered(task.sizes, X))
-    y = (X[:, :1] + 0.1 * rng.standard_normal((rows, 1)) > 0).astype(task.dtype)
-    timed: Timed = offered(task.sizes, X, y, task.rows)
-    return timed
-
-
-def repeated(call: Callable[[], object]) -> Timed:
-    """Return a function that calls `call` so often."""
-
-    def run(times: int) -> None:
-        for _ in range(times):
-            call()
-
-    return run
+    def answer(self, first: Any, second: Any) -> dict[str, Any]:
+        """Return the answer to a request."""
+        if self.peer is None:
+            if hasattr(os, "sched_setaffinity"):  # for threads that the library was not asked for
+                os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:second])
+            self.peer = first(second)
+        elif first is not None:
+            self.timed = None  # frees what the last task needed
+            self.timed = self.peer.prepare(first)
+            self.times = calibrated(self.timed, second) if self.timed else 1
+        elif self.timed:
+            return {"seconds": elapsed(self.timed, self.times) / self.times}
+        return {"offered": self.timed is not None}
 
 
 def calibrated(timed: Timed, seconds: float) -> int:
-    """Return how often it is done in about so many seconds, after what is slow only at first."""
+    """Return how many times fit into the seconds. The first calls, which are slow, do not count."""
     timed(1)
     timed(1)
     times = 1
@@ -108,11 +51,26 @@ def calibrated(timed: Timed, seconds: float) -> int:
 
 
 def elapsed(timed: Timed, times: int) -> float:
-    """Return the seconds that it takes."""
+    """Return the seconds that so many times take."""
     start = time.perf_counter()
     timed(times)
     return time.perf_counter() - start
 
 
+def main() -> None:
+    """Answer requests until standard input ends."""
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what a library prints must not come between the answers
+    server = Server()
+    while True:
+        try:
+            answer = server.answer(*pickle.load(sys.stdin.buffer))
+        except EOFError:
+            return
+        except Exception as error:  # the benchmark reports it and goes on
+            answer = {"error": repr(error)}
+        answers.write(pickle.dumps(answer))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main()

@@ -1,0 +1,42 @@
+"""Puts times side by side: this library's, the best peer's and which that is, times faster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from fastmlp.bench.measure import Result
+from fastmlp.bench.peers import Peer
+from fastmlp.bench.workloads import Task
+
+HEADER = ["fastmlp", "best peer", "times faster"]
+
+
+def described(task: Task) -> str:
+    """Return the name and the sizes of a network."""
+    batch = f", batch {task.rows}" if task.kind == "train" else ""
+    return f"{task.name} ({'-'.join(map(str, task.sizes))}{batch})"
+
+
+def compared(results: Iterable[Result], peers: dict[str, type[Peer]]) -> list[str]:
+    """Return the cells under `HEADER` for the results of one task; times in microseconds."""
+    by_peer = {result.peer: result for result in results if result.peer in peers}
+    ours = by_peer.pop("fastmlp", None)
+    best = min(by_peer.values(), key=lambda result: result.best, default=None)
+    return [
+        number(1e6 * ours.best) if ours else "-",
+        f"{number(1e6 * best.best)}, {peers[best.peer].title}" if best else "-",
+        f"{best.best / ours.best:.2f}" if ours and best else "-",
+    ]
+
+
+def number(value: float) -> str:
+    """Return three significant digits, and all of those before the point."""
+    digits = 2 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:.{max(0, digits)}f}"
+
+
+def table(header: Sequence[str], lines: Iterable[Sequence[str]], words: int = 1) -> str:
+    """Return a table in Markdown; the first columns, `words` of them, are aligned to the left."""
+    rule = ["---" if column < words else "---:" for column in range(len(header))]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [header, rule, *lines])
