@@ -3,7 +3,7 @@
 
 Runs in the environment that run.py made (`benchmarks/.venv/bin/python benchmarks/estimators.py`),
 or any with both installed. Each library is a process of its own with its number of threads fixed;
-they take turns. `--readme` puts the tables into README.md beside it.
+they take turns. `--docs` puts the tables into docs/benchmark_results.md.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-README = Path(__file__).resolve().parent / "README.md"
-MARKS = ("<!-- estimators: begin -->\n", "<!-- estimators: end -->\n")
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = ["data, hidden layers, solver", "scikit-learn", "fastmlp", "times faster"]
+ROW_GOAL = 5.0  # times faster at one row
 MODULES = {"scikit-learn": "sklearn.neural_network", "fastmlp": "fastmlp.sklearn"}
 LAYERS = [(100,), (64, 32), (256, 128)]
 SOLVERS = ["adam", "sgd"]
@@ -110,53 +111,64 @@ def turns(threads: int, repeats: int) -> Iterator[tuple[Task, dict[str, list[lis
         worker.communicate()
 
 
-def line_of(task: Task, times: dict[str, list[list[float]]]) -> tuple[str, float, float]:
-    """Return a row of the table, and how many times faster a fit and one row are."""
-    best = {name: [min(t[i] for t in taken) for i in (0, 1)] for name, taken in times.items()}
-    fit, row = (best["scikit-learn"][i] / best["fastmlp"][i] for i in (0, 1))
+def lines_of(task: Task, times: dict[str, list[list[float]]]) -> tuple[list[str], list[str]]:
+    """Return the lines of a task in the tables of fits and of single rows."""
     losses = [taken[0][2] for taken in times.values()]
     assert abs(losses[0] - losses[1]) < 1e-6 * abs(losses[0]), (task, losses)
-    missed = " (missed)" if fit < task.goal() else ""
-    text = (
-        f"| {task.data}, {task.layers}, {task.solver} "
-        f"| {best['scikit-learn'][0] * 1e3:.2f} | {best['fastmlp'][0] * 1e3:.2f} "
-        f"| {fit:.1f}x / {task.goal():g}x{missed} "
-        f"| {best['scikit-learn'][1] * 1e6:.0f} | {best['fastmlp'][1] * 1e6:.0f} "
-        f"| {row:.1f}x{' (missed)' if row < 5 else ''} |"
+    theirs, ours = ([min(t[i] for t in taken) for i in (0, 1)] for taken in times.values())
+    name = f"{task.data}, {task.layers}, {task.solver}"
+    fit = [name, f"{theirs[0] * 1e3:.2f}", f"{ours[0] * 1e3:.2f}", f"{theirs[0] / ours[0]:.1f}"]
+    row = [name, f"{theirs[1] * 1e6:.0f}", f"{ours[1] * 1e6:.0f}", f"{theirs[1] / ours[1]:.1f}"]
+    return (
+        [*fit, *held(theirs[0] / ours[0], task.goal())],
+        [*row, *held(theirs[1] / ours[1], ROW_GOAL)],
     )
-    return text, fit, row
+
+
+def held(ratio: float, goal: float) -> tuple[str, str]:
+    """Return a goal, and whether it is reached."""
+    return f"{goal:g}", "reached" if ratio >= goal else "missed"
+
+
+def tables(threads: int, fits: list[list[str]], rows: list[list[str]]) -> str:
+    """Return the tables of one number of threads."""
+    from fastmlp.bench.table import table
+
+    count = "1 thread" if threads == 1 else f"{threads} threads"
+    header = [*HEADER, "goal", "result"]
+    return (
+        f"Milliseconds per epoch of `fit`, {count}:\n\n{table(header, fits)}\n"
+        f"Microseconds per `predict_proba` of one row, {count}:\n\n{table(header, rows)}\n"
+    )
 
 
 def main() -> int:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--threads", default="1,2", help="such as 1,2 (the default)")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
+    parser.add_argument(
+        "--docs", action="store_true", help="put the tables into docs/benchmark_results.md"
+    )
     options = parser.parse_args()
     if options.worker:
         work(options.worker)
         return 0
     text = ""
-    for threads in map(int, options.threads.split(",")):
-        text += (
-            f"Threads: {threads}. Milliseconds per epoch of `fit`, microseconds per "
-            "`predict_proba` of one row, scikit-learn's and fastmlp's, and how many times "
-            "faster that is; after a slash the goal.\n\n"
-            "| data, hidden layers, solver | fit | fastmlp | | row | fastmlp | |\n"
-            "|---|--:|--:|--:|--:|--:|--:|\n"
-        )
+    for threads in options.threads:
+        fits, rows = [], []
         for task, times in turns(threads, options.repeats):
-            row, _, _ = line_of(task, times)
-            print(row, file=sys.stderr, flush=True)
-            text += row + "\n"
-        text += "\n"
+            fit, row = lines_of(task, times)
+            print(*fit[:4], "; one row:", *row[1:4], file=sys.stderr, flush=True)
+            fits.append(fit)
+            rows.append(row)
+        text += tables(threads, fits, rows)
     print(text, end="")
-    if options.readme:
-        before, rest = README.read_text(encoding="utf-8").split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        README.write_text(before + MARKS[0] + text + MARKS[1] + after, encoding="utf-8")
+    if options.docs:
+        from comparison.pages import RESULTS, write
+
+        write(ROOT / RESULTS, "estimators", text)
     return 0
 
 

@@ -19,8 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 VENV = HERE / ".venv"
 README = ROOT / "README.md"
-IMAGE = "docs/benchmark.png"  # as the README links to it
-MARKS = ("<!-- benchmark: begin -->\n", "<!-- benchmark: end -->\n")
+IMAGE = ROOT / "docs" / "benchmark.png"
 
 
 def main() -> int:
@@ -37,7 +36,7 @@ def main() -> int:
     record, status = measured(options) if options.read is None else (loaded(options.read), 0)
     if not record.results:
         return status or 1
-    if status:  # half a run is no plot and no section of the README
+    if status:  # half a run is no plot, no page and no section of the README
         options.plot, options.readme = None, False
     show(record, options)
     return status
@@ -59,13 +58,16 @@ def set_up() -> Path:
 
 def parsed() -> argparse.Namespace:
     """Read the command line."""
-    from fastmlp.bench.command import add_measuring_options, writable
+    from fastmlp.bench.command import count, processors
 
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", usage="see --help", add_help=False)
     add = parser.add_argument
     add("--no-install", action="store_true")
     add("--quick", action="store_true")
-    add_measuring_options(parser, repeats=7)
+    add("--threads", nargs="+", type=count(processors()), default=sorted({1, processors()}))
+    add("--repeats", type=count(1000), default=7)
+    add("--seconds", type=float, default=0.1)
+    add("--json", type=writable)
     add("--from", dest="read", type=Path)
     add("--plot", type=writable)
     add("--readme", action="store_true")
@@ -75,9 +77,17 @@ def parsed() -> argparse.Namespace:
     return options
 
 
+def writable(text: str) -> Path:
+    """Read the path of a file to be written."""
+    path = Path(text)
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written")
+    return path
+
+
 def loaded(path: Path) -> Any:
     """Return the record that was written to a file."""
-    from fastmlp.bench.record import Record
+    from comparison.record import Record
 
     try:
         return Record.load(path)
@@ -85,59 +95,67 @@ def loaded(path: Path) -> Any:
         raise SystemExit(f"{path} is no file that --json wrote: {error}") from None
 
 
+def tasks_of(quick: bool) -> tuple[list[Any], list[Any]]:
+    """Return the tasks for all numbers of threads, and those of the plot, for one thread."""
+    from comparison import workloads
+
+    training = workloads.TRAINING[: 4 if quick else None]
+    tasks = [*training, *workloads.prediction(training)]
+    tasks += workloads.prediction(training, workloads.BULK_ROWS)
+    if quick:
+        tasks += workloads.products(["float32"], [64, 256, 1024], ["tall"], [""])
+    else:
+        tasks += workloads.products(
+            ["float32", "float64"], workloads.SQUARES, list(workloads.SHAPES), workloads.TRANSPOSES
+        )
+    return tasks, workloads.widths()[: -2 if quick else None]
+
+
 def measured(options: argparse.Namespace) -> tuple[Any, int]:
     """Measure everything; after Ctrl-C return what there is, and the status 130."""
-    from fastmlp.bench import command, works
-    from fastmlp.bench.measure import measure
-    from fastmlp.bench.record import Record
+    from comparison import roofline
+    from comparison.peers import PEERS
+    from comparison.record import Record
+    from fastmlp.bench.command import INTERRUPTED
+    from fastmlp.bench.measure import measure, say
 
-    if absent := command.missing():
-        command.say(absent)
-    names = list(works.NETWORKS)[: 4 if options.quick else None]
-    tasks = [*works.training(names), *works.prediction(names, 1)]
-    tasks += works.prediction(names, works.BULK_ROWS)
-    if options.quick:
-        tasks += works.products(["float32"], [64, 256, 1024], ["tall"], [""])
-    else:
-        tasks += works.products(
-            ["float32", "float64"], works.SQUARES, list(works.SHAPES), works.TRANSPOSES
-        )
-    widths = works.widths()[: -2 if options.quick else None]
-    record = Record()
-    how = {"repeats": options.repeats, "seconds": options.seconds, "say": command.say}
-    keep = record.keeper(options.json)
     try:
-        measure(tasks, command.installed(), options.threads, keep=keep, **how)
-        measure(widths, command.installed(), [1], keep=keep, **how)
+        roofline.build()
+    except RuntimeError as error:
+        say(f"the roofline cannot be built, so shares of the peak are missing: {error}")
+    peers = {name: peer for name, peer in PEERS.items() if peer.is_installed()}
+    for name in [name for name in PEERS if name not in peers]:
+        say(f"cannot be used here: {PEERS[name].title}")
+    record = Record(versions={name: peer.version() for name, peer in peers.items()})
+    tasks, widths = tasks_of(options.quick)
+    try:
+        for some, threads in ((tasks, options.threads), (widths, [1])):
+            for results in measure(some, peers, threads, options.repeats, options.seconds):
+                record.results += results
+                if options.json:
+                    record.save(options.json)
     except KeyboardInterrupt:
-        command.say("interrupted")
-        return record, command.INTERRUPTED
+        say("interrupted")
+        return record, INTERRUPTED
     return record, 0
 
 
 def show(record: Any, options: argparse.Namespace) -> None:
     """Print the tables; draw and write what the options ask for."""
-    from fastmlp.bench.document import readme_text, report_text
+    from comparison import pages
 
-    print(report_text(record), end="", flush=True)
+    turns = len(record.results[0].seconds)
+    results = pages.results_part(record, turns)
+    print(results, end="", flush=True)
     if options.plot or options.readme:
-        from plot import draw
+        from comparison.plot import draw
 
-        for path in [options.plot, ROOT / IMAGE if options.readme else None]:
+        for path in [options.plot, IMAGE if options.readme else None]:
             if path:
                 draw(record, path)
     if options.readme:
-        before, _, after = split(README.read_text(encoding="utf-8"))
-        README.write_text(before + readme_text(record, IMAGE) + after, encoding="utf-8")
-
-
-def split(text: str) -> tuple[str, str, str]:
-    """Split the README before and after the text that a run replaces."""
-    begin, end = (text.find(mark) for mark in MARKS)
-    if not 0 <= begin < end:
-        raise SystemExit(f"README.md lacks the lines\n{''.join(MARKS)}")
-    begin += len(MARKS[0])
-    return text[:begin], text[begin:end], text[end:]
+        pages.write(README, "benchmark", pages.readme_part(record))
+        pages.write(ROOT / pages.RESULTS, "libraries", results)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         measured by then.
     """
     peers = {name: peer for name, peer in PEERS.items() if peer.is_installed()}
-    for name in PEERS.keys() - peers:
+    for name in [name for name in PEERS if name not in peers]:
         say(f"not installed: {PEERS[name].title} (pip install {PEERS[name].packages})")
     training = [task for task in TRAINING if task.name in options.networks]
     tasks = [*training, *prediction(training)]

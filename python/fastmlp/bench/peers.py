@@ -52,7 +52,7 @@ class Peer:
         if task.kind == "predict":
             return repeated(self.predict(task.sizes, X))
         y = (X[:, :1] + 0.1 * rng.standard_normal((len(X), 1)) > 0).astype(task.dtype)
-        return self.train(task.sizes, X, y, task.rows)
+        return self.train(task.sizes, X, y, task.rows) if task.kind == "train" else None
 
     def train(self, layers: Layers, X: Array, y: Array, batch: int) -> Timed | None:
         """Return what trains a network so many epochs; None if the library only predicts."""

@@ -36,7 +36,11 @@ def number(value: float) -> str:
     return f"{value:.{max(0, digits)}f}"
 
 
-def table(header: Sequence[str], lines: Iterable[Sequence[str]], words: int = 1) -> str:
-    """Return a table in Markdown; the first columns, `words` of them, are aligned to the left."""
-    rule = ["---" if column < words else "---:" for column in range(len(header))]
+def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown; columns of numbers are aligned to the right."""
+    lines = list(lines)
+    columns = zip(*lines, strict=True)
+    rule = [
+        "---:" if all(c[0].isdigit() or c == "-" for c in cells) else "---" for cells in columns
+    ]
     return "".join(f"| {' | '.join(line)} |\n" for line in [header, rule, *lines])
