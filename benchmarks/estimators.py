@@ -130,6 +130,20 @@ def held(ratio: float, goal: float) -> tuple[str, str]:
     return f"{goal:g}", "reached" if ratio >= goal else "missed"
 
 
+def about() -> str:
+    """Return the machine and the versions, as a list."""
+    import sklearn
+
+    from comparison.record import machine
+
+    facts = machine()
+    config = facts["config"]
+    return (
+        f"- {facts['cpu']}, {facts['processors']} processors, {facts['date']}\n"
+        f"- fastmlp {config['fastmlp']} ({config['isa']}), scikit-learn {sklearn.__version__}\n\n"
+    )
+
+
 def tables(threads: int, fits: list[list[str]], rows: list[list[str]]) -> str:
     """Return the tables of one number of threads."""
     from fastmlp.bench.table import table
@@ -155,7 +169,7 @@ def main() -> int:
     if options.worker:
         work(options.worker)
         return 0
-    text = ""
+    text = about()
     for threads in options.threads:
         fits, rows = [], []
         for task, times in turns(threads, options.repeats):

@@ -58,14 +58,14 @@ def set_up() -> Path:
 
 def parsed() -> argparse.Namespace:
     """Read the command line."""
-    from fastmlp.bench.command import count, processors
+    from fastmlp.bench.command import processors
 
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", usage="see --help", add_help=False)
     add = parser.add_argument
     add("--no-install", action="store_true")
     add("--quick", action="store_true")
-    add("--threads", nargs="+", type=count(processors()), default=sorted({1, processors()}))
-    add("--repeats", type=count(1000), default=7)
+    add("--threads", nargs="+", type=whole, default=sorted({1, processors()}))
+    add("--repeats", type=whole, default=7)
     add("--seconds", type=float, default=0.1)
     add("--json", type=writable)
     add("--from", dest="read", type=Path)
@@ -75,6 +75,13 @@ def parsed() -> argparse.Namespace:
     if options.quick:
         options.repeats, options.seconds = min(3, options.repeats), min(0.05, options.seconds)
     return options
+
+
+def whole(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
 
 
 def writable(text: str) -> Path:

@@ -29,6 +29,8 @@ BULK_RATIOS = {"tiny": 2.0, "small": 1.4, "medium": 1.05, "large": 1.05, "wide":
 SQUARE_SHARES = (0.95, 0.92)  # of the FMA peak, by squares from SQUARE_SIDE on
 SQUARE_SIDE = 512
 
+KINDS = {"step": "step of", "row": "one row of", "bulk": "bulk of", "product": "product"}
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -91,7 +93,7 @@ def goals_table(goals: Sequence[Goal]) -> str:
     header = ["task", "threads", "measure", "value", "goal", "result"]
     lines = [
         [
-            goal.row.name,
+            f"{KINDS[goal.row.kind]} {goal.row.name}",
             str(goal.row.threads),
             goal.measure,
             f"{goal.value:.2f}",

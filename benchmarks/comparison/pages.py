@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 
 from comparison import goals, report
 from comparison.peers import LIBRARIES, PEERS
@@ -13,6 +14,7 @@ from comparison.workloads import BULK_ROWS
 from fastmlp.bench.table import HEADER, compared, described, table
 
 RESULTS = "docs/benchmark_results.md"
+BULK = f"Bulk predictions, {BULK_ROWS} rows in a call"
 NO_LOSS = "No other library is faster in any of the tasks."
 
 
@@ -67,19 +69,33 @@ def readme_part(record: Record) -> str:
         ]
         return table(["network", *HEADER], lines) if lines else ""
 
-    config = record.machine["config"]
-    return f"""\
-Microseconds for one training step (SGD, float32, from the gather of a batch to the update) on
-{thread_text(most)}, which is what you get on this machine if you set nothing:
+    threads = thread_text(most)
+    if most == record.machine["processors"]:
+        threads += " (all processors, which is the default)"
+    paragraphs = [
+        f"Microseconds per training step on {threads}. Training is plain SGD in float32, on data "
+        "that lies in memory and is shuffled.",
+        "Microseconds per prediction of a single row, from a NumPy vector to an array, on "
+        f"{thread_text(most)}.",
+        f"{measured_text(record)} {losses_text(record)}",
+    ]
+    first, second, last = (
+        fill(text, 100, break_long_words=False, break_on_hyphens=False) for text in paragraphs
+    )
+    link = f"[Benchmark results]({RESULTS})"
+    return (
+        f"{first}\n\n{short(steps)}\n{second}\n\n{short(singles)}\n{last}\n"
+        f"{link} has every library, one thread, bulk predictions, matrix products and goals.\n"
+    )
 
-{short(steps)}
-Microseconds for the prediction of one row, from a NumPy vector to an array, on {thread_text(most)}:
 
-{short(singles)}
-Measured on {record.machine["cpu"]}, {record.machine["processors"]} processors, with fastmlp
-{config["fastmlp"]} ({config["isa"]}), {versions_text(record)}. {losses_text(record)}
-[All results]({RESULTS}): each library, one thread, predictions in bulk, matrix products, goals.
-"""
+def measured_text(record: Record) -> str:
+    """Return a sentence with the machine, the date and the versions."""
+    facts, config = record.machine, record.machine["config"]
+    return (
+        f"Measured on {facts['cpu']}, {facts['processors']} processors, {facts['date']}: fastmlp "
+        f"{config['fastmlp']} ({config['isa']}), {versions_text(record)}."
+    )
 
 
 def versions_text(record: Record) -> str:
@@ -125,7 +141,7 @@ def results_part(record: Record, turns: int) -> str:
         "Training steps": steps and report.times_table(steps, "FMA peak"),
         "More threads": report.speedup_table(steps),
         "One row": singles and report.times_table(singles, "reading the weights"),
-        f"In bulk, {BULK_ROWS} rows in a call": bulk and report.times_table(bulk, "FMA peak"),
+        BULK: bulk and report.times_table(bulk, "FMA peak"),
         "Matrix products": products and report.product_table(products),
         "Goals": goals.goals_table(met),
         "Goals of matrix products": products_goals(products),
@@ -142,9 +158,10 @@ def results_part(record: Record, turns: int) -> str:
 NOTES = {
     "Training steps": "Microseconds per SGD step.\n\n",
     "More threads": "Times faster per training step than on one thread.\n\n",
-    "One row": "Microseconds per call, from Python.\n\n",
+    "One row": "Microseconds per call, from a NumPy vector to an array.\n\n",
+    BULK: "Microseconds per row.\n\n",
     "Matrix products": "The share is that of the FMA peak. A transposed operand is a view.\n\n",
-    "Goals": "The goals are this project's own. fastmlp can miss one and still be the fastest.\n\n",
+    "Goals": "The goals are the project's own. fastmlp can miss one and still be the fastest.\n\n",
 }
 
 

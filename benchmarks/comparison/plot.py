@@ -23,7 +23,7 @@ STYLES = {
     "torch": ("#009E73", "v"),
     "jax": ("#000000", "P"),
 }
-NAMES = {"roofline": "FMA peak of the CPU"}
+NAMES = {"roofline": "FMA peak"}
 GAP = 0.062  # of the axis' height, the least between two names
 
 
@@ -83,7 +83,7 @@ def label(axes: Axes, starts: dict[str, tuple[int, float]]) -> None:
 
     At that end the lines are far apart; at the other they all meet the peak.
     """
-    axes.set_xlim(left=next(iter(starts.values()))[0] / 6)  # room for the names
+    axes.set_xlim(left=next(iter(starts.values()))[0] / 4.2)  # room for the names
     axes.figure.draw_without_rendering()
     to_axes = axes.transData + axes.transAxes.inverted()
     below = -1.0

@@ -159,11 +159,5 @@ def losses(rows: Iterable[Row]) -> list[str]:
 def described(row: Row) -> str:
     """Return what a row is, in words that follow "is faster"."""
     threads = "1 thread" if row.threads == 1 else f"{row.threads} threads"
-    what = {
-        "step": "at training steps of",
-        "width": "at training steps of width",
-        "row": "at one row of",
-        "bulk": "at bulk predictions of",
-        "product": "at the product",
-    }[row.kind]
-    return f"{what} {row.name} on {threads}"
+    what = {"step": "at training steps of", "row": "at one row of", "product": "at the product"}
+    return f"{what.get(row.kind, 'at bulk predictions of')} {row.name} on {threads}"

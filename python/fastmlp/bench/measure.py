@@ -98,19 +98,10 @@ def measure(
     repeats: int,
     seconds: float,
 ) -> Iterator[list[Result]]:
-    """Yield the results of each task in every library that offers it.
+    """Yield the results of each task in every library that offers it, with each number of threads.
 
-    Parameters
-    ----------
-    tasks : sequence of Task
-    peers : mapping of str to type
-        The libraries by name.
-    threads : iterable of int
-        Every library is measured with each of these numbers of threads.
-    repeats : int
-        The number of turns that every library has with a task.
-    seconds : float
-        About how long a turn takes; longer if a single epoch or prediction takes longer.
+    A library has `repeats` turns with a task. A turn takes about so many seconds, or longer if a
+    single epoch or prediction does.
     """
     with ExitStack() as stack:
         started = []

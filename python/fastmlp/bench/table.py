@@ -13,9 +13,9 @@ HEADER = ["fastmlp", "best peer", "times faster"]
 
 
 def described(task: Task) -> str:
-    """Return the name and the sizes of a network."""
-    batch = f", batch {task.rows}" if task.kind == "train" else ""
-    return f"{task.name} ({'-'.join(map(str, task.sizes))}{batch})"
+    """Return a network, and the rows of a step or a prediction."""
+    what = f"batch of {task.rows}" if task.kind == "train" else "one row"
+    return f"{task.name} {'-'.join(map(str, task.sizes))}, {what}"
 
 
 def compared(results: Iterable[Result], peers: dict[str, type[Peer]]) -> list[str]:
@@ -23,10 +23,11 @@ def compared(results: Iterable[Result], peers: dict[str, type[Peer]]) -> list[st
     by_peer = {result.peer: result for result in results if result.peer in peers}
     ours = by_peer.pop("fastmlp", None)
     best = min(by_peer.values(), key=lambda result: result.best, default=None)
+    ratio = best.best / ours.best if ours and best else 0
     return [
         number(1e6 * ours.best) if ours else "-",
         f"{number(1e6 * best.best)}, {peers[best.peer].title}" if best else "-",
-        f"{best.best / ours.best:.2f}" if ours and best else "-",
+        f"{ratio:.{1 if ratio >= 10 else 2}f}" if ratio else "-",
     ]
 
 
