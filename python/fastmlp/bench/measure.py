@@ -48,7 +48,7 @@ class Worker:
         self.name, self.threads = name, threads
         self.over = ""  # why, once the process has ended
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fastmlp.bench.worker"],
+            [sys.executable, "-P", "-m", "fastmlp.bench.worker"],  # -P: nothing from this folder
             env=environment(peer, threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -72,7 +72,7 @@ class Worker:
             self.process.stdin.write(pickle.dumps(request))
             self.process.stdin.flush()
             answer = pickle.load(self.process.stdout)
-        except (BrokenPipeError, EOFError):
+        except (BrokenPipeError, EOFError, pickle.UnpicklingError):
             answer["error"] = self.over = f"the process has ended, status {self.process.wait()}"
         if "error" in answer:
             say(f"{self.name}, threads {self.threads}, fails: {answer['error']}")
