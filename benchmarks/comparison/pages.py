@@ -147,7 +147,7 @@ def results_part(record: Record, turns: int) -> str:
         "Goals of matrix products": products_goals(products),
     }
     text = machine_text(record)
-    text += f"\nEach time is the least of {turns} turns; the median is in parentheses.\n"
+    text += f"\nEach time is the least of {turns} turns.\n"
     for title, body in sections.items():
         if body:
             text += f"\n## {title}\n\n{NOTES.get(title, '')}{body}"

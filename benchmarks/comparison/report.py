@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
 from comparison.peers import LIBRARIES, PEERS
 from comparison.workloads import NETWORKS, Product, Task
@@ -71,16 +70,13 @@ def rows_of(results: Iterable[Result], *kinds: str) -> list[Row]:
     return [row for row in found.values() if row.kind in kinds]
 
 
-def microseconds(result: Result | None, medians: bool = True) -> str:
-    """Return the least time, with the median in parentheses if asked for."""
-    if result is None:
-        return "-"
-    least = number(1e6 * result.best)
-    return f"{least} ({number(1e6 * median(result.seconds))})" if medians else least
+def microseconds(result: Result | None) -> str:
+    """Return the least time."""
+    return "-" if result is None else number(1e6 * result.best)
 
 
-def share_text(value: float | None) -> str:
-    """Return two decimals."""
+def ratio_text(value: float | None) -> str:
+    """Return a ratio with two decimals."""
     return "-" if value is None else f"{value:.2f}"
 
 
@@ -93,16 +89,17 @@ def times_table(rows: Sequence[Row], roofline: str) -> str:
     roofline : str
         The heading of the roofline's column.
     """
-    present = [name for name in PEERS if any(name in row.results for row in rows)]
-    titles = [roofline if name == "roofline" else PEERS[name].title for name in present]
+    others = [n for n in PEERS if n != "fastmlp" and any(n in row.results for row in rows)]
+    titles = [roofline if name == "roofline" else PEERS[name].title for name in others]
     return table(
-        ["network", "threads", *titles, "times faster"],
+        ["network", "threads", "fastmlp", "times faster", *titles],
         (
             [
                 row.name,
                 str(row.threads),
-                *(microseconds(row.results.get(name)) for name in present),
-                share_text(row.ratio),
+                microseconds(row.results.get("fastmlp")),
+                ratio_text(row.ratio),
+                *(microseconds(row.results.get(name)) for name in others),
             ]
             for row in rows
         ),
@@ -117,7 +114,7 @@ def speedup_table(rows: Sequence[Row]) -> str:
 
     def cell(row: Row, name: str) -> str:
         one, many = single[row.task].get(name), row.results.get(name)
-        return share_text(one.best / many.best if one and many else None)
+        return ratio_text(one.best / many.best if one and many else None)
 
     header = ["network", "threads", *(PEERS[name].title for name in present)]
     lines = ([r.name, str(r.threads), *(cell(r, name) for name in present)] for r in more)
@@ -132,11 +129,11 @@ def product_table(rows: Sequence[Row]) -> str:
             [
                 row.name,
                 str(row.threads),
-                microseconds(row.results.get("fastmlp"), medians=False),
-                share_text(row.share()),
+                microseconds(row.results.get("fastmlp")),
+                ratio_text(row.share()),
                 row.rival_title,
-                share_text(row.share(row.rival.peer) if row.rival else None),
-                share_text(row.ratio),
+                ratio_text(row.share(row.rival.peer) if row.rival else None),
+                ratio_text(row.ratio),
             ]
             for row in rows
         ),

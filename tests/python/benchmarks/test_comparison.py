@@ -131,10 +131,8 @@ def test_a_file_that_is_none_is_refused(tmp_path):
 
 def test_a_table_shows_each_library_and_how_many_times_faster_this_one_is():
     lines = report.times_table(rows_of(LOSING, "step"), "FMA peak").splitlines()
-    assert lines[0] == "| network | threads | FMA peak | fastmlp | NumPy | JAX | times faster |"
-    assert lines[2] == (
-        "| tiny | 1 | 1.00 (1.25) | 7.00 (8.75) | 30.0 (37.5) | 6.30 (7.88) | 0.90 |"
-    )
+    assert lines[0] == "| network | threads | fastmlp | times faster | FMA peak | NumPy | JAX |"
+    assert lines[2] == "| tiny | 1 | 7.00 | 0.90 | 1.00 | 30.0 | 6.30 |"
 
 
 def test_two_threads_are_compared_with_one():
