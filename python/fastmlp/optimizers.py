@@ -284,7 +284,8 @@ class AdamW(Adam):
         )
 
 
-# By the name that `fit` takes; also what `fastmlp` exports.
-BY_NAME: dict[str, type[Optimizer]] = {kind.__name__.lower(): kind for kind in (SGD, Adam, AdamW)}
+# All of them, and by the names that `fit` takes; `__all__` is what `fastmlp` exports too.
+KINDS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW)
+BY_NAME = {kind.__name__.lower(): kind for kind in KINDS}
 
 __all__ = ["SGD", "Adam", "AdamW"]
