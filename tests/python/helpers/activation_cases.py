@@ -21,9 +21,9 @@ class Case(NamedTuple):
     `value` and `slope` are g and g' of one number. `limits` are g(-∞), g'(-∞), g(∞), g'(∞).
     `initialization` says how the weights before it start. `steepest` is the largest |g'|.
     `inexact_slope(z, a, z_error, a_error, eps)` takes arrays z and a = g(z) with their errors; it
-    returns g' and the bound of its error. If `error_follows_z`, the error of g(z) is in proportion
-    to z, not to g(z). `rounds` tells whether computing g rounds at all. If `twin_overflows`, the
-    naive twin multiplies 0 by infinity at an infinite z.
+    returns g' and the bound of its error. The error of a = g(z) is in proportion to `scale(z, a)`.
+    `rounds` tells whether computing g rounds at all. If `twin_overflows`, the naive twin multiplies
+    0 by infinity at an infinite z.
     """
 
     value: Callable[[float], float]
@@ -32,7 +32,7 @@ class Case(NamedTuple):
     initialization: str
     steepest: float
     inexact_slope: Callable[..., Any]
-    error_follows_z: bool = False
+    scale: Callable[..., Any] = lambda z, a: np.abs(a)
     rounds: bool = True
     twin_overflows: bool = False
 
@@ -154,7 +154,7 @@ CASES = {
             normals(z) + z * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi),
             0.8 * z_error + 2 * ELEMENTARY * eps,  # |g''| = |2 - z²| φ(z) < 0.8, |z φ(z)| < 1/4
         ),
-        error_follows_z=True,  # in z Φ(z) the error of Φ is one of 1, however small Φ is
+        scale=lambda z, a: np.abs(z),  # the error of Φ(z) is one of 1, however small Φ(z) is
         twin_overflows=True,
     ),
     "silu": Case(

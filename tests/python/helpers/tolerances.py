@@ -160,7 +160,7 @@ def _affine(A, W, b, dtype):
 
 def _activate(name, Z, eps):
     case, value = CASES[name], reference_ops.ACTIVATIONS[name].forward(Z.value)
-    scale = np.abs(Z.value if case.error_follows_z else value)
+    scale = case.scale(Z.value, value)
     return Inexact(value, case.steepest * Z.error + case.rounds * ELEMENTARY * eps * scale)
 
 
