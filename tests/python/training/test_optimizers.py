@@ -207,7 +207,7 @@ def test_an_epoch_is_gradients_and_their_application_to_the_bit(name, dtype):
 @DTYPES
 def test_a_penalty_is_part_of_the_gradient_of_the_weights_before_the_update(name, dtype):
     X, y = data()
-    objective = fastmlp.Objective(alpha=5.0)
+    objective = fastmlp.Objective(alpha=500.0)
     whole, steps, plain = (make(dtype=dtype) for _ in range(3))
     optimizers = [OPTIMIZERS[name](0.25) for _ in range(3)]
     epoch = {"order": np.arange(len(X)), "batch_size": len(X)}
