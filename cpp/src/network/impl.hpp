@@ -27,32 +27,34 @@ constexpr std::chrono::seconds kPatience(10);
 
 }  // namespace detail
 
-/// What becomes of the gradient of a pass.
+/// What a pass does with the gradient.
 enum class GradientUse {
-  kNone,    // only the loss
-  kStore,   // of the mean loss, into gradients()
-  kAdd,     // of the summed loss, added to gradients()
-  kUpdate,  // of the mean loss, straight into the parameters
+  kNone,    // computes only the loss
+  kStore,   // writes the gradient of the mean loss to gradients()
+  kAdd,     // adds the gradient of the summed loss to gradients()
+  kUpdate,  // updates the parameters by the gradient of the mean loss
 };
 
 /// What a pass is for.
 struct Goal {
   GradientUse use = GradientUse::kNone;
   Objective objective{};
-  double learning_rate = 0;              // of an update by plain gradient descent,
-  Optimizer::Impl* optimizer = nullptr;  // or by this, where it is not null
+  Optimizer::Impl* optimizer = nullptr;  // null: plain gradient descent by learning_rate
+  double learning_rate = 0;
 
+  /// Whether an update is W = W - rate dW and nothing else.
   bool is_plain() const {
     return (optimizer == nullptr || optimizer->is_plain()) && !(objective.alpha > 0);
   }
+  double rate() const { return optimizer != nullptr ? optimizer->learning_rate() : learning_rate; }
 };
 
-/// Rows of a data set: `count` of them from `first`, through `order` where that is not null.
+/// `count` rows of a data set from `first`; if `order` is not null, rows order[first], ...
 template <class T>
 struct Rows {
   const RowSource<T>& X;
   const RowSource<T>& y;
-  const T* weight;  // of the whole data set, or null
+  const T* weight;  // one for each row of the whole data set, or null
   const std::int64_t* order;
   std::ptrdiff_t first, count;
 
@@ -66,8 +68,9 @@ struct Rows {
 
 template <class T>
 struct [[gnu::visibility("hidden")]] Network<T>::Impl {
-  // A pass for a gradient takes whole chunks of rows, so that the order of summation over the rows
-  // does not depend on it; a forward pass takes what keeps its activations in the L2 cache.
+  // A forward pass takes this many rows at a time, so that their activations stay in the L2 cache.
+  // A pass with a gradient takes kChunk rows: with blocks of another size, the order in which the
+  // rows are summed would depend on the size.
   static constexpr std::ptrdiff_t kForwardRows = 512;
 
   std::vector<std::ptrdiff_t> layers;

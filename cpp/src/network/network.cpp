@@ -236,7 +236,7 @@ double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double lea
                         const ShouldStop& should_stop) {
   detail::check_learning_rate<T>("step", learning_rate);
   validate("step", X, y, nullptr, should_stop);
-  const Goal goal{GradientUse::kUpdate, {}, learning_rate};
+  const Goal goal{GradientUse::kUpdate, {}, nullptr, learning_rate};
   return train_on<T>(*impl_, X, y, nullptr, goal, should_stop).mean();
 }
 
@@ -259,7 +259,7 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
                       Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate), true,
                       call.kernels());
   optimizer.impl().template bind<T>("train_epoch", net.id, net.n_parameters);
-  const Goal goal{GradientUse::kUpdate, options.objective, 0, &optimizer.impl()};
+  const Goal goal{GradientUse::kUpdate, options.objective, &optimizer.impl()};
   net.scratch.dropout.begin_epoch(
       net.layers, Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate),
       options.dropout, options.dropout_seed, static_cast<std::uint64_t>(net.epochs_trained));

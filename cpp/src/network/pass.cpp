@@ -14,17 +14,19 @@ namespace fastmlp {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kLossFlops = 64;   // about what a unit's exp, log1p and division cost,
-constexpr double kUpdateFlops = 8;  // about what the update of a parameter costs
-constexpr double kGatherFlops = 8;  // and what copying an element does
+// About what these cost for each element, in flops, for the choice of threads: a unit's exp, log1p
+// and division; an update of a parameter; a copy.
+constexpr double kLossFlops = 64;
+constexpr double kUpdateFlops = 8;
+constexpr double kGatherFlops = 8;
 
-/// The weight of a row of some rows.
+/// The weight of row i of these rows.
 template <class T>
 double weight_of(const Rows<T>& rows, std::ptrdiff_t i) {
   return rows.weight != nullptr ? static_cast<double>(rows.weight[rows.index(i)]) : 1.0;
 }
 
-/// The sum of the weights of some rows, in 16 lanes.
+/// The sum of the weights of these rows, in 16 lanes.
 template <class T>
 double weight_sum(const Rows<T>& rows) {
   if (rows.weight == nullptr) return static_cast<double>(rows.count);
@@ -39,7 +41,8 @@ double weight_sum(const Rows<T>& rows) {
   return sum.total();
 }
 
-/// Rows of X or y, where they are or in `scratch`; there each spaced<T>(cols) from the next.
+/// Rows of X or y: in place if they can be used there, else copied to `scratch`, where each row
+/// begins spaced<T>(cols) after the one before.
 template <class T>
 MatrixView<const T> read(const detail::KernelTable<T>& kernels, const RowSource<T>& source,
                          const Rows<T>& rows, T* scratch, detail::Poller& poller) {
@@ -48,7 +51,7 @@ MatrixView<const T> read(const detail::KernelTable<T>& kernels, const RowSource<
     const MatrixView<const T> read = order != nullptr
                                          ? source.gather(order, rows.count, scratch)
                                          : source.block(rows.first, rows.count, scratch);
-    // This can run slow code of the caller's, so the clock is looked at after it.
+    // The caller's reader may be slow, so the poller looks at the clock after it.
     poller.worked(detail::Poller::kFlopsPerLook);
     return read;
   }
@@ -138,8 +141,8 @@ const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail
                                    const Rows<T>& rows, detail::Poller& poller) const {
   const MatrixView<const T> y = read(kernels, rows.y, rows, s.y, poller);
   if (kernels.outputs[static_cast<std::size_t>(output)].targets == detail::Targets::kClasses) {
-    // Class indices, each checked where it is read for use: the caller's memory may have changed
-    // since validate(). One-hot rows become indices; row i is read before place i is written.
+    // Class indices are checked again here, because the caller's memory may have changed since
+    // validate(). One-hot rows become indices; row i is read before index i is written over it.
     for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
       s.y[i] = static_cast<T>(detail::check_class("y", y, i, rows.index(i), classes()));
     }
@@ -273,7 +276,7 @@ void Network<T>::Impl::apply(const detail::KernelTable<T>& kernels, std::size_t 
                          });
   };
   if (step.decay == T(0) && step.shrink == T(1)) return part(0, n_parameters, false);
-  for (std::ptrdiff_t l = 0; l < depth(); ++l) {  // of weights, not of biases
+  for (std::ptrdiff_t l = 0; l < depth(); ++l) {  // weights decay, biases do not
     const std::ptrdiff_t first = offsets[static_cast<std::size_t>(l)];
     part(first, inputs(l) * outputs(l), true);
     part(first + inputs(l) * outputs(l), outputs(l), false);
@@ -296,7 +299,7 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
       goal.objective.alpha > 0 ? goal.objective.alpha / 2 * squared_weights(kernels) : 0;
   const std::ptrdiff_t step = block_rows(rows.count, use);
   const detail::Poller::Clock::time_point start = poller.now();
-  bool in_gradients = false;  // whether an update goes through them
+  bool stored = false;  // whether the gradient is in gradients()
   detail::LaneSum<double> sum;
   for (std::ptrdiff_t first = 0; first < rows.count; first += step) {
     const Rows<T> block = rows.part(first, std::min(step, rows.count - first));
@@ -310,21 +313,25 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
     for (std::ptrdiff_t i = 0; i < block.count; ++i) s.row_losses[i] *= weight_of(block, i);
     sum.add(s.row_losses, block.count);
     if (use == GradientUse::kNone) continue;
-    // A step that has begun to write parameters is finished; one that would take long, or takes
-    // several blocks, writes gradients first, where it can be given up. The bits are the same.
-    if (use == GradientUse::kUpdate && goal.is_plain() && step == rows.count &&
-        !poller.is_slow_since(start)) {
-      const double rate =
-          goal.optimizer != nullptr ? goal.optimizer->learning_rate() : goal.learning_rate;
-      backward(kernels, s, X, kernels.update, parameters.data(), rate, nullptr);
+    // An update takes one of two paths, which give the same bits.
+    // Fused: the epilogue of dW = A^T . dZ updates W while dW is in registers, and no gradient is
+    // stored. It is faster, but once it has begun to write W it must finish. So it is for plain
+    // gradient descent, for a batch of one block, and while the step is too short for anybody to
+    // want to stop it.
+    // Stored: dW goes to gradients() block by block and can be abandoned at any time; update() then
+    // changes the parameters in one short sweep. This path serves every other case.
+    const bool fused = use == GradientUse::kUpdate && goal.is_plain() && step == rows.count &&
+                       !poller.is_slow_since(start);
+    if (fused) {
+      backward(kernels, s, X, kernels.update, parameters.data(), goal.rate(), nullptr);
       poller.count(2 * detail::product_flops(n_parameters, 1, block.count));
-      continue;
+    } else {
+      const bool begins = use != GradientUse::kAdd && first == 0;
+      backward(kernels, s, X, begins ? kernels.store : kernels.add, gradients.data(), 0, &poller);
+      stored = true;
     }
-    const bool store = use != GradientUse::kAdd && first == 0;
-    backward(kernels, s, X, store ? kernels.store : kernels.add, gradients.data(), 0, &poller);
-    in_gradients = true;
   }
-  if (use == GradientUse::kUpdate && in_gradients) update(kernels, goal, total_weight);
+  if (use == GradientUse::kUpdate && stored) update(kernels, goal, total_weight);
   if (use == GradientUse::kStore && goal.objective.alpha > 0) {
     add_decay(goal.objective.alpha / total_weight);
   }
@@ -341,9 +348,10 @@ int Network<T>::Impl::team(std::ptrdiff_t rows, GradientUse use, std::ptrdiff_t 
   if (use == GradientUse::kNone) {
     return detail::team_for(detail::product_flops(rows, n_parameters, 1), widest);
   }
-  // Of a prediction each thread keeps its rows from layer to layer. In training what one has
-  // written the others read, and between processors that share no cache that takes longer than
-  // the sums of a small layer: its products must be so many times larger to be worth a team.
+  // When predicting, each thread keeps the same rows in every layer. When training, each thread
+  // reads what the others have written, and between processors that share no cache this takes
+  // longer than the sums of a small layer. So a product must be this many times larger in training
+  // to be worth a team.
   constexpr double kMoved = 8;
   return detail::team_for(3 * detail::product_flops(rows, n_parameters, 1), widest / kMoved);
 }

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "aligned_buffer.hpp"
-#include "network/dropout.hpp"
 #include "gemm/gemm.hpp"
+#include "network/dropout.hpp"
 #include "threads/parallel.hpp"
 
 #include <fastmlp/options.hpp>
