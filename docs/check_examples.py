@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-PAGES = ("index", "getting_started", "performance", "bits", "from_sklearn", "from_pytorch")
+PAGES = ("index", "getting_started", "performance", "reproducibility", "from_sklearn", "from_pytorch")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"\A<!-- needs: (\w+) -->")
 GIVES = re.compile(r"# -> (.*)$")

@@ -1,7 +1,7 @@
 """Sphinx settings: `python -m sphinx -nW --keep-going docs docs/_build/html`.
 
-Needs the installed package with its extra `sklearn`, the tools of the extra `docs`, and doxygen.
-Nothing is loaded from the network. What is more than a setting is in `_ext`.
+The build needs the package installed with its extra `docs`, and doxygen. It loads nothing from the
+network. Everything that is more than a setting is an extension in `_ext`.
 """
 
 import sys
@@ -22,10 +22,13 @@ extensions = [
     "myst_parser",
     "numpydoc",
     "breathe",
+    "sphinx_design",
     "cpp_header",
+    "digest_table",
     "doxygen_xml",
     "native_docstrings",
     "outside_pages",
+    "pictures",
     "public_names",
 ]
 exclude_patterns = ["_build"]
@@ -34,19 +37,21 @@ html_theme = "furo"
 html_title = f"fastmlp {release}"
 html_copy_source = False
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["fastmlp.css"]
 
 # `X` in a docstring is code.
 default_role = "code"
 smartquotes = False  # "relu" is a string
 
-# What autodoc shows of a signature are names and defaults. The types stand in the docstrings, with
-# shapes and units, which annotations cannot say.
+# autodoc shows names and defaults in signatures. The docstrings give the types, together with shapes
+# and units, which annotations cannot express.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_attributes_as_param_list = True
 
-# GitHub's ways to write formulas: $...$ in a line, and blocks that begin with ```math.
+# GitHub's notation for formulas: $...$ in a line, and blocks that begin with ```math.
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_fence_as_directive = ["math"]
 myst_heading_anchors = 3
@@ -56,7 +61,7 @@ breathe_default_project = "fastmlp"
 breathe_show_include = False
 breathe_domain_by_extension = {"hpp": "cpp"}
 
-# All references must be found, but for these.
+# Every reference must lead somewhere, except these.
 nitpick_ignore = [
-    ("cpp:identifier", "fastmlp"),  # the namespace: no directive of Sphinx's declares one
+    ("cpp:identifier", "fastmlp"),  # the namespace, which no Sphinx directive declares
 ]
