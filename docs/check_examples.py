@@ -1,8 +1,8 @@
 """Runs the Python code of the guides: `python docs/check_examples.py [PAGE ...]`.
 
-The blocks of a page run one after another in one namespace, in a folder of their own. What a block
-says of its output in a comment `# -> text` at the end of a line that is an expression must be what
-it gives. A page that begins with `<!-- needs: NAME -->` is left out where that is not installed.
+The blocks of a page run one after another in one namespace, in a temporary folder. If a line that is an
+expression ends with a comment `# -> text`, the expression must give that text. A page that begins with
+`<!-- needs: NAME -->` is skipped if that package is not installed.
 """
 
 import ast
@@ -22,7 +22,7 @@ GIVES = re.compile(r"# -> (.*)$")
 
 
 def run_block(code: str, name: str, namespace: dict[str, Any]) -> int:
-    """Run a block, compare what it gives; return how many times that was."""
+    """Run a block and compare its outputs; return the number of comparisons."""
     compared = 0
     lines = code.splitlines()
     for statement in ast.parse(code).body:
@@ -30,7 +30,7 @@ def run_block(code: str, name: str, namespace: dict[str, Any]) -> int:
         if says and isinstance(statement, ast.Expr):
             given = repr(eval(compile(ast.Expression(statement.value), name, "eval"), namespace))
             if given != says[1]:
-                raise AssertionError(f"{name}: it gives {given}, the page says {says[1]}")
+                raise AssertionError(f"{name}: the code gives {given}, the page says {says[1]}")
             compared += 1
         else:
             exec(compile(ast.Module([statement], []), name, "exec"), namespace)
@@ -38,11 +38,11 @@ def run_block(code: str, name: str, namespace: dict[str, Any]) -> int:
 
 
 def run_page(path: Path) -> str:
-    """Run a page; say how it went."""
+    """Run a page and return a line that says how it went."""
     text = path.read_text(encoding="utf-8")
     needed = NEEDS.match(text)
     if needed and importlib.util.find_spec(needed[1]) is None:
-        return f"left out: {needed[1]} is not installed"
+        return f"skipped: {needed[1]} is not installed"
     namespace: dict[str, Any] = {"__name__": "__page__"}
     compared = 0
     blocks = list(BLOCK.finditer(text))
@@ -53,7 +53,7 @@ def run_page(path: Path) -> str:
 
 
 def main(pages: list[str]) -> None:
-    """Run all pages, or those that are named."""
+    """Run the named pages, or all of them."""
     with tempfile.TemporaryDirectory() as folder:
         for page in pages or PAGES:
             path = (DOCS / page).with_suffix(".md")

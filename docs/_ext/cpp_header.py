@@ -1,7 +1,7 @@
-"""The directive `cpp-header`: all that a C++ header declares, in its order.
+"""The directive `cpp-header`: everything that a C++ header declares, in the header's order.
 
-breathe's own `doxygenfile` declares the namespace anew for each file, which Sphinx's C++ domain
-takes for a mistake. So here each class, function and so on gets its directive of breathe's.
+breathe's own `doxygenfile` declares the namespace once per file, which Sphinx's C++ domain reports as an
+error. So this directive writes one directive of breathe for each class, function and so on.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ NAMESPACE = OUTPUT / "namespacefastmlp.xml"
 
 
 class Declaration(NamedTuple):
-    """Where it stands, and the directive that shows it."""
+    """A declaration: its place, and the directive that shows it."""
 
     header: str
     line: int
@@ -27,14 +27,14 @@ class Declaration(NamedTuple):
 
 
 def place(element: ElementTree.Element) -> tuple[str, int]:
-    """Return header and line."""
+    """Return the header and line of an element."""
     location = element.find("location")
     assert location is not None
     return location.attrib["file"].removeprefix("fastmlp/"), int(location.attrib["line"])
 
 
 def declarations() -> Iterator[Declaration]:
-    """Yield what is in the namespace fastmlp; what is within that is io.hpp's own."""
+    """Yield the declarations in the namespace fastmlp, without those in nested namespaces."""
     namespace = ElementTree.parse(NAMESPACE).getroot().find("compounddef")
     assert namespace is not None
     for inner in namespace.findall("innerclass"):
@@ -58,7 +58,7 @@ class CppHeader(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Let breathe's directives run."""
+        """Write a directive of breathe for each declaration, and run them."""
         header = self.arguments[0]
         self.env.note_dependency(str(HEADERS / "fastmlp" / header))
         found = sorted(d for d in declarations() if d.header == header)

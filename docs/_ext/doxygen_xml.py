@@ -1,4 +1,4 @@
-"""Has doxygen read the C++ headers, for breathe; what it warns of, Sphinx warns of."""
+"""Runs doxygen on the C++ headers, for breathe; passes its warnings on to Sphinx."""
 
 import shutil
 import subprocess
@@ -24,10 +24,10 @@ SETTINGS = {
     "GENERATE_HTML": "NO",
     "GENERATE_LATEX": "NO",
     "XML_PROGRAMLISTING": "NO",
-    # A member whose name and type say all has no comment, and is shown too.
+    # Show members without a comment too: their name and type say everything.
     "EXTRACT_ALL": "YES",
     "HIDE_UNDOC_RELATIONS": "YES",
-    # Not for users, and explicit instantiations, which breathe cannot read.
+    # Leave out what is not for users, and explicit instantiations, which breathe cannot read.
     "EXCLUDE_SYMBOLS": "*::Impl *::io_detail *::io_detail::* std",
     "INPUT_FILTER": '"sed -e s/.*library.s.own.*// -e s/^extern.template.*//"',
     "MACRO_EXPANSION": "YES",
@@ -40,7 +40,7 @@ SETTINGS = {
 
 
 def run_doxygen(app: Sphinx, config: Any) -> None:
-    """Write the XML anew."""
+    """Write the XML again from scratch."""
     program = shutil.which("doxygen")
     if program is None:
         raise SphinxError(

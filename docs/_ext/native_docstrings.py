@@ -1,7 +1,7 @@
-"""Signatures of the native module as Python's own look, and links in docstrings.
+"""Makes signatures of native functions look like Python's, and adds links to docstrings.
 
-pybind11 writes a signature into the first line of a docstring, with `self` and with types of its
-own; autodoc takes it from there. What is left of it here are names and defaults.
+pybind11 writes a signature into the first line of a docstring, with `self` and with its own types, and
+autodoc shows it. This extension keeps only the names and defaults.
 """
 
 import ast
@@ -13,13 +13,13 @@ from sphinx.application import Sphinx
 
 import fastmlp
 
-# A default that is an object is shown by its address, which is another in each build.
+# An object as a default is shown with its address, which differs from build to build.
 OBJECT = re.compile(r"<(?:\w+\.)*(\w+) object at 0x[0-9a-f]+>")
 MATHEMATICS = re.compile(r"`?\bdocs/mathematics\.md\b`?")
 
 
 def plain(signature: str) -> str | None:
-    """Take types and `self` out of a signature; None if it is none."""
+    """Remove types and `self` from a signature; return None if it is not a signature."""
     try:
         function = ast.parse(f"def f{signature}: ...").body[0]
     except SyntaxError:
@@ -36,7 +36,7 @@ def plain(signature: str) -> str | None:
 def process_signature(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str, returns: str
 ) -> tuple[str, str | None] | None:
-    """Make a signature that pybind11 wrote one of names and defaults."""
+    """Reduce a signature written by pybind11 to names and defaults."""
     if not signature or (": " not in signature and "self" not in signature):
         return None
     found = plain(OBJECT.sub(r"\1()", signature))
@@ -44,7 +44,7 @@ def process_signature(
 
 
 def sign_native_classes(app: Sphinx) -> None:
-    """Give native classes the signatures of their constructors, where autodoc looks for them."""
+    """Give native classes the signatures of their constructors, in the attribute that autodoc reads."""
     for native in (fastmlp.SGD, fastmlp.Adam, fastmlp.AdamW, fastmlp.Objective):
         written = (native.__init__.__doc__ or "").removeprefix("__init__").partition(" -> ")[0]
         native.__signature__ = inspect.signature(eval(f"lambda {plain(written)}: None"))
@@ -53,12 +53,12 @@ def sign_native_classes(app: Sphinx) -> None:
 def link_mathematics(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
 ) -> None:
-    """Make the name of the page on the mathematics a link."""
+    """Turn mentions of docs/mathematics.md into links."""
     lines[:] = [MATHEMATICS.sub(":doc:`docs/mathematics.md </mathematics>`", s) for s in lines]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Act on each signature and docstring."""
+    """Process each signature and docstring."""
     app.connect("builder-inited", sign_native_classes)
     app.connect("autodoc-process-signature", process_signature)
     app.connect("autodoc-process-docstring", link_mathematics, priority=600)

@@ -1,8 +1,8 @@
-"""Pages whose text stands outside of docs/, and links to such files.
+"""Pages whose text is a file outside docs/, and links to such files.
 
-`contributing.md` here is a stub for who reads docs/ as files; on the site it has the text of
-CONTRIBUTING.md. Links from there, and links from other pages to it, are led to the right page. A
-link to any other file of the repository becomes a download.
+`contributing.md` in docs/ is a stub for readers of the repository; on the site the page shows the text
+of CONTRIBUTING.md. Links in that text, and links from other pages to the file, are changed to lead to
+the right page. A link to any other file of the repository becomes a download.
 """
 
 import os
@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 
-# Files of the repository, and the pages that show them or stand in for them.
+# Files of the repository, and the page that shows each of them.
 PAGES = {
     "README.md": "index",
     "CONTRIBUTING.md": "contributing",
@@ -31,7 +31,7 @@ FENCE = re.compile(r"^(```+|~~~+).*?^\1", re.MULTILINE | re.DOTALL)
 
 
 def read_source(app: Sphinx, page: str, source: list[str]) -> None:
-    """Exchange a stub for its file, and lead links to pages."""
+    """Replace a stub by the text of its file, and change links to files into links to pages."""
     text, folder = source[0], (DOCS / page).parent
     if page in SOURCES:
         app.env.note_dependency(str(ROOT / SOURCES[page]))

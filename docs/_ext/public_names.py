@@ -1,4 +1,4 @@
-"""Warns of what is public and on no page: names of the package, headers of the library."""
+"""Warns of public names of the package, and headers of the library, that no page documents."""
 
 import importlib
 import inspect
@@ -23,7 +23,7 @@ MODULES = (
 
 
 def public_names(module: str) -> Iterator[str]:
-    """Yield the full names that users may rely on, those of members included."""
+    """Yield the full names of a module's public names and of their public members."""
     namespace = vars(importlib.import_module(module))
     own = [n for n, x in namespace.items() if getattr(x, "__module__", "") == module]
     for name in namespace.get("__all__", own):
@@ -31,7 +31,7 @@ def public_names(module: str) -> Iterator[str]:
         if name.startswith("_") or inspect.ismodule(thing):
             continue
         yield f"{module}.{name}"
-        # What an estimator inherits is scikit-learn's; a dataclass describes its fields itself.
+        # scikit-learn documents what an estimator inherits; a dataclass documents its fields itself.
         if inspect.isclass(thing):
             fields = getattr(thing, "__dataclass_fields__", ())
             for member in sorted(set(dir(thing)) - set(fields)):
@@ -41,7 +41,7 @@ def public_names(module: str) -> Iterator[str]:
 
 
 def check(app: Sphinx, env: BuildEnvironment) -> None:
-    """Compare what there is with what the pages have."""
+    """Warn of each public name and header that the pages lack."""
     logger = logging.getLogger(__name__)
     documented = {name for name, *_ in env.domains["py"].get_objects()}
     for module in MODULES:
@@ -55,6 +55,6 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Check when all pages are read."""
+    """Check after all pages are read."""
     app.connect("env-check-consistency", check)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
