@@ -1,5 +1,5 @@
-# Finds what fastmlp/io.hpp needs: sets fastmlp_io_FOUND, or fastmlp_io_NOT_FOUND_MESSAGE. Used by
-# the build and by the installed package.
+# Finds nlohmann-json, which fastmlp/io.hpp needs. Sets fastmlp_io_FOUND, or else
+# fastmlp_io_NOT_FOUND_MESSAGE. The build and the installed package both use this file.
 if(NOT TARGET nlohmann_json::nlohmann_json)
   find_package(nlohmann_json 3.9 CONFIG QUIET)
 endif()

@@ -1,9 +1,9 @@
-# What `cmake --install` puts where, and the CMake package that find_package(fastmlp) reads.
+# Installs the library and the CMake package that find_package(fastmlp) reads.
 include(CMakePackageConfigHelpers)
 
 set(runtime ${CMAKE_INSTALL_BINDIR})
 if(fastmlp_for_python)
-  set(runtime .)  # Windows looks for a module's DLL beside the module
+  set(runtime .)  # Windows looks for the DLL of a module beside the module
 endif()
 install(TARGETS fastmlp EXPORT fastmlpTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
@@ -25,7 +25,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fastmlpConfig.cmake
               cmake/fastmlp-io.cmake
         DESTINATION ${package})
 
-if(fastmlp_for_python)  # `fastmlp export` writes them into its headers
+if(fastmlp_for_python)  # `fastmlp export` copies them into the headers that it writes
   install(FILES cpp/src/kernels/vec_scalar.hpp cpp/src/kernels/math.hpp cpp/src/kernels/erf.hpp
                 cpp/src/kernels/activations.hpp
           DESTINATION kernels)

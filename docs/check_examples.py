@@ -1,7 +1,7 @@
 """Runs the Python code of the guides: `python docs/check_examples.py [PAGE ...]`.
 
-The blocks of a page run one after another in one namespace, in a temporary folder. If a line that is an
-expression ends with a comment `# -> text`, the expression must give that text. A page that begins with
+The blocks of a page run one after another in one namespace, in a temporary folder. If an expression
+ends with a comment `# -> text`, it must give that text. A page that begins with
 `<!-- needs: NAME -->` is skipped if that package is not installed.
 """
 
@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-PAGES = ("index", "getting_started", "performance", "reproducibility", "from_sklearn", "from_pytorch")
+PAGES = (
+    "index",
+    "getting_started",
+    "performance",
+    "reproducibility",
+    "from_sklearn",
+    "from_pytorch",
+)
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"\A<!-- needs: (\w+) -->")
 GIVES = re.compile(r"# -> (.*)$")

@@ -44,8 +44,8 @@ html_css_files = ["fastmlp.css"]
 default_role = "code"
 smartquotes = False  # "relu" is a string
 
-# autodoc shows names and defaults in signatures. The docstrings give the types, together with shapes
-# and units, which annotations cannot express.
+# autodoc shows names and defaults in signatures. The docstrings give the types, with shapes and
+# units, which annotations cannot express.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

@@ -1,7 +1,7 @@
 """The directive `cpp-header`: everything that a C++ header declares, in the header's order.
 
-breathe's own `doxygenfile` declares the namespace once per file, which Sphinx's C++ domain reports as an
-error. So this directive writes one directive of breathe for each class, function and so on.
+breathe's own `doxygenfile` declares the namespace once per file, which Sphinx's C++ domain reports
+as an error. So this directive writes one directive of breathe for each class, function and so on.
 """
 
 from collections.abc import Iterator

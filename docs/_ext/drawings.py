@@ -1,4 +1,4 @@
-"""The pictures of the pages, one function each. They train what they show; nothing is made up."""
+"""The pictures of the pages, one function for each. Curves come from real trainings."""
 
 from collections.abc import Sequence
 
@@ -29,9 +29,14 @@ def box(
     (x, y), (width, height) = centre, size
     axes.add_patch(
         FancyBboxPatch(
-            (x - width / 2, y - height / 2), width, height, boxstyle="round,pad=0,rounding_size=0.08",
-            facecolor=palette.paper, edgecolor=edge, linewidth=1.4,
-        )  # fmt: skip
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.08",
+            facecolor=palette.paper,
+            edgecolor=edge,
+            linewidth=1.4,
+        )
     )
     step = 0.27
     for n, line in enumerate(lines):
@@ -42,9 +47,15 @@ def arrow(axes: Axes, start: Point, end: Point, color: str, label: str = "") -> 
     """Draw an arrow; a horizontal one has its label above, a vertical one beside it."""
     axes.add_patch(
         FancyArrowPatch(
-            start, end, arrowstyle="-|>", mutation_scale=11, shrinkA=0, shrinkB=0,
-            color=color, linewidth=1.4,
-        )  # fmt: skip
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=11,
+            shrinkA=0,
+            shrinkB=0,
+            color=color,
+            linewidth=1.4,
+        )
     )
     x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
     if start[1] == end[1]:
@@ -54,7 +65,7 @@ def arrow(axes: Axes, start: Point, end: Point, color: str, label: str = "") -> 
 
 
 def data_flow(palette: Palette) -> Figure:
-    """One training step of a network with two hidden layers."""
+    """Draw one training step of a network with two hidden layers."""
     figure, axes = canvas(9.2, 4.3)
     forward, update, backward = 3.55, 2.2, 0.8
     x = (2.25, 4.55, 6.85)
@@ -101,9 +112,7 @@ def data_flow(palette: Palette) -> Figure:
     return figure
 
 
-def matrix(
-    axes: Axes, corner: Point, size: Point, name: str, shape: str, palette: Palette
-) -> None:
+def matrix(axes: Axes, corner: Point, size: Point, name: str, shape: str, palette: Palette) -> None:
     """Draw a matrix as a rectangle from its upper left corner."""
     (x, y), (width, height) = corner, size
     axes.add_patch(
@@ -117,14 +126,19 @@ def band(axes: Axes, corner: Point, size: Point, color: str, *, strong: bool) ->
     (x, y), (width, height) = corner, size
     axes.add_patch(
         Rectangle(
-            (x, y - height), width, height, facecolor=color, edgecolor=color,
-            alpha=0.9 if strong else 0.22, linewidth=0.8,
-        )  # fmt: skip
+            (x, y - height),
+            width,
+            height,
+            facecolor=color,
+            edgecolor=color,
+            alpha=0.9 if strong else 0.22,
+            linewidth=0.8,
+        )
     )
 
 
 def product(palette: Palette) -> Figure:
-    """Panels of A and B, the tile of C that they give, and the registers that hold it."""
+    """Draw panels of A and B, the tile of C that they give, and the registers that hold it."""
     figure, axes = canvas(9.2, 5.4)
     rows, cols, terms = 2.1, 2.4, 1.5
     a, b, c = (0.1, 2.75), (1.95, 4.9), (1.95, 2.75)
@@ -222,7 +236,7 @@ def plot(palette: Palette, ylabel: str) -> tuple[Figure, Axes]:
 
 
 def loss_curves(palette: Palette) -> Figure:
-    """The training with early stopping of "Getting started"."""
+    """Plot the training with early stopping of the page "Getting started"."""
     X, y, X_validation, y_validation = scaled_parts()
     net = fastmlp.Network([30, 64, 32, 1], seed=0)
     history = net.fit(
@@ -249,7 +263,7 @@ def loss_curves(palette: Palette) -> Figure:
 
 
 def optimizers(palette: Palette) -> Figure:
-    """The training loss of one network by several optimizers."""
+    """Plot the training loss of one network for several optimizers."""
     X, y, _, _ = scaled_parts()
     found = {
         "SGD": fastmlp.SGD(0.05),

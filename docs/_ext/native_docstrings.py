@@ -1,7 +1,7 @@
 """Makes signatures of native functions look like Python's, and adds links to docstrings.
 
-pybind11 writes a signature into the first line of a docstring, with `self` and with its own types, and
-autodoc shows it. This extension keeps only the names and defaults.
+pybind11 writes a signature into the first line of a docstring, with `self` and with its own types,
+and autodoc shows it. This extension keeps only the names and defaults.
 """
 
 import ast
@@ -44,7 +44,7 @@ def process_signature(
 
 
 def sign_native_classes(app: Sphinx) -> None:
-    """Give native classes the signatures of their constructors, in the attribute that autodoc reads."""
+    """Give native classes the signatures of their constructors, where autodoc reads them."""
     for native in (fastmlp.SGD, fastmlp.Adam, fastmlp.AdamW, fastmlp.Objective):
         written = (native.__init__.__doc__ or "").removeprefix("__init__").partition(" -> ")[0]
         native.__signature__ = inspect.signature(eval(f"lambda {plain(written)}: None"))

@@ -1,8 +1,8 @@
 """Pages whose text is a file outside docs/, and links to such files.
 
-`contributing.md` in docs/ is a stub for readers of the repository; on the site the page shows the text
-of CONTRIBUTING.md. Links in that text, and links from other pages to the file, are changed to lead to
-the right page. A link to any other file of the repository becomes a download.
+`contributing.md` in docs/ is a stub for readers of the repository; on the site the page shows the
+text of CONTRIBUTING.md. Links in that text, and links from other pages to the file, are changed to
+lead to the right page. A link to any other file of the repository becomes a download.
 """
 
 import os

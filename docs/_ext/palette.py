@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Palette(NamedTuple):
-    """Colours of one theme; those of data are Okabe and Ito's, which the colour-blind can tell apart."""
+    """Colours of one theme; those of data are Okabe and Ito's, safe for the colour-blind."""
 
     name: str
     ink: str

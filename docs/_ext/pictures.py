@@ -6,7 +6,7 @@ The drawings are functions in `drawings.py`. The text of the directive is the ca
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import drawings
 import matplotlib as mpl
@@ -54,7 +54,7 @@ class Picture(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {"alt": directives.unchanged_required}
+    option_spec: ClassVar = {"alt": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         """Draw the picture and show the version that fits the reader's theme."""

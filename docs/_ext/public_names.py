@@ -31,7 +31,7 @@ def public_names(module: str) -> Iterator[str]:
         if name.startswith("_") or inspect.ismodule(thing):
             continue
         yield f"{module}.{name}"
-        # scikit-learn documents what an estimator inherits; a dataclass documents its fields itself.
+        # scikit-learn documents what an estimator inherits; a dataclass documents its own fields.
         if inspect.isclass(thing):
             fields = getattr(thing, "__dataclass_fields__", ())
             for member in sorted(set(dir(thing)) - set(fields)):

@@ -1,5 +1,5 @@
-// A network in a program that has neither fastmlp nor a file: xor_model.hpp is what
-// `fastmlp export xor.safetensors --cpp xor_model.hpp` wrote.
+// Runs a network without fastmlp and without a file. `fastmlp export xor.safetensors --cpp
+// xor_model.hpp` wrote the header.
 #include "xor_model.hpp"
 
 #include <cstdio>

@@ -1,5 +1,5 @@
-// Loads a network and predicts one row at a time, as a program does that answers requests:
-// predict FILE. The row is all 0.5; prints the outputs and how long a prediction takes.
+// Loads a network and predicts one row at a time, like a server that answers requests:
+// predict FILE. Every feature of the row is 0.5. Prints the outputs and the time of a prediction.
 #include <fastmlp/io.hpp>
 #include <fastmlp/network.hpp>
 #include <fastmlp/runtime.hpp>
@@ -14,9 +14,9 @@
 int main(int argc, char** argv) try {
   if (argc != 2) throw std::runtime_error("usage: predict FILE");
   const auto net = fastmlp::load<float>(argv[1]);
-  fastmlp::set_num_threads(1);  // one row of a small network is less work than to wake a thread
+  fastmlp::set_num_threads(1);  // waking a thread takes longer than one row of a small network
 
-  // Made once: after the first call nothing is allocated.
+  // Create these once: after the first call, forward allocates nothing.
   std::vector<float> x(static_cast<std::size_t>(net.layers().front()), 0.5F);
   std::vector<float> out(static_cast<std::size_t>(net.layers().back()));
   const fastmlp::RowSource<float> X(

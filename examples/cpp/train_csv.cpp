@@ -1,5 +1,5 @@
-// Trains on a CSV file of numbers under one line of names, the last column 0 or 1:
-// train_csv FILE. Every fifth row is kept to validate with.
+// Trains on a CSV file: train_csv FILE. The file has one line of column names, then numbers; the
+// last column is 0 or 1. Every fifth row is used for validation.
 #include <fastmlp/network.hpp>
 
 #include <cmath>
@@ -24,7 +24,7 @@ struct Table {
 void read(const char* path, Table& train, Table& validation) {
   std::ifstream file(path);
   std::string line, cell;
-  if (!std::getline(file, line)) throw std::runtime_error(std::string(path) + ": not to be read");
+  if (!std::getline(file, line)) throw std::runtime_error(std::string(path) + ": cannot be read");
   for (int row = 0; std::getline(file, line); ++row) {
     Table& table = row % 5 == 4 ? validation : train;
     std::istringstream cells(line);
@@ -32,10 +32,11 @@ void read(const char* path, Table& train, Table& validation) {
     table.y.push_back(table.X.back());
     table.X.pop_back();
   }
-  if (train.y.empty() || validation.y.empty()) throw std::runtime_error("there are too few rows");
+  if (train.y.empty() || validation.y.empty()) throw std::runtime_error("too few rows");
 }
 
-/// To mean 0 and variance 1 on the training rows: networks learn little from columns of any scale.
+/// Scales each column to mean 0 and variance 1 on the training rows: a network learns little from
+/// unscaled columns.
 void standardize(Table& train, Table& validation) {
   const std::ptrdiff_t n = train.features();
   for (std::ptrdiff_t j = 0; j < n; ++j) {
@@ -72,7 +73,7 @@ int main(int argc, char** argv) try {
   options.early_stopping = fastmlp::EarlyStopping{10};
   options.on_epoch = [](const fastmlp::EpochLog& log) {
     if (log.epoch % 10 == 0) {
-      std::printf("epoch %3d: loss %.4f, of validation %.4f\n", static_cast<int>(log.epoch),
+      std::printf("epoch %3d: loss %.4f, validation loss %.4f\n", static_cast<int>(log.epoch),
                   log.loss, *log.val_loss);
     }
     return false;  // true would end the training
@@ -84,7 +85,7 @@ int main(int argc, char** argv) try {
   net.predict(validation.X_view(), {labels.data(), validation.rows(), 1});
   int right = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) right += labels[i] == validation.y[i];
-  std::printf("%zu epochs; %d of %zu rows of validation are right\n", history.loss.size(), right,
+  std::printf("%zu epochs; %d of %zu validation rows are right\n", history.loss.size(), right,
               labels.size());
 } catch (const std::exception& error) {
   std::fprintf(stderr, "%s\n", error.what());

@@ -1,4 +1,4 @@
-// Trains the smallest network that is worth one, and saves it: xor [FILE].
+// Trains a small network on the four rows of xor, and saves it: xor [FILE].
 #include <fastmlp/io.hpp>
 #include <fastmlp/network.hpp>
 
