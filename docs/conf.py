@@ -1,7 +1,8 @@
 """Sphinx settings: `python -m sphinx -nW --keep-going docs docs/_build/html`.
 
 The build needs the package installed with its extra `docs`, and doxygen. It loads nothing from the
-network. Everything that is more than a setting is an extension in `_ext`.
+network; the reader's browser loads MathJax for the formulas. Everything that is more than a setting
+is an extension in `_ext`.
 """
 
 import sys
