@@ -1,8 +1,7 @@
 """Sphinx settings: `python -m sphinx -nW --keep-going docs docs/_build/html`.
 
 The build needs the package installed with its extra `docs`, and doxygen. It loads nothing from the
-network; the reader's browser loads MathJax for the formulas. Everything that is more than a setting
-is an extension in `_ext`.
+network, and neither do the pages. Everything that is more than a setting is an extension in `_ext`.
 """
 
 import sys
@@ -19,7 +18,6 @@ version = release = fastmlp.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "myst_parser",
     "numpydoc",
     "breathe",
@@ -27,6 +25,7 @@ extensions = [
     "cpp_header",
     "digest_table",
     "doxygen_xml",
+    "mathml",
     "native_docstrings",
     "outside_pages",
     "pictures",
@@ -40,6 +39,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["fastmlp.css"]
+html_math_renderer = "mathml"
 
 # `X` in a docstring is code.
 default_role = "code"
