@@ -46,10 +46,9 @@ def process_signature(
 def sign_native_classes(app: Sphinx) -> None:
     """Give native classes the signatures of their constructors, where autodoc reads them."""
     for name, native in inspect.getmembers(fastmlp._core, inspect.isclass):
-        written = native.__init__.__doc__ or ""
-        if written.startswith("__init__(") and name != "Network":  # the package derives from that
-            parameters = plain(written.removeprefix("__init__").partition(" -> ")[0])
-            native.__signature__ = inspect.signature(eval(f"lambda {parameters}: None"))
+        if getattr(fastmlp, name, None) is native:  # others are bases of classes in Python
+            written = (native.__init__.__doc__ or "").removeprefix("__init__").partition(" -> ")[0]
+            native.__signature__ = inspect.signature(eval(f"lambda {plain(written)}: None"))
 
 
 def link_mathematics(
