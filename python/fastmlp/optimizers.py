@@ -45,13 +45,13 @@ class State:
 class Optimizer(_core.Optimizer):
     """What the optimizers have in common."""
 
-    kind: ClassVar[str] = ""  # the name of its options in C++
+    _kind: ClassVar[str] = ""  # the name of its options in C++
 
     weight_decay = Parameter[float]("How fast the weights, not the biases, decay: a float.")
     decoupled = Parameter[bool]("Whether the decay is apart from the gradient: a bool.")
 
     def __init__(self, **parameters: float | bool) -> None:
-        super().__init__(self.kind, type(self).__name__, parameters)
+        super().__init__(self._kind, type(self).__name__, parameters)
 
     def _arguments(self) -> dict[str, Any]:
         """Return the arguments that made it, with the learning rate as it is now."""
@@ -126,7 +126,7 @@ class SGD(Optimizer):
     SGD(learning_rate=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)
     """
 
-    kind = "SGD"
+    _kind = "SGD"
     momentum = Parameter[float]("The share of the velocity that stays: a float.")
     nesterov = Parameter[bool]("Whether it looks ahead: a bool.")
 
@@ -195,7 +195,7 @@ class Adam(Optimizer):
     Adam(learning_rate=0.002, beta_1=0.9, beta_2=0.999, epsilon=1e-08, weight_decay=0.0)
     """
 
-    kind = "Adam"
+    _kind = "Adam"
     beta_1 = Parameter[float]("The share of m that stays: a float.")
     beta_2 = Parameter[float]("The share of v that stays: a float.")
     epsilon = Parameter[float]("What is added to the root: a float.")
