@@ -276,26 +276,53 @@ def every_native_operation_has_a_twin(root: Path) -> list[str]:
     ]
 
 
-def every_native_activation_and_output_has_a_twin(root: Path) -> list[str]:
-    twins = {
-        (target.id, key.value)
-        for path in files(root, REFERENCE, suffixes={".py"})
+# Header and list of the structs, the enum in options.hpp, and the twin's table.
+LISTS = (
+    (f"{KERNELS}/activations.hpp", "Activations", "Activation", "ACTIVATIONS"),
+    (f"{KERNELS}/losses.hpp", "Outputs", "Output", "OUTPUTS"),
+)
+
+
+def names_in_list(text: str, list_name: str) -> list[str]:
+    """The kName of every struct in `using List = List<A, Wrapper<B>, ...>;`, in its order."""
+    found = re.search(rf"using {list_name}\s*=\s*List<(.*?)>;", text, re.DOTALL)
+    structs = re.findall(r"(\w+)(?=\s*(?:>|,|$))", found[1]) if found else []
+    pattern = r"struct {}\b.*?kName = \"(\w+)\""
+    names = [re.search(pattern.format(struct), text, re.DOTALL) for struct in structs]
+    return [name[1] if name else "?" for name in names]
+
+
+def twins_in(tree_root: Path) -> dict[str, list[str]]:
+    """The keys of every dictionary of the twin, by its name."""
+    return {
+        target.id: [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
+        for path in files(tree_root, REFERENCE, suffixes={".py"})
         for node in tree(path).body
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        for key in node.value.keys
-        if isinstance(target, ast.Name) and isinstance(key, ast.Constant)
+        if isinstance(target, ast.Name)
     }
+
+
+def every_activation_and_output_is_in_every_list(root: Path) -> list[str]:
+    """The structs of the kernels, the enum and the twin have the same names in the same order."""
     found = []
-    for path in files(root, f"{HEADERS}/options.hpp"):
-        text = code(path)
-        for names in re.finditer(r"\bk(Activation|Output)Names\s*=\s*\{([^}]*)\}", text):
-            line = text.count("\n", 0, names.start()) + 1
-            table = names[1].upper() + "S"
-            for name in re.findall(r'"(\w+)"', names[2]):
-                if (table, name) not in twins:
-                    what = f"{name} is missing from {table} in {REFERENCE_OPS}"
-                    found.append(violation(root, path, line, what))
+    twins = twins_in(root)
+    for header, list_name, enum, table in LISTS:
+        for path in files(root, header):
+            names = names_in_list(code(path), list_name)
+            options = (root / HEADERS / "options.hpp").read_text(encoding="utf-8")
+            entries = re.search(rf"enum class {enum} \{{([^}}]*)\}}", options)
+            enumerators = re.findall(r"k(\w+)", entries[1]) if entries else []
+            snake = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in enumerators]
+            for what, others in (
+                (f"enum {enum}", snake),
+                (f"the twin's {table}", twins.get(table, [])),
+            ):
+                if others != names:
+                    found.append(
+                        violation(root, path, 1, f"{list_name} has {names}; {what} has {others}")
+                    )
     return found
 
 

@@ -78,7 +78,7 @@ PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
     rules.the_twin_reaches_nothing_native_but_optimizers: (
         {
             "python/fastmlp/training.py": "from typing import TYPE_CHECKING\n"
-            "from fastmlp._core import SGD\nfrom fastmlp.loop import run\n"
+            "from fastmlp._core import Optimizer\nfrom fastmlp.loop import run\n"
             "if TYPE_CHECKING:\n    from fastmlp._core import Network\n",
             "python/fastmlp/loop.py": "import numpy\nfrom fastmlp._core import permutation\n"
             "from fastmlp import Network\nimport fastmlp\n",
@@ -111,14 +111,20 @@ PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
         },
         ["cpp/include/fastmlp/ops.hpp:4"],
     ),
-    rules.every_native_activation_and_output_has_a_twin: (
+    rules.every_activation_and_output_is_in_every_list: (
         {
-            "cpp/include/fastmlp/options.hpp": '\nauto kActivationNames = {"relu",\n "gelu"};\n'
-            'auto kOutputNames = {"relu"};\n',
+            "cpp/include/fastmlp/options.hpp": "enum class Activation { kRelu, kLeakyRelu };\n"
+            "enum class Output { kExp };\n",
+            "cpp/src/kernels/activations.hpp": 'struct Relu {\n  kName = "relu";\n};\n'
+            'struct LeakyRelu {\n  kName = "leaky_relu";\n};\n'
+            "using Activations = List<Relu, LeakyRelu>;\n",
+            "cpp/src/kernels/losses.hpp": 'struct Unit {\n  kName = "exp";\n};\n'
+            'struct Softmax {\n  kName = "softmax";\n};\n'
+            "using Outputs = List<Elementwise<Unit>, Softmax>;\n",
             "python/fastmlp/reference/ops.py": 'ACTIVATIONS = {"relu": 1}\n'
-            'OUTPUTS: dict = {"x": 1}\n',
+            'OUTPUTS: dict = {"exp": 1, "softmax": 2}\n',
         },
-        ["cpp/include/fastmlp/options.hpp:2", "cpp/include/fastmlp/options.hpp:4"],
+        ["cpp/src/kernels/activations.hpp:1", "cpp/src/kernels/losses.hpp:1"],
     ),
     rules.no_macros_that_make_code: (
         {"cpp/src/ops.cpp": "#define SIZE 3\n#  define FOR(i, n) for (int i = 0; i < n; ++i)\n"},
@@ -215,7 +221,9 @@ def test_every_rule_is_applied() -> None:
         (rules.REFERENCE_OPS, "ACTIVATIONS"),
         (f"{rules.KERNELS}/vec_avx2.hpp", "immintrin.h"),
         (f"{rules.HEADERS}/ops.hpp", "void relu("),
-        (f"{rules.HEADERS}/options.hpp", "kActivationNames"),
+        (f"{rules.HEADERS}/options.hpp", "enum class Activation {"),
+        (f"{rules.KERNELS}/activations.hpp", "using Activations ="),
+        (f"{rules.KERNELS}/losses.hpp", "using Outputs ="),
     ],
 )
 def test_the_one_place_of_a_rule_is_where_the_rule_says(path: str, text: str) -> None:

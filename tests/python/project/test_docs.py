@@ -34,10 +34,7 @@ NATIVE = [
     (owner, name, member)
     for owner in (
         fastmlp._core,
-        *(
-            getattr(fastmlp._core, kind)
-            for kind in ("Network", "SGD", "Adam", "AdamW", "Objective")
-        ),
+        *(getattr(fastmlp._core, kind) for kind in ("Network", "Optimizer", "Objective")),
     )
     for name, member in inspect.getmembers(owner)
     if not name.startswith("_") and (inspect.isroutine(member) or isinstance(member, property))
