@@ -25,9 +25,9 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fastmlpConfig.cmake
               cmake/fastmlp-io.cmake
         DESTINATION ${package})
 
-if(fastmlp_for_python)  # `fastmlp export` copies them into the headers that it writes
-  install(FILES cpp/src/kernels/vec_scalar.hpp cpp/src/kernels/math.hpp cpp/src/kernels/erf.hpp
-                cpp/src/kernels/activations.hpp
+if(fastmlp_for_python)  # `fastmlp export` copies their marked parts into its headers
+  install(FILES cpp/src/kernels/kernel_table.hpp cpp/src/kernels/math.hpp cpp/src/kernels/erf.hpp
+                cpp/src/kernels/activations.hpp cpp/src/kernels/losses.hpp
           DESTINATION kernels)
 else()
   install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/fastmlp)

@@ -1,11 +1,12 @@
-// Layers and activations from Python.
+// See arguments.hpp.
 #include "arguments.hpp"
 
-#include "text.hpp"
-
-#include <string>
-
 namespace fastmlp::python {
+
+std::string text(const py::handle& object) {
+  return py::cast<std::string>(py::str(object).attr("encode")("utf-8", "replace"));
+}
+
 std::vector<std::ptrdiff_t> layers_of(const py::object& object) {
   const auto refuse_layers = [&]() {
     throw py::value_error("Network: layers is " + text(py::repr(object)) +
@@ -16,9 +17,10 @@ std::vector<std::ptrdiff_t> layers_of(const py::object& object) {
   std::vector<std::ptrdiff_t> layers;
   for (const py::handle item : object) {
     if (PyIndex_Check(item.ptr()) == 0 || py::isinstance<py::bool_>(item)) refuse_layers();
-    const Py_ssize_t size = PyNumber_AsSsize_t(item.ptr(), nullptr);  // clips what does not fit
+    const Py_ssize_t size =
+        PyNumber_AsSsize_t(item.ptr(), nullptr);  // too large a number is clipped
     if (size == -1 && PyErr_Occurred() != nullptr) {
-      PyErr_Clear();  // such as NumPy's for a row of a matrix
+      PyErr_Clear();  // for example a TypeError of NumPy, for a row of a matrix
       refuse_layers();
     }
     layers.push_back(size);
@@ -41,6 +43,11 @@ std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers
   return hidden;
 }
 
+Output output_of(const py::object& object) {
+  return parse_output(
+      text(py::isinstance<py::str>(object) ? object : py::object(py::repr(object))));
+}
+
 std::vector<double> dropout_of(const py::object& object, std::size_t n_hidden) {
   if (object.is_none()) return {};
   std::vector<double> rates;
@@ -57,11 +64,6 @@ std::vector<double> dropout_of(const py::object& object, std::size_t n_hidden) {
                          "; it must be a number, or one for each hidden layer");
   }
   return rates;
-}
-
-Output output_of(const py::object& object) {
-  return parse_output(
-      text(py::isinstance<py::str>(object) ? object : py::object(py::repr(object))));
 }
 
 }  // namespace fastmlp::python

@@ -1,4 +1,5 @@
-// What describes a network in Python, other than arrays, as the library takes it.
+// What Python passes other than arrays, as the library takes it: text, and what describes a
+// network.
 #pragma once
 
 #include <fastmlp/options.hpp>
@@ -6,22 +7,29 @@
 #include <pybind11/pybind11.h>
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 namespace fastmlp::python {
 
 namespace py = pybind11;
 
-/// Layer sizes. \throws ValueError unless it is a sequence of integers.
+/// str(object), for names and messages. Characters that UTF-8 cannot encode, such as half of a
+/// surrogate pair, become question marks.
+std::string text(const py::handle& object);
+
+/// The sizes of the layers. \throws ValueError unless `object` is a sequence of integers.
 std::vector<std::ptrdiff_t> layers_of(const py::object& object);
 
-/// One activation for each hidden layer, from one name or a sequence of names.
+/// One activation for each hidden layer, from one name for all or a sequence of names.
+/// \throws ValueError for an unknown name, or for no name at all.
 std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers);
 
-/// The output of a name. \throws ValueError for anything else.
-/// Dropout rates: none, one for all hidden layers, or one each.
-std::vector<double> dropout_of(const py::object& object, std::size_t n_hidden);
-
+/// The output of that name. \throws ValueError for anything else.
 Output output_of(const py::object& object);
+
+/// One dropout rate for each hidden layer, from one number for all or a sequence; none for None.
+/// \throws TypeError for anything else.
+std::vector<double> dropout_of(const py::object& object, std::size_t n_hidden);
 
 }  // namespace fastmlp::python

@@ -1,5 +1,7 @@
-// Arrays from Python: their checks, views and outputs. (Rows of data sets are array_rows.cpp's.)
-#include "array_detail.hpp"
+// Single arrays: their checks, views and outputs (see array.hpp).
+#include "array.hpp"
+
+#include "arguments.hpp"
 
 #include <pybind11/stl.h>
 
@@ -8,7 +10,48 @@
 namespace fastmlp::python {
 namespace {
 
-/// The memory from an array's first byte to its last.
+template <class T>
+bool has_type(const py::array& array) {
+  const py::dtype dtype = array.dtype();
+  return dtype.kind() == 'f' && dtype.itemsize() == static_cast<py::ssize_t>(sizeof(T)) &&
+         dtype.byteorder() == '=';
+}
+
+/// Whether every element lies where a T may lie, at strides of whole T.
+template <class T>
+bool is_aligned(const py::array& array) {
+  if (reinterpret_cast<std::uintptr_t>(array.data()) % alignof(T) != 0) return false;
+  for (py::ssize_t d = 0; d < array.ndim(); ++d) {
+    if (array.shape(d) > 1 && array.strides(d) % static_cast<py::ssize_t>(sizeof(T)) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool is_contiguous(const py::array& array) {
+  return (array.flags() & py::array::c_style) == py::array::c_style;
+}
+
+template <class T>
+MatrixView<const T> view_of(const T* data, const py::array& array) {
+  const auto stride = [&](py::ssize_t d) {  // that of a single element is arbitrary
+    return array.shape(d) > 1 ? array.strides(d) / static_cast<py::ssize_t>(sizeof(T)) : 1;
+  };
+  switch (array.ndim()) {
+    case 0:
+      return {data, 1, 1};
+    case 1:
+      return {data, 1, array.shape(0), array.shape(0), stride(0)};
+    case 2:
+      return {data, array.shape(0), array.shape(1), array.shape(0) > 1 ? stride(0) : array.shape(1),
+              stride(1)};
+    default:
+      return {data, 1, array.size()};
+  }
+}
+
+/// The memory from the first byte of an array to its last.
 struct Extent {
   const char* begin;
   const char* end;
@@ -29,7 +72,7 @@ Extent extent_of(const py::array& array) {
 bool overlap(const py::array& a, const py::array& b) {
   if (a.size() == 0 || b.size() == 0) return false;
   if (!extent_of(a).meets(extent_of(b))) return false;
-  // Two views may interleave without sharing an element; NumPy finds out.
+  // The extents of two views can overlap although no element is shared; NumPy can tell.
   return py::module_::import("numpy").attr("shares_memory")(a, b).cast<bool>();
 }
 
@@ -39,25 +82,25 @@ py::array require_writable(const std::string& what, const py::object& object) {
                          "; it must be a numpy.ndarray");
   }
   py::array array = py::reinterpret_borrow<py::array>(object);
-  if (!array.writeable()) refuse_value(what + " is read-only; it must be writable");
+  if (!array.writeable()) throw py::value_error(what + " is read-only; it must be writable");
   return array;
 }
 
 void require_usable(const std::string& what, const py::array& array, bool aligned,
                     std::initializer_list<py::array> inputs) {
-  if (!aligned) refuse_value(what + " is not aligned to its dtype");
+  if (!aligned) throw py::value_error(what + " is not aligned to its dtype");
   if (array.ndim() > 2 && !is_contiguous(array)) {
-    refuse_value(what + " has more than two dimensions; it must be contiguous then");
+    throw py::value_error(what + " has more than two dimensions; it must be contiguous then");
   }
   for (const py::array& input : inputs) {
-    if (overlap(array, input)) refuse_value(what + " shares memory with an input");
+    if (overlap(array, input)) throw py::value_error(what + " shares memory with an input");
   }
 }
 
 }  // namespace
 
 py::array as_array(const char* function, const char* name, const py::object& object) {
-  // A subclass may change what indexing and conversion do, so only its plain array is used.
+  // A subclass may override indexing and conversion, so its plain array is used.
   const bool plain = Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
   py::array array = plain ? py::reinterpret_borrow<py::array>(object)
                           : py::array(py::module_::import("numpy").attr("asarray")(object));
@@ -114,8 +157,8 @@ py::array output(const char* function, const py::object& out, const std::vector<
                          text(py::dtype::of<T>()));
   }
   if (shape_of(array) != shape) {
-    refuse_value(what + " has shape " + shape_text(array) + "; it must be " +
-                 text(py::tuple(py::cast(shape))));
+    throw py::value_error(what + " has shape " + shape_text(array) + "; it must be " +
+                          text(py::tuple(py::cast(shape))));
   }
   require_usable(what, array, is_aligned<T>(array), inputs);
   return array;
@@ -145,6 +188,18 @@ py::array floats_of(const char* function, const py::object& object) {
   return py::array::ensure(array, py::array::c_style);
 }
 
+template <class T>
+py::array_t<T> values_of(const char* function, const char* name, const py::object& object,
+                         std::ptrdiff_t n) {
+  const py::array array = as_array(function, name, object);
+  if (shape_of(array) != std::vector{n}) {
+    throw py::value_error(std::string(function) + ": " + name + " has shape " + shape_text(array) +
+                          "; it must be (" + std::to_string(n) + ",)");
+  }
+  if (is_usable<T>(array) && is_contiguous(array)) return array;
+  return array.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
+}
+
 double* doubles_of(const char* function, const char* name, const py::object& object,
                    std::ptrdiff_t n) {
   py::array array = in_place(function, name, object, {});
@@ -160,18 +215,21 @@ bool is_vector(const py::array& array) { return array.ndim() == 1; }
 
 void require_two_dimensions(const char* function, const char* name, const py::array& array) {
   if (array.ndim() != 2) {
-    refuse_value(std::string(function) + ": " + name + " has shape " + shape_text(array) +
-                 "; it must have two dimensions");
+    throw py::value_error(std::string(function) + ": " + name + " has shape " + shape_text(array) +
+                          "; it must have two dimensions");
   }
 }
 
 void require_same_shape(const char* function, const char* a_name, const py::array& a,
                         const char* b_name, const py::array& b) {
   if (shape_of(a) != shape_of(b)) {
-    refuse_value(std::string(function) + ": " + a_name + " has shape " + shape_text(a) + " and " +
-                 b_name + " has shape " + shape_text(b) + "; they must have the same shape");
+    throw py::value_error(std::string(function) + ": " + a_name + " has shape " + shape_text(a) +
+                          " and " + b_name + " has shape " + shape_text(b) +
+                          "; they must have the same shape");
   }
 }
+
+std::string shape_text(const py::array& array) { return text(array.attr("shape")); }
 
 std::vector<py::ssize_t> shape_of(const py::array& array) {
   return {array.shape(), array.shape() + array.ndim()};
@@ -179,12 +237,14 @@ std::vector<py::ssize_t> shape_of(const py::array& array) {
 
 template bool is_usable<float>(const py::array&);
 template py::array usable<float>(const py::array&);
+template py::array_t<float> values_of(const char*, const char*, const py::object&, std::ptrdiff_t);
 template MatrixView<const float> view(const py::array&);
 template MatrixView<float> mutable_view(const py::array&);
 template py::array output<float>(const char*, const py::object&, const std::vector<py::ssize_t>&,
                                  std::initializer_list<py::array>);
 template bool is_usable<double>(const py::array&);
 template py::array usable<double>(const py::array&);
+template py::array_t<double> values_of(const char*, const char*, const py::object&, std::ptrdiff_t);
 template MatrixView<const double> view(const py::array&);
 template MatrixView<double> mutable_view(const py::array&);
 template py::array output<double>(const char*, const py::object&, const std::vector<py::ssize_t>&,

@@ -1,6 +1,6 @@
-// The one place that looks at dtype, ndim, strides and alignment of what Python passes: it turns
-// arguments into views and row sources, and makes or checks outputs. The shapes' meaning is the
-// library's to check (cpp/src/check.hpp).
+// The one place that checks the dtype, dimensions, strides and alignment of arrays from Python. It
+// turns arguments into views and row sources, and makes or checks outputs. array.cpp has single
+// arrays, array_rows.cpp the rows of data sets. What a shape means, the library checks (check.hpp).
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
@@ -19,72 +19,104 @@ namespace fastmlp::python {
 
 namespace py = pybind11;
 
+// Any array
+
 /// `object` as an array of numbers. \throws TypeError for objects, strings and complex numbers.
 py::array as_array(const char* function, const char* name, const py::object& object);
 
-/// Whether an array lies in (part of) some memory.
+/// Whether an array lies, at least in part, in these `bytes` of memory.
 bool shares_memory(const py::array& array, const void* data, std::size_t bytes);
 
-/// Whether operations on these arrays are to be done in float32: where all are, or are float16.
+bool is_vector(const py::array& array);
+std::vector<py::ssize_t> shape_of(const py::array& array);
+std::string shape_text(const py::array& array);  // for messages
+void require_two_dimensions(const char* function, const char* name, const py::array& array);
+void require_same_shape(const char* function, const char* a_name, const py::array& a,
+                        const char* b_name, const py::array& b);
+
+// Operands
+
+/// Whether all arrays are float32 or float16: operations on them are then done in float32.
 bool is_single(std::initializer_list<py::array> arrays);
 
-/// Whether it can be used in place: of T, aligned, at most two dimensions or C-contiguous.
+/// Whether an array can be used in place: of type T, aligned, and of at most two dimensions or
+/// C-contiguous.
 template <class T>
 bool is_usable(const py::array& array);
 
-/// A copy as a C-contiguous aligned array of T, or the array itself where it can be used in place.
+/// The array itself if it is usable, else a C-contiguous aligned copy of type T.
 template <class T>
 py::array usable(const py::array& array);
 
-/// A view of a usable array of at most two dimensions, or of any number where it is C-contiguous. A
-/// vector is one row.
+/// A view of a usable array. A vector is one row; an array of more than two dimensions is one row
+/// too.
 template <class T>
 MatrixView<const T> view(const py::array& usable_array);
 
-/// Rows of X: two dimensions. The array must outlive the result.
+/// `object` as a contiguous vector of float32 or float64. \throws TypeError for anything else.
+py::array floats_of(const char* function, const py::object& object);
+
+/// `object` as a contiguous vector of `n` numbers, converted to T. \throws ValueError for another
+/// shape.
+template <class T>
+py::array_t<T> values_of(const char* function, const char* name, const py::object& object,
+                         std::ptrdiff_t n);
+
+// Outputs
+
+/// `out` after checks, or a new array if it is None.
+/// \throws TypeError for another type or dtype; ValueError for another shape, a read-only or
+/// misaligned array, or one that shares memory with an input.
+template <class T>
+py::array output(const char* function, const py::object& out, const std::vector<py::ssize_t>& shape,
+                 std::initializer_list<py::array> inputs);
+
+/// `object` as an array of float32 or float64 that will be changed in place. \throws as output().
+py::array in_place(const char* function, const char* name, const py::object& object,
+                   std::initializer_list<py::array> inputs);
+
+/// A writable view of an array that output() or in_place() returned.
+template <class T>
+MatrixView<T> mutable_view(const py::array& array);
+
+/// The memory of `object`, a contiguous array of `n` float64 that will be written.
+/// \throws as in_place().
+double* doubles_of(const char* function, const char* name, const py::object& object,
+                   std::ptrdiff_t n);
+
+// Rows of data sets. The arrays must outlive the row sources made of them.
+
+/// The rows of X, an array of two dimensions.
 template <class T>
 RowSource<T> rows_of(const char* function, const char* name, const py::array& array);
 
-/// Rows of y, where one dimension is one column; likewise.
+/// The rows of y. An array of one dimension is one column.
 template <class T>
 RowSource<T> targets_of(const char* function, const char* name, const py::array& array);
+
+/// Whether `object` is a matrix in compressed sparse row form, as SciPy's are. SciPy itself is not
+/// needed: only the attributes format, data, indices, indptr and shape are read.
+bool is_csr(const py::object& object);
+
+/// The arrays of a CSR matrix.
+struct CsrArrays {
+  py::array data, indices, indptr;
+};
+
+/// The rows of a CSR matrix, made dense a block at a time. Duplicate entries are summed. `keep`
+/// receives the arrays that must outlive the result.
+/// \throws TypeError, ValueError if the arrays cannot be those of a CSR matrix. Reading a row
+/// throws if its indices are out of range.
+template <class T>
+RowSource<T> csr_rows_of(const char* function, const char* name, const py::object& object,
+                         CsrArrays& keep);
 
 /// One weight for each of `rows` rows, as a contiguous array of T; empty for None.
 template <class T>
 py::array_t<T> sample_weight_of(const char* function, const py::object& object,
                                 std::ptrdiff_t rows);
 
-/// The order of rows for an epoch, as contiguous int64.
+/// The order of the rows of an epoch, as contiguous int64.
 py::array_t<std::int64_t> order_of(const char* function, const py::object& object);
-
-/// `out`, checked, or a new array where it is None.
-/// \throws TypeError for another type or dtype, ValueError for another shape, a read-only or
-/// misaligned array, or one that shares memory with an input.
-template <class T>
-py::array output(const char* function, const py::object& out, const std::vector<py::ssize_t>& shape,
-                 std::initializer_list<py::array> inputs);
-
-/// `object` as an array to be updated in place. \throws TypeError, ValueError as output() does.
-py::array in_place(const char* function, const char* name, const py::object& object,
-                   std::initializer_list<py::array> inputs);
-
-/// `object` as a contiguous vector of float32 or float64. \throws TypeError for anything else.
-py::array floats_of(const char* function, const py::object& object);
-
-/// The memory of `object`, a contiguous array of `n` float64 to be written.
-/// \throws TypeError, ValueError as in_place() does.
-double* doubles_of(const char* function, const char* name, const py::object& object,
-                   std::ptrdiff_t n);
-
-/// A writable view of an array that output() or in_place() returned.
-template <class T>
-MatrixView<T> mutable_view(const py::array& array);
-
-/// Whether it has one dimension.
-bool is_vector(const py::array& array);
-void require_two_dimensions(const char* function, const char* name, const py::array& array);
-void require_same_shape(const char* function, const char* a_name, const py::array& a,
-                        const char* b_name, const py::array& b);
-std::vector<py::ssize_t> shape_of(const py::array& array);
 
 }  // namespace fastmlp::python

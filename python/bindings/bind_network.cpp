@@ -1,24 +1,135 @@
-// _core.Network: a network of float or double behind one class.
-// Each binding takes views, releases the GIL and calls the library.
-#include "call_data.hpp"
+// _core.Network: a network of float or double behind one class. Each binding takes views of its
+// arrays, releases the GIL and calls the library. Docstrings are in docs_network.hpp, checks of
+// arrays in array.hpp. Start at PyNetwork, then `train_epoch`.
+#include "arguments.hpp"
+#include "array.hpp"
 #include "docs_network.hpp"
 #include "gil.hpp"
-#include "py_network.hpp"
-#include "register.hpp"
 
 #include <fastmlp/network.hpp>
-#include <fastmlp/random.hpp>
 
 #include <pybind11/stl.h>
 
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 namespace fastmlp::python {
 namespace {
 
-/// Work so small that other Python threads need not be let in: to release the GIL and to take it
-/// again costs as much.
+using AnyNetwork = std::variant<Network<float>, Network<double>>;
+
+std::shared_ptr<AnyNetwork> make_network(const std::string& dtype,
+                                         std::vector<std::ptrdiff_t> layers,
+                                         std::vector<Activation> hidden, Output output) {
+  if (dtype == "float32") {
+    return std::make_shared<AnyNetwork>(std::in_place_type<Network<float>>, std::move(layers),
+                                        std::move(hidden), output);
+  }
+  if (dtype == "float64") {
+    return std::make_shared<AnyNetwork>(std::in_place_type<Network<double>>, std::move(layers),
+                                        std::move(hidden), output);
+  }
+  throw py::value_error("Network: dtype is '" + dtype + "'; allowed: float32, float64");
+}
+
+/// A network of float or double behind one type, which Python sees as _core.Network.
+class PyNetwork {
+ public:
+  /// Without `initialize` no weights are drawn: all parameters are zero.
+  PyNetwork(const py::object& layers, const py::object& hidden, const py::object& output,
+            const std::string& dtype, std::uint64_t seed, bool initialize)
+      : PyNetwork(layers_of(layers), hidden, output, dtype) {
+    std::visit([&](auto& net) { initialize ? net.initialize(seed) : net.set_seed(seed); }, *net_);
+  }
+
+  // If __init__ was not called, or failed, pybind11 allocates the object at its first use and calls
+  // no constructor. The memory is then all zeros, so that net_ is null, which visit() notices.
+  static void* operator new(std::size_t size) {
+    void* memory = std::calloc(1, size);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+  }
+  static void operator delete(void* memory) { std::free(memory); }
+
+  /// f(Network<T>&)
+  template <class F>
+  decltype(auto) visit(F&& f) {
+    if (!net_) throw std::runtime_error("Network: __init__ has not been called");
+    return std::visit(std::forward<F>(f), *net_);
+  }
+
+  std::uint64_t seed() {
+    return visit([](auto& net) { return net.seed(); });
+  }
+
+  /// The base of NumPy views: it keeps the memory of the network alive.
+  py::capsule memory() const {
+    using Owner = std::shared_ptr<AnyNetwork>;
+    return py::capsule(new Owner(net_), [](void* owner) { delete static_cast<Owner*>(owner); });
+  }
+
+ private:
+  PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const py::object& output,
+            const std::string& dtype)
+      : net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), output_of(output))) {}
+
+  std::shared_ptr<AnyNetwork> net_;
+};
+
+template <class T>
+T element_of(const Network<T>&);  // never called or defined
+template <class Net>
+using ElementOf = decltype(element_of(std::declval<Net&>()));
+
+/// Whether an array is a view of a network's parameters or gradients.
+template <class T>
+bool is_view_of(Network<T>& net, const py::array& array) {
+  const std::size_t bytes = static_cast<std::size_t>(net.n_parameters()) * sizeof(T);
+  return shares_memory(array, net.parameters(), bytes) ||
+         shares_memory(array, net.gradients(), bytes);
+}
+
+/// X, y and the weights of one call, kept alive. If X or y is a view of the network, it is a copy.
+template <class T>
+class CallData {
+ public:
+  CallData(const char* function, Network<T>& net, const py::object& X, const py::object& y,
+           const py::object& weight)
+      : x_(is_csr(X) ? py::array() : apart_from(net, as_array(function, "X", X))),
+        y_(apart_from(net, as_array(function, "y", y))),
+        x_rows(is_csr(X) ? csr_rows_of<T>(function, "X", X, csr_) : rows_of<T>(function, "X", x_)),
+        y_rows(targets_of<T>(function, "y", y_)),
+        weight_(sample_weight_of<T>(function, weight, x_rows.rows())),
+        weights(weight.is_none() ? nullptr : weight_.data()) {}
+
+ private:
+  // A step writes the parameters, so it must not read its rows from them.
+  static py::array apart_from(Network<T>& net, const py::array& array) {
+    return is_view_of(net, array) ? py::array(array.attr("copy")()) : array;
+  }
+
+  py::array x_, y_;
+  CsrArrays csr_;  // instead of x_ if X is sparse
+
+ public:
+  const RowSource<T> x_rows, y_rows;
+
+ private:
+  py::array_t<T> weight_;
+
+ public:
+  const T* const weights;
+};
+
+/// Below this much work the GIL is kept: releasing it and taking it again costs as much.
 constexpr py::ssize_t kBriefFlops = 20000;
 
 template <class T>
@@ -133,7 +244,7 @@ double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
   });
 }
 
-/// (a copy of the parameters, epochs_trained), as they are between two steps.
+/// (a copy of the parameters, epochs_trained), not taken in the middle of a step.
 py::tuple snapshot(PyNetwork& self) {
   return self.visit([](auto& net) -> py::tuple {
     py::array_t<ElementOf<decltype(net)>> parameters(net.n_parameters());
@@ -147,6 +258,17 @@ py::tuple snapshot(PyNetwork& self) {
   });
 }
 
+void restore(PyNetwork& self, const py::object& parameters, std::int64_t epochs_trained) {
+  self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const py::array_t<T> values =
+        values_of<T>("restore", "parameters", parameters, net.n_parameters());
+    const T* data = values.data();
+    const GilReleased released;
+    net.restore(data, epochs_trained);
+  });
+}
+
 void validate(PyNetwork& self, const char* function, const py::object& X, const py::object& y,
               const py::object& weight) {
   self.visit([&](auto& net) {
@@ -156,14 +278,15 @@ void validate(PyNetwork& self, const char* function, const py::object& X, const 
   });
 }
 
-/// A writable NumPy view of (part of) the network's memory, which it keeps alive. Its base is not
-/// the Python object: a network that keeps a view of itself would never be collected.
+/// A writable NumPy view of the network's memory, or of part of it; it keeps that memory alive. Its
+/// base is not the Python object, because a network with an attribute that is a view of itself
+/// would then never be freed.
 template <class T>
 py::array view_of(PyNetwork& self, T* data, std::vector<py::ssize_t> shape) {
   return py::array_t<T>(std::move(shape), data, self.memory());
 }
 
-/// One view for each layer; part(net, l) says of what.
+/// A tuple of part(net, l), one view for each layer l.
 template <class Part>
 py::tuple layer_views(PyNetwork& self, const Part& part) {
   return self.visit([&](auto& net) {
@@ -199,27 +322,15 @@ py::tuple hidden(PyNetwork& self) {
   });
 }
 
-py::array_t<std::int64_t> epoch_permutation(py::ssize_t n, std::uint64_t seed,
-                                            std::uint64_t epoch) {
-  py::array_t<std::int64_t> order(n);
-  std::int64_t* data = order.mutable_data();
-  interruptible([&] { permutation(data, n, seed, epoch, signal_arrived); });
-  return order;
-}
-
 }  // namespace
 
 void register_network(py::module_& module) {
-  module.def("permutation", &epoch_permutation, py::arg("n"), py::arg("seed"), py::arg("epoch"),
-             "The shuffle of ``range(n)`` for one epoch, int64 (n,); docs/mathematics.md, Random "
-             "numbers.");
-
   const py::object none = py::none();
   py::class_<PyNetwork>(module, "Network", "The native part of fastmlp.Network; see there.")
       .def(py::init<const py::object&, const py::object&, const py::object&, const std::string&,
-                    std::uint64_t>(),
+                    std::uint64_t, bool>(),
            py::arg("layers"), py::arg("hidden"), py::arg("output"), py::arg("dtype"),
-           py::arg("seed"))
+           py::arg("seed"), py::kw_only(), py::arg("initialize") = true)
       .def_property_readonly(
           "layers",
           [](PyNetwork& self) {
@@ -258,7 +369,7 @@ void register_network(py::module_& module) {
               net.set_epochs_trained(epochs);
             });
           },
-          "How many epochs have been completed; the shuffles count by it.")
+          "The number of completed epochs, on which the order of the next epoch's rows depends.")
       .def_property_readonly("weights", &weights,
                              "W_1 ... W_L: a tuple of writable views (n_in, n_out).")
       .def_property_readonly("biases", &biases, "b_1 ... b_L: a tuple of writable views (n_out,).")
@@ -291,10 +402,12 @@ void register_network(py::module_& module) {
            py::arg("objective") = Objective{}, py::arg("batch_losses") = none,
            py::arg("dropout") = none, py::arg("seed") = none, kTrainEpochDoc)
       .def("_snapshot", &snapshot,
-           "A copy of the parameters, and epochs_trained, between two calls that write them.")
+           "Return (a copy of the parameters, epochs_trained), not in the middle of a step.")
+      .def("_restore", &restore, py::arg("parameters"), py::arg("epochs_trained"),
+           "Set the parameters and epochs_trained. Wait for calls that read the network.")
       .def("_validate", &validate, py::arg("function"), py::arg("X"), py::arg("y"),
            py::arg("sample_weight") = none,
-           "Raise what loss() would raise for these arguments, naming `function`.");
+           "Raise what loss() would raise for these arguments, with `function` in the message.");
 }
 
 }  // namespace fastmlp::python

@@ -2,9 +2,7 @@
 #include "array.hpp"
 #include "docs_ops.hpp"
 #include "gil.hpp"
-#include "register.hpp"
 
-#include <fastmlp/ops.hpp>
 #include <fastmlp/ops.hpp>
 
 namespace fastmlp::python {

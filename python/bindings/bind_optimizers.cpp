@@ -1,8 +1,7 @@
 // Optimizer, behind the classes of python/fastmlp/optimizers.py, and Objective.
+#include "arguments.hpp"
 #include "array.hpp"
 #include "docs_optimizers.hpp"
-#include "register.hpp"
-#include "text.hpp"
 
 #include <fastmlp/optimizer.hpp>
 

@@ -1,14 +1,13 @@
-// Settings, build information and random numbers.
-#include "array.hpp"
-#include "register.hpp"
-
+// Settings and build information.
 #include <fastmlp/options.hpp>
-#include <fastmlp/random.hpp>
 #include <fastmlp/runtime.hpp>
 
 #include <pybind11/stl.h>
 
 namespace fastmlp::python {
+
+namespace py = pybind11;
+
 namespace {
 
 std::string compiler() {
@@ -94,26 +93,6 @@ ValueError
 )");
   module.def("_last_team_size", &last_team_size,
              "How many threads the last piece of work ran on; for tests.");
-  module.def(
-      "random_raw",
-      [](std::uint64_t key, const Philox::Counter& counter, py::ssize_t n) {
-        py::array_t<std::uint64_t> words(n);
-        Philox random(key, counter);
-        for (py::ssize_t i = 0; i < n; ++i) words.mutable_data()[i] = random.next();
-        return words;
-      },
-      py::arg("key"), py::arg("counter"), py::arg("n"),
-      "The first n words of ``numpy.random.Philox(key=[key, 0], counter=counter)``, uint64 (n,).");
-  module.def(
-      "random_uniform",
-      [](std::uint64_t key, const Philox::Counter& counter, py::ssize_t n) {
-        py::array_t<double> values(n);
-        Philox random(key, counter);
-        for (py::ssize_t i = 0; i < n; ++i) values.mutable_data()[i] = random.uniform();
-        return values;
-      },
-      py::arg("key"), py::arg("counter"), py::arg("n"),
-      "The first n uniform numbers in [0, 1) of the same stream, float64 (n,).");
 }
 
 }  // namespace fastmlp::python

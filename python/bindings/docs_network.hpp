@@ -9,21 +9,21 @@ constexpr const char* kForwardDoc =
 Parameters
 ----------
 X : array (m, n_in), or one row (n_in,)
-    Arrays of the network's dtype are used in place, others are converted block by block.
+    An array of the network's dtype is used in place; others are converted block by block.
 out : ndarray (m, n_out), or (n_out,), optional
-    Of the network's dtype; it must not share memory with `X`.
+    The array for the result, of the network's dtype. It must not share memory with `X`.
 
 Returns
 -------
 ndarray (m, n_out), or (n_out,) for one row
-    `out` if it was given.
+    This is `out` if that was given.
 
 Raises
 ------
 ValueError, TypeError
-    If shapes or types do not fit; nothing is written then.
+    If shapes or types do not fit. Nothing is written then.
 RuntimeError
-    While another thread trains this network.
+    If another thread is training this network.
 
 Examples
 --------
@@ -41,22 +41,22 @@ Parameters
 ----------
 X : array (m, n_in)
 y : array
-    (m,) or (m, 1) for one output, (m, n_out) for several; for softmax class indices (m,) or one-hot
-    rows (m, n_out).
+    (m,) or (m, 1) for one output, (m, n_out) for several. For softmax, class indices (m,) or
+    one-hot rows (m, n_out).
 sample_weight : array (m,), optional
-    Non-negative weights of the rows, 1 by default.
+    The weight of each row, not negative; by default 1.
 
 Returns
 -------
 float
-    The weighted mean; 0.0 where the weights sum to 0.
+    The weighted mean; 0.0 if the sum of the weights is 0.
 
 Raises
 ------
 ValueError, TypeError
     If shapes, types or targets do not fit.
 RuntimeError
-    While another thread trains this network.
+    If another thread is training this network.
 
 Examples
 --------
@@ -67,9 +67,9 @@ Examples
 )";
 
 constexpr const char* kLossAndGradientsDoc =
-    R"(The mean loss; leaves the gradient of it in ``gradients``.
+    R"(Return the mean loss and write its gradient to ``gradients``.
 
-Parameters, errors and the value are those of :meth:`loss`; ``objective=`` adds a penalty to it.
+Parameters, errors and the result are those of :meth:`loss`. An ``objective`` may add a penalty.
 
 Examples
 --------
@@ -85,12 +85,13 @@ array([-3., -6., -3.])
 constexpr const char* kAccumulateGradientsDoc =
     R"(Add the gradient of the *sum* of the losses of these rows to ``gradients``.
 
-Parameters and errors are those of :meth:`loss`.
+Parameters and errors are those of :meth:`loss`. Use this to take one step on more rows than fit
+into memory, or on rows of several machines.
 
 Returns
 -------
 (float, float)
-    The sum of the losses, each times its weight, and the sum of the weights.
+    The sum of the losses, each multiplied by its weight, and the sum of the weights.
 
 Examples
 --------
@@ -104,27 +105,27 @@ Examples
 )";
 
 constexpr const char* kApplyGradientsDoc =
-    R"(One update of the parameters from ``gradients * scale``.
+    R"(Update the parameters once, from ``gradients * scale``.
 
 Parameters
 ----------
 optimizer : SGD, Adam or AdamW
-    Its state is this network's from the first update on.
+    From the first update on its state belongs to this network.
 scale : float, default 1.0
-    Finite; after :meth:`accumulate_gradients` one over the sum of the weights.
+    Finite. After :meth:`accumulate_gradients` this is 1 / (the sum of the weights).
 
 Raises
 ------
 ValueError
     If `scale` is not finite, or the optimizer's state is another network's.
 RuntimeError
-    While another thread trains this network, or if one goes on reading it for 10 s.
+    If another thread is training this network, or keeps reading it for 10 s.
 )";
 
-constexpr const char* kStepDoc = R"(One step of gradient descent on one batch.
+constexpr const char* kStepDoc = R"(Take one step of gradient descent on one batch.
 
-The same bits as :meth:`loss_and_gradients` and :meth:`apply_gradients`, faster; it leaves
-``gradients`` unspecified.
+This gives the same bits as :meth:`loss_and_gradients` and :meth:`apply_gradients`, but is faster.
+Afterwards the values in ``gradients`` are unspecified.
 
 Parameters
 ----------
@@ -141,47 +142,49 @@ float
 Raises
 ------
 ValueError, TypeError
-    If shapes, types, targets or the learning rate do not fit; nothing is changed then.
+    If shapes, types, targets or the learning rate do not fit. Nothing is changed then.
 RuntimeError
-    While another thread trains this network, or if one goes on reading it for 10 s.
+    If another thread is training this network, or keeps reading it for 10 s.
 )";
 
 constexpr const char* kTrainEpochDoc =
-    R"(One pass over the rows of X that `order` names, a step on each batch.
+    R"(Take one step on each batch of the rows of X that `order` lists.
 
 Parameters
 ----------
 X, y, sample_weight : array
     As for :meth:`loss`.
 order : array of integers
-    Row numbers; batches are cut from it in order, the last may be short.
+    Row numbers. Each batch takes the next `batch_size` of them; the last batch may be smaller.
 batch_size : int
     At least 1.
 optimizer : SGD, Adam or AdamW
-    Its state is this network's from the first update on.
+    From the first update on its state belongs to this network.
 objective : Objective, optional
-    A penalty on the weights, and how the loss is reported.
+    A penalty on the weights, and the scale of the reported loss.
 batch_losses : ndarray of float64, (number of batches,), optional
-    Receives the mean loss of each batch before its step, with the penalty.
+    The mean loss of each batch before its step, penalty included, is written to it.
 dropout : float or sequence of float, optional
-    The share of units that a step leaves out, in [0, 1): one for all hidden layers, or one each.
+    The fraction of the hidden units that each step leaves out, in [0, 1): one number for all hidden
+    layers, or one for each.
 seed : int, optional
-    Of the dropout, in place of the network's; with it count `epochs_trained` and the step.
+    The seed of the dropout; by default the network's. The units also depend on `epochs_trained` and
+    on the number of the step.
 
 Returns
 -------
 float
-    The mean over the rows of the losses before their batch's step.
+    The mean loss over the rows. The loss of a row is computed just before the step on its batch.
 
 Raises
 ------
 ValueError, TypeError
-    If shapes, types, targets or row numbers do not fit; nothing is changed then.
+    If shapes, types, targets or row numbers do not fit. Nothing is changed then.
 RuntimeError
-    While another thread trains this network, or if one goes on reading it for 10 s.
+    If another thread is training this network, or keeps reading it for 10 s.
 KeyboardInterrupt
-    On Ctrl-C, between two steps: the steps before it have been taken, `epochs_trained` has not
-    been counted up.
+    After Ctrl-C, between two steps. The steps before it have been taken; `epochs_trained` is not
+    increased.
 )";
 
 }  // namespace fastmlp::python

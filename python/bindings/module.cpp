@@ -1,14 +1,25 @@
-// The module fastmlp._core: one register function for each category.
-#include "register.hpp"
-
+// The module fastmlp._core: one register function for each category of bindings.
 #include <fastmlp/runtime.hpp>
+
+#include <pybind11/pybind11.h>
+
+namespace fastmlp::python {
+
+void register_runtime(pybind11::module_& module);     // bind_runtime.cpp
+void register_random(pybind11::module_& module);      // bind_random.cpp
+void register_ops(pybind11::module_& module);         // bind_ops.cpp
+void register_optimizers(pybind11::module_& module);  // bind_optimizers.cpp
+void register_network(pybind11::module_& module);     // bind_network.cpp
+
+}  // namespace fastmlp::python
 
 PYBIND11_MODULE(_core, module) {
   module.doc() = "The native core of fastmlp. Use the package's public names instead.";
-  // Settings from the environment that make no sense are reported now, not in the middle of a fit.
+  // A wrong setting in the environment is reported at import, not in the middle of a fit.
   fastmlp::isa();
   fastmlp::num_threads();
   fastmlp::python::register_runtime(module);
+  fastmlp::python::register_random(module);
   fastmlp::python::register_ops(module);
   fastmlp::python::register_optimizers(module);
   fastmlp::python::register_network(module);

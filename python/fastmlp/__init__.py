@@ -1,11 +1,11 @@
 """Fully connected neural networks on the CPU: fast, and with the same bits everywhere.
 
 `Network` trains and predicts; `ops` has the single operations; `fastmlp.reference` is the same in
-plain NumPy. Importing the package loads NumPy and the native core only.
+plain NumPy. `import fastmlp` imports NumPy and the native core and nothing else.
 """
 
 from fastmlp import datasets, ops, optimizers, schedules
-from fastmlp._core import Objective, __version__
+from fastmlp._core import ACTIVATIONS, OUTPUTS, Objective, __version__
 from fastmlp.lbfgs import LBFGS
 from fastmlp.network import Network
 from fastmlp.optimizers import *  # noqa: F403
@@ -23,7 +23,9 @@ from fastmlp.runtime import (
 from fastmlp.training import EarlyStopping, History
 
 __all__ = [
+    "ACTIVATIONS",
     "LBFGS",
+    "OUTPUTS",
     "EarlyStopping",
     "History",
     "Network",

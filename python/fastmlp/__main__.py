@@ -1,4 +1,4 @@
-"""The command line: `python -m fastmlp`, also `fastmlp`; without a command, the demo."""
+"""The command line, `python -m fastmlp` or `fastmlp`; without a command it runs the demo."""
 
 import argparse
 import os
@@ -17,13 +17,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        Arguments without the program's name; None takes the process's.
+        Arguments without the program's name; the default is those of the process.
 
     Returns
     -------
     int
-        Exit status; the demo's is 1 if the networks disagree or are not accurate enough, the
-        benchmark's 130 after Ctrl-C, the export's 2 if nothing could be written.
+        Exit status, 0 if all went well. The demo returns 1 if the networks disagree or are not
+        accurate enough; the benchmark 130 after Ctrl-C; the export 2 if nothing could be written.
 
     Examples
     --------
@@ -42,13 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "export":
             return _export(arguments)
         return run_demo(arguments.plot)
-    except BrokenPipeError:  # as in `fastmlp | head`: nobody reads on
+    except BrokenPipeError:  # the reader has gone, as in `fastmlp | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    # SUPPRESS in the command's own option: its default would overwrite what stood before it.
+    # `fastmlp --plot FILE demo` and `fastmlp demo --plot FILE` both work. The option of the command
+    # has the default SUPPRESS; None would overwrite the FILE given before the command.
     plot: dict[str, Any] = {
         "metavar": "FILE",
         "help": "write the loss curves to FILE as a PNG (needs matplotlib)",
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "demo", help="compare the native network with its NumPy twin on real data (the default)"
     )
     demo.add_argument("--plot", default=argparse.SUPPRESS, **plot)
-    commands.add_parser("info", help="print what a bug report needs")
+    commands.add_parser("info", help="print versions and settings, for bug reports")
     bench = commands.add_parser(
         "bench",
         help="compare with other libraries that are installed: how long do a training step and a "
@@ -71,10 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_options(bench)
     export = commands.add_parser("export", help="write a network as a C++ header")
-    export.add_argument("model", metavar="FILE", help="what Network.save wrote")
+    export.add_argument("model", metavar="FILE", help="a network written by Network.save")
     export.add_argument("--cpp", metavar="HEADER", required=True, help="the header to write")
     export.add_argument(
-        "--namespace", help="of what it defines; the header's name without its ending if not given"
+        "--namespace", help="C++ namespace; the default is the header's name without its ending"
     )
     return parser
 
@@ -85,12 +86,14 @@ def _export(arguments: argparse.Namespace) -> int:
     try:
         network = fastmlp.Network.load(arguments.model)
         if os.path.exists(arguments.cpp) and os.path.samefile(arguments.model, arguments.cpp):
-            raise ValueError(f"{arguments.cpp} is the network's own file, not one for a header")
+            raise ValueError(
+                f"{arguments.cpp} is the network's own file; give another name for the header"
+            )
         save_cpp(network, arguments.cpp, arguments.namespace)
     except (OSError, ValueError) as error:
         print(f"fastmlp export: {error}", file=sys.stderr)
         return 2
-    name = arguments.cpp.encode(errors="backslashreplace").decode()  # of any bytes
+    name = arguments.cpp.encode(errors="backslashreplace").decode()  # a name that is not UTF-8
     print(f"{name}: {network!r}")
     return 0
 

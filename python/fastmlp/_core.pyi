@@ -71,6 +71,8 @@ class Network:
         output: str,
         dtype: str,
         seed: int,
+        *,
+        initialize: bool = True,
     ) -> None: ...
     @property
     def layers(self) -> tuple[int, ...]: ...
@@ -128,6 +130,7 @@ class Network:
         seed: int | None = None,
     ) -> float: ...
     def _snapshot(self) -> tuple[_Floats, int]: ...
+    def _restore(self, parameters: npt.ArrayLike, epochs_trained: int) -> None: ...
     def _validate(
         self,
         function: str,

@@ -1,93 +1,43 @@
-"""The loop over epochs: what is trained when, when to stop, and what is undone.
+"""The loop over epochs: it trains each, stops when it is time, and undoes an epoch that diverged.
 
-The arithmetic of an epoch is `train_epoch`'s or that of lbfgs.py, the checks are in `_arguments.py`
-and `_optimizers.py`. Start at `train`.
+The arithmetic of an epoch is in `train_epoch` of the network or, for L-BFGS, in lbfgs.py. `fit` in
+training.py checks the arguments and makes the `Plan`. Start at `train`.
 """
+
+from __future__ import annotations  # some types are used before they are defined
 
 import contextlib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from fastmlp._arguments import Array, Callback, Data
 from fastmlp._core import Optimizer
-from fastmlp._early_stopping import BestEpoch
-from fastmlp._optimizers import Rates
+from fastmlp._trainable import Callback, Data, Trainable, positive_integer
 from fastmlp.lbfgs import LBFGS, Descent
-from fastmlp.schedules import Schedule
-
-
-class Trainable(Protocol):
-    """What `TrainingMixin` needs of a network: the native class and the twin both give it."""
-
-    epochs_trained: int
-
-    @property
-    def layers(self) -> tuple[int, ...]: ...
-    @property
-    def output(self) -> str: ...
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def parameters(self) -> Array: ...
-    @property
-    def gradients(self) -> Array: ...
-    def forward(self, X: npt.ArrayLike) -> Array: ...
-    def loss(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-    ) -> float: ...
-    def loss_and_gradients(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-    ) -> float: ...
-    def train_epoch(
-        self,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
-        order: npt.NDArray[np.int64],
-        *,
-        batch_size: int,
-        optimizer: Optimizer,
-        sample_weight: npt.ArrayLike | None = None,
-        dropout: float | Sequence[float] | None = None,
-        seed: int | None = None,
-    ) -> float: ...
-    def _validate(
-        self,
-        function_name: str,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
-        sample_weight: npt.ArrayLike | None,
-    ) -> None: ...
-    def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]: ...
-    def _dot(self, a: Array, b: Array) -> float: ...
-
+from fastmlp.schedules import Logs, Schedule
 
 Ending = Literal["epochs", "early_stopping", "callback", "converged", "line_search"]
 
 
 @dataclass
 class History:
-    """What `fit` did, epoch by epoch.
+    """What happened in `fit`, epoch by epoch.
 
     Attributes
     ----------
     loss : list of float
-        Mean loss of each epoch, every row's at the time its batch was seen; with L-BFGS the loss
-        after the epoch.
+        Mean loss of each epoch. The loss of a row is computed just before the step on its batch;
+        with L-BFGS this is the loss after the epoch.
     val_loss : list of float
         Loss of the validation data after each epoch; empty without validation data.
     learning_rate : list of float
-        Learning rate of each epoch; with L-BFGS the length of its step, 0.0 where there was none.
+        Learning rate of each epoch. With L-BFGS the length of its step, 0.0 if it took none.
     epochs : int
-        Epochs run, which is `len(loss)`.
+        The number of epochs run, which is `len(loss)`.
     stopped_by : {"epochs", "early_stopping", "callback", "converged", "line_search"}
-        What ended the training; the last two are L-BFGS's.
+        Why training ended. Only L-BFGS ends by "converged" or "line_search".
     """
 
     loss: list[float] = field(default_factory=list)
@@ -98,8 +48,43 @@ class History:
 
 
 @dataclass(frozen=True)
+class EarlyStopping:
+    """Stop `fit` when the validation loss has not improved for some epochs.
+
+    Parameters
+    ----------
+    patience : int
+        Training stops after this many epochs without improvement; at least 1.
+    min_delta : float
+        Only a loss lower by more than this counts as an improvement. At the end the network gets
+        the parameters of the lowest validation loss, however small the difference.
+
+    Raises
+    ------
+    ValueError
+        If patience is not a positive integer or min_delta is negative or not finite.
+
+    Examples
+    --------
+    >>> from fastmlp import EarlyStopping
+    >>> EarlyStopping(5, min_delta=1e-3)
+    EarlyStopping(patience=5, min_delta=0.001)
+    """
+
+    patience: int
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive_integer("EarlyStopping", "patience", self.patience)
+        if not 0.0 <= self.min_delta < math.inf:
+            raise ValueError(
+                f"EarlyStopping: min_delta is {self.min_delta!r}; it must be finite and at least 0"
+            )
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What `fit` was asked to do, checked."""
+    """The arguments of `fit`, checked."""
 
     epochs: int
     batch_size: int
@@ -108,50 +93,87 @@ class Plan:
     dropout: tuple[float, ...] | None
     data: Data
     validation: Data | None
-    best: BestEpoch | None
+    early_stopping: EarlyStopping | None
     callbacks: tuple[Callback, ...]
     bar_class: Any
     shuffle: bool
     seed: int
 
 
-def _restore(network: Trainable, state: tuple[Array, int]) -> None:
-    network.parameters[:], network.epochs_trained = state
+def train(network: Trainable, plan: Plan) -> History:
+    """Run the epochs of a plan until they are done or something ends them early."""
+    history = History()
+    before = Checkpoint(network, plan.optimizer)
+    best = None if plan.early_stopping is None else BestEpoch(network, plan.early_stopping)
+    with contextlib.ExitStack() as stack:
+        method, rates = _method_and_rates(network, plan, stack)
+        bar = plan.bar_class and stack.enter_context(
+            plan.bar_class(total=plan.epochs, unit="epoch")
+        )
+        for epoch in range(plan.epochs):
+            if rates is not None:
+                rates.use(network.epochs_trained)
+            logs = {"loss": _train_epoch(method, epoch, before)}
+            history.learning_rate.append(method.learning_rate)
+            history.loss.append(logs["loss"])
+            history.epochs += 1
+            if plan.validation is not None:
+                logs["val_loss"] = network.loss(*plan.validation)
+                history.val_loss.append(logs["val_loss"])
+            ending = method.ended
+            if best is not None and best.update(logs["val_loss"]):
+                ending = "early_stopping"
+            if rates is not None:
+                rates.ask(network.epochs_trained, logs)
+            if bar is not None:
+                bar.set_postfix(logs, refresh=False)
+                bar.update()
+            # All callbacks are called, even if one of them has asked to stop.
+            answers = [callback(network, epoch, dict(logs)) for callback in plan.callbacks]
+            if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
+                ending = ending or "callback"
+            if ending is not None:
+                history.stopped_by = ending
+                break
+    if best is not None:
+        best.restore()
+    return history
 
 
-class Undo:
-    """The state before an epoch, and whether the parameters after it are finite.
+def _method_and_rates(
+    network: Trainable, plan: Plan, stack: contextlib.ExitStack
+) -> tuple[Batches | Descent, Rates | None]:
+    """Return what trains one epoch and, if there is a schedule, what sets the learning rate."""
+    if isinstance(plan.optimizer, LBFGS):
+        return Descent(plan.optimizer, network, plan.data), None
+    rates = None
+    if plan.schedule is not None:
+        rates = stack.enter_context(Rates(plan.optimizer, plan.schedule))
+        rates.ask(network.epochs_trained, None)
+    return Batches(plan.optimizer, network, plan), rates
 
-    Its memory is taken once for all epochs: for a small network that is what an epoch's steps are
-    measured against, for a large one new pages cost as much as a step.
-    """
 
-    def __init__(self, network: Trainable, optimizer: Optimizer | LBFGS) -> None:
-        self.network = network
-        self.optimizer = optimizer
-        self.optimizer_state: Any = optimizer._state()
-        self.before = np.empty_like(network.parameters)
-        self.finite = np.empty(self.before.shape, dtype=bool)
-        self.epochs_trained = 0
-
-    def remember(self) -> None:
-        self.before[...] = self.network.parameters
-        self.optimizer_state = self.optimizer._state()
-        self.epochs_trained = self.network.epochs_trained
-
-    def restore(self) -> None:
-        _restore(self.network, (self.before, self.epochs_trained))
-        self.optimizer._set_state(self.optimizer_state)
-
-    def is_finite(self) -> bool:
-        finite = np.isfinite(self.network.parameters, out=self.finite)
-        return bool(np.logical_and.reduce(finite))
+def _train_epoch(method: Batches | Descent, epoch: int, before: Checkpoint) -> float:
+    """Train one epoch and return its loss; undo it if the loss or a parameter is not finite."""
+    before.save()
+    loss = method.epoch()
+    if math.isfinite(loss) and before.is_finite():
+        return loss
+    before.restore()
+    what = "a parameter is not finite" if math.isfinite(loss) else f"the loss is {loss}"
+    at, advice = "", ""
+    if isinstance(method, Batches):
+        at = f" at learning rate {method.learning_rate}"
+        advice = ", and a lower learning rate may help"
+    raise FloatingPointError(
+        f"fit: {what} in epoch {epoch}{at}; the network is as before that epoch{advice}"
+    )
 
 
 class Batches:
     """Epochs of one step for each batch."""
 
-    ended: Ending | None = None  # training goes on as long as it may
+    ended: Ending | None = None  # unlike L-BFGS, this never ends the training by itself
 
     def __init__(self, optimizer: Optimizer, network: Trainable, plan: Plan) -> None:
         self.optimizer = optimizer
@@ -178,70 +200,99 @@ class Batches:
         )
 
 
-def train(network: Trainable, plan: Plan) -> History:
-    """Run the epochs of a plan, until one of its ends is reached."""
-    history = History()
-    undo = Undo(network, plan.optimizer)
-    with contextlib.ExitStack() as stack:
-        method, rates = _method_and_rates(network, plan, stack)
-        bar = plan.bar_class and stack.enter_context(
-            plan.bar_class(total=plan.epochs, unit="epoch")
-        )
-        for epoch in range(plan.epochs):
-            if rates is not None:
-                rates.use(network.epochs_trained)
-            logs = {"loss": _train_epoch(method, epoch, undo)}
-            history.learning_rate.append(method.learning_rate)
-            history.loss.append(logs["loss"])
-            history.epochs += 1
-            if plan.validation is not None:
-                logs["val_loss"] = network.loss(*plan.validation)
-                history.val_loss.append(logs["val_loss"])
-            ending = method.ended
-            if plan.best is not None and plan.best.update(network, logs["val_loss"]):
-                ending = "early_stopping"
-            if rates is not None:
-                rates.ask(network.epochs_trained, logs)
-            if bar is not None:
-                bar.set_postfix(logs, refresh=False)
-                bar.update()
-            # Every callback sees every epoch, also after one has asked to stop.
-            answers = [callback(network, epoch, dict(logs)) for callback in plan.callbacks]
-            if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
-                ending = ending or "callback"
-            if ending is not None:
-                history.stopped_by = ending
-                break
-    if plan.best is not None and plan.best.state is not None:
-        _restore(network, plan.best.state)
-    return history
+class Checkpoint:
+    """The network, and an optimizer if one is given, as they were at the last `save`.
+
+    The memory is allocated once and used by every `save`. Allocating it each time would be slow:
+    compared with a few steps of a small network, and because of page faults for a large one.
+    """
+
+    def __init__(self, network: Trainable, optimizer: Optimizer | LBFGS | None = None) -> None:
+        self.network = network
+        self.optimizer = optimizer
+        self.parameters = np.empty_like(network.parameters)
+        self.finite = np.empty(self.parameters.shape, dtype=bool)
+        self.epochs_trained: int | None = None  # None before the first save
+        self.optimizer_state: Any = None
+
+    def save(self) -> None:
+        self.parameters[...] = self.network.parameters
+        self.epochs_trained = self.network.epochs_trained
+        if self.optimizer is not None:
+            self.optimizer_state = self.optimizer._state()
+
+    def restore(self) -> None:
+        """Go back to the last `save`; do nothing if there was none."""
+        if self.epochs_trained is None:
+            return
+        self.network._restore(self.parameters, self.epochs_trained)
+        if self.optimizer is not None:
+            self.optimizer._set_state(self.optimizer_state)
+
+    def is_finite(self) -> bool:
+        """Whether every parameter of the network is finite now."""
+        finite = np.isfinite(self.network.parameters, out=self.finite)
+        return bool(np.logical_and.reduce(finite))
 
 
-def _method_and_rates(
-    network: Trainable, plan: Plan, stack: contextlib.ExitStack
-) -> tuple[Batches | Descent, Rates | None]:
-    """Return what runs an epoch, and what sets its learning rate where a schedule does."""
-    if isinstance(plan.optimizer, LBFGS):
-        return Descent(plan.optimizer, network, plan.data), None
-    rates = None
-    if plan.schedule is not None:
-        rates = stack.enter_context(Rates(plan.optimizer, plan.schedule))
-        rates.ask(network.epochs_trained, None)
-    return Batches(plan.optimizer, network, plan), rates
+class BestEpoch:
+    """The epoch of the lowest validation loss, and the number of epochs without improvement."""
+
+    def __init__(self, network: Trainable, rule: EarlyStopping) -> None:
+        self.rule = rule
+        self.lowest = math.inf
+        self.reference = math.inf  # the loss that the next one must beat by min_delta
+        self.epochs_waited = 0
+        # The optimizer is left as it is after the last epoch.
+        self.checkpoint = Checkpoint(network)
+
+    def update(self, val_loss: float) -> bool:
+        """Record an epoch; return whether patience has run out. NaN is never an improvement."""
+        if val_loss < self.lowest:
+            self.lowest = val_loss
+            self.checkpoint.save()
+        if val_loss < self.reference - self.rule.min_delta:
+            self.reference = val_loss
+            self.epochs_waited = 0
+        else:
+            self.epochs_waited += 1
+        return self.epochs_waited >= self.rule.patience
+
+    def restore(self) -> None:
+        self.checkpoint.restore()
 
 
-def _train_epoch(method: Batches | Descent, epoch: int, undo: Undo) -> float:
-    """Train one epoch and return its loss; undo it if it leaves something that is not finite."""
-    undo.remember()
-    loss = method.epoch()
-    if math.isfinite(loss) and undo.is_finite():
-        return loss
-    undo.restore()
-    what = "a parameter is not finite" if math.isfinite(loss) else f"the loss is {loss}"
-    at, advice = "", ""
-    if isinstance(method, Batches):
-        at = f" at learning rate {method.learning_rate}"
-        advice = ", and a lower learning rate may help"
-    raise FloatingPointError(
-        f"fit: {what} in epoch {epoch}{at}; the network is as before that epoch{advice}"
-    )
+class Rates:
+    """Sets an optimizer's learning rate by a schedule; leaving `with` sets the old one again."""
+
+    def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.base = optimizer.learning_rate
+        self.next: Any = self.base
+
+    def __enter__(self) -> Rates:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.optimizer.learning_rate = self.base
+
+    def ask(self, epoch: int, logs: Logs | None) -> None:
+        """Ask the schedule for the rate of the next epoch; logs are those of the epoch before."""
+        self.next = self.schedule(epoch, self.base, logs and dict(logs))
+
+    def use(self, epoch: int) -> None:
+        """Check the rate that `ask` got and set it.
+
+        `ask` does not check it, because it is also called after the last epoch.
+        """
+        try:
+            rate = math.nan if isinstance(self.next, bool | str) else float(self.next)
+        except (TypeError, ValueError):
+            rate = math.nan
+        if not 0.0 < rate < math.inf:
+            raise ValueError(
+                f"fit: schedule gave {self.next!r} as the learning rate of epoch {epoch}; "
+                "it must be a positive and finite number"
+            )
+        self.optimizer.learning_rate = rate

@@ -1,6 +1,7 @@
-"""The demo: the native network and its NumPy twin, trained alike on real data and compared.
+"""The demo: trains the native network and its NumPy twin alike on real data and compares them.
 
-It needs nothing but what `fastmlp` itself needs; matplotlib only for `--plot`. Start at `run_demo`.
+It needs nothing that `fastmlp` itself does not need, except matplotlib for `--plot`. Start at
+`run_demo`.
 """
 
 import importlib
@@ -20,24 +21,26 @@ from fastmlp.datasets import load_breast_cancer
 from fastmlp.network import Network
 from fastmlp.training import History
 
-# What must hold, or the demo fails. Rounding alone gives about 1e-15 and 3e-7 here.
-LARGEST_DIFFERENCE = {"float64": 1e-10, "float32": 1e-4}  # max|Δθ| / max|θ|, native to twin
-LOWEST_ACCURACY = 0.95  # on the test part
+# The demo fails if max|Δθ| / max|θ| between native network and twin is larger than this. Rounding
+# alone gives about 1e-15 and 3e-7.
+LARGEST_DIFFERENCE = {"float64": 1e-10, "float32": 1e-4}
+LOWEST_ACCURACY = 0.95  # on the test rows; the demo fails below it
 
 LAYERS = [30, 64, 32, 1]
 SEED = 0
 TEST_PART = 0.2
 
-# 50 epochs at this rate end well before the loss is so small that a float32 rounding error can turn
-# a ReLU on or off and part the two networks; the accuracy no longer changes then.
+# After these epochs the accuracy no longer changes. Training much longer would make the loss so
+# small that a rounding error in float32 can turn a ReLU on or off; the two networks would then
+# differ.
 EPOCHS = 50
 BATCH_SIZE = 32
 LEARNING_RATE = 0.05
 
-REPORTED_EPOCHS = 10  # every so many epochs a line of progress
-TIMED_RUNS = 5  # of each network, alternating; the medians are compared
+REPORTED_EPOCHS = 10  # a line of progress every so many epochs
+TIMED_RUNS = 5  # runs of each network, alternating; their medians are compared
 
-CURVE_ROWS, CURVE_COLUMNS = 10, 60  # with its labels the curve fits a terminal of 80 columns
+CURVE_ROWS, CURVE_COLUMNS = 10, 60  # fits a terminal of 80 columns, labels included
 
 AnyNetwork = Network | reference.Network
 
@@ -53,7 +56,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """What the comparison in one dtype gave."""
+    """The result of the comparison in one dtype."""
 
     dtype: str
     loss: list[float]
@@ -65,7 +68,7 @@ class Result:
 
     @property
     def failures(self) -> list[str]:
-        """What did not hold; a NaN fails too."""
+        """The limits that were not kept; a NaN keeps none."""
         failures = []
         if not self.difference <= LARGEST_DIFFERENCE[self.dtype]:
             limit = LARGEST_DIFFERENCE[self.dtype]
@@ -84,7 +87,7 @@ def run_demo(plot: str | None = None) -> int:
     Parameters
     ----------
     plot : str, optional
-        File to write the loss curves to, as a PNG.
+        The file for the loss curves, a PNG.
 
     Returns
     -------
@@ -124,10 +127,10 @@ def run_demo(plot: str | None = None) -> int:
 def stratified_split(
     y: npt.NDArray[np.float64], test_part: float, seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the rows to train and to test on, each class divided alike.
+    """Return the rows to train on and those to test on, the same fraction of each class.
 
-    Drawn by the library's own permutation (stream `i` for class number `i`), so that the split is
-    the same with every version of NumPy.
+    They are drawn by the library's own permutation (epoch `i` for class number `i`), so that the
+    split is the same with every version of NumPy.
     """
     in_test = np.zeros(len(y), dtype=bool)
     for number, label in enumerate(np.unique(y)):
@@ -153,7 +156,7 @@ def compare(split: Split, dtype: str) -> Result:
     twin, _, _ = _fit(reference.Network, split, dtype, _progress("twin"))
     times: list[float] = []
     twin_times: list[float] = []
-    for _ in range(TIMED_RUNS):  # alternating, so that a busy moment meets both
+    for _ in range(TIMED_RUNS):  # alternating, so that a busy moment slows both
         times.append(_fit(Network, split, dtype)[2])
         twin_times.append(_fit(reference.Network, split, dtype)[2])
     return Result(

@@ -1,6 +1,7 @@
-"""Gradients against central differences of the loss, in float64, for any network.
+"""Compares the native gradients with central differences of the loss, in float64.
 
-The gradients checked are the native ones. Start at `check_gradients`.
+It works on a copy of the network, which may be the native one or the twin. Start at
+`check_gradients`.
 """
 
 from typing import Any, Protocol
@@ -10,22 +11,24 @@ import numpy.typing as npt
 
 from fastmlp import _core
 
-# Steps, relative to max(1, |θ|). The first, near the cube root of eps, balances the error of
-# truncation (h²) with that of rounding (eps/h): both come to about 1e-11. Where the gradients do
-# not agree there, a ReLU may have its corner between θ - h and θ + h; it has left a narrower
-# interval, while a wrong gradient stays wrong in every one.
+# Steps h, relative to max(1, |θ|). The first is near the cube root of eps. There the truncation
+# error (h²) and the rounding error (eps/h) are both about 1e-11. If the gradients disagree at this
+# step, the corner of a ReLU may lie between θ - h and θ + h. A shorter step moves past the corner,
+# but a wrong gradient is wrong at every step.
 STEPS = (6e-6, 6e-7, 6e-8)
 
-# Above this the next step is tried: 100 times what rounding leaves of a small derivative.
+# If the relative error is above this, the next step is tried. It is 100 times the rounding error of
+# a small derivative.
 ACCEPTED = 1e-6
 
-# Derivatives smaller than this part of the largest are compared with that part, not with
-# themselves: the rounding error of a difference is the same for all parameters, 1e-11 of the loss.
+# A derivative below SMALL times the largest one is compared with SMALL times the largest one, not
+# with itself, because the rounding error of a difference is the same for all parameters: about
+# 1e-11 times the loss.
 SMALL = 1e-3
 
 
 class _Structure(Protocol):
-    """What is read of a network; the twin has it too."""
+    """The attributes that are read; the native network and the twin have them."""
 
     @property
     def layers(self) -> tuple[int, ...]: ...
@@ -40,9 +43,10 @@ class _Structure(Protocol):
 
 
 def check_gradients(network: _Structure, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Return the largest relative error of a copy's gradients; see `Network.check_gradients`."""
-    checked = _core.Network(network.layers, network.hidden, network.output, "float64", network.seed)
-    checked.parameters[:] = network.parameters
+    """Return the largest relative error over all parameters; see `Network.check_gradients`."""
+    structure = network.layers, network.hidden, network.output, "float64", network.seed
+    checked = _core.Network(*structure, initialize=False)
+    checked._restore(network.parameters, 0)
     checked._validate("check_gradients", X, y, None)
     checked.loss_and_gradients(X, y)
     floor = SMALL * np.abs(checked.gradients).max()
@@ -53,16 +57,16 @@ def check_gradients(network: _Structure, X: npt.ArrayLike, y: npt.ArrayLike) -> 
 def _error(
     network: _core.Network, k: int, floor: float, X: npt.ArrayLike, y: npt.ArrayLike
 ) -> float:
-    """Return |a - n| / max(|a|, |n|, floor), a parameter k's gradient and n its numeric one."""
+    """Return |a - n| / max(|a|, |n|, floor) for a, the gradient of k, and n, its numeric value."""
     a = float(network.gradients[k])
     errors = []
     for step in STEPS:
         n = _central_difference(network, k, step, X, y)
-        # Where all three are 0, so is the error.
+        # `or 1.0`: if all three are 0, the error is 0 too.
         errors.append(abs(a - n) / (max(abs(a), abs(n), floor) or 1.0))
         if errors[-1] <= ACCEPTED:
             break
-    return float(np.min(errors))  # NaN if one is NaN
+    return float(np.min(errors))  # NaN if any of them is NaN
 
 
 def _central_difference(
@@ -77,4 +81,4 @@ def _central_difference(
     parameters[k] = below
     loss_below = network.loss(X, y)
     parameters[k] = before
-    return (loss_above - loss_below) / (above - below)  # the step that was taken, h rounded
+    return (loss_above - loss_below) / (above - below)  # the rounded step, not 2 h

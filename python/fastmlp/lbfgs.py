@@ -1,27 +1,24 @@
 """L-BFGS over all rows at once, for the native network and the twin.
 
-Sums over parameters are the network's own `_dot`; all else is element by element, so the bits are
-the same everywhere. The equations are in docs/mathematics.md, "Update". Start at `Descent.epoch`;
-the loop over epochs is in `_training_loop.py`.
+Sums over parameters are computed by the network's `_dot`; everything else is element by element, so
+the bits are the same everywhere. The equations are in docs/mathematics.md, "Update". The loop over
+epochs is in _training_loop.py. Start at `Descent.epoch`.
 """
 
-from __future__ import annotations  # Trainable is what only type checkers import
+from __future__ import annotations  # some types are used before they are defined
 
 import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from fastmlp._arguments import Array, Data, positive_integer
+from fastmlp._trainable import Array, Data, Trainable, positive_integer
 
-if TYPE_CHECKING:
-    from fastmlp._training_loop import Trainable
-
-# Nocedal and Wright's values: a step must lower the loss by at least C_1 of what the slope promises
-# and leave at most C_2 of the slope.
+# Nocedal and Wright's values: a step must lower the loss by at least C_1 times what the slope
+# promises, and the slope after it must be at most C_2 times the slope before.
 C_1, C_2 = 1e-4, 0.9
 
 Dot = Callable[[Array, Array], float]
@@ -38,7 +35,7 @@ class Pair(NamedTuple):
 
 @dataclass
 class Memory:
-    """The newest pairs, none of them ever changed, and whose they are."""
+    """The newest pairs, which are never modified, and the network that they belong to."""
 
     pairs: tuple[Pair, ...] = ()
     owner: weakref.ref[Any] | None = None
@@ -48,26 +45,27 @@ class Memory:
 class LBFGS:
     """Limited-memory BFGS (Nocedal and Wright, Numerical Optimization, 2006, algorithms 7.4, 7.5).
 
-    For `Network.fit` only, where an epoch is one iteration over all rows at once: batch_size and
-    shuffle make no difference, and `History.loss` has the loss after each iteration. With B_k the
-    approximation of the Hessian that the last pairs of ``s = θ_{k+1} - θ_k`` and
-    ``y = dθ_{k+1} - dθ_k`` give, ``θ_{k+1} = θ_k - a B_k⁻¹ dθ_k``. The step length a satisfies the
-    strong Wolfe conditions (algorithms 3.5 and 3.6; c_1 = 1e-4, c_2 = 0.9) and stands in
-    `History.learning_rate`. Pairs of no positive curvature are left out.
+    For `Network.fit` only. An epoch is one iteration over all rows at once, so batch_size and
+    shuffle make no difference, and `History.loss` has the loss after each iteration. The update is
+    ``θ_{k+1} = θ_k - a B_k⁻¹ dθ_k``. B_k approximates the Hessian from the last pairs of
+    ``s = θ_{k+1} - θ_k`` and ``y = dθ_{k+1} - dθ_k``; pairs without positive curvature are left
+    out. The step length a satisfies the strong Wolfe conditions (algorithms 3.5 and 3.6;
+    c_1 = 1e-4, c_2 = 0.9) and is recorded in `History.learning_rate`.
 
-    `fit` ends by "converged" where no element of dθ is above the tolerance, and by "line_search"
-    where no step is found even down the gradient itself: in float32 often as near to the minimum as
-    its rounding allows.
+    `fit` ends by "converged" when no element of dθ is above the tolerance. It ends by "line_search"
+    when it finds no step, not even along the negative gradient. In float32 that often means that
+    the loss is as near to its minimum as rounding allows.
 
     Parameters
     ----------
     memory : int, default 10
-        How many pairs it remembers; positive. It takes 2 memory n_parameters elements.
+        The number of pairs to keep; positive. They take 2 * memory * n_parameters elements.
     tolerance : float, default 1e-5
-        The largest absolute value of an element of the gradient at which to stop; finite and at
-        least 0.
+        Training stops when the absolute value of every element of the gradient is at most this;
+        finite and at least 0.
     max_evaluations : int, default 20
-        How often one search may compute the loss and its gradient; positive.
+        The largest number of times that one line search computes the loss and its gradient;
+        positive.
 
     Raises
     ------
@@ -76,8 +74,9 @@ class LBFGS:
 
     Notes
     -----
-    The pairs stay from one `fit` to the next and belong to the first network it trains: another one
-    is refused. Copies and pickles have them too, and go on with whichever network comes first.
+    The pairs are kept from one `fit` to the next. They belong to the first network that the object
+    trains; another network is refused. A copy or a pickle has the same pairs and belongs to the
+    next network that it trains.
 
     Examples
     --------
@@ -106,7 +105,7 @@ class LBFGS:
         return self._memory.pairs
 
     def _set_state(self, pairs: tuple[Pair, ...]) -> None:
-        """Take what `_state` gave; it then belongs to the next network."""
+        """Set the pairs that `_state` returned; they then belong to the next network it trains."""
         self._memory.pairs, self._memory.owner = pairs, None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -157,7 +156,7 @@ class Descent:
         self._last: Point | None = None
 
     def epoch(self) -> float:
-        """Take one step and return the loss after it; none where dθ is small or not finite."""
+        """Take one step, unless dθ is small or the loss not finite; return the loss after it."""
         start, self.learning_rate = self._here(), 0.0
         if not math.isfinite(start.loss):
             return start.loss
@@ -165,7 +164,7 @@ class Descent:
             if not self._is_flat(start):
                 self._iterate(start)
         except BaseException:
-            self.network.parameters[:] = start.theta
+            self._go_to(start.theta)
             raise
         self._last = here = self._here()
         if self._is_flat(here):
@@ -173,8 +172,11 @@ class Descent:
         self.network.epochs_trained += 1
         return here.loss
 
+    def _go_to(self, theta: Array) -> None:
+        self.network._restore(theta, self.network.epochs_trained)
+
     def _here(self) -> Point:
-        """Return the network as it is: known from the step before, if no callback changed it."""
+        """Return the network's present point; it is computed only if a callback has changed it."""
         last = self._last
         if last is None or not np.array_equal(last.theta, self.network.parameters):
             loss = self.network.loss_and_gradients(*self.data)
@@ -185,29 +187,31 @@ class Descent:
         return bool(np.abs(point.gradient).max() <= self.optimizer.tolerance)
 
     def _iterate(self, start: Point) -> None:
-        """One step along the two loops' direction or, if that fails, down the gradient."""
+        """Take one step along `direction` or, if that fails, along the negative gradient."""
         dot, kept = self.network._dot, self.optimizer._memory
         for pairs in (kept.pairs, ()) if kept.pairs else ((),):
             p = direction(dot, pairs, start.gradient)
             slope = dot(start.gradient, p)
-            # Without pairs nothing is known of the scale: no longer than 1 then.
-            first = 1.0 if pairs else 1 / max(1.0, math.sqrt(-slope))  # that slope is -|dθ|²
+            # Without pairs the scale is unknown, so the first step is at most 1 long. The slope is
+            # then -|dθ|².
+            first = 1.0 if pairs else 1 / max(1.0, math.sqrt(-slope))
             step = self._search(start, p, slope, first)
             if step is not None:
                 self.learning_rate = step.a
                 kept.pairs = (*pairs, *self._new_pair(start))[-self.optimizer.memory :]
                 return
         kept.pairs = ()
-        self.network.parameters[:] = start.theta
+        self._go_to(start.theta)
         self._last, self.ended = start, "line_search"
 
     def _search(self, start: Point, p: Array, slope: float, first: float) -> Trial | None:
-        """Find a step along p; the network is then as after it, and so is `_last`."""
+        """Find a step along p and take it; `_last` is then the point after it."""
         network = self.network
 
         def phi(a: float) -> Trial:
-            with np.errstate(over="ignore", invalid="ignore"):  # the loss then says so
-                network.parameters[:] = start.theta + a * p
+            with np.errstate(over="ignore", invalid="ignore"):  # the loss shows it
+                theta = start.theta + a * p
+            self._go_to(theta)
             loss = network.loss_and_gradients(*self.data)
             self._last = Point(network.parameters.copy(), loss, network.gradients.copy())
             return Trial(a, loss, network._dot(network.gradients, p))
@@ -217,7 +221,7 @@ class Descent:
         )
 
     def _new_pair(self, start: Point) -> tuple[Pair, ...]:
-        """Make a pair of the step from `start`; none where its curvature is lost in rounding."""
+        """Return the pair of the step from `start`, or none if rounding hides its curvature."""
         here, dot = self._here(), self.network._dot
         s, y = here.theta - start.theta, here.gradient - start.gradient
         sy, yy = dot(s, y), dot(y, y)
@@ -225,7 +229,7 @@ class Descent:
 
 
 def direction(dot: Dot, pairs: tuple[Pair, ...], gradient: Array) -> Array:
-    """-B⁻¹ dθ by the two loops of algorithm 7.4, where B⁻¹ starts from sᵀy / yᵀy of the newest."""
+    """-B⁻¹ dθ by the two loops of algorithm 7.4; B⁻¹ starts from sᵀy / yᵀy of the newest pair."""
     q = gradient.copy()
     alphas = []
     for s, y, sy, _ in reversed(pairs):
@@ -239,7 +243,7 @@ def direction(dot: Dot, pairs: tuple[Pair, ...], gradient: Array) -> Array:
 
 
 class Trial(NamedTuple):
-    """A step length, and there the loss and its slope along the direction."""
+    """A step length with the loss after that step and the slope there, along the direction."""
 
     a: float
     loss: float
@@ -249,10 +253,11 @@ class Trial(NamedTuple):
 def line_search(
     phi: Callable[[float], Trial], start: Trial, first: float, max_evaluations: int
 ) -> Trial | None:
-    """Algorithms 3.5 and 3.6: a step of the strong Wolfe conditions, the last one tried, or None.
+    """Algorithms 3.5 and 3.6: return a step that satisfies the strong Wolfe conditions, or None.
 
-    Until the minimum is bracketed steps double; then the bracket is cut where a cubic has its
-    minimum. A loss that is not finite is taken for one that is too high.
+    The step returned is the last one tried. Steps double until the minimum is bracketed; then each
+    next step is the minimum of a cubic inside the bracket. A loss that is not finite counts as too
+    high.
     """
     if not start.slope < 0:
         return None
@@ -266,7 +271,7 @@ def line_search(
         elif abs(trial.slope) <= -C_2 * start.slope:
             return trial
         else:
-            # `high` is where the loss falls to from here; while there is none, that is ahead.
+            # The minimum lies between `low` and `high`, or ahead of `low` while there is no `high`.
             if trial.slope * ((high.a if high else math.inf) - low.a) >= 0:
                 high = low
             low = trial
@@ -277,14 +282,15 @@ def line_search(
 
 
 def between(low: Trial, high: Trial) -> float:
-    """Where the cubic through both has its minimum; the middle where that is near an end or none.
+    """Return the minimum of the cubic through both ends, or the middle of the bracket.
 
-    Near is within a tenth of the bracket, so that every cut shortens it.
+    The middle is taken if the cubic has no minimum, or has it within a tenth of the bracket from an
+    end. So every cut shortens the bracket.
     """
     width = high.a - low.a
     d_1 = low.slope + high.slope - 3 * (low.loss - high.loss) / (low.a - high.a)
     root = d_1 * d_1 - low.slope * high.slope
-    if math.isfinite(root) and root >= 0:  # not for a loss that is not finite, either
+    if math.isfinite(root) and root >= 0:  # False if a loss is not finite
         d_2 = math.copysign(math.sqrt(root), width)
         if (bottom := high.slope - low.slope + 2 * d_2) != 0:
             share = 1 - (high.slope + d_2 - d_1) / bottom

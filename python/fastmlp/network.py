@@ -1,10 +1,11 @@
-"""`Network`: the native class, with training, files and copies.
+"""`Network`: the native class with `fit`, `predict`, files and copies.
 
-`forward` is not overridden: no Python frame stands between a caller and the native code. What the
-native constructor checks (layers, names) is not checked here.
+`fit` and `predict` are in training.py, files in formats/, everything else is native and not
+overridden: no Python frame stands between a caller and `forward`. The native constructor checks
+layers and names; only dtype and seed are checked here.
 """
 
-from __future__ import annotations  # numpy.random is loaded by who uses it
+from __future__ import annotations  # annotations alone must not import numpy.random
 
 import copy
 import os
@@ -26,28 +27,29 @@ class Network(TrainingMixin, _core.Network):
     Parameters
     ----------
     layers : sequence of int
-        Units per layer, inputs first: `[30, 64, 32, 1]` takes 30 features and gives one output.
+        The number of units of each layer, inputs first: `[30, 64, 32, 1]` takes 30 features and
+        gives one output.
     hidden : str or sequence of str
-        Activation of the hidden layers, one for all or one each: "relu", "sigmoid", "tanh",
-        "identity", "leaky_relu", "elu", "softplus", "gelu", "silu".
+        The activation of the hidden layers, such as "relu" or "tanh": one name for all layers, or
+        one for each. `fastmlp.ACTIVATIONS` lists the names, `docs/mathematics.md` the equations.
     output : str
-        Activation of the last layer, which fixes the loss: "sigmoid" (binary cross-entropy),
-        "softmax" (cross-entropy), "identity" (half the squared error), "exp" (half the
-        Poisson deviance, for counts and rates).
+        The activation of the last layer; it fixes the loss. "sigmoid" is for classes that are
+        yes or no, "softmax" for one class of many, "identity" for regression, "exp" for counts.
+        `fastmlp.OUTPUTS` lists the names, `docs/mathematics.md` the equations and the losses.
     dtype : str, type or numpy.dtype
-        float32 or float64, of the parameters and of all arithmetic.
+        float32 or float64: the type of the parameters and of all arithmetic.
     seed : int, numpy.random.Generator or None
-        Of the initial weights (He uniform before ReLU and its kin, else Glorot uniform) and of the
-        shuffling. None is fresh entropy, readable as `seed`.
+        The seed of the initial weights and of the shuffling. None takes a random one; read it from
+        `seed`.
 
     Attributes
     ----------
     weights, biases : tuple of ndarray
-        Writable views, (n_in, n_out) and (n_out,) per layer.
+        Writable views, (n_in, n_out) and (n_out,) for each layer.
     parameters, gradients : ndarray of shape (n_parameters,)
         Writable views, `W_1 b_1 W_2 b_2 …`.
     epochs_trained : int
-        Epochs completed so far.
+        The number of epochs completed so far.
 
     Raises
     ------
@@ -79,7 +81,7 @@ class Network(TrainingMixin, _core.Network):
         return _core.permutation(rows, seed, epoch)
 
     def _dot(self, a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-        return _core.dot(a, b)  # in an order that is the same everywhere, which NumPy's is not
+        return _core.dot(a, b)  # NumPy's order of summation differs from machine to machine
 
     def check_gradients(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
         """Compare the gradients with central differences of the loss, in float64.
@@ -88,13 +90,13 @@ class Network(TrainingMixin, _core.Network):
         ----------
         X : array_like of shape (m, n_in), real
         y : array_like of shape (m,) or (m, n_out), real
-            As for `loss`. A few rows are enough: this takes two losses per parameter.
+            As for `loss`. A few rows are enough: two losses are computed for each parameter.
 
         Returns
         -------
         float
-            The largest relative error over all parameters: below 1e-6 where the gradients are
-            right. NaN if a NaN is met.
+            The largest relative error over all parameters. It is below 1e-6 if the gradients are
+            right, and NaN if any loss or gradient is NaN.
 
         Raises
         ------
@@ -115,19 +117,19 @@ class Network(TrainingMixin, _core.Network):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file.
 
-        The file is complete or not there: it is written beside `path` and then renamed. It holds
-        the tensors `layers.0.weight` (n_in, n_out), `layers.0.bias` (n_out,), … and, as JSON in the
-        metadata key `fastmlp`, the structure, the seed and `epochs_trained`.
+        The file is written under a temporary name and then renamed, so no reader ever sees half of
+        it. It holds the tensors `layers.0.weight` (n_in, n_out), `layers.0.bias` (n_out,), … The
+        structure, the seed and `epochs_trained` are JSON in the metadata key `fastmlp`.
 
         Parameters
         ----------
         path : str or path
-            A file that exists is replaced.
+            An existing file is replaced.
 
         Raises
         ------
         OSError
-            If the file cannot be written; what was at `path` is untouched.
+            If the file cannot be written. An existing file is then unchanged.
 
         Examples
         --------
@@ -147,7 +149,7 @@ class Network(TrainingMixin, _core.Network):
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a network from a file that `save` wrote.
 
-        A subclass gets an instance of its own, without a call of its `__init__`.
+        Called on a subclass, it returns an instance of the subclass without calling its `__init__`.
 
         Parameters
         ----------
@@ -156,14 +158,14 @@ class Network(TrainingMixin, _core.Network):
         Returns
         -------
         Network
-            With the parameters, seed and `epochs_trained` it had.
+            With the parameters, seed and `epochs_trained` that were saved.
 
         Raises
         ------
         ValueError
-            If the file is damaged or not such a file; the message says what is wrong.
+            If the file is damaged or was not written by `save`; the message says what is wrong.
         OSError
-            If there is no file or it cannot be read.
+            If the file does not exist or cannot be read.
 
         Examples
         --------
@@ -174,12 +176,12 @@ class Network(TrainingMixin, _core.Network):
         return load(cls, path)
 
     def copy(self) -> Self:
-        """Return a network of its own with the same parameters, seed and `epochs_trained`.
+        """Return an independent network with the same parameters, seed and `epochs_trained`.
 
         Returns
         -------
         Network
-            Of the same class. Attributes that were set in Python are shared, as by `copy.copy`.
+            Of the same class. Attributes that were set in Python are shared, as `copy.copy` does.
 
         Examples
         --------
@@ -192,8 +194,8 @@ class Network(TrainingMixin, _core.Network):
         """
         return copy.copy(self)
 
-    # copy.copy, copy.deepcopy and pickle all go through these three. A subclass may extend
-    # __getstate__ and __setstate__; its __init__ is not called, whatever arguments it takes.
+    # copy.copy, copy.deepcopy and pickle call these three. A subclass may extend __getstate__ and
+    # __setstate__. Its __init__ is not called, so it may take any arguments.
 
     def __reduce__(self) -> tuple[Any, ...]:
         structure = (self.layers, self.hidden, self.output, self.dtype.name, self.seed)
@@ -208,16 +210,20 @@ class Network(TrainingMixin, _core.Network):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.parameters[:] = state["parameters"]
-        self.epochs_trained = state["epochs_trained"]
+        self._restore(state["parameters"], state["epochs_trained"])
         self.__dict__.update(state["attributes"])
 
     @classmethod
     def _rebuild(
         cls, layers: Sequence[int], hidden: Sequence[str], output: str, dtype: str, seed: int
     ) -> Self:
+        """Return a network whose parameters are all 0: for a caller that overwrites them.
+
+        Unlike the constructor it draws no weights, and it does not call the `__init__` of a
+        subclass. Pickles name this method, so its name and its arguments must stay.
+        """
         network = cls.__new__(cls)
-        Network.__init__(network, layers, hidden=hidden, output=output, dtype=dtype, seed=seed)
+        _core.Network.__init__(network, layers, hidden, output, dtype, seed, initialize=False)
         return network
 
     def __repr__(self) -> str:
@@ -232,7 +238,7 @@ class Network(TrainingMixin, _core.Network):
 def _dtype_name(dtype: Any) -> str:
     for name in DTYPES:
         try:
-            # NumPy takes None for float64, which nobody who writes it here can mean.
+            # NumPy takes None for float64; here nobody can mean that by it.
             if dtype is not None and np.dtype(dtype) == np.dtype(name):
                 return name
         except TypeError:

@@ -1,13 +1,15 @@
-"""Learning rates that change from epoch to epoch: what `fit` takes as `schedule`.
+"""Learning rates that change from epoch to epoch, for `fit(schedule=...)`.
 
-A schedule is any callable `schedule(epoch, learning_rate, logs) -> float`. It returns the learning
-rate of the epoch to come and is given the number of that epoch, counted from 0 over the network's
-life (`epochs_trained`); the optimizer's own learning rate, as it was when `fit` began; and the logs
-of the epoch before ("loss" and, with validation data, "val_loss"), or None at the beginning of a
-`fit`. It is asked at the beginning and after every epoch, the last one included.
+A schedule is any callable `schedule(epoch, learning_rate, logs) -> float` that returns the learning
+rate of the next epoch. `fit` calls it at the beginning and after every epoch, the last one
+included, with these arguments:
 
-So two fits of 5 epochs take the rates of one of 10. A network that was trained before has used up
-the first epochs of a schedule; begin anew with
+- `epoch`: the number of the next epoch, counted from 0 over the network's life (`epochs_trained`);
+- `learning_rate`: the optimizer's own learning rate when `fit` began;
+- `logs`: "loss" and, with validation data, "val_loss" of the epoch before; None at the beginning.
+
+Because epochs are counted over the network's life, two fits of 5 epochs use the same rates as one
+of 10. To start a schedule again for a network that has been trained for `start` epochs, pass
 `lambda epoch, rate, logs: schedule(epoch - start, rate, logs)`.
 """
 
@@ -16,7 +18,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastmlp._arguments import positive_integer
+from fastmlp._trainable import positive_integer
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Schedule", "StepDecay"]
 
@@ -26,7 +28,7 @@ Schedule = Callable[[int, float, Logs | None], float]
 
 @dataclass(frozen=True)
 class Constant:
-    """The optimizer's learning rate, always: the same as no schedule.
+    """Always the optimizer's learning rate, as without a schedule.
 
     Examples
     --------
@@ -42,12 +44,12 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay:
-    """Times gamma every few epochs: ``α_e = α gamma^⌊e / step_size⌋``.
+    """Multiply the rate by gamma every few epochs: ``α_e = α gamma^⌊e / step_size⌋``.
 
     Parameters
     ----------
     step_size : int
-        Epochs between two steps, positive.
+        The number of epochs between two reductions; positive.
     gamma : float, default 0.1
         In (0, 1].
 
@@ -81,8 +83,8 @@ class Cosine:
     """Half a cosine wave from the optimizer's learning rate down to a minimum.
 
     ``α_e = minimum + (α - minimum) (1 + cos(π e / epochs)) / 2`` for e < epochs (Loshchilov and
-    Hutter, 2017, arXiv:1608.03983, without restarts). Later the rate stays as in the last of these
-    epochs, so it is positive also where the minimum is 0.
+    Hutter, 2017, arXiv:1608.03983, without restarts). After these epochs the rate stays what it was
+    in the last of them, so it is positive even if the minimum is 0.
 
     Parameters
     ----------
@@ -121,22 +123,24 @@ class Cosine:
 class OneCycle:
     """Up to a large learning rate and down to a small one, each half a cosine wave.
 
-    With w epochs of warming up, ``α_e = α + (maximum - α) (1 - cos(π e / w)) / 2`` for e < w and
+    With w epochs of warm-up, ``α_e = α + (maximum - α) (1 - cos(π e / w)) / 2`` for e < w and
     ``α_e = minimum + (maximum - minimum) (1 + cos(π (e - w) / (epochs - w))) / 2`` for
     w ≤ e < epochs: the 1cycle policy (Smith and Topin, 2017, arXiv:1708.07120), annealed with
-    cosines, and of the learning rate only; momentum stays. Later the rate stays as it was last.
+    cosines. It changes the learning rate only, not the momentum. After these epochs the rate stays
+    what it was in the last of them.
 
     Parameters
     ----------
     epochs : int
-        Of the cycle; at least 2.
+        The length of the cycle; at least 2.
     maximum : float
-        The largest rate; finite, and above the optimizer's, which the cycle begins with.
+        The largest rate; finite. It must be above the optimizer's rate, with which the cycle
+        begins.
     warmup : float, default 0.3
-        The share of epochs in which the rate rises, in (0, 1), rounded to a number of epochs from 1
-        to epochs - 1.
+        The fraction of the epochs in which the rate rises, in (0, 1). It is rounded to a number of
+        epochs from 1 to epochs - 1.
     minimum : float, default 0.0
-        What the rate falls to; finite, at least 0 and below the maximum.
+        The rate at the end of the wave; finite, at least 0 and below the maximum.
 
     Raises
     ------
@@ -181,23 +185,23 @@ class OneCycle:
 
 @dataclass
 class Plateau:
-    """Times a factor whenever the loss has not improved for some epochs.
+    """Multiply the rate by a factor whenever the loss has not improved for some epochs.
 
-    Watches the validation loss or, without validation data, the training loss. It remembers what it
-    has seen, so that two fits of 5 epochs equal one of 10: make one for each network. At a
-    network's first epoch it starts anew.
+    It watches the validation loss or, without validation data, the training loss. It remembers the
+    losses of earlier fits, so that two fits of 5 epochs equal one of 10. Therefore make one object
+    for each network. It forgets everything at the first epoch of a network's life.
 
     Parameters
     ----------
     factor : float, default 0.1
         In (0, 1).
     patience : int, default 10
-        Epochs without improvement after which the rate is reduced; positive.
+        The rate is reduced after this many epochs without improvement; positive.
     min_delta : float, default 1e-4
-        Only a loss lower by more than this counts as an improvement; finite and at least 0. NaN is
-        none.
+        Only a loss lower by more than this counts as an improvement; finite and at least 0. A loss
+        of NaN is never an improvement.
     minimum : float, default 0.0
-        The rate is never reduced below it; finite, at least 0 and not above the optimizer's.
+        The rate is never reduced below this; finite, at least 0 and not above the optimizer's.
 
     Raises
     ------
@@ -248,7 +252,7 @@ class Plateau:
             self._reductions += 1
 
 
-# Rates have the same bits everywhere, so powers and cosines are not libm's.
+# Rates must have the same bits everywhere, so powers and cosines are not computed by libm.
 
 
 def _power(base: float, n: int) -> float:

@@ -1,40 +1,40 @@
-"""`fit` and `predict`, written once for the native network and the twin.
+"""`fit` and `predict` with the checks of their arguments, for the native network and the twin.
 
-The arithmetic of an epoch is `train_epoch`'s or that of lbfgs.py, the loop over epochs is in
-`_training_loop.py`, the checks of arguments are in `_arguments.py` and `_optimizers.py`. Start at
-`TrainingMixin.fit`.
+The loop over epochs is in _training_loop.py. Shapes, dtypes and ranges of arrays are checked by the
+network itself, in `_validate`. Start at `TrainingMixin.fit`; the checks follow in its order.
 """
 
-from __future__ import annotations  # numpy.random is loaded by who uses it
+from __future__ import annotations  # annotations alone must not import numpy.random
 
+import importlib
+import math
+import operator
+import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp._arguments import (
-    Array,
-    Callback,
-    callback_tuple,
-    dropout_rates,
-    positive_integer,
-    progress_bar_class,
-    resolve_seed,
-    training_data,
-    validation_data_or_none,
-)
 from fastmlp._core import Optimizer
-from fastmlp._early_stopping import EarlyStopping, best_epoch
-from fastmlp._optimizers import optimizer_object, schedule_or_none
-from fastmlp._training_loop import History, Plan, Trainable, train
+from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer
+from fastmlp._training_loop import EarlyStopping, History, Plan, train
 from fastmlp.lbfgs import LBFGS
+from fastmlp.optimizers import BY_NAME
 from fastmlp.schedules import Schedule
 
 __all__ = ["EarlyStopping", "History", "TrainingMixin", "resolve_seed"]
 
+# The names that `fit` takes for an optimizer with its default settings.
+OPTIMIZERS: dict[str, Any] = {**BY_NAME, "lbfgs": LBFGS}
+
+# Finiteness is checked in blocks of 512 KiB of float64: a block stays in cache, and no data set is
+# ever converted as a whole.
+FINITE_CHECK_ELEMENTS = 65536
+
 
 class TrainingMixin:
-    """`fit` and `predict`, over `train_epoch`, `loss` and `forward`."""
+    """`fit` and `predict`, made of the network's `train_epoch`, `loss` and `forward`."""
 
     def fit(
         self: Trainable,
@@ -57,10 +57,10 @@ class TrainingMixin:
     ) -> History:
         """Train by mini-batch gradient descent or by L-BFGS (`docs/mathematics.md`, "Update").
 
-        Two calls of 5 epochs with one optimizer object give the same parameters as one of 10 (a
-        name stands for a new object in each call). An exception that is raised while training runs
-        (Ctrl-C, one of a callback's) leaves the parameters as they are then, or with L-BFGS as
-        after its last complete iteration.
+        Two calls of 5 epochs with the same optimizer object give the same parameters as one call of
+        10. (An optimizer's name makes a new object in each call.) If an exception is raised during
+        training, by Ctrl-C or by a callback, the network keeps the parameters of that moment; with
+        L-BFGS it keeps those of the last complete iteration.
 
         Parameters
         ----------
@@ -68,39 +68,40 @@ class TrainingMixin:
         y : array_like of shape (m,) or (m, n_out), real
             As for `loss`.
         epochs, batch_size : int
-            Passes over the rows, and rows per step; the last batch of an epoch may be shorter. With
-            L-BFGS an epoch is one iteration over all rows at once, and batch_size and shuffle make
-            no difference.
-        optimizer : {"sgd", "adam", "adamw", "lbfgs"}, SGD, Adam, AdamW or LBFGS
-            A name stands for the optimizer with its default settings.
+            The number of passes over the rows, and the number of rows in one step. The last batch
+            of an epoch may be smaller. With L-BFGS an epoch is one iteration over all rows at once;
+            batch_size and shuffle then make no difference.
+        optimizer : str, or an optimizer object such as Adam(1e-3)
+            A name ("sgd", "adam", "adamw", "lbfgs") stands for that optimizer with its default
+            settings.
         learning_rate : float, optional
-            None is the optimizer's default; not to be given together with an optimizer object, nor
-            with L-BFGS.
+            The default is the optimizer's own. Give it together with a name only, not with an
+            optimizer object and not with L-BFGS.
         schedule : callable, optional
-            `schedule(epoch, learning_rate, logs)` returns the learning rate of each epoch, where
-            epoch counts over the network's life: see `fastmlp.schedules`. At the end the optimizer
-            has the learning rate that it had before. Not for L-BFGS.
+            `schedule(epoch, learning_rate, logs)` returns the learning rate of each epoch. It
+            counts epochs over the network's life: see `fastmlp.schedules`. At the end the optimizer
+            gets the learning rate back that it had before. Not for L-BFGS.
         dropout : float or sequence of float, optional
-            The share of units, in [0, 1), that a step leaves out: one for all hidden layers or one
-            each (`docs/mathematics.md`, "Dropout"). Not for L-BFGS.
+            The fraction of the hidden units, in [0, 1), that each step leaves out: one number for
+            all hidden layers, or one for each (`docs/mathematics.md`, "Dropout"). Not for L-BFGS.
         shuffle : bool
-            Whether each epoch takes the rows in an order of its own, drawn from seed and
-            `epochs_trained`; else as they stand.
+            Whether each epoch takes the rows in a new order, which depends on seed and
+            `epochs_trained`. If False, every epoch takes them in the order of X.
         sample_weight : array_like of shape (m,), optional
-            Weight of each row in the loss.
+            The weight of each row in the loss.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Its loss is taken after each epoch.
+            Rows whose loss is computed after each epoch.
         early_stopping : int or EarlyStopping, optional
-            A patience in epochs. Needs validation_data. At the end the network is as it was after
-            the epoch of the lowest validation loss, `epochs_trained` included.
+            An int is the patience in epochs. Needs validation_data. At the end the network is as it
+            was after the epoch of the lowest validation loss, `epochs_trained` included.
         callbacks : iterable of callable
-            Each is called as `callback(network, epoch, logs)` after each epoch, where epoch counts
-            from 0 in this call and logs holds "loss" and, with validation data, "val_loss".
-            Training stops after an epoch in which one returned True.
+            After each epoch, each is called as `callback(network, epoch, logs)`: epoch counts from
+            0 in this call, and logs holds "loss" and, with validation data, "val_loss". Training
+            stops after an epoch in which one of them returned True.
         progress : bool
             Show a progress bar; needs tqdm.
         seed : int or numpy.random.Generator, optional
-            Of the shuffling and the dropout, in place of the network's.
+            The seed of the shuffling and the dropout; by default the network's.
 
         Returns
         -------
@@ -109,13 +110,13 @@ class TrainingMixin:
         Raises
         ------
         ValueError, TypeError
-            If an argument is not as above, X or y is not finite, or there are no rows. Nothing has
-            changed then.
+            If an argument is not as above, X or y is not finite, or there are no rows. The network
+            is then unchanged.
         FloatingPointError
-            If the loss or a parameter stops being finite. The network is as after the last finite
-            epoch.
+            If the loss or a parameter is no longer finite. The network is then as it was after the
+            last finite epoch.
         ImportError
-            If progress is asked for and tqdm is not installed.
+            If progress is True and tqdm is not installed.
 
         Examples
         --------
@@ -135,42 +136,39 @@ class TrainingMixin:
             dropout=dropout_rates(dropout, len(self.layers) - 2, chosen),
             data=training_data(self, "fit", X, y, sample_weight),
             validation=validation_data_or_none(self, validation_data),
-            best=best_epoch(early_stopping, validation_data),
+            early_stopping=early_stopping_or_none(early_stopping, validation_data),
             callbacks=callback_tuple(callbacks),
             bar_class=progress_bar_class() if progress else None,
             shuffle=bool(shuffle),
-            # Last: a refused call must not draw from a caller's generator.
+            # Last, because a call that is refused must not draw from the caller's generator.
             seed=self.seed if seed is None else resolve_seed(seed, "fit"),
         )
         return train(self, plan)
 
-    def _dot(self, a: Array, b: Array) -> float:
-        """Σ a b, in float64."""
-        return float(a.astype(np.float64) @ b)
-
     def predict(self: Trainable, X: npt.ArrayLike, threshold: float = 0.5) -> Array:
-        """Labels for the rows of X; for the outputs `identity` and `exp` the outputs themselves.
+        """Return labels for the rows of X; a network for regression returns its outputs.
 
         Parameters
         ----------
         X : array_like of shape (m, n_in), real
-            One row (n_in,) is taken too, and loses its axis in the result.
+            A single row may be given as (n_in,); the result then has one axis less.
         threshold : float
-            A sigmoid's label is 1 where its probability is at least this.
+            The label of a sigmoid output is 1 if its probability is at least this.
 
         Returns
         -------
         ndarray of int64, shape (m,)
-            One sigmoid output: 0 or 1. Softmax: the class of the highest probability.
+            For one sigmoid output, 0 or 1. For softmax, the class of the highest probability.
         ndarray of int64, shape (m, n_out)
-            Several sigmoid outputs: 0 or 1 each.
+            For several sigmoid outputs, 0 or 1 each.
         ndarray of the network's dtype, shape (m, n_out)
-            The outputs `identity` and `exp`.
+            For the outputs "identity" and "exp", the values of `forward`.
 
         Raises
         ------
         ValueError
-            If X does not fit the network, or a probability is NaN: no label could tell it.
+            If X does not fit the network, threshold is not a number, or a probability is NaN: no
+            label could stand for it.
 
         Examples
         --------
@@ -178,6 +176,7 @@ class TrainingMixin:
         >>> fastmlp.Network([2, 3], output="softmax", seed=0).predict([[0.0, 0.0]]).tolist()
         [0]
         """
+        at_least = _threshold(threshold)
         outputs = self.forward(X)
         if self.output in ("identity", "exp"):
             return outputs
@@ -185,5 +184,229 @@ class TrainingMixin:
             raise ValueError("predict: a probability is NaN; X and the parameters must hold none")
         if self.output == "softmax":
             return np.asarray(outputs.argmax(axis=-1), dtype=np.int64)
-        labels = np.asarray(outputs >= threshold, dtype=np.int64)
+        labels = np.asarray(outputs >= at_least, dtype=np.int64)
         return labels[..., 0] if self.layers[-1] == 1 else labels
+
+
+def optimizer_object(optimizer: Any, learning_rate: float | None) -> Optimizer | LBFGS:
+    """Return an optimizer object, made from a name or given as one."""
+    if isinstance(optimizer, LBFGS) or optimizer == "lbfgs":
+        if learning_rate is not None:
+            raise ValueError(
+                f"fit: learning_rate is {learning_rate!r} and optimizer is {optimizer!r}, which "
+                "finds the length of each step itself; leave learning_rate out"
+            )
+        return LBFGS() if isinstance(optimizer, str) else optimizer
+    if isinstance(optimizer, Optimizer):
+        if learning_rate is not None:
+            raise ValueError(
+                f"fit: learning_rate is {learning_rate!r} and optimizer is an object, which has "
+                f"its own ({optimizer.learning_rate}); give one of them"
+            )
+        return optimizer
+    rule = f"it must be one of {sorted(OPTIMIZERS)} or an optimizer object such as SGD()"
+    if not isinstance(optimizer, str):
+        raise TypeError(f"fit: optimizer is {optimizer!r}; {rule}")
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"fit: optimizer is {optimizer!r}; {rule}")
+    make: Any = OPTIMIZERS[optimizer]
+    made: Optimizer = make() if learning_rate is None else make(learning_rate=learning_rate)
+    return made
+
+
+def schedule_or_none(schedule: Any, optimizer: Optimizer | LBFGS) -> Schedule | None:
+    """Return the schedule; refuse one that is not callable, and any for L-BFGS."""
+    if schedule is None:
+        return None
+    if not callable(schedule) or isinstance(schedule, type):
+        raise TypeError(
+            f"fit: schedule is {schedule!r}; it must be callable as schedule(epoch, "
+            "learning_rate, logs), such as fastmlp.schedules.Cosine(50)"
+        )
+    if isinstance(optimizer, LBFGS):
+        raise ValueError(
+            f"fit: schedule is {schedule!r} and optimizer is {optimizer!r}, which finds the "
+            "length of each step itself; leave schedule out"
+        )
+    checked: Schedule = schedule
+    return checked
+
+
+def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, ...] | None:
+    """Return a rate for each hidden layer, or None if all rates are 0."""
+    if dropout is None:
+        return None
+    rule = "it must be a number in [0, 1), or one for each of the hidden layers"
+    try:
+        rates = np.asarray(dropout, dtype=float)
+        if rates.shape not in ((), (n_hidden,)):
+            raise ValueError
+        each = tuple(np.broadcast_to(rates, n_hidden).tolist())
+    except (TypeError, ValueError):
+        raise ValueError(f"fit: dropout is {dropout!r}; {rule}, {n_hidden} here") from None
+    if not all(0 <= rate < 1 for rate in each):
+        raise ValueError(f"fit: dropout is {dropout!r}; {rule}")
+    if any(each) and not isinstance(optimizer, Optimizer):
+        raise ValueError(
+            f"fit: dropout is {dropout!r}; {type(optimizer).__name__} takes all rows "
+            "at once, with the same units each time"
+        )
+    return each if any(each) else None
+
+
+def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight: Any) -> Data:
+    """Return the data as arrays that this network can be trained on.
+
+    Every message begins with `prefix`. Finiteness is checked before `_validate`, whose range check
+    would find a NaN in y too, but would not say where.
+    """
+    data = Data(
+        X=_apart(network, _real_array(prefix, "X", X)),
+        y=_apart(network, _real_array(prefix, "y", y)),
+        sample_weight=(
+            None if sample_weight is None else _real_array(prefix, "sample_weight", sample_weight)
+        ),
+    )
+    for name, values in data._asdict().items():
+        if values is not None:
+            _check_finite(f"{prefix}: {name}", values, network.dtype)
+    network._validate(prefix, *data)
+    if len(data.X) == 0:
+        raise ValueError(f"{prefix}: X has shape {data.X.shape}; there must be at least one row")
+    return data
+
+
+def _apart(network: Trainable, array: Array) -> Array:
+    """Return the array, or a copy if it may be a view of the parameters, which training changes."""
+    return array.copy() if np.may_share_memory(array, network.parameters) else array
+
+
+def _real_array(prefix: str, name: str, values: Any) -> Array:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{prefix}: {name} has dtype {array.dtype}; it must hold real numbers "
+            "(bool, integer or floating point)"
+        )
+    return array
+
+
+def _check_finite(what: str, values: Array, dtype: np.dtype[Any]) -> None:
+    """Refuse values that are not finite in the network's dtype; 1e300 is infinite in float32."""
+    if values.dtype.kind != "f" or values.ndim not in (1, 2):
+        return  # Integers are finite in both dtypes; `_validate` refuses other shapes.
+    table = values if values.ndim == 2 else values[:, np.newaxis]
+    rows = max(1, FINITE_CHECK_ELEMENTS // max(1, table.shape[1]))
+    for start in range(0, len(table), rows):
+        block = table[start : start + rows]
+        with np.errstate(over="ignore"):  # The error below reports an overflow.
+            finite = np.isfinite(block.astype(dtype, copy=False))
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            raise ValueError(
+                f"{what} has {block[row, column]} at row {start + row}, column {column}; "
+                f"every value must be finite in {dtype}"
+            )
+
+
+def validation_data_or_none(network: Trainable, given: Any) -> Data | None:
+    """Return the validation data as arrays, or None."""
+    if given is None:
+        return None
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        size = f" of {len(given)} items" if isinstance(given, tuple | list) else ""
+        raise ValueError(
+            f"fit: validation_data is a {type(given).__name__}{size}; "
+            "it must be (X, y) or (X, y, sample_weight)"
+        )
+    X, y, sample_weight = given if len(given) == 3 else (*given, None)
+    return training_data(network, "fit: validation_data", X, y, sample_weight)
+
+
+def early_stopping_or_none(early_stopping: Any, validation_data: object) -> EarlyStopping | None:
+    """Return an `EarlyStopping`, made from a patience or given as one, or None."""
+    if early_stopping is None:
+        return None
+    if validation_data is None:
+        raise ValueError(
+            f"fit: early_stopping is {early_stopping!r} and validation_data is None; "
+            "early stopping needs validation_data"
+        )
+    if isinstance(early_stopping, EarlyStopping):
+        return early_stopping
+    return EarlyStopping(early_stopping)
+
+
+def callback_tuple(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:
+    """Return the callbacks as a tuple; refuse any that cannot be called."""
+    rule = "it must be a sequence of callables"
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"fit: callbacks is {callbacks!r}; {rule}")
+    collected = tuple(callbacks)
+    if not all(callable(callback) for callback in collected):
+        raise TypeError(f"fit: callbacks is {collected!r}; {rule}")
+    return collected
+
+
+def progress_bar_class() -> Any:
+    """Return tqdm's bar for this terminal or notebook."""
+    try:
+        return importlib.import_module("tqdm.auto").tqdm
+    except ImportError as error:
+        raise ImportError(
+            "fit: progress=True needs tqdm, which is not installed: pip install 'fastmlp[progress]'"
+        ) from error
+
+
+def resolve_seed(seed: Any, function: str = "Network") -> int:
+    """Return a seed of 64 bits.
+
+    Parameters
+    ----------
+    seed : int, numpy.random.Generator or None
+        An int is returned as it is. A generator draws one. None asks the operating system for
+        random bytes.
+    function : str
+        The name that messages begin with.
+
+    Returns
+    -------
+    int
+        In [0, 2**64).
+
+    Raises
+    ------
+    TypeError
+        If seed has another type; True and False are refused too.
+    ValueError
+        If the int is outside [0, 2**64).
+
+    Examples
+    --------
+    >>> resolve_seed(7)
+    7
+    """
+    if seed is None:
+        return int.from_bytes(os.urandom(8), "little")
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**64 - 1, dtype=np.uint64, endpoint=True))
+    rule = "it must be an int in [0, 2**64), a numpy.random.Generator or None"
+    try:
+        number = None if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"{function}: seed is {seed!r}; {rule}")
+    if not 0 <= number < 2**64:
+        raise ValueError(f"{function}: seed is {number}; {rule}")
+    return number
+
+
+def _threshold(threshold: Any) -> float:
+    try:
+        number = math.nan if isinstance(threshold, str) else float(threshold)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if math.isnan(number):
+        raise ValueError(f"predict: threshold is {threshold!r}; it must be a number")
+    return number

@@ -1,5 +1,5 @@
-// Networks in safetensors files, the same that Python's Network.save and Network.load write and
-// read. For the target fastmlp::io: it needs nlohmann-json, and exceptions.
+// save() and load(): networks in safetensors files, the same files as in Python. It needs
+// nlohmann-json and exceptions; link the target fastmlp::io. The format is in io_detail.hpp.
 #pragma once
 
 #include <fastmlp/io_detail.hpp>
@@ -12,14 +12,14 @@
 
 namespace fastmlp {
 
-/// Writes a network: its parameters, structure, seed() and epochs_trained(), in the bytes that
-/// Python's `Network.save` writes. The file is complete or not there: it is written beside `path`
-/// and then renamed; one that exists is replaced.
+/// Writes the parameters, the structure, seed() and epochs_trained() of a network. The file has the
+/// same bytes as one from Python's `Network.save`. It is written under a temporary name and then
+/// renamed, so no reader ever sees half of it. An existing file is replaced.
 ///
 /// ```cpp
 /// fastmlp::save(net, "model.safetensors");
 /// ```
-/// \throws FileError where it cannot be written; what was at `path` is untouched
+/// \throws FileError if the file cannot be written; an existing file is then unchanged
 template <class T>
 void save(const Network<T>& net, const std::filesystem::path& path) {
   try {
@@ -29,14 +29,15 @@ void save(const Network<T>& net, const std::filesystem::path& path) {
   }
 }
 
-/// Reads a network from a file that save() or Python's `Network.save` wrote: T must be the file's
-/// dtype, float for float32 and double for float64.
+/// Reads a network from a file that save() or Python's `Network.save` wrote. T must be the dtype of
+/// the file: float for float32, double for float64.
 ///
 /// ```cpp
 /// const auto net = fastmlp::load<float>("model.safetensors");
 /// net.forward(X, out);  // the bits that Python gets
 /// ```
-/// \throws FileError where there is no such file, or it is damaged or another kind of file
+/// \throws FileError if the file does not exist, is damaged, has another dtype or is of another
+/// kind
 template <class T>
 Network<T> load(const std::filesystem::path& path) {
   errno = 0;

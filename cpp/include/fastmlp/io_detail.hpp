@@ -1,7 +1,8 @@
-// How fastmlp/io.hpp reads and writes a file; for io.hpp only. The format is safetensors: 8 bytes
-// with the size of a JSON header, the header, the tensors one after another. Reading believes
-// nothing that a file says before it is checked, and takes no more memory than the file's size
-// justifies. Writing gives the bytes of Python's Network.save. Start at `read` and `write`.
+// How fastmlp/io.hpp reads and writes a safetensors file: 8 bytes with the size of a JSON header,
+// the header, the tensors one after another. Reading checks everything that a file says before
+// using it, so that no file can make it allocate more memory than the file's size justifies.
+// Writing gives the same bytes as Python's Network.save. For io.hpp only. Start at `read` and
+// `write`, at the end.
 #pragma once
 
 #include <fastmlp/network.hpp>
@@ -39,7 +40,7 @@
 
 namespace fastmlp {
 
-/// Thrown by save() and load(): the function, the path and what is wrong with it.
+/// Thrown by save() and load(). The message names the function, the path and the fault.
 class FileError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -47,8 +48,8 @@ class FileError : public std::runtime_error {
 
 namespace io_detail {
 
-constexpr int kFormat = 1;  // of the metadata; a reader refuses a number that it does not know
-constexpr std::uint64_t kMostHeader = 100'000'000;  // bytes, as in the format's own library
+constexpr int kFormat = 1;  // version of the metadata; a reader refuses any that it does not know
+constexpr std::uint64_t kMostHeader = 100'000'000;  // bytes; the limit of the safetensors library
 
 template <class... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
@@ -64,7 +65,7 @@ struct Dtype {
   static constexpr const char* kTensor = sizeof(T) == 4 ? "F32" : "F64";
 };
 
-/// W_{l+1} or b_{l+1} in a file.
+/// W_{l+1} or b_{l+1} in a file, for layer l.
 struct Tensor {
   std::ptrdiff_t layer;
   bool is_bias;
@@ -72,7 +73,7 @@ struct Tensor {
   std::uint64_t bytes;
 };
 
-/// The tensors of a network by name, in the order that files have them in.
+/// The tensors of a network by name, in the order in which a file has them.
 template <class T>
 std::map<std::string, Tensor> tensors_of(const std::vector<std::ptrdiff_t>& layers) {
   std::map<std::string, Tensor> tensors;
@@ -88,7 +89,7 @@ std::map<std::string, Tensor> tensors_of(const std::vector<std::ptrdiff_t>& laye
   return tensors;
 }
 
-/// What the metadata of a file says of its network.
+/// The metadata of a file.
 struct Settings {
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
@@ -100,10 +101,11 @@ struct Settings {
 
 // Reading
 
-using Json = nlohmann::json;  // which finds a name among a million at once
+using Json = nlohmann::json;  // a sorted map: finding one of a million names is fast
 
-/// Reads JSON without keeping it, and stops where a name is twice in an object, values are nested
-/// deeper than a file needs, or are more than `most`.
+/// Reads JSON without storing it, to find out whether it is safe to store. It stops if an object
+/// has the same name twice, if values are nested deeper than in any file, or if there are more than
+/// `most` values.
 class Look : public nlohmann::json_sax<Json> {
  public:
   explicit Look(std::uint64_t most) : left_(most) {}
@@ -144,10 +146,10 @@ class Look : public nlohmann::json_sax<Json> {
 
   std::uint64_t left_;
   const char* wrong_ = nullptr;
-  std::vector<std::unordered_set<std::string>> names_;  // of the objects and arrays that are open
+  std::vector<std::unordered_set<std::string>> names_;  // one set for each open object or array
 };
 
-/// The text as JSON, an object of at most `most` values.
+/// Parses a JSON object of at most `most` values. `what` begins the messages.
 inline Json parse(const std::string& text, const char* what, std::uint64_t most) {
   if (text.empty() || text[0] != '{') refuse(what, " does not begin with '{'");
   if (text.find('\0') != std::string::npos) refuse(what, " is not JSON");
@@ -162,7 +164,7 @@ inline const Json& member(const Json& object, const char* name, const char* what
   return *found;
 }
 
-/// An integer in [low, high].
+/// Returns `value` as an integer; refuses one outside [low, high].
 inline std::uint64_t integer(const Json& value, const char* name, std::uint64_t low,
                              std::uint64_t high) {
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() < low ||
@@ -214,8 +216,8 @@ inline Settings settings_of(const Json& header, std::uint64_t most) {
   return s;
 }
 
-/// Refuses layers whose parameters are not `bytes` bytes: what follows can then rely on sizes that
-/// the file has, whatever its metadata says.
+/// Refuses layers whose parameters do not take exactly `bytes` bytes. After this check the sizes in
+/// the metadata are known to be no larger than the file.
 inline void check_size(const std::vector<std::ptrdiff_t>& layers, std::uint64_t element,
                        std::uint64_t bytes) {
   std::uint64_t left = bytes / element;
@@ -231,7 +233,8 @@ inline void check_size(const std::vector<std::ptrdiff_t>& layers, std::uint64_t 
   }
 }
 
-/// Where each tensor begins, from the first: exactly those of the layers, one after another.
+/// The byte at which each tensor begins, counted from the first tensor. Refuses a file that does
+/// not have exactly the tensors of the layers, one after another.
 template <class T>
 std::map<std::string, std::uint64_t> offsets_of(const Json& header,
                                                 const std::map<std::string, Tensor>& tensors,
@@ -270,10 +273,11 @@ std::map<std::string, std::uint64_t> offsets_of(const Json& header,
   return offsets;
 }
 
-/// How many values the JSON of a file can need: 8 for each tensor, which has 4 bytes at least.
+/// An upper bound for the number of JSON values of a file with so many bytes of tensors: 8 values
+/// for each tensor, which has at least 4 bytes.
 constexpr std::uint64_t most_values(std::uint64_t bytes) { return 100 + 2 * bytes; }
 
-/// Reads up to the tensors: the JSON of the header, and how many bytes follow it.
+/// Reads the header; returns its JSON and the number of bytes that follow it.
 inline std::pair<Json, std::uint64_t> read_header(std::istream& file) {
   file.seekg(0, std::ios::end);
   const auto size = static_cast<std::uint64_t>(std::max<std::streamoff>(file.tellg(), 0));
@@ -320,7 +324,7 @@ Network<T> read(std::istream& file) {
 
 // Writing
 
-/// The metadata as Python's json.dumps(..., sort_keys=True) has it. No name needs an escape.
+/// The metadata as Python's json.dumps(..., sort_keys=True) writes it. No name needs an escape.
 inline std::string metadata_of(const Settings& s) {
   std::string hidden, layers;
   for (const Activation g : s.hidden) {
@@ -336,10 +340,10 @@ inline std::string metadata_of(const Settings& s) {
          "\", \"seed\": " + std::to_string(s.seed) + "}";
 }
 
-/// Everything before the tensors, which are in the order of the map.
+/// Everything before the tensors, which follow in the order of the map.
 inline std::string header_of(const Settings& settings, const std::map<std::string, Tensor>& tensors,
                              const char* dtype) {
-  // By hand, as no name needs an escape: the order is that of the format's own library.
+  // Written by hand, because Json would sort the keys: the safetensors library has another order.
   std::string text =
       "{\"__metadata__\":{\"fastmlp\":" + nlohmann::json(metadata_of(settings)).dump() + "}";
   std::uint64_t begin = 0;
@@ -357,14 +361,15 @@ inline std::string header_of(const Settings& settings, const std::map<std::strin
     text.append(std::to_string(begin)).append("]}");
   }
   text.append("}");
-  text.append((8 - text.size() % 8) % 8, ' ');  // the tensors are aligned
+  text.append((8 - text.size() % 8) % 8, ' ');  // aligns the tensors to 8 bytes
   std::uint64_t size = text.size();
   std::string bytes(sizeof size, '\0');
   std::memcpy(bytes.data(), &size, sizeof size);
   return bytes + text;
 }
 
-/// A file that is written, as C has it: only that tells of every error, and can be synchronised.
+/// A file for writing. It uses C's stdio, because streams do not report every error and cannot be
+/// synchronised with the disk.
 class OutputFile {
  public:
   explicit OutputFile(const std::filesystem::path& path)
@@ -374,11 +379,11 @@ class OutputFile {
   void write(const void* data, std::size_t bytes) {
     if (std::fwrite(data, 1, bytes, file_.get()) != bytes) fail();
   }
-  /// Puts it on the disk, and closes it.
+  /// Makes sure that it is on the disk, and closes it.
   void finish() {
     if (std::fflush(file_.get()) != 0) fail();
 #if defined(__unix__) || defined(__APPLE__)
-    // What is no file on a disk, such as a pipe, cannot be synchronised.
+    // A pipe or a device cannot be synchronised: EINVAL or ENOTSUP.
     if (::fsync(::fileno(file_.get())) != 0 && errno != EINVAL && errno != ENOTSUP) fail();
 #endif
     if (std::fclose(file_.release()) != 0) fail();
@@ -392,7 +397,7 @@ class OutputFile {
   std::unique_ptr<std::FILE, Close> file_;
 };
 
-/// A name beside `target` that no other process takes.
+/// A name in the folder of `target` that no other process uses.
 inline std::filesystem::path beside(const std::filesystem::path& target) {
   std::random_device random;
   char name[40];
@@ -401,16 +406,16 @@ inline std::filesystem::path beside(const std::filesystem::path& target) {
   return target.parent_path() / name;
 }
 
-/// Calls write(path) for a file beside `path` and puts that in its place: a reader sees the old
-/// file or the new one. Through a symbolic link, and with the permissions of the file that was
-/// there.
+/// Calls write(temporary) for a file in the same folder, then renames it to `path`: a reader sees
+/// the old file or the new one. A symbolic link is followed, and the permissions of the old file
+/// stay.
 template <class Write>
 void replace(const std::filesystem::path& path, const Write& write) {
   namespace fs = std::filesystem;
   if (fs::exists(path) && !fs::is_regular_file(path)) {
-    return write(path);  // a device or a pipe is written to; a folder is the system's to refuse
+    return write(path);  // a device or a pipe is written to; for a folder write() fails
   }
-  fs::path link = path;  // the last of a chain of links may lead to what is not there yet
+  fs::path link = path;  // the last of a chain of links may point to a file that does not exist
   for (int i = 0; i < 40 && fs::is_symlink(link); ++i) {
     link = link.parent_path() / fs::read_symlink(link);
   }
@@ -434,7 +439,7 @@ void write(const Network<T>& net, const std::filesystem::path& path) {
   settings.epochs_trained = net.snapshot(parameters.data());
   const auto tensors = tensors_of<T>(settings.layers);
   const std::string header = header_of(settings, tensors, Dtype<T>::kTensor);
-  std::map<std::string, std::size_t> begins;  // in parameters(): W_1 b_1 W_2 b_2 ...
+  std::map<std::string, std::size_t> begins;  // indices into parameters: W_1 b_1 W_2 b_2 ...
   std::size_t begin = 0;
   for (std::size_t l = 0; l + 1 < settings.layers.size(); ++l) {
     for (const char* part : {".weight", ".bias"}) {

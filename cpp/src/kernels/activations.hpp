@@ -12,6 +12,8 @@ struct List {
   static constexpr std::size_t kSize = sizeof...(Items);
 };
 
+// [export: begin]
+
 // kName: what it is called in Python, in files and in messages.
 // kInitialization: how the weights before such a layer start.
 // kCheap: forward and backward take so few instructions that they run while a product's sums are in
@@ -186,6 +188,8 @@ struct Silu {  // a = z s(z),  da/dz = s (1 + z (1 - s)) with s(z) = 1 / (1 + e^
     return dA * (s * fma(bounded(z), rest, V(1)));
   }
 };
+
+// [export: end]
 
 // In the order of fastmlp::Activation.
 using Activations = List<Relu, Sigmoid, Tanh, Identity, LeakyRelu, Elu, Softplus, Gelu, Silu>;

@@ -7,6 +7,8 @@
 namespace fastmlp::detail {
 namespace {
 
+// [export: begin]
+
 // Minimax coefficients, from a Remez exchange in 60 digits, then rounded to the format; what they
 // approximate, and where:
 //
@@ -67,6 +69,8 @@ V erf(V x) {
   const V large = fma(V(0) - scale, e.r + e.tail, V(1) - scale);  // 1 - scale (1 + r + tail)
   return with_sign_of(select(t < V(1), little, large), x);
 }
+
+// [export: end]
 
 }  // namespace
 }  // namespace fastmlp::detail

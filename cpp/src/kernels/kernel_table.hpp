@@ -117,9 +117,13 @@ struct EpilogueKernels {
   void (*row)(const T* s, std::ptrdiff_t n, const Epilogue<T>& to);
 };
 
+// [export: begin]
+
 /// How far from 0 the weights before a layer start: uniform in (-r, r), with r = sqrt(6 / (n_in +
 /// n_out)) by Glorot, sqrt(6 / n_in) by He, sqrt(3 / n_in) by LeCun.
 enum class Initialization { kGlorot, kHe, kLeCun };
+
+// [export: end]
 
 /// One activation, made from its struct in activations.hpp.
 template <class T>
@@ -145,10 +149,14 @@ struct LossBlock {
   T low = -static_cast<T>(__builtin_inf()), high = static_cast<T>(__builtin_inf());
 };
 
+// [export: begin]
+
 /// What the targets y of an output are: numbers in [0, 1], one class for each row, any finite
 /// numbers, or finite numbers that are not negative. The first two are probabilities: they have
 /// labels, and their loss can be clipped.
 enum class Targets { kUnitInterval, kClasses, kReal, kNotNegative };
+
+// [export: end]
 
 /// One output with its loss, made from its struct in losses.hpp.
 template <class T>

@@ -13,6 +13,8 @@ namespace {
 constexpr std::ptrdiff_t kPiece = 512;
 static_assert(kPiece % kLanes == 0);
 
+// [export: begin]
+
 struct SigmoidUnit {
   static constexpr const char* kName = "sigmoid";
   static constexpr Targets kTargets = Targets::kUnitInterval;
@@ -56,6 +58,8 @@ struct ExpUnit {
     return select(y == V(0), yhat, fma(y, (log(y) - z) - V(1), yhat));
   }
 };
+
+// [export: end]
 
 /// An output whose units are independent of each other; a row's loss is the sum over its units.
 template <class Unit>

@@ -10,6 +10,11 @@
 namespace fastmlp::detail {
 namespace {
 
+// `fastmlp export` copies the lines between two such marks, here and in other kernel files, into C++
+// headers that have a scalar Vec of their own. Code between marks may use only the operations of Vec
+// and other code between marks.
+// [export: begin]
+
 // Minimax coefficients, from a Remez exchange in 60 digits, then rounded to the format:
 //
 //   kExp, q in  e^r - 1 = r + r^2 q(r)       for |r| <= ln2 / 2; q(0) = 1/2 is kept exact
@@ -26,6 +31,8 @@ struct MathConstants<float> {
   static constexpr std::uint32_t kSign = 0x80000000;
   static constexpr std::uint32_t kBias = 127;             // the exponent field of 1
   static constexpr std::uint32_t kSqrtHalf = 0x3f3504f3;  // the bits of sqrt(1/2)
+  static constexpr std::uint32_t kInfinity = 0x7f800000;  // its bits
+  static constexpr std::uint32_t kNan = 0x7fc00000;       // the bits of a quiet NaN
   static constexpr float kMinNormal = 0x1p-126F;
   static constexpr float kTwoMantissa = 0x1p23F;  // from here on the spacing of floats is 1
   static constexpr float kTiny = 0x1p-26F;        // below, expm1(x) rounds to x
@@ -49,6 +56,8 @@ struct MathConstants<double> {  // the same, for 53 bits
   static constexpr std::uint64_t kSign = 0x8000000000000000;
   static constexpr std::uint64_t kBias = 1023;
   static constexpr std::uint64_t kSqrtHalf = 0x3fe6a09e667f3bcd;
+  static constexpr std::uint64_t kInfinity = 0x7ff0000000000000;
+  static constexpr std::uint64_t kNan = 0x7ff8000000000000;
   static constexpr double kMinNormal = 0x1p-1022;
   static constexpr double kTwoMantissa = 0x1p52;
   static constexpr double kTiny = 0x1p-55;
@@ -247,11 +256,13 @@ LogReduction<V> reduce_log(V x) {
 /// What log(x) is where x is not positive and finite; elsewhere y.
 template <class V>
 V log_limits(V x, V y) {
-  using Scalar = typename V::Scalar;
-  constexpr Scalar kInfinity = Scalar(__builtin_inf());
-  constexpr Scalar kNan = Scalar(__builtin_nan(""));
-  y = select(x < V(kInfinity), y, x);
-  const V at_most_zero = select(x == V(0), V(-kInfinity), V(kNan));
+  using C = ConstantsOf<V>;
+  using Bits = typename V::Bits;
+  const V infinity = V::from_bits(Bits::broadcast(C::kInfinity));
+  const V minus_infinity = V::from_bits(Bits::broadcast(C::kInfinity | C::kSign));
+  const V nan = V::from_bits(Bits::broadcast(C::kNan));
+  y = select(x < infinity, y, x);
+  const V at_most_zero = select(x == V(0), minus_infinity, nan);
   return select(V(0) < x, y, at_most_zero);
 }
 
@@ -281,6 +292,8 @@ V log1p(V x) {
   const V correction = select(near_one, V(0), c / u);
   return with_sign_of(log_limits(u, log_sum(e.k, f, correction)), x);
 }
+
+// [export: end]
 
 }  // namespace
 }  // namespace fastmlp::detail

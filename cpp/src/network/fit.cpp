@@ -1,4 +1,5 @@
-// Network<T>::fit(): the loop over epochs, as python/fastmlp/_training_loop.py has it.
+// Network<T>::fit(): the loop over epochs, the same as in python/fastmlp/_training_loop.py. An
+// epoch itself is train_epoch() in network.cpp. Start at Network<T>::fit, at the end.
 #include "check.hpp"
 #include "network/impl.hpp"
 
@@ -15,72 +16,73 @@
 namespace fastmlp {
 namespace {
 
-/// The state before an epoch, to go back to where it leaves something that is not finite. Its
-/// memory is taken once.
+/// The network, and an optimizer if one is given, as they were at the last save(). The memory is
+/// allocated once.
 template <class T>
-class Undo {
+class Checkpoint {
  public:
-  Undo(Network<T>& net, Optimizer& optimizer)
-      : net_(net),
-        optimizer_(optimizer),
-        parameters_(static_cast<std::size_t>(net.n_parameters())) {}
+  explicit Checkpoint(Network<T>& net, Optimizer* optimizer = nullptr)
+      : net_(net), optimizer_(optimizer) {}
 
-  void remember() {
+  void save() {
+    parameters_.resize(static_cast<std::size_t>(net_.n_parameters()));
     epochs_trained_ = net_.snapshot(parameters_.data());
-    state_ = optimizer_.state();
+    if (optimizer_ == nullptr) return;
+    state_ = optimizer_->state();
     const auto bytes = static_cast<std::size_t>(state_.size * state_.bytes);
     for (int i = 0; i < state_.count; ++i) {
       vectors_[i].resize(bytes);
       std::memcpy(vectors_[i].data(), state_.vectors[i], bytes);
     }
   }
+  /// Goes back to the last save(); does nothing if there was none.
   void restore() {
+    if (parameters_.empty()) return;
     net_.restore(parameters_.data(), epochs_trained_);
+    if (optimizer_ == nullptr) return;
     for (int i = 0; i < state_.count; ++i) state_.vectors[i] = vectors_[i].data();
-    optimizer_.set_state(state_);
+    optimizer_->set_state(state_);
   }
 
  private:
   Network<T>& net_;
-  Optimizer& optimizer_;
+  Optimizer* optimizer_;
   std::vector<T> parameters_;
-  Optimizer::State state_;
-  std::vector<unsigned char> vectors_[2];
   std::int64_t epochs_trained_ = 0;
+  Optimizer::State state_;
+  std::vector<unsigned char> vectors_[2];  // what the pointers of state_ pointed at
 };
 
-/// The epoch of the lowest validation loss, and how long ago the last improvement was.
+/// The epoch of the lowest validation loss, and the number of epochs without improvement.
 template <class T>
 class BestEpoch {
  public:
-  explicit BestEpoch(const std::optional<EarlyStopping>& rule) : rule_(rule) {}
+  BestEpoch(Network<T>& net, const std::optional<EarlyStopping>& rule)
+      : rule_(rule), checkpoint_(net) {}
 
-  /// Takes note of an epoch; whether patience is at its end. NaN is never an improvement.
-  bool update(const Network<T>& net, const std::optional<double>& val_loss) {
+  /// Records an epoch; returns whether patience has run out. NaN is never an improvement.
+  bool update(const std::optional<double>& val_loss) {
     if (!rule_) return false;
     if (*val_loss < lowest_) {
       lowest_ = *val_loss;
-      parameters_.resize(static_cast<std::size_t>(net.n_parameters()));
-      epochs_trained_ = net.snapshot(parameters_.data());
+      checkpoint_.save();
     }
     const bool improved = *val_loss < reference_ - rule_->min_delta;
     if (improved) reference_ = *val_loss;
     waited_ = improved ? 0 : waited_ + 1;
     return waited_ >= rule_->patience;
   }
-  void restore(Network<T>& net) const {
-    if (!parameters_.empty()) net.restore(parameters_.data(), epochs_trained_);
-  }
+  void restore() { checkpoint_.restore(); }
 
  private:
   std::optional<EarlyStopping> rule_;
+  Checkpoint<T> checkpoint_;  // the optimizer is left as it is after the last epoch
   double lowest_ = std::numeric_limits<double>::infinity();
   double reference_ = lowest_;  // the loss that the next one must beat by min_delta
-  std::int64_t waited_ = 0, epochs_trained_ = 0;
-  std::vector<T> parameters_;
+  std::int64_t waited_ = 0;
 };
 
-/// The optimizer's learning rate by the schedule; at the end as it was before.
+/// Sets the optimizer's learning rate by the schedule; the destructor sets the old one again.
 template <class T>
 class Rates {
  public:
@@ -92,11 +94,12 @@ class Rates {
   Rates(const Rates&) = delete;
   Rates& operator=(const Rates&) = delete;
 
-  /// Asks for the rate of the epoch to come.
+  /// Asks the schedule for the rate of the next epoch.
   void ask(std::int64_t epoch, const EpochLog* last) {
     if (schedule_) next_ = schedule_(epoch, base_, last);
   }
-  /// Sets it: only now, as there may not be a next epoch.
+  /// Checks that rate and sets it. ask() does not check it, because it is also called after the
+  /// last epoch.
   void use() {
     if (!schedule_) return;
     detail::check_positive("fit", "the learning rate that schedule gave", next_);
@@ -156,14 +159,14 @@ void check_options(const FitOptions<T>& options, std::size_t n_hidden) {
   if (!options.validation) detail::refuse("fit: early_stopping needs validation");
 }
 
-/// One epoch; undone where it leaves something that is not finite.
+/// Trains one epoch and returns its loss; undoes it if the loss or a parameter is not finite.
 template <class T, class Epoch>
-double finite_epoch(Network<T>& net, Undo<T>& undo, std::int64_t epoch, double learning_rate,
-                    const Epoch& train) {
-  undo.remember();
+double finite_epoch(Network<T>& net, Checkpoint<T>& before, std::int64_t epoch,
+                    double learning_rate, const Epoch& train) {
+  before.save();
   const double loss = train();
   if (std::isfinite(loss) && all_finite(net.parameters(), net.n_parameters())) return loss;
-  undo.restore();
+  before.restore();
   throw Diverged("fit: " +
                  (std::isfinite(loss) ? std::string("a parameter is not finite")
                                       : "the loss is " + detail::digits(loss)) +
@@ -192,17 +195,17 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
   how.dropout_seed = options.seed.value_or(seed());
 
   History history;
-  Undo<T> undo(*this, optimizer);
-  BestEpoch<T> best(options.early_stopping);
+  Checkpoint<T> before(*this, &optimizer);
+  BestEpoch<T> best(*this, options.early_stopping);
   Rates<T> rates(optimizer, options);
-  detail::Poller between_epochs(options.should_stop);  // each may be too short to ask
+  detail::Poller between_epochs(options.should_stop);  // one epoch may be too short to ask in
   rates.ask(epochs_trained(), nullptr);
   for (std::int64_t epoch = 0; epoch < options.epochs; ++epoch) {
     rates.use();
     EpochLog log;
     log.epoch = epoch;
     log.learning_rate = optimizer.learning_rate();
-    log.loss = finite_epoch(*this, undo, epoch, log.learning_rate, [&] {
+    log.loss = finite_epoch(*this, before, epoch, log.learning_rate, [&] {
       if (options.shuffle) {
         permutation(order.data(), rows, how.dropout_seed,
                     static_cast<std::uint64_t>(epochs_trained()), options.should_stop);
@@ -218,7 +221,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
           loss(validation->X, validation->y, validation->sample_weight, options.should_stop).mean();
       history.val_loss.push_back(*log.val_loss);
     }
-    const bool out_of_patience = best.update(*this, log.val_loss);
+    const bool out_of_patience = best.update(log.val_loss);
     rates.ask(epochs_trained(), &log);
     const bool asked_to_stop = options.on_epoch && options.on_epoch(log);
     if (out_of_patience || asked_to_stop) {
@@ -227,7 +230,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
     }
     between_epochs.worked(detail::Poller::kFlopsPerLook);
   }
-  best.restore(*this);
+  best.restore();
   return history;
 }
 

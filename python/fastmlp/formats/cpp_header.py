@@ -1,7 +1,8 @@
 """A network as a C++ header with no dependency: `fastmlp export model.safetensors --cpp model.hpp`.
 
-The header's mathematics is the library's own kernels, as text: of the files in `kernels/`, which
-the build installs, every function is taken as it stands. Start at `cpp_header`.
+The header is the template cpp_header.hpp.in with its placeholders filled in. For the activations it
+copies the library's own kernel sources, which the build installs in `kernels/`: the parts of them
+between the lines `// [export: begin]` and `// [export: end]`. Start at `cpp_header`.
 """
 
 import os
@@ -13,28 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from fastmlp import _core
-from fastmlp._arguments import Array
-from fastmlp.formats import _cpp_text
+from fastmlp._trainable import Array
 from fastmlp.formats.safetensors import replace_file
 from fastmlp.network import Network
 
 __all__ = ["cpp_header", "save_cpp"]
 
 MOST_PARAMETERS = 250_000  # 4 MB of text, which a compiler reads in seconds
-SOURCES = ("vec_scalar.hpp", "math.hpp", "erf.hpp", "activations.hpp")
 
-# Where the library's own compile options keep a product and a sum apart, the header cannot rely on
-# any: a product is an fma with a zero that no compiler knows.
-SUBSTITUTES = {
-    "Vec(a.value * b.value)": "Vec(scalar_fma(a.value, b.value, MinusZero<T>::value))",
-    "__builtin_fmaf": "std::fma",
-    "__builtin_fma": "std::fma",
-    "__builtin_sqrtf": "std::sqrt",
-    "__builtin_sqrt": "std::sqrt",
-    "__builtin_memcpy": "std::memcpy",
-    "__builtin_inf()": "std::numeric_limits<double>::infinity()",
-    '__builtin_nan("")': "std::numeric_limits<double>::quiet_NaN()",
-}
+# The kernel sources that have marked parts, each after those that it uses.
+SOURCES = ("kernel_table.hpp", "math.hpp", "erf.hpp", "activations.hpp", "losses.hpp")
+
 RESERVED = frozenset(
     re.findall(
         r"\w+",
@@ -57,10 +47,10 @@ def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | No
     ----------
     network : fastmlp.Network
     path : str or path
-        A file that exists is replaced; what is written is complete or not there.
+        An existing file is replaced. If writing fails, it stays as it was.
     namespace : str, optional
-        By default the name of the header without its ending, `_` in place of what is no letter or
-        digit.
+        The default is the name of the file without its ending, with `_` in place of every character
+        that is not a letter or a digit.
 
     Raises
     ------
@@ -88,17 +78,17 @@ def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | No
 def cpp_header(network: Network, namespace: str = "model") -> str:
     """Return a network as the text of a C++17 header.
 
-    It includes the standard library only, allocates nothing, and gives the bits of
-    `network.forward` whatever the compiler's options: every multiply-add is `std::fma`, and no
-    other product is left to contract. `-ffast-math` is refused, and by GCC each part of it; Clang
-    tells nobody of parts such as `-fassociative-math`: do not use them. Include the header before
-    others that define macros of its names.
+    The header includes the standard library only and allocates nothing. It gives the bits of
+    `network.forward` under any compiler and any options but these: it refuses to compile with
+    `-ffast-math` and, under GCC, with each part of it. Clang does not tell a header about parts
+    such as `-fassociative-math`, so do not use those. Include the header before other headers that
+    define its names as macros.
 
     Parameters
     ----------
     network : fastmlp.Network
     namespace : str
-        Of what it defines: `n_inputs`, `n_outputs`, the type `Scalar` and
+        The C++ namespace of `n_inputs`, `n_outputs`, the type `Scalar` and
         `forward(const Scalar* x, Scalar* out)`.
 
     Returns
@@ -108,7 +98,8 @@ def cpp_header(network: Network, namespace: str = "model") -> str:
     Raises
     ------
     ValueError
-        If a parameter is not finite, there are more than 250 000, or the namespace is no name.
+        If a parameter is not finite, there are more than 250 000 parameters, or the namespace is
+        not a valid name.
 
     Examples
     --------
@@ -119,34 +110,37 @@ def cpp_header(network: Network, namespace: str = "model") -> str:
     True
     """
     _check(network, namespace)
-    scalar = {"float32": "float", "float64": "double"}[network.dtype.name]
-    layers = "-".join(map(str, network.layers))
-    names = ", ".join((*network.hidden, network.output))
-    return "".join(
-        [
-            _cpp_text.HEAD.format(
-                version=_core.__version__, layers=layers, names=names, scalar=scalar
-            ),
-            f"\nnamespace {namespace} {{\n\nusing Scalar = {scalar};\n",
-            f"inline constexpr std::size_t n_inputs = {network.layers[0]};\n",
-            f"inline constexpr std::size_t n_outputs = {network.layers[-1]};\n\n",
-            "namespace detail {\n\n",
-            _cpp_text.UNKNOWN_ZERO,
-            *(_kernel_source(name) for name in SOURCES if name != "erf.hpp" or "gelu" in names),
-            _cpp_text.LAYERS,
-            *_parameters(network),
-            "\n}  // namespace detail\n\n",
-            *_forward(network),
-            f"\n}}  // namespace {namespace}\n",
-        ]
+    kernels = {name: _kernel_source(name) for name in SOURCES}
+    return _fill(
+        Path(__file__).with_name("cpp_header.hpp.in").read_text(encoding="utf-8"),
+        {
+            "VERSION": _core.__version__,
+            "LAYERS": "-".join(map(str, network.layers)),
+            "NAMES": ", ".join((*network.hidden, network.output)),
+            "SCALAR": {"float32": "float", "float64": "double"}[network.dtype.name],
+            "NAMESPACE": namespace,
+            "N_INPUTS": str(network.layers[0]),
+            "N_OUTPUTS": str(network.layers[-1]),
+            "KERNELS": "".join(kernels.values()),
+            "PARAMETERS": "".join(_parameters(network)),
+            "FORWARD": "\n".join(_forward(network, kernels)),
+        },
     )
 
 
+def _fill(template: str, values: dict[str, str]) -> str:
+    """Replace every `@NAME@`; RuntimeError if the names are not exactly those of the values."""
+    names = set(re.findall(r"@(\w+)@", template))
+    if names != values.keys():
+        raise RuntimeError(f"export: the template has the placeholders {sorted(names)}")
+    return re.sub(r"@(\w+)@", lambda match: values[match[1]], template)
+
+
 def _check(network: Network, namespace: str) -> None:
-    # What begins with two underscores, or with one and a capital, is the compiler's.
+    # Names that begin with two underscores, or with one and a capital, belong to the compiler.
     if not re.fullmatch(r"(?!__|_[A-Z])[A-Za-z_]\w*", namespace, re.ASCII) or namespace in RESERVED:
         raise ValueError(
-            f"export: the namespace is {namespace!r}, which is no name in C++; give another one "
+            f"export: the namespace is {namespace!r}, which is not a name in C++; give another one "
             "(--namespace)"
         )
     if network.n_parameters > MOST_PARAMETERS:
@@ -159,14 +153,16 @@ def _check(network: Network, namespace: str) -> None:
 
 
 def _kernel_source(name: str) -> str:
-    """Return what a kernel header defines, without its frame of includes and namespaces."""
-    folder = Path(_core.__file__).parent / "kernels"
-    text = (folder / name).read_text(encoding="utf-8")
-    opening = "namespace fastmlp::detail {\nnamespace {\n"
-    body = text[text.index(opening) + len(opening) : text.rindex("\n}  // namespace\n")]
-    for old, new in SUBSTITUTES.items():
-        body = body.replace(old, new)
-    return f"// fastmlp, {name}{body}\n"
+    """Return the marked parts of a kernel source; RuntimeError if it has none."""
+    path = Path(_core.__file__).parent / "kernels" / name
+    lines = path.read_text(encoding="utf-8").split("\n")
+    begins = [i for i, line in enumerate(lines) if line == "// [export: begin]"]
+    ends = [i for i, line in enumerate(lines) if line == "// [export: end]"]
+    marks = sorted(begins + ends)
+    if not begins or marks[::2] != begins or marks[1::2] != ends:
+        raise RuntimeError(f"export: {path} has no parts between [export: begin] and [export: end]")
+    parts = ["\n".join(lines[i + 1 : j]) for i, j in zip(begins, ends, strict=True)]
+    return "\n".join([f"// fastmlp, {name}", *parts])
 
 
 def _parameters(network: Network) -> Iterator[str]:
@@ -176,29 +172,37 @@ def _parameters(network: Network) -> Iterator[str]:
 
 
 def _numbers(values: Array) -> str:
-    """Return the values, exactly, eight in a line."""
+    """Return the values as hexadecimal literals, which are exact, eight in a line."""
     suffix = "F" if values.dtype == np.float32 else ""
     texts = [re.sub(r"\.?0*p", "p", float(value).hex()) + suffix for value in values]
     lines = (", ".join(texts[i : i + 8]) for i in range(0, len(texts), 8))
     return "\n    " + ",\n    ".join(lines)
 
 
-def _forward(network: Network) -> Iterator[str]:
-    yield _cpp_text.FORWARD_COMMENT
-    yield "inline void forward(const Scalar* x, Scalar* out) {\n"
+def _forward(network: Network, kernels: dict[str, str]) -> Iterator[str]:
+    """Yield the lines of the body of `forward`."""
     source = "x"
     for index, (n_in, n_out) in enumerate(pairwise(network.layers)):
-        yield f"  Scalar a{index + 1}[{n_out}];\n"
-        yield (
-            f"  detail::dense<{n_in}, {n_out}>({source}, detail::w{index}, detail::b{index}, "
-            f"a{index + 1});\n"
-        )
-        source = f"a{index + 1}"
+        target = f"a{index + 1}"
+        arguments = f"{source}, detail::w{index}, detail::b{index}, {target}"
+        yield f"  Scalar {target}[{n_out}];"
+        yield f"  detail::dense<{n_in}, {n_out}>({arguments});"
         if index < len(network.hidden):
-            yield f"  detail::apply<detail::{_class_name(network.hidden[index])}>({source});\n"
-    yield _cpp_text.OUTPUTS[network.output].format(source=source)
-    yield f"  for (std::size_t j = 0; j < n_outputs; ++j) out[j] = {source}[j];\n}}\n"
+            g = _struct(kernels, "activations.hpp", network.hidden[index])
+            yield f"  detail::apply<detail::{g}>({target});"
+        source = target
+    if network.output == "softmax":  # the one output whose units depend on each other
+        yield f"  detail::softmax({source});"
+    else:
+        unit = _struct(kernels, "losses.hpp", network.output)
+        yield f"  detail::apply<detail::{unit}>({source});"
+    yield f"  for (std::size_t j = 0; j < n_outputs; ++j) out[j] = {source}[j];"
 
 
-def _class_name(activation: str) -> str:
-    return "".join(part.capitalize() for part in activation.split("_"))
+def _struct(kernels: dict[str, str], source: str, name: str) -> str:
+    """Return the struct of a kernel source that has this kName; RuntimeError if there is none."""
+    start = rf'^struct (\w+) {{[^\n]*\n  static constexpr const char\* kName = "{name}";$'
+    structs: list[str] = re.findall(start, kernels[source], re.MULTILINE)
+    if len(structs) != 1:
+        raise RuntimeError(f"export: the marked parts of {source} have no struct with kName {name}")
+    return structs[0]

@@ -1,7 +1,7 @@
 """Networks in safetensors files: tensors `layers.0.weight`, …, the rest as JSON in the metadata.
 
-A file is replaced whole or not at all, and nothing that a file says is believed before it is
-checked. The C++ side reads the same files. Start at `save` and `load`.
+Everything in a file is checked before it is used, and a file is replaced as a whole or not at all.
+fastmlp/io.hpp reads and writes the same files in C++. Start at `save` and `load`.
 """
 
 import itertools
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 AnyNetwork = TypeVar("AnyNetwork", bound="Network")
 
-FORMAT = 1  # of the JSON; a reader refuses a number that it does not know
+FORMAT = 1  # the version of the JSON; a reader refuses any version that it does not know
 METADATA_KEY = "fastmlp"
 TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}  # safetensors' names
 
@@ -26,7 +26,7 @@ def save(network: "Network", path: str | os.PathLike[str]) -> None:
     """Write a network; see `Network.save`."""
     import safetensors.numpy
 
-    network = network.copy()  # as it is between two steps
+    network = network.copy()  # while another thread trains, this raises
     tensors = {}
     for index, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         tensors[f"layers.{index}.weight"] = weight
@@ -48,9 +48,9 @@ def load(cls: type[AnyNetwork], path: str | os.PathLike[str]) -> AnyNetwork:
     """Read a network; see `Network.load`."""
     from safetensors import SafetensorError, safe_open
 
-    path = os.fspath(path)  # open() would take, and close, a number of an open file
+    path = os.fspath(path)  # refuses a file descriptor, which open() would take and close
     with open(path, "rb"):
-        pass  # Python's own errors for a file that is not there or not to be read.
+        pass  # raises Python's own error if there is no such file or it cannot be read
     try:
         with safe_open(path, framework="numpy") as file:
             settings = _settings(file.metadata())
@@ -71,16 +71,16 @@ def load(cls: type[AnyNetwork], path: str | os.PathLike[str]) -> AnyNetwork:
 
 
 def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put data at path in one step: a reader sees the old file or the new one."""
+    """Write data to path in one step: a reader sees the old file or the new one, never a part."""
     if os.path.exists(path) and not os.path.isfile(path):
-        # A device or a pipe is written to, not replaced; a folder is open()'s error.
+        # A device or a pipe is written to, not replaced. For a folder open() raises.
         with open(path, "wb") as file:
             file.write(data)
         return
     target = Path(os.path.realpath(path))  # through a symbolic link, as open() would write
     temporary = target.parent / f".fastmlp-{secrets.token_hex(8)}.tmp"
     try:
-        # Not `tempfile`, whose files only their owner may read: the umask decides here.
+        # Not `tempfile`: only the owner could read such a file, but the umask should decide.
         with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
@@ -91,12 +91,12 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename == str(temporary):
-            error.filename = os.fspath(path)  # the name that the caller knows
+            error.filename = os.fspath(path)  # the path that the caller gave
         raise
 
 
 def _settings(metadata: dict[str, str] | None) -> dict[str, Any]:
-    """Return the JSON of the metadata, checked but for what the constructor checks."""
+    """Return the JSON of the metadata; the names in it are for the constructor to check."""
     if metadata is None or METADATA_KEY not in metadata:
         raise ValueError(
             f"the metadata has no key {METADATA_KEY!r}; this file was not written by fastmlp"
@@ -129,7 +129,7 @@ def _settings(metadata: dict[str, str] | None) -> dict[str, Any]:
 
 
 def _is_list(value: Any, of: type) -> bool:
-    """Return whether value is a list of just that type: JSON's true is no integer."""
+    """Return whether value is a list of exactly that type; true is not taken for an integer."""
     return isinstance(value, list) and all(type(item) is of for item in value)
 
 

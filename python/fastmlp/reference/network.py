@@ -204,6 +204,13 @@ class Network(TrainingMixin):
     def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         return permutation(rows, seed, epoch)
 
+    def _restore(self, parameters: Array, epochs_trained: int) -> None:
+        self.parameters[:], self.epochs_trained = parameters, epochs_trained
+
+    def _dot(self, a: Array, b: Array) -> float:
+        """Σ a b, in float64."""
+        return float(a.astype(np.float64) @ b)
+
 
 def _mean(total: Any, S: Any) -> float:
     """Total / S, and 0 where S is."""

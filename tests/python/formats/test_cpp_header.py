@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.formats.cpp_header import MOST_PARAMETERS, cpp_header, save_cpp
+from fastmlp.formats.cpp_header import MOST_PARAMETERS, _fill, cpp_header, save_cpp
 
 COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 # As hostile to the bits as a compiler's user can be without -ffast-math, and the plainest there is.
@@ -215,6 +215,43 @@ def test_what_cannot_be_a_header_is_refused():
 def test_the_header_needs_the_standard_library_only():
     text = cpp_header(fastmlp.Network([2, 3, 1], hidden="gelu"))
     assert set(re.findall(r"#include (\S+)", text)) == {
-        f"<{name}>" for name in ("cmath", "cstddef", "cstdint", "cstring", "limits")
+        f"<{name}>" for name in ("cmath", "cstddef", "cstdint", "cstring")
     }
     assert "__builtin" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "struct Relu {};\n",
+        "// [export: begin]\nstruct Relu {};\n",
+        "struct Relu {};\n// [export: end]\n",
+        "// [export: end]\nstruct Relu {};\n// [export: begin]\n",
+        "// [export: begin]\n// [export: begin]\n// [export: end]\n// [export: end]\n",
+        " // [export: begin]\nstruct Relu {};\n // [export: end]\n",
+    ],
+)
+def test_a_kernel_source_without_marked_parts_is_an_error(tmp_path, monkeypatch, text):
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "kernel_table.hpp").write_text(text)
+    monkeypatch.setattr(fastmlp._core, "__file__", str(tmp_path / "_core.so"))
+    with pytest.raises(RuntimeError, match=r"kernel_table\.hpp has no parts between"):
+        cpp_header(fastmlp.Network([2, 1]))
+
+
+@pytest.mark.parametrize("place", ["hidden", "output"])
+def test_an_activation_without_a_struct_is_an_error(monkeypatch, place):
+    class Renamed(fastmlp.Network):
+        pass
+
+    monkeypatch.setattr(Renamed, place, {"hidden": ("hard_tanh",), "output": "hard_tanh"}[place])
+    source = {"hidden": "activations.hpp", "output": "losses.hpp"}[place]
+    with pytest.raises(RuntimeError, match=f"{source} have no struct with kName hard_tanh"):
+        cpp_header(Renamed([2, 3, 1]))
+
+
+def test_a_template_with_other_placeholders_is_an_error():
+    for template in ("@A@", "@A@ @B@ @C@", "nothing"):
+        with pytest.raises(RuntimeError, match="placeholders"):
+            _fill(template, {"A": "1", "B": "2"})
+    assert _fill("@A@ @B@ @A@ x@y", {"A": "1", "B": "@B@"}) == "1 @B@ 1 x@y"

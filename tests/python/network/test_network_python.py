@@ -1,9 +1,12 @@
 """What `Network` adds to the native class in Python: arguments, copies, repr, gradient check."""
 
+import contextlib
 import copy
 import pickle
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +118,10 @@ def test_rows_are_shuffled_as_the_twin_shuffles(seed):
         np.testing.assert_array_equal(*orders, strict=True)
 
 
+def rows(m, n):
+    return np.array([[((i * n + j) * 37 % 101 - 50) / 25 for j in range(n)] for i in range(m)])
+
+
 # Copies
 
 
@@ -175,6 +182,98 @@ def test_a_network_that_refers_to_itself_is_copied(how):
     assert other is not network
 
 
+def save_and_load(network):
+    with tempfile.TemporaryDirectory() as folder:
+        network.save(Path(folder) / "x.safetensors")
+        return fastmlp.Network.load(Path(folder) / "x.safetensors")
+
+
+# Each makes a network and then sets its parameters.
+REBUILT = {
+    **COPIES,
+    "load": save_and_load,
+    "check_gradients": lambda network: check_gradients(network, [[1.0, 2.0, 3.0]], [1.0]),
+}
+
+
+@pytest.mark.parametrize("how", REBUILT)
+def test_no_weights_are_drawn_to_be_overwritten(how, monkeypatch):
+    network, drawn = trained(), []
+    construct = fastmlp._core.Network.__init__
+
+    def spy(self, *structure, initialize=True):
+        construct(self, *structure, initialize=initialize)
+        drawn.append((initialize, self.parameters.any()))
+
+    monkeypatch.setattr(fastmlp._core.Network, "__init__", spy)
+    REBUILT[how](network)
+    assert drawn == [(False, False)]
+
+
+def test_a_network_without_weights_has_its_structure_and_zeros():
+    network = fastmlp.Network._rebuild((3, 4, 2), ("tanh",), "softmax", "float64", 7)
+    assert repr(network) == (
+        "Network([3, 4, 2], hidden='tanh', output='softmax', dtype='float64', seed=7)"
+    )
+    assert not network.parameters.any()
+    assert network.epochs_trained == 0
+
+
+class Restored(fastmlp.Network):
+    """Counts the calls that restore its parameters."""
+
+    def __init__(self):
+        super().__init__([3, 4, 1], dtype="float64", seed=0)
+        self.restored = 0
+
+    def _restore(self, parameters, epochs_trained):
+        self.restored += 1
+        super()._restore(parameters, epochs_trained)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"learning_rate": 1e300},
+        {"validation_data": (rows(5, 3), [0, 1, 0, 1, 1]), "early_stopping": 1},
+        {"optimizer": "lbfgs"},
+    ],
+    ids=["diverged", "early stopping", "lbfgs"],
+)
+def test_fit_sets_parameters_under_the_networks_guard(options):
+    network = Restored()
+    with contextlib.suppress(FloatingPointError):
+        network.fit(rows(5, 3), [0, 1, 0, 1, 1], epochs=2, **options)
+    assert network.restored
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("other", ["float16", "float32", "float64", "int8"])
+def test_restore_takes_any_vector_of_numbers(dtype, other):
+    network = fastmlp.Network([2, 1], dtype=dtype, seed=0)
+    values = np.array([1, 9, 2, 9, 3, 9], dtype=other)[::2]
+    network._restore(values, 7)
+    assert network.parameters.tolist() == [1, 2, 3]
+    assert network.epochs_trained == 7
+
+
+@pytest.mark.parametrize(
+    ("parameters", "epochs", "error", "message"),
+    [
+        (np.zeros(2), 1, ValueError, r"restore: parameters has shape \(2,\); it must be \(3,\)"),
+        (np.zeros((3, 1)), 1, ValueError, r"has shape \(3, 1\)"),
+        (["a", "b", "c"], 1, TypeError, "restore: parameters has dtype"),
+        (np.zeros(3), -1, ValueError, "epochs_trained"),
+    ],
+)
+def test_restore_refuses_what_does_not_fit(parameters, epochs, error, message):
+    network = fastmlp.Network([2, 1], seed=0)
+    before = network.parameters.tobytes()
+    with pytest.raises(error, match=message):
+        network._restore(parameters, epochs)
+    assert (network.parameters.tobytes(), network.epochs_trained) == (before, 0)
+
+
 def test_networks_are_equal_to_themselves_only():
     network = trained()
     assert network == network
@@ -217,10 +316,6 @@ def test_repr_names_the_subclass():
 
 
 # Gradient check
-
-
-def rows(m, n):
-    return np.array([[((i * n + j) * 37 % 101 - 50) / 25 for j in range(n)] for i in range(m)])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

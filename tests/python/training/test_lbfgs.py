@@ -13,7 +13,7 @@ import pytest
 import arrays
 import fastmlp
 from fastmlp import LBFGS, _core, reference
-from fastmlp._arguments import Data
+from fastmlp._trainable import Data
 from fastmlp.lbfgs import C_1, C_2, Descent, Pair, Point, Trial, between, direction, line_search
 
 BOTH = pytest.mark.parametrize("network_class", [fastmlp.Network, reference.Network])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import _arguments, reference
+from fastmlp import reference, training
 from fastmlp.training import EarlyStopping, History, resolve_seed
 
 BOTH = pytest.mark.parametrize("network_class", [fastmlp.Network, reference.Network])
@@ -565,7 +565,7 @@ def test_the_first_value_of_y_that_is_not_finite_is_named(network_class, bad, sh
 
 
 def test_every_block_is_searched_for_values_that_are_not_finite(network_class, monkeypatch):
-    monkeypatch.setattr(_arguments, "FINITE_CHECK_ELEMENTS", 6)  # two rows
+    monkeypatch.setattr(training, "FINITE_CHECK_ELEMENTS", 6)  # two rows
     for row in range(len(X_GOOD)):
         X = with_value(X_GOOD, (row, 1), math.nan)
         with pytest.raises(ValueError, match=f"at row {row}, column 1;"):
@@ -647,6 +647,14 @@ def test_the_threshold_is_a_probability(network_class):
     network = with_logits(network_class, [math.log(3)])  # σ = 0.75
     assert network.predict(np.zeros((1, 2)), threshold=0.7).tolist() == [1]
     assert network.predict(np.zeros((1, 2)), threshold=0.8).tolist() == [0]
+
+
+@pytest.mark.parametrize("threshold", [math.nan, np.float32("nan"), None, "0.5", [0.5, 0.7]])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
+def test_a_threshold_that_is_not_a_number_is_refused(network_class, output, threshold):
+    network = with_logits(network_class, [1.0, 2.0], output=output)
+    with pytest.raises(ValueError, match=r"predict: threshold is .*; it must be a number"):
+        network.predict(np.zeros((1, 2)), threshold=threshold)
 
 
 def test_several_sigmoid_outputs_give_a_label_each(network_class):

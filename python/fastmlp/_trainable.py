@@ -1,0 +1,83 @@
+"""What `fit`, its loop and L-BFGS share: the network as they see it, its rows, one small check.
+
+Nothing is trained here: `fit` is in training.py, the loop over epochs in _training_loop.py.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmlp._core import Optimizer
+
+Array = npt.NDArray[Any]
+Callback = Callable[[Any, int, dict[str, float]], object]
+
+
+class Data(NamedTuple):
+    """Rows to train on or to validate with, as arrays."""
+
+    X: Array
+    y: Array
+    sample_weight: Array | None
+
+
+class Trainable(Protocol):
+    """What training needs of a network; the native class and the twin both have it."""
+
+    epochs_trained: int
+
+    @property
+    def layers(self) -> tuple[int, ...]: ...
+    @property
+    def output(self) -> str: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def parameters(self) -> Array: ...
+    @property
+    def gradients(self) -> Array: ...
+    def forward(self, X: npt.ArrayLike) -> Array: ...
+    def loss(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float: ...
+    def loss_and_gradients(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float: ...
+    def train_epoch(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        order: npt.NDArray[np.int64],
+        *,
+        batch_size: int,
+        optimizer: Optimizer,
+        sample_weight: npt.ArrayLike | None = None,
+        dropout: float | Sequence[float] | None = None,
+        seed: int | None = None,
+    ) -> float: ...
+    def _restore(self, parameters: Array, epochs_trained: int) -> None: ...
+    def _validate(
+        self,
+        function_name: str,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+    ) -> None: ...
+    def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]: ...
+    def _dot(self, a: Array, b: Array) -> float: ...
+
+
+def positive_integer(function: str, name: str, value: Any) -> int:
+    """Return value as an int, or raise ValueError; True is not taken for 1."""
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{function}: {name} is {value!r}; it must be a positive integer")
+    return number
