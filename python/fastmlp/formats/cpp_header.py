@@ -159,7 +159,8 @@ def _kernel_source(name: str) -> str:
     begins = [i for i, line in enumerate(lines) if line == "// [export: begin]"]
     ends = [i for i, line in enumerate(lines) if line == "// [export: end]"]
     marks = sorted(begins + ends)
-    if not begins or marks[::2] != begins or marks[1::2] != ends:
+    paired = len(begins) == len(ends) and marks[::2] == begins and marks[1::2] == ends
+    if not begins or not paired:
         raise RuntimeError(f"export: {path} has no parts between [export: begin] and [export: end]")
     parts = ["\n".join(lines[i + 1 : j]) for i, j in zip(begins, ends, strict=True)]
     return "\n".join([f"// fastmlp, {name}", *parts])
