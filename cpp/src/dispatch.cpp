@@ -1,4 +1,4 @@
-// The rows of instruction sets, their detection, and the choice between them.
+// The list of instruction sets, how each is detected, and which one is in use.
 #include "dispatch.hpp"
 
 #include "check.hpp"
@@ -29,7 +29,7 @@ extern const KernelTable<double> kNeonDouble;
 namespace {
 
 const Isa kIsas[] = {
-// The builtins also ask the operating system for its support of the registers (XGETBV).
+// The builtins also check that the operating system saves the registers (XGETBV).
 #ifdef FASTMLP_HAS_AVX512
     {"avx512",
      [] {
@@ -76,11 +76,6 @@ const KernelTable<float>& scalar_kernels() { return kScalarFloat; }
 
 const Isa& current_isa() { return *current().load(std::memory_order_relaxed); }
 
-UseCount& running_calls() {
-  static UseCount calls;
-  return calls;
-}
-
 }  // namespace detail
 
 std::string isa() { return detail::current_isa().name; }
@@ -95,9 +90,9 @@ std::vector<std::string> available_isas() {
 
 void set_isa(std::string_view name) {
   const detail::Isa& isa = detail::find_isa("set_isa", name);
-  const detail::Owning alone(detail::running_calls(),
-                             "set_isa: a call is running; the instruction set can be changed only "
-                             "between calls");
+  const detail::WriteLock alone(detail::running_calls,
+                                "set_isa: a call is running; the instruction set can be changed "
+                                "only between calls");
   detail::current().store(&isa, std::memory_order_relaxed);
 }
 

@@ -1,12 +1,12 @@
-// Which kernels run: one row per instruction set, best first; the choice between them.
-// Each row's kernels are compiled with that ISA's flags, so kernels/*.cpp define no function with
-// external linkage or weak symbol: the linker would keep one copy of a shared inline function,
-// perhaps the one for a CPU we are not on.
+// Which kernels run: one row for each instruction set (ISA), best first, and the choice between
+// them. The kernels of a row are compiled with the flags of its ISA. kernels/*.cpp must therefore
+// define no weak symbol: if two files defined the same inline function, the linker would keep one
+// copy, perhaps the one with instructions that this CPU lacks.
 #pragma once
 
 #include "kernels/float_mode.hpp"
 #include "kernels/kernel_table.hpp"
-#include "threads/use_count.hpp"
+#include "threads/readers_writer_lock.hpp"
 
 #include <fastmlp/options.hpp>
 
@@ -38,18 +38,19 @@ constexpr bool are_probabilities(Targets targets) {
   return targets == Targets::kUnitInterval || targets == Targets::kClasses;
 }
 
-/// The row in use. \throws std::invalid_argument where FASTMLP_ISA names one that there is not.
+/// The row in use.
+/// \throws std::invalid_argument if FASTMLP_ISA names an unknown or unavailable ISA
 const Isa& current_isa();
 
-/// Counts the running calls, so that set_isa can be refused while there are any.
-UseCount& running_calls();
+/// Every call of the library is a reader; set_isa, as the writer, is refused while there are any.
+inline ReadersWriterLock running_calls;
 
-/// One call of the library: its kernels stay the same until it ends, and so does the way in which
-/// the calling thread rounds.
+/// One call of the library. Until it ends, its kernels stay the same and the calling thread rounds
+/// to nearest and keeps denormals.
 template <class T>
 class Call {
  public:
-  Call() : sharing_(running_calls(), "the instruction set is being changed") {
+  Call() : reading_(running_calls, "the instruction set is being changed") {
     const Isa& isa = current_isa();
     if constexpr (sizeof(T) == sizeof(float)) {
       kernels_ = isa.float_kernels;
@@ -60,7 +61,7 @@ class Call {
   const KernelTable<T>& kernels() const { return *kernels_; }
 
  private:
-  Sharing sharing_;
+  ReadLock reading_;
   DefaultFloatMode mode_;
   const KernelTable<T>* kernels_;
 };

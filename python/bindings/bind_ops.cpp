@@ -1,4 +1,5 @@
-// The single operations. Each binding takes views, releases the GIL and calls the library.
+// The module functions of fastmlp.ops. Each takes views of its arrays, releases the GIL and calls
+// the library, which Ctrl-C can interrupt.
 #include "array.hpp"
 #include "docs_ops.hpp"
 #include "gil.hpp"
@@ -14,7 +15,7 @@ py::array matmul_as(const py::array& A, const py::array& B, const py::object& ou
   const py::array c = output<T>("matmul", out, {A.shape(0), B.shape(1)}, {A, B});
   const MatrixView<const T> av = view<T>(a), bv = view<T>(b);
   const MatrixView<T> cv = mutable_view<T>(c);
-  without_gil([&] { matmul(av, bv, cv); });
+  interruptible([&] { matmul(av, bv, cv, signal_arrived); });
   return c;
 }
 
@@ -26,18 +27,22 @@ py::array bind_matmul(const py::object& A, const py::object& B, const py::object
 }
 
 template <class T>
-py::array forward_as(const char* function, void (*op)(MatrixView<const T>, MatrixView<T>),
-                     const py::array& Z, const py::object& out) {
+using Forward = void (*)(MatrixView<const T>, MatrixView<T>, const ShouldStop&);
+
+template <class T>
+py::array forward_as(const char* function, Forward<T> op, const py::array& Z,
+                     const py::object& out) {
   const py::array z = usable<T>(Z);
   const py::array a = output<T>(function, out, shape_of(Z), {Z});
   const MatrixView<const T> zv = view<T>(z);
   const MatrixView<T> av = mutable_view<T>(a);
-  without_gil([&] { op(zv, av); });
+  interruptible([&] { op(zv, av, signal_arrived); });
   return a;
 }
 
 template <class T>
-using Backward = void (*)(MatrixView<const T>, MatrixView<const T>, MatrixView<T>);
+using Backward = void (*)(MatrixView<const T>, MatrixView<const T>, MatrixView<T>,
+                          const ShouldStop&);
 
 template <class T>
 py::array backward_as(const char* function, Backward<T> op, const py::array& dA,
@@ -46,7 +51,7 @@ py::array backward_as(const char* function, Backward<T> op, const py::array& dA,
   const py::array dz = output<T>(function, out, shape_of(dA), {dA, other});
   const MatrixView<const T> dv = view<T>(d), ov = view<T>(o);
   const MatrixView<T> dzv = mutable_view<T>(dz);
-  without_gil([&] { op(dv, ov, dzv); });
+  interruptible([&] { op(dv, ov, dzv, signal_arrived); });
   return dz;
 }
 
@@ -86,7 +91,7 @@ double binary_cross_entropy_as(const py::array& Z, const py::array& y) {
     zv = zv.transposed();
     yv = yv.transposed();
   }
-  return without_gil([&] { return binary_cross_entropy(zv, yv); });
+  return interruptible([&] { return binary_cross_entropy(zv, yv, signal_arrived); });
 }
 
 double bind_binary_cross_entropy(const py::object& Z, const py::object& y) {
@@ -103,7 +108,7 @@ void sgd_update_as(const py::array& parameter, const py::array& gradient, double
   const py::array g = usable<T>(gradient);
   const MatrixView<T> p = mutable_view<T>(parameter);
   const MatrixView<const T> gv = view<T>(g);
-  without_gil([&] { sgd_update(p, gv, learning_rate); });
+  interruptible([&] { sgd_update(p, gv, learning_rate, signal_arrived); });
 }
 
 void bind_sgd_update(const py::object& parameter, const py::object& gradient,
@@ -123,7 +128,7 @@ template <class T>
 double dot_as(const py::array& a, const py::array& b) {
   const py::array flat_a = usable<T>(a).attr("ravel")(), flat_b = usable<T>(b).attr("ravel")();
   const MatrixView<const T> av = view<T>(flat_a), bv = view<T>(flat_b);
-  return without_gil([&] { return dot(av.data, bv.data, av.cols); });
+  return interruptible([&] { return dot(av.data, bv.data, av.cols, signal_arrived); });
 }
 
 double bind_dot(const py::object& A, const py::object& B) {

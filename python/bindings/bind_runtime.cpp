@@ -1,4 +1,4 @@
-// Settings and build information.
+// The module functions of fastmlp.runtime.
 #include <fastmlp/options.hpp>
 #include <fastmlp/runtime.hpp>
 
@@ -40,8 +40,8 @@ void register_runtime(py::module_& module) {
 Returns
 -------
 str
-    The best one there is, unless the environment's ``FASTMLP_ISA`` or :func:`set_isa` chose
-    another. It changes the speed and no bit of any result.
+    The best one available, unless the environment variable ``FASTMLP_ISA`` or :func:`set_isa` chose
+    another. It changes the speed, but no bit of any result.
 )");
   module.def(
       "available_isas", [] { return tuple_of(available_isas()); },
@@ -54,7 +54,7 @@ tuple of str
 )");
   module.def(
       "set_isa", [](const std::string& name) { set_isa(name); }, py::arg("name"),
-      R"(Choose the instruction set; it changes the speed and no bit of any result.
+      R"(Choose the instruction set. This changes the speed, but no bit of any result.
 
 Parameters
 ----------
@@ -68,23 +68,23 @@ ValueError
 RuntimeError
     While a call of the library is running on another thread.
 )");
-  module.def("get_num_threads", &num_threads, R"(The largest team of threads that work is given to.
+  module.def("get_num_threads", &num_threads, R"(The largest number of threads that a call uses.
 
 Returns
 -------
 int
-    By default what ``OMP_NUM_THREADS`` says, or else as many as there are processors for this
-    process (affinity and cgroup quota). In a child made by ``os.fork`` all work is done on one
-    thread, whatever this says.
+    The default is ``OMP_NUM_THREADS``, or else the number of processors that this process may use
+    (affinity and cgroup quota). In a child made by ``os.fork`` every call uses one thread, whatever
+    this says.
 )");
   module.def(
       "set_num_threads", &set_num_threads, py::arg("n"),
-      R"(Set the largest team of threads that work is given to; it changes no bit of any result.
+      R"(Set the largest number of threads that a call uses. This changes no bit of any result.
 
 Parameters
 ----------
 n : int
-    From 1 to 1024; obeyed also beyond the number of processors.
+    From 1 to 1024. It may be larger than the number of processors.
 
 Raises
 ------
@@ -92,7 +92,7 @@ ValueError
     If `n` is out of that range.
 )");
   module.def("_last_team_size", &last_team_size,
-             "How many threads the last piece of work ran on; for tests.");
+             "The number of threads of the last call; for tests.");
 }
 
 }  // namespace fastmlp::python

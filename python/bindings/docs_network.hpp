@@ -69,7 +69,8 @@ Examples
 constexpr const char* kLossAndGradientsDoc =
     R"(Return the mean loss and write its gradient to ``gradients``.
 
-Parameters, errors and the result are those of :meth:`loss`. An ``objective`` may add a penalty.
+Parameters, errors and the result are those of :meth:`loss`. An ``objective`` may add a penalty. The
+network keeps at most 64 MiB of the memory that this takes.
 
 Examples
 --------

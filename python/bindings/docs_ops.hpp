@@ -9,14 +9,14 @@ Parameters
 ----------
 A : array (m, k)
 B : array (k, n)
-    Any strides; transposed views are taken as they are.
+    Any strides; a transposed view is not copied.
 out : ndarray (m, n), optional
-    Where to put the result; it must not share memory with `A` or `B`.
+    Array for the result; it must not share memory with `A` or `B`.
 
 Returns
 -------
 ndarray (m, n)
-    float32 where both operands are float32 (or float16), else float64; `out` if it was given.
+    float32 if both operands are float32 (or float16), else float64; `out` if it was given.
 
 Raises
 ------
@@ -24,6 +24,8 @@ ValueError
     If shapes do not fit, or `out` is read-only or shares memory with an operand.
 TypeError
     For arrays that are not of real numbers, or an `out` of another dtype.
+KeyboardInterrupt
+    On Ctrl-C, within a second; the content of `out` is then unspecified.
 
 Notes
 -----
@@ -50,11 +52,11 @@ out : ndarray of the same shape, optional
 Returns
 -------
 ndarray
-    Shape of `Z`; float32 where `Z` is float32 (or float16), else float64.
+    Shape of `Z`; float32 if `Z` is float32 (or float16), else float64.
 
 Raises
 ------
-ValueError, TypeError
+ValueError, TypeError, KeyboardInterrupt
     As for :func:`matmul`.
 
 Examples
@@ -79,11 +81,11 @@ out : ndarray of the same shape, optional
 Returns
 -------
 ndarray
-    dZ; float32 where both are float32 (or float16), else float64.
+    dZ; float32 if both are float32 (or float16), else float64.
 
 Raises
 ------
-ValueError, TypeError
+ValueError, TypeError, KeyboardInterrupt
     As for :func:`matmul`.
 
 Examples
@@ -105,11 +107,11 @@ out : ndarray of the same shape, optional
 Returns
 -------
 ndarray
-    Shape of `Z`; float32 where `Z` is float32 (or float16), else float64.
+    Shape of `Z`; float32 if `Z` is float32 (or float16), else float64.
 
 Raises
 ------
-ValueError, TypeError
+ValueError, TypeError, KeyboardInterrupt
     As for :func:`matmul`.
 
 Examples
@@ -134,11 +136,11 @@ out : ndarray of the same shape, optional
 Returns
 -------
 ndarray
-    dZ; float32 where both are float32 (or float16), else float64.
+    dZ; float32 if both are float32 (or float16), else float64.
 
 Raises
 ------
-ValueError, TypeError
+ValueError, TypeError, KeyboardInterrupt
     As for :func:`matmul`.
 
 Examples
@@ -170,6 +172,8 @@ ValueError
     If the shapes differ, or a target is outside [0, 1].
 TypeError
     For arrays that are not of real numbers.
+KeyboardInterrupt
+    On Ctrl-C.
 
 Examples
 --------
@@ -194,6 +198,9 @@ Raises
 ------
 ValueError, TypeError
     As for :func:`matmul`; nothing is changed then.
+KeyboardInterrupt
+    On Ctrl-C. The first elements of `parameter`, in the order of its rows, are then updated, and the
+    others are as they were.
 
 Examples
 --------
@@ -205,7 +212,7 @@ array([0.5, 2.5])
 )";
 
 constexpr const char* kDotDoc =
-    R"(The sum of ``a * b``, in float64, in an order that the number of elements fixes.
+    R"(The sum of ``a * b``, in float64. The number of elements alone fixes the order of summation.
 
 Parameters
 ----------

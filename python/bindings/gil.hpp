@@ -1,6 +1,6 @@
-// The GIL, released and taken again. At the end of the process Python ends a thread that asks for
-// the GIL by unwinding it (before 3.14), which C++ frames do not survive; such a thread waits here
-// for the end of the process instead.
+// Calls of the library run without the GIL, and Ctrl-C interrupts them: without_gil, interruptible.
+// At the end of the process, Python before 3.14 ends a thread that asks for the GIL by unwinding
+// its stack, which C++ functions do not survive. Here such a thread sleeps until the process ends.
 #pragma once
 
 #include <fastmlp/should_stop.hpp>
@@ -12,12 +12,13 @@
 
 namespace fastmlp::python {
 
-/// Stands around a request for the GIL: sleeps for ever where Python has ended or is ending, and
-/// where it is destroyed by an unwinding that nothing has disarmed.
+/// Guards a request for the GIL. Sleeps for ever if Python has ended or is ending. If Python
+/// unwinds the thread during the request, the destructor runs before disarm() and sleeps for ever
+/// too.
 class WaitForTheEnd {
  public:
   WaitForTheEnd() {
-    // 0 from the beginning of the end on. What the GIL is made of may be gone by now.
+    // 0 as soon as Python begins to end. The GIL itself may be gone by now.
     if (Py_IsInitialized() == 0) sleep();
   }
   ~WaitForTheEnd() {
@@ -34,7 +35,7 @@ class WaitForTheEnd {
   bool armed_ = true;
 };
 
-/// Without the GIL for as long as it lives.
+/// Releases the GIL for as long as it lives.
 class GilReleased {
  public:
   GilReleased() : state_(PyEval_SaveThread()) {}
@@ -50,7 +51,7 @@ class GilReleased {
   PyThreadState* state_;
 };
 
-/// With the GIL for as long as it lives, on a thread that released it.
+/// Holds the GIL for as long as it lives, on a thread that has released it.
 class GilTaken {
  public:
   GilTaken() {
@@ -66,20 +67,21 @@ class GilTaken {
   PyGILState_STATE state_;
 };
 
-/// f() without the GIL, which is back before any Python object is touched again.
+/// Runs f() without the GIL; holds it again when it returns or throws.
 template <class F>
 decltype(auto) without_gil(const F& f) {
   const GilReleased released;
   return f();
 }
 
-/// Looks for signals, such as Ctrl-C, when the library asks.
+/// The ShouldStop of all bindings: whether the handler of a signal, such as Ctrl-C, has raised.
 inline bool signal_arrived() {
   const GilTaken gil;
   return PyErr_CheckSignals() != 0;
 }
 
-/// f() without the GIL; where a signal's handler raised, so does this.
+/// Runs f() without the GIL. f passes signal_arrived to the library as its ShouldStop; if a
+/// signal's handler raised, so does this.
 template <class F>
 auto interruptible(F&& f) {
   try {

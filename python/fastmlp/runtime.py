@@ -1,4 +1,4 @@
-"""What holds for the whole process: instruction set, threads, and what this build is."""
+"""Settings of the whole process, instruction set and threads, and information on this build."""
 
 import os
 import sys
@@ -28,9 +28,9 @@ Config = dict[str, str | int | bool]
 
 @contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Use at most `n` threads inside a `with` block; then as many as before.
+    """Use at most `n` threads inside a `with` block, and as many as before after it.
 
-    The setting is the whole process's, as with :func:`set_num_threads`.
+    As with :func:`set_num_threads`, the setting is that of the whole process.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def show_config(mode: Literal["stdout"] = "stdout") -> None: ...
 @overload
 def show_config(mode: Literal["dicts"]) -> Config: ...
 def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> Config | None:
-    """Show what this build is and how it is set: what a bug report needs.
+    """Show this build's version, compiler and settings, for a bug report.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> Config | None:
     >>> fastmlp.show_config(mode="dicts")["fastmlp"] == fastmlp.__version__
     True
     """
-    import platform  # only here: a part of what importing the package would cost
+    import platform  # here, so that importing fastmlp does not have to wait for it
 
     if mode not in ("stdout", "dicts"):
         raise ValueError(f"show_config: mode is {mode!r}; allowed: 'stdout', 'dicts'")
@@ -109,7 +109,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> Config | None:
 
 
 def get_include() -> str:
-    """Return the folder of the C++ headers: `#include <fastmlp/network.hpp>` is found from it.
+    """Return the include folder of the C++ headers, for `#include <fastmlp/network.hpp>`.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def get_include() -> str:
 
 
 def get_cmake_dir() -> str:
-    """Return the folder for `CMAKE_PREFIX_PATH` or `fastmlp_DIR`, so that CMake finds the library.
+    """Return the folder for `CMAKE_PREFIX_PATH` or `fastmlp_DIR` by which CMake finds the library.
 
     Returns
     -------
@@ -142,5 +142,5 @@ def get_cmake_dir() -> str:
 
 
 def _package_dir() -> str:
-    # The native module's folder, which in an editable install is not that of the Python files.
+    # In an editable install the native module's folder is not that of the Python files.
     return os.path.dirname(_core.__file__)

@@ -2,10 +2,12 @@
 // every instruction set and number of threads.
 #include "support.hpp"
 
+#include <fastmlp/network.hpp>
 #include <fastmlp/ops.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -134,6 +136,83 @@ TEST_CASE("binary_cross_entropy is finite for large logits and exact for none") 
                        "binary_cross_entropy: y[0, 0] is 1.5; with a sigmoid output y must be in "
                        "[0, 1]",
                        std::invalid_argument);
+}
+
+TEST_CASE_TEMPLATE("binary_cross_entropy adds in the order of a network's loss", T, float, double) {
+  // A network whose weights are the unit matrix has X as its logits.
+  struct Shape {
+    std::ptrdiff_t rows, cols;
+  };
+  for (const Shape shape : {Shape{1, 1}, {700, 1}, {2100, 1}, {3, 2}, {1, 700}, {1300, 5}}) {
+    CAPTURE(shape.rows);
+    CAPTURE(shape.cols);
+    Network<T> net({shape.cols, shape.cols});
+    for (std::ptrdiff_t j = 0; j < shape.cols; ++j) net.weights(0)(j, j) = 1;
+    const Matrix<T> z = noise<T>(shape.rows, shape.cols, 1);
+    Matrix<T> y = noise<T>(shape.rows, shape.cols, 2);
+    for (T& target : y.values) target = std::abs(target);
+    under_all_settings([&](const std::string& name, int threads) {
+      CAPTURE(name);
+      CAPTURE(threads);
+      CHECK(binary_cross_entropy<T>(z.cview(), y.cview()) == net.loss(z.cview(), y.cview()).mean());
+    });
+  }
+}
+
+TEST_CASE("binary_cross_entropy of many columns continues a row's sum from slice to slice") {
+  constexpr std::ptrdiff_t kCols = (1 << 20) + 700;  // more than a slice
+  const Matrix<float> z = noise<float>(1, kCols, 1);
+  const Matrix<float> y(1, kCols);
+  std::vector<double> losses;
+  for (std::ptrdiff_t j = 0; j < kCols; ++j) {
+    losses.push_back(
+        binary_cross_entropy<float>(z.cview().col_block(j, 1), y.cview().col_block(j, 1)));
+  }
+  const std::vector<double> ones(losses.size(), 1.0);
+  CHECK(binary_cross_entropy<float>(z.cview(), y.cview()) ==
+        dot<double>(losses.data(), ones.data(), kCols));  // which adds in the same order
+}
+
+TEST_CASE("should_stop stops every operation") {
+  const Settings restore;
+  set_num_threads(1);                     // all elements of `to` are one
+  constexpr std::ptrdiff_t kSize = 2500;  // a square of them takes more than 20 ms
+  const Matrix<double> a = pattern<double>(kSize, kSize), one(kSize, kSize);
+  Matrix<double> out(kSize, kSize);
+  const MatrixView<const double> A = a.cview();
+  const MatrixView<double> C = out.view();
+  // Views of one element repeated, larger than memory allows.
+  const MatrixView<const double> Z(a.values.data(), 200000, 200000, 0, 0);
+  const MatrixView<const double> zeros(one.values.data(), 200000, 200000, 0, 0);
+  const MatrixView<double> to(out.values.data(), 200000, 200000, 0, 0);
+  const ShouldStop stop = [] { return true; };
+  CHECK_THROWS_AS(matmul<double>(A, A, C, stop), Stopped);
+  CHECK_THROWS_AS(relu<double>(Z, to, stop), Stopped);
+  CHECK_THROWS_AS(relu_backward<double>(Z, Z, to, stop), Stopped);
+  CHECK_THROWS_AS(sigmoid<double>(Z, to, stop), Stopped);
+  CHECK_THROWS_AS(sigmoid_backward<double>(Z, Z, to, stop), Stopped);
+  CHECK_THROWS_AS(binary_cross_entropy<double>(Z, zeros, stop), Stopped);
+  CHECK_THROWS_AS(sgd_update<double>(to, Z, 0.1, stop), Stopped);
+  const ShouldStop fails = []() -> bool { throw std::domain_error("from should_stop"); };
+  CHECK_THROWS_WITH_AS(matmul<double>(A, A, C, fails), "from should_stop", std::domain_error);
+  CHECK_NOTHROW(matmul<double>(A.row_block(0, 2), A, C.row_block(0, 2), stop));  // too short to ask
+}
+
+TEST_CASE("an sgd_update that was stopped has updated the first elements and no others") {
+  const Settings restore;
+  set_isa("scalar");  // so that it takes long enough
+  constexpr std::ptrdiff_t kSize = 40000000;
+  std::vector<float> parameter(static_cast<std::size_t>(kSize), 1.0f);
+  const float step = 1.0f;
+  const MatrixView<const float> gradient(&step, 1, kSize, 0, 0);
+  int asked = 0;
+  const ShouldStop stop = [&] { return ++asked == 1; };
+  CHECK_THROWS_AS(sgd_update<float>({parameter.data(), 1, kSize}, gradient, 0.5, stop), Stopped);
+  const auto first_old = std::find(parameter.begin(), parameter.end(), 1.0f);
+  CHECK(first_old != parameter.begin());
+  CHECK(first_old != parameter.end());
+  CHECK(std::count(parameter.begin(), first_old, 0.5f) == first_old - parameter.begin());
+  CHECK(std::count(first_old, parameter.end(), 1.0f) == parameter.end() - first_old);
 }
 
 TEST_CASE("sgd_update rounds once, on any strides") {

@@ -1,13 +1,13 @@
 // Network<T>: a fully connected network, its forward pass, its loss and its training.
 #pragma once
 
-#include <fastmlp/visibility.hpp>
 #include <fastmlp/fit.hpp>
 #include <fastmlp/matrix_view.hpp>
 #include <fastmlp/optimizer.hpp>
 #include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
 #include <fastmlp/should_stop.hpp>
+#include <fastmlp/visibility.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -117,12 +117,14 @@ class FASTMLP_EXPORT Network {
   LossSum loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight = nullptr,
                const ShouldStop& should_stop = {}) const;
 
-  /// The loss, and in gradients() the gradient of the mean loss.
+  /// The loss, and in gradients() the gradient of the mean loss. Memory for at most 4096 rows at a
+  /// time. As in forward() and loss(), the network keeps at most 64 MiB of it for the next call.
   LossSum loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
                              const T* sample_weight = nullptr, const ShouldStop& should_stop = {},
                              const Objective& objective = {});
 
-  /// The loss, and to gradients() is added the gradient of the *sum* of the losses.
+  /// The loss; adds the gradient of the *sum* of the losses to gradients(). Memory as in
+  /// loss_and_gradients().
   LossSum accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                const T* sample_weight = nullptr,
                                const ShouldStop& should_stop = {});
@@ -138,7 +140,8 @@ class FASTMLP_EXPORT Network {
   void zero_gradients();
 
   /// One SGD step on one batch; the mean loss before it. The same bits as loss_and_gradients() and
-  /// apply_gradients().
+  /// apply_gradients(). step() and train_epoch() need memory for at most 4096 rows of a batch,
+  /// which the network keeps.
   double step(const RowSource<T>& X, const RowSource<T>& y, double learning_rate,
               const ShouldStop& should_stop = {});
 

@@ -1,4 +1,4 @@
-// How a long call is stopped from outside.
+// ShouldStop: how a long call of the library is stopped from outside.
 #pragma once
 
 #include <fastmlp/visibility.hpp>
@@ -8,12 +8,12 @@
 
 namespace fastmlp {
 
-/// Asked at most every 20 ms during long calls, on the calling thread; true stops the call, which
-/// then throws Stopped. What it throws itself stops the call too, and is passed on.
+/// A function that long calls ask at most every 20 ms, on the calling thread, whether to stop. If
+/// it returns true, the call throws Stopped. If it throws, the call stops too and passes that on.
 using ShouldStop = std::function<bool()>;
 
-/// Thrown where a ShouldStop returned true. A network is usable then: every step that was taken was
-/// taken whole; its gradients() are unspecified.
+/// A ShouldStop returned true. A network stays usable: it has taken each training step whole or not
+/// at all, and its gradients() are unspecified.
 class FASTMLP_EXPORT Stopped : public std::runtime_error {
  public:
   Stopped() : std::runtime_error("stopped by should_stop") {}

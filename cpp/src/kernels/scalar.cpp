@@ -11,7 +11,7 @@ extern const KernelTable<double> kScalarDouble;
 
 // 4 x 2 accumulators, 2 of B and 1 of A fit the 16 xmm registers. A block of B is small
 // enough for any L2.
-const KernelTable<float> kScalarFloat = make_table<Vec<float>, 4, 2>(64 << 10);
-const KernelTable<double> kScalarDouble = make_table<Vec<double>, 4, 2>(64 << 10);
+constexpr KernelTable<float> kScalarFloat = make_table<Vec<float>, 4, 2>(64 << 10);
+constexpr KernelTable<double> kScalarDouble = make_table<Vec<double>, 4, 2>(64 << 10);
 
 }  // namespace fastmlp::detail

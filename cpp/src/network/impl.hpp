@@ -6,7 +6,7 @@
 #include "network/optimizer_impl.hpp"
 #include "network/scratch.hpp"
 #include "threads/poller.hpp"
-#include "threads/use_count.hpp"
+#include "threads/readers_writer_lock.hpp"
 
 #include <fastmlp/network.hpp>
 
@@ -81,9 +81,9 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   detail::AlignedBuffer<T> parameters, gradients;
   std::atomic<std::int64_t> epochs_trained{0};
   std::atomic<std::uint64_t> seed{0};
-  detail::Scratch<T> scratch;  // of training
-  mutable detail::ScratchPool<T> pool;
-  mutable detail::UseCount users;
+  detail::Scratch<T> scratch;           // for training steps
+  mutable detail::ScratchPool<T> pool;  // for predictions and evaluations
+  mutable detail::ReadersWriterLock users;
   const std::uint64_t id =
       detail::next_network_id();  // for optimizers, whose state belongs to one network
 

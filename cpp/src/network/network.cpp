@@ -50,7 +50,6 @@ Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> 
   net.layers = std::move(layers);
   net.hidden = std::move(hidden);
   net.output = output;
-  net.scratch = detail::Scratch<T>(net.hidden);
   const auto size = static_cast<std::size_t>(net.n_parameters);
   net.parameters.reserve(size);
   net.gradients.reserve(size);
@@ -69,7 +68,7 @@ Network<T>& Network<T>::operator=(Network&&) noexcept = default;
 
 template <class T>
 void Network<T>::initialize(std::uint64_t seed) {
-  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
   impl_->seed = seed;
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     const MatrixView<T> W = impl_->weights(impl_->parameters.data(), l);
@@ -119,13 +118,13 @@ std::int64_t Network<T>::epochs_trained() const {
 template <class T>
 void Network<T>::set_epochs_trained(std::int64_t epochs) {
   detail::check_epochs_trained(epochs);
-  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
   impl_->epochs_trained = epochs;
 }
 
 template <class T>
 std::int64_t Network<T>::snapshot(T* out) const {
-  const detail::Sharing reading(impl_->users, detail::kTraining);
+  const detail::ReadLock reading(impl_->users, detail::kTraining);
   std::copy_n(impl_->parameters.data(), impl_->n_parameters, out);
   return impl_->epochs_trained;
 }
@@ -143,11 +142,11 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
   detail::check_features("forward", X.rows(), X.cols(), net.layers.front());
   detail::check_out("forward", "out", out, X.rows(), net.classes());
   if (X.rows() == 0) return;
-  const detail::Sharing reading(net.users, detail::kTraining);
+  const detail::ReadLock reading(net.users, detail::kTraining);
   const detail::Call<T> call;
   const std::ptrdiff_t step = Impl::block_rows(X.rows(), GradientUse::kNone);
   const typename detail::ScratchPool<T>::Lease s(net.pool);
-  s->prepare(net.layers, step, false, call.kernels());
+  s->prepare(net.layers, net.hidden, step, false, call.kernels());
   detail::Poller poller(should_stop);
   detail::with_team(net.team(X.rows(), GradientUse::kNone), [&] {
     for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
@@ -162,10 +161,11 @@ template <class T>
 LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
                          const ShouldStop& should_stop) const {
   validate("loss", X, y, sample_weight, should_stop);
-  const detail::Sharing reading(impl_->users, detail::kTraining);
+  const detail::ReadLock reading(impl_->users, detail::kTraining);
   const detail::Call<T> call;
   const typename detail::ScratchPool<T>::Lease s(impl_->pool);
-  s->prepare(impl_->layers, Impl::block_rows(X.rows(), GradientUse::kNone), false, call.kernels());
+  s->prepare(impl_->layers, impl_->hidden, Impl::block_rows(X.rows(), GradientUse::kNone), false,
+             call.kernels());
   detail::Poller poller(should_stop);
   LossSum sum;
   detail::with_team(impl_->team(X.rows(), GradientUse::kNone), [&] {
@@ -176,21 +176,31 @@ LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* 
 
 namespace {
 
-/// A pass with a gradient over all rows, in order.
+/// A pass with a gradient over all rows, in order, by the caller, who is alone in the network.
 template <class T, class Impl>
-LossSum train_on(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
-                 const Goal& goal, const ShouldStop& should_stop) {
+LossSum pass_over(Impl& net, detail::Scratch<T>& scratch, const RowSource<T>& X,
+                  const RowSource<T>& y, const T* sample_weight, const Goal& goal,
+                  const ShouldStop& should_stop) {
   const GradientUse use = goal.use;
-  const detail::Owning alone(net.users, detail::kInUse, detail::kPatience);
   const detail::Call<T> call;
-  net.scratch.prepare(net.layers, Impl::block_rows(X.rows(), use), true, call.kernels());
+  scratch.prepare(net.layers, net.hidden, Impl::block_rows(X.rows(), use), true, call.kernels());
   detail::Poller poller(should_stop);
   LossSum sum;
   detail::with_team(net.team(X.rows(), use), [&] {
-    sum = net.pass(call.kernels(), net.scratch, {X, y, sample_weight, nullptr, 0, X.rows()}, goal,
+    sum = net.pass(call.kernels(), scratch, {X, y, sample_weight, nullptr, 0, X.rows()}, goal,
                    poller);
   });
   return sum;
+}
+
+/// A pass that computes a gradient and trains nothing. It may have many more rows than a training
+/// step, so its memory comes from the pool, which does not keep more than it should.
+template <class T, class Impl>
+LossSum evaluate(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
+                 const Goal& goal, const ShouldStop& should_stop) {
+  const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience);
+  const typename detail::ScratchPool<T>::Lease scratch(net.pool);
+  return pass_over(net, *scratch, X, y, sample_weight, goal, should_stop);
 }
 
 }  // namespace
@@ -201,21 +211,21 @@ LossSum Network<T>::loss_and_gradients(const RowSource<T>& X, const RowSource<T>
                                        const Objective& objective) {
   fastmlp::validate(objective);
   validate("loss_and_gradients", X, y, sample_weight, should_stop);
-  return train_on(*impl_, X, y, sample_weight, {GradientUse::kStore, objective}, should_stop);
+  return evaluate(*impl_, X, y, sample_weight, {GradientUse::kStore, objective}, should_stop);
 }
 
 template <class T>
 LossSum Network<T>::accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                          const T* sample_weight, const ShouldStop& should_stop) {
   validate("accumulate_gradients", X, y, sample_weight, should_stop);
-  return train_on(*impl_, X, y, sample_weight, {GradientUse::kAdd}, should_stop);
+  return evaluate(*impl_, X, y, sample_weight, {GradientUse::kAdd}, should_stop);
 }
 
 template <class T>
 void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
   detail::check_learning_rate<T>("apply_gradients", optimizer.learning_rate());
   detail::check_scale<T>("apply_gradients", scale);
-  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
   const detail::Call<T> call;
   optimizer.impl().template bind<T>("apply_gradients", impl_->id, impl_->n_parameters);
   detail::OptimizerStep<T> step = optimizer.impl().template begin_step<T>();
@@ -227,7 +237,7 @@ void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
 
 template <class T>
 void Network<T>::zero_gradients() {
-  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
   std::fill_n(impl_->gradients.data(), impl_->n_parameters, T(0));
 }
 
@@ -237,7 +247,8 @@ double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double lea
   detail::check_learning_rate<T>("step", learning_rate);
   validate("step", X, y, nullptr, should_stop);
   const Goal goal{GradientUse::kUpdate, {}, nullptr, learning_rate};
-  return train_on<T>(*impl_, X, y, nullptr, goal, should_stop).mean();
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
+  return pass_over<T>(*impl_, impl_->scratch, X, y, nullptr, goal, should_stop).mean();
 }
 
 template <class T>
@@ -253,9 +264,9 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
   validate("train_epoch", X, y, sample_weight, should_stop);
   detail::check_order("train_epoch", order, count, X.rows());
   Impl& net = *impl_;
-  const detail::Owning alone(net.users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience);
   const detail::Call<T> call;
-  net.scratch.prepare(net.layers,
+  net.scratch.prepare(net.layers, net.hidden,
                       Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate), true,
                       call.kernels());
   optimizer.impl().template bind<T>("train_epoch", net.id, net.n_parameters);
@@ -327,7 +338,7 @@ void Network<T>::predict(const RowSource<T>& X, MatrixView<std::int64_t> labels,
 template <class T>
 void Network<T>::restore(const T* parameters, std::int64_t epochs_trained) {
   detail::check_epochs_trained(epochs_trained);
-  const detail::Owning alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
   std::copy_n(parameters, impl_->n_parameters, impl_->parameters.data());
   impl_->epochs_trained = epochs_trained;
 }

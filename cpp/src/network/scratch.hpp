@@ -1,5 +1,6 @@
-// Scratch<T>: everything a pass over one block of rows writes, sized once; and a small pool of
-// them, so that many threads can predict at once.
+// Scratch<T>: the memory that a pass over one block of rows writes, allocated before the pass. A
+// network keeps one for training steps. ScratchPool<T> lends them to predictions and evaluations,
+// of which many may run at once.
 #pragma once
 
 #include "aligned_buffer.hpp"
@@ -21,26 +22,28 @@ namespace fastmlp::detail {
 template <class T>
 class Scratch {
  public:
-  T* x = nullptr;      // (rows, n_0): rows that are not used in place, spaced<T>(n_0) apart
+  T* x = nullptr;      // (rows, n_0), spaced<T>(n_0) apart: rows of X that are not used in place
   T* y = nullptr;      // (rows, n_L), spaced likewise, or class indices (rows,)
   T* scale = nullptr;  // (rows,): dZ_L = scale * (Yhat - Y)
-  std::vector<T*> a;   // a[L] (rows, n_L): Z_L, then dZ_L; for 0 < l < L a[l] is A_l,
-  T* delta[2] = {};    // and these are dZ_l, in turn, each (rows, n_l) with spaced<T>(n_l) a row
-  std::vector<T*> z;   // z[l] beside a[l]: Z_l where training needs it, else null
+  std::vector<T*> a;   // a[l] for 0 < l < L: A_l (rows, n_l), spaced<T>(n_l) apart;
+                       // a[L] (rows, n_L): Z_L, then dZ_L
+  T* delta[2] = {};    // dZ_l (rows, n_l) for 0 < l < L, spaced<T>(n_l) apart: in delta[l % 2]
+  std::vector<T*> z;   // z[l]: Z_l, laid out as a[l], if training needs it; else null
   double* row_losses = nullptr;  // (rows,)
-  Dropout<T> dropout;            // of a training epoch
-  AlignedBuffer<T> workspace;    // of the products,
-  int max_team = 1;              // on teams of at most so many threads
+  Dropout<T> dropout;            // the masks of a training epoch
+  AlignedBuffer<T> workspace;    // for the products, with a team of at most
+  int max_team = 1;              // so many threads
 
-  /// `hidden` has the activations of a network that is to be trained; predictions need none.
-  explicit Scratch(std::vector<Activation> hidden = {}) : hidden_(std::move(hidden)) {}
-
-  /// Room for blocks of `rows` rows through `layers`, and for training where that is asked for.
-  void prepare(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t rows, bool training,
-               const KernelTable<T>& kernels) {
+  /// Allocates room for blocks of `rows` rows, and for the gradient if `training`. The network has
+  /// `layers` and the activations `hidden`. Allocates nothing if there is enough room already, and
+  /// never gives up room, so that calls of several kinds can take turns with one Scratch.
+  void prepare(const std::vector<std::ptrdiff_t>& layers, const std::vector<Activation>& hidden,
+               std::ptrdiff_t rows, bool training, const KernelTable<T>& kernels) {
     reserve_workspace(layers, rows, training, kernels);
     if (rows <= rows_ && (training_ || !training)) return;
-    const std::ptrdiff_t hidden =
+    rows = std::max(rows, rows_);
+    training = training || training_;
+    const std::ptrdiff_t widest =
         layers.size() > 2 ? *std::max_element(layers.begin() + 1, layers.end() - 1) : 0;
     std::vector<std::pair<T**, std::ptrdiff_t>> parts;  // each pointer with its columns
     parts.reserve(2 * layers.size() + 5);
@@ -55,13 +58,13 @@ class Scratch {
     parts.emplace_back(&a.back(), layers.back());
     if (training) {
       for (std::size_t l = 1; l + 1 < layers.size(); ++l) {
-        const auto g = static_cast<std::size_t>(hidden_[l - 1]);
+        const auto g = static_cast<std::size_t>(hidden[l - 1]);
         if (kernels.activations[g].needs_z) parts.emplace_back(&z[l], spaced<T>(layers[l]));
       }
-      // Room for the widest, and for any narrower one that is spaced.
+      // Room for the widest layer, and for a narrower one whose rows are spaced further apart.
       constexpr std::ptrdiff_t kLine = 64 / sizeof(T);
-      parts.emplace_back(&delta[0], spaced<T>(hidden) + kLine);
-      parts.emplace_back(&delta[1], spaced<T>(hidden) + kLine);
+      parts.emplace_back(&delta[0], spaced<T>(widest) + kLine);
+      parts.emplace_back(&delta[1], spaced<T>(widest) + kLine);
     }
     std::size_t total = 0;
     const auto size = [rows](std::ptrdiff_t cols) {
@@ -82,6 +85,11 @@ class Scratch {
     training_ = training;
   }
 
+  /// The memory it holds, without the masks of dropout, which only training has.
+  std::size_t bytes() const {
+    return (memory_.size() + workspace.size()) * sizeof(T) + losses_.size() * sizeof(double);
+  }
+
  private:
   void reserve_workspace(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t rows,
                          bool training, const KernelTable<T>& kernels) {
@@ -100,17 +108,18 @@ class Scratch {
     workspace.reserve(most);
   }
 
-  std::vector<Activation> hidden_;
   AlignedBuffer<T> memory_;
   AlignedBuffer<double> losses_;
   std::ptrdiff_t rows_ = 0;
   bool training_ = false;
 };
 
+/// Idle Scratches of one network. It keeps at most kMostBytes of memory; a Scratch that would
+/// exceed this is freed after its call.
 template <class T>
 class ScratchPool {
  public:
-  /// One Scratch, given back to the pool when the lease ends.
+  /// A Scratch for one call, from the pool or new. It goes back to the pool when the call ends.
   class Lease {
    public:
     explicit Lease(ScratchPool& pool) : pool_(pool), scratch_(pool.take()) {}
@@ -126,22 +135,31 @@ class ScratchPool {
   };
 
  private:
-  static constexpr std::size_t kMost = 16;  // idle ones kept; a machine's worth of threads
+  static constexpr std::size_t kMost =
+      16;  // Scratches; as many threads can predict without new ones
+  // 16 Scratches of a network with layers of 512 units. A prediction that has to allocate more than
+  // this multiplies for so long that new memory takes a few percent of its time.
+  static constexpr std::size_t kMostBytes = 64 << 20;
 
-  // The lock is only tried: waiting would hang a child made by fork() while another thread held it.
+  // The mutex is only tried. If fork() happens while another thread holds it, it stays locked in
+  // the child for ever.
   std::unique_ptr<Scratch<T>> take() {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock || idle_.empty()) return std::make_unique<Scratch<T>>();
     std::unique_ptr<Scratch<T>> scratch = std::move(idle_.back());
     idle_.pop_back();
+    idle_bytes_ -= scratch->bytes();
     return scratch;
   }
   void give(std::unique_ptr<Scratch<T>> scratch) {
     const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (lock && idle_.size() < kMost) idle_.push_back(std::move(scratch));
+    if (!lock || idle_.size() == kMost || idle_bytes_ + scratch->bytes() > kMostBytes) return;
+    idle_bytes_ += scratch->bytes();
+    idle_.push_back(std::move(scratch));
   }
 
   std::mutex mutex_;
+  std::size_t idle_bytes_ = 0;
   std::vector<std::unique_ptr<Scratch<T>>> idle_ = [] {
     std::vector<std::unique_ptr<Scratch<T>>> v;
     v.reserve(kMost);  // so that give() cannot throw

@@ -1,6 +1,6 @@
-// The one place with OpenMP, which gives a call its team of threads. Here is decided how many a
-// call and a piece of its work get; team.hpp is how they share it.
-// Who may use how many (settings, environment, fork) is runtime.cpp's.
+// The only file with OpenMP. It gives a call a team of threads and cuts work into pieces for them.
+// Start at with_team() and parallel_for(), which the rest of the library calls. team.hpp has how
+// the threads of a team wait for work and share it, runtime.cpp the settings (environment, fork).
 #pragma once
 
 #include "kernels/float_mode.hpp"
@@ -25,33 +25,34 @@ constexpr bool kHasOpenMP = false;
 
 struct ThreadState {
   std::atomic<int> limit;      // num_threads()
-  double min_work;             // flops of a call that justify one more thread; FASTMLP_MIN_WORK
+  double min_work;             // a call gets one more thread for every so many flops
   std::atomic<bool> forked;    // in a child made by fork() the parent's OpenMP threads are gone
-  std::atomic<int> last_team;  // the size of the last team that ran, for tests
-  std::atomic<int> calls{0};   // that are running now and asked for a team
+  std::atomic<int> last_team;  // the size of the last team, for tests
 };
 ThreadState& thread_state();
 
-/// The largest team that a call gets now.
+/// The largest team that a call may have now.
 inline int max_team() {
   const ThreadState& state = thread_state();
   if (!kHasOpenMP || state.forked.load(std::memory_order_relaxed)) return 1;
   return state.limit.load(std::memory_order_relaxed);
 }
 
-/// Whether every thread of a team takes part in every piece of work, however small: in tests.
+/// FASTMLP_MIN_WORK=0, for tests: every call has all threads, and all of them take part in every
+/// piece of work, however small.
 inline bool all_threads() { return thread_state().min_work <= 0; }
 
-// A thread that is in the team already begins within a microsecond, in which it could have done
-// about so much less than min_work flops.
+// min_work pays for starting a thread. A thread that is in the team already begins within a
+// microsecond, so a piece may be so many times smaller.
 constexpr double kPiecesPerTeam = 16;
 
-/// Into how many pieces work of so many flops may be cut.
+/// The largest number of pieces that work of so many flops may be cut into.
 inline double pieces_for(double flops) {
   return all_threads() ? 1e9 : flops * kPiecesPerTeam / thread_state().min_work;
 }
 
-/// How many threads a call of so many flops gets, the largest piece of which has `largest` flops.
+/// The number of threads for a call of so many flops. Its largest piece of work has `largest`
+/// flops.
 inline int team_for(double flops, double largest) {
   const int limit = max_team();
   if (limit == 1 || all_threads()) return limit;
@@ -60,32 +61,42 @@ inline int team_for(double flops, double largest) {
   return justified >= limit ? limit : static_cast<int>(justified);
 }
 
-/// The team that the calling thread leads, or null. It is read for every piece of work, some of
-/// which take nanoseconds: no call to find it, which a shared library would else make.
-[[gnu::tls_model("initial-exec")]] inline thread_local Team* led_team = nullptr;
+/// The number of calls in this process that lead a team now.
+inline std::atomic<int> calls_with_team{0};
 
-/// The team that shares pieces of work here, or null: it is open where a callback came back here,
-/// and in a child made by fork() its threads are gone.
+/// The team that the calling thread leads, or null: a variable of each thread. In a shared library
+/// finding it takes a function call (__tls_get_addr).
+Team*& team_of_this_thread();
+
+/// The same for reading. Pieces of work that take nanoseconds ask for it, so it saves the function
+/// call while no thread leads a team.
+inline Team* led_team() {
+  return calls_with_team.load(std::memory_order_relaxed) == 0 ? nullptr : team_of_this_thread();
+}
+
+/// The team that can share a piece of work now, or null. A team that is at work already cannot: a
+/// callback has led back into the library. Nor can one in a child made by fork(), where its threads
+/// do not exist.
 inline Team* current_team() {
-  Team* team = led_team;
+  Team* team = led_team();
   return team == nullptr || team->is_open() || max_team() == 1 ? nullptr : team;
 }
-/// How many threads share a piece of work here.
+/// The number of threads that can share a piece of work now.
 inline int team_size() {
   const Team* team = current_team();
   return team != nullptr ? team->size() : 1;
 }
 
-/// A call that asked for a team, for as long as it runs. Callers on several threads share the
-/// processors: each gets its part of them, as no two need the same one then.
+/// Lives as long as a call that leads a team. When several threads call the library at once, each
+/// call gets its share of the processors, so that they do not fight for the same ones.
 class SharedProcessors {
  public:
-  SharedProcessors() : calls_(thread_state().calls.fetch_add(1, std::memory_order_relaxed) + 1) {}
-  ~SharedProcessors() { thread_state().calls.fetch_sub(1, std::memory_order_relaxed); }
+  SharedProcessors() : calls_(calls_with_team.fetch_add(1, std::memory_order_relaxed) + 1) {}
+  ~SharedProcessors() { calls_with_team.fetch_sub(1, std::memory_order_relaxed); }
   SharedProcessors(const SharedProcessors&) = delete;
   SharedProcessors& operator=(const SharedProcessors&) = delete;
 
-  /// How many of `size` threads this call should have.
+  /// The number of threads, of the `size` that its work would justify, that this call should have.
   int share(int size) const {
     return all_threads() ? size : std::clamp(max_team() / calls_, 1, size);
   }
@@ -94,12 +105,13 @@ class SharedProcessors {
   const int calls_;
 };
 
-/// body() with a team of at most `size` threads at hand for all pieces of work in it. What body
-/// throws comes out here.
+/// Runs body() with a team of at most `size` threads, which all parallel_for() and parallel_tasks()
+/// in it share. On a thread that leads a team already, that team stays. Rethrows what body throws.
 template <class Body>
 void with_team([[maybe_unused]] int size, const Body& body) {
 #ifdef _OPENMP
-  if (size > 1 && led_team == nullptr) {
+  Team** const led = size > 1 ? &team_of_this_thread() : nullptr;
+  if (led != nullptr && *led == nullptr) {
     const SharedProcessors processors;
     const int share = processors.share(size);
     std::exception_ptr thrown;
@@ -110,13 +122,13 @@ void with_team([[maybe_unused]] int size, const Body& body) {
       if (omp_get_thread_num() == 0) {
         team.set_size(omp_get_num_threads());
         thread_state().last_team.store(team.size(), std::memory_order_relaxed);
-        led_team = &team;
+        *led = &team;
         try {
           body();
         } catch (...) {  // must not leave a parallel region
           thrown = std::current_exception();
         }
-        led_team = nullptr;
+        *led = nullptr;
         team.dismiss();
       } else {
         team.serve(omp_get_thread_num());
@@ -126,7 +138,7 @@ void with_team([[maybe_unused]] int size, const Body& body) {
     return;
   }
 #endif
-  if (led_team == nullptr) thread_state().last_team.store(1, std::memory_order_relaxed);
+  if (led_team() == nullptr) thread_state().last_team.store(1, std::memory_order_relaxed);
   body();
 }
 
@@ -134,7 +146,7 @@ struct Range {
   std::ptrdiff_t begin, end;
 };
 
-/// One of `parts` parts of [0, n), in whole units of `grain`.
+/// Part number `part` of [0, n) cut into `parts` parts, in whole units of `grain`.
 inline Range part_of(std::ptrdiff_t n, std::ptrdiff_t grain, std::ptrdiff_t part,
                      std::ptrdiff_t parts) {
   const std::ptrdiff_t units = (n + grain - 1) / grain;
@@ -142,15 +154,15 @@ inline Range part_of(std::ptrdiff_t n, std::ptrdiff_t grain, std::ptrdiff_t part
   return {bound(part), bound(part + 1)};
 }
 
-/// Tasks [0, count) in as many queues as there are threads, a run of neighbours in each. A thread
-/// begins with its own, which is the same in every call, so that it finds in its caches what it
-/// left there; then it helps with the others'.
+/// Tasks [0, count) in one queue for each thread; neighbours are in the same queue. A thread begins
+/// with its own queue, which holds the same tasks in every call, so that their data is still in its
+/// caches. Then it takes tasks from the other queues.
 class TaskQueues {
  public:
   TaskQueues(std::ptrdiff_t count, int threads) : count_(count), queues_(std::min(threads, kMost)) {
     for (int q = 0; q < queues_; ++q) next_[q].task.store(tasks_of(q).begin);
   }
-  /// Runs body(task) for tasks that nobody has taken, until there are none.
+  /// Takes tasks and runs body(task) for each, until all tasks are taken.
   template <class Body>
   void work(int slot, const Body& body) {
     for (int i = 0; i < queues_; ++i) {
@@ -166,7 +178,7 @@ class TaskQueues {
 
  private:
   static constexpr int kMost = 64;
-  struct alignas(64) Next {  // on a line of its own
+  struct alignas(64) Next {  // on a cache line of its own
     std::atomic<std::ptrdiff_t> task;
   };
   Range tasks_of(int q) const { return part_of(count_, 1, q, queues_); }
@@ -176,8 +188,9 @@ class TaskQueues {
   Next next_[kMost];
 };
 
-/// body(task, slot) for every task in [0, count), in any order; `slot` is below `slots` and no two
-/// bodies that run at once have the same. The body is noexcept: an exception must not leave a team.
+/// Runs body(task, slot) for every task in [0, count), in any order. `slot`, below `slots`, says
+/// which thread of the team runs it; the calling thread has slot 0. The body is noexcept because an
+/// exception must not leave a parallel region.
 template <class Body>
 void parallel_tasks(std::ptrdiff_t count, int slots, const Body& body) {
   static_assert(noexcept(body(std::ptrdiff_t(0), 0)));
@@ -192,11 +205,12 @@ void parallel_tasks(std::ptrdiff_t count, int slots, const Body& body) {
   });
 }
 
-// So many tasks for each thread, where work can be cut at will: one that lost its processor for a
-// while is then caught up with by the others.
+// Tasks for each thread when the work can be cut anywhere. With several, the others take over the
+// tasks of a thread that has lost its processor for a while.
 constexpr int kTasksPerThread = 4;
 
-/// Runs body(begin, end) over parts of [0, n) in whole units of `grain`, with the team there is.
+/// Runs body(begin, end) over parts of [0, n) in whole units of `grain`, shared by the team of the
+/// surrounding with_team(). Fewer flops make fewer parts.
 template <class Body>
 void parallel_for(std::ptrdiff_t n, std::ptrdiff_t grain, double flops, const Body& body) {
   if (n == 0) return;

@@ -1,4 +1,5 @@
-// Poller: asks should_stop at most every 20 ms, on the thread that called the library.
+// Poller: how a call of the library notices that it should stop. The call reports its work to the
+// Poller, which asks should_stop at most every 20 ms, always on the thread that called the library.
 #pragma once
 
 #include <fastmlp/should_stop.hpp>
@@ -14,8 +15,9 @@ class Poller {
 
   explicit Poller(const ShouldStop& should_stop) : should_stop_(should_stop) {}
 
-  /// To be asked after a piece of work of so many flops, also inside a parallel region: whether to
-  /// stop. What should_stop throws is kept for throw_if_stopped().
+  /// Reports a finished piece of work of so many flops; returns whether to stop. Never throws, so
+  /// it may be called inside a parallel region, but only by the thread that called the library. An
+  /// exception of should_stop is kept for throw_if_stopped().
   bool stop_after(double flops) noexcept {
     if (!should_stop_ || stopped_) return stopped_;
     flops_ += flops;
@@ -32,7 +34,7 @@ class Poller {
     return stopped_;
   }
 
-  /// Counts work that must not be given up; the next look comes the sooner.
+  /// Reports work after which the call must not stop yet; it may stop after the next piece.
   void count(double flops) { flops_ += flops; }
 
   /// \throws Stopped, or what should_stop threw
@@ -42,18 +44,18 @@ class Poller {
     throw Stopped();
   }
 
-  /// stop_after() and throw_if_stopped(), outside of parallel regions.
+  /// stop_after() and throw_if_stopped(); not inside a parallel region.
   void worked(double flops) {
     if (stop_after(flops)) throw_if_stopped();
   }
 
-  /// The time, as of the last look at the clock: at most kFlopsPerLook ago.
+  /// The time of the last look at the clock, at most kFlopsPerLook of reported work ago.
   Clock::time_point now() {
     if (should_stop_ && seen_ == Clock::time_point()) look();
     return seen_;
   }
-  /// Whether anybody may want to stop, and has had to wait since `start` for longer than a user
-  /// notices; as of the last look.
+  /// Whether there is a should_stop and more than 50 ms, which a user notices, lay between `start`
+  /// and the last look at the clock.
   bool is_slow_since(Clock::time_point start) const {
     return should_stop_ && seen_ - start > std::chrono::milliseconds(50);
   }
@@ -64,11 +66,11 @@ class Poller {
   void look() {
     flops_ = 0;
     seen_ = Clock::now();
-    if (asked_ == Clock::time_point()) asked_ = seen_;  // the call has just begun
+    if (asked_ == Clock::time_point()) asked_ = seen_;  // the first look: the 20 ms begin now
   }
 
   const ShouldStop& should_stop_;
-  Clock::time_point seen_, asked_;  // none before the first look, which a short call never takes
+  Clock::time_point seen_, asked_;  // of the last look and the last question; zero before the first
   double flops_ = 0;
   bool stopped_ = false;
   std::exception_ptr thrown_;

@@ -1,9 +1,10 @@
-// The process-wide settings: version and threads. (The instruction set is dispatch.cpp's.)
+// The settings of the process: its threads, and what fork() does to them. The instruction set is in
+// dispatch.cpp.
 #include <fastmlp/runtime.hpp>
 
 #include "check.hpp"
 #include "threads/parallel.hpp"
-#include "threads/use_count.hpp"
+#include "threads/readers_writer_lock.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -22,9 +23,9 @@ namespace fastmlp {
 namespace detail {
 namespace {
 
-// Starting a team, and waiting for its last thread, costs 5 to 50 us; a thread does this many flops
-// in about 50 us. (With a quarter of it, two threads were 6 % faster than one on small layers, at
-// twice the processor time.)
+// Starting a team and waiting for its last thread takes 5 to 50 us; a thread does this many flops
+// in about 50 us. (With a quarter of this, two threads were 6 % faster than one on small layers,
+// for twice the processor time.)
 constexpr double kMinWork = 4e6;
 
 double min_work_from_environment() {
@@ -44,7 +45,7 @@ int processors_by_affinity() {
   return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 1024u));
 }
 
-/// The cgroup's CPU quota in whole processors, rounded up; 0 where there is none.
+/// The cgroup's CPU quota in whole processors, rounded up; 0 if there is no quota.
 int processors_by_quota() {
   double quota = 0, period = 0;
   if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> quota >> period) {
@@ -72,9 +73,11 @@ int default_threads() {
 
 }  // namespace
 
-std::atomic<int>& fork_generation() {
-  static std::atomic<int> generation{0};
-  return generation;
+// Not declared initial-exec, which would save the call of __tls_get_addr: a library that dlopen()
+// loads would then need room in the static TLS block, of which glibc has little and musl none.
+Team*& team_of_this_thread() {
+  static thread_local Team* team = nullptr;
+  return team;
 }
 
 ThreadState& thread_state() {
@@ -82,7 +85,7 @@ ThreadState& thread_state() {
 #if defined(__unix__) || defined(__APPLE__)
   static const int registered = pthread_atfork(nullptr, nullptr, [] {
     thread_state().forked = true;
-    ++fork_generation();
+    ++fork_generation;
   });
   static_cast<void>(registered);
 #endif

@@ -1,7 +1,8 @@
 // Team: a few threads that stay together for a whole call of the library and share its pieces of
-// work. The caller is one of them and never waits for one that has not begun: where the others are
-// late, asleep or without a processor, it does their part. Where threads come from is
-// parallel.hpp's.
+// work. One of them is the caller. It never waits for a thread that has not begun: if the others
+// are late, asleep or without a processor, it does their part of the work itself. parallel.hpp
+// starts the threads. Start reading at run(), which the caller calls, and serve(), which the others
+// are in.
 #pragma once
 
 #include <atomic>
@@ -13,7 +14,7 @@
 
 namespace fastmlp::detail {
 
-/// Tells the processor that this is a loop that waits.
+/// Tells the processor that this loop only waits.
 inline void spin_pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -24,18 +25,18 @@ inline void spin_pause() {
 
 class Team {
  public:
-  /// `all` makes every piece of work wait until all threads are in it, which shows in tests what
-  /// threads do to results.
+  /// `all`, for tests: run() waits until every thread takes part, so that a test sees what threads
+  /// do to results.
   explicit Team(bool all) : all_(all) {}
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
-  /// How many threads there are, the caller included; said once, by the caller, before run().
+  /// The number of threads, the caller included. The caller sets it once, before run().
   void set_size(int size) { size_ = size; }
   int size() const { return size_; }
 
-  /// The caller's part: work(0) here, and work(slot) on each of the others that comes in before
-  /// this one is done. Returns when all that came have left. Not to be called from inside a work.
+  /// Runs work(0) on this thread, the caller, and work(slot) on every other thread that arrives
+  /// before work(0) returns. Returns when all of them have left. work must not call run().
   template <class Work>
   void run(const Work& work) {
     static_assert(noexcept(work(0)));
@@ -49,22 +50,22 @@ class Team {
     wake();
     if (all_) wait([&] { return came_.load() == size_; });
     work(0);
-    generation_.fetch_add(1);  // even: nobody may come in any more
+    generation_.fetch_add(1);  // even: no thread may begin any more
     wait([&] { return inside_.load() == 0; });
     open_ = false;
   }
 
-  /// Whether the caller is inside of run(), where a callback may lead back into the library.
+  /// Whether run() is running, from which a callback may lead back into the library.
   bool is_open() const { return open_; }
 
-  /// What the other threads do until dismiss().
+  /// Runs on each of the other threads: waits for work and takes part in it, until dismiss().
   void serve(int slot) {
     std::uint64_t seen = 0;
     for (;;) {
       const std::uint64_t generation = wait_for_work(seen);
       if (generation == kDismissed) return;
-      // Counted before the second look: run() either sees this thread inside, or has closed the
-      // work, which this thread then sees.
+      // Counts itself before the second look at generation_. Either run() sees that this thread is
+      // inside, or this thread sees that run() has closed the work.
       inside_.fetch_add(1);
       if (generation_.load() == generation) {
         came_.fetch_add(1);
@@ -82,10 +83,11 @@ class Team {
 
  private:
   static constexpr std::uint64_t kDismissed = ~std::uint64_t{0};
-  // How long a thread looks for work before it sleeps: longer than the work of one thread between
-  // two pieces for all, shorter than what waking it up costs often enough to matter.
+  // How long a thread looks for work before it sleeps. It must outlast the caller's work between
+  // two shared pieces, or threads would be woken up again and again; longer only wastes processor
+  // time.
   static constexpr std::chrono::microseconds kSpin{100};
-  static constexpr int kPausesPerLook = 64;  // at the clock, which costs about as much as these
+  static constexpr int kPausesPerLook = 64;  // a look at the clock costs about as much as these
 
   bool is_work(std::uint64_t generation, std::uint64_t seen) const {
     return generation == kDismissed || (generation % 2 == 1 && generation != seen);
@@ -103,7 +105,7 @@ class Team {
         if (there_is_work()) return generation;
         spin_pause();
       }
-      // In a team larger than the machine somebody else may have to run first.
+      // With more threads than processors, another thread may need this processor first.
       if (all_) std::this_thread::yield();
     } while (std::chrono::steady_clock::now() < deadline);
     std::unique_lock lock(mutex_);
@@ -113,15 +115,16 @@ class Team {
     return generation;
   }
 
-  // Either a thread that goes to sleep is counted before generation_ changes, and is seen here, or
-  // it sees the change.
+  // A thread that goes to sleep counts itself and then looks at generation_ once more. Either it is
+  // counted here, or it sees that generation_ has changed.
   void wake() {
     if (sleepers_.load() == 0) return;
     const std::lock_guard lock(mutex_);
     wake_up_.notify_all();
   }
 
-  /// For what comes soon, unless a thread has lost its processor: then this one gives way.
+  /// Spins, because done() comes soon; then yields, because another thread may need this processor
+  /// to get done.
   template <class Done>
   static void wait(const Done& done) {
     for (int i = 0; !done(); ++i) {
@@ -138,7 +141,8 @@ class Team {
   bool open_ = false;
   const void* context_ = nullptr;
   void (*invoke_)(const void*, int) noexcept = nullptr;
-  // Each on a line of its own: the first is read by all who wait, the others are written by all.
+  // Each on a cache line of its own: waiting threads read generation_, all threads write the
+  // others.
   alignas(64) std::atomic<std::uint64_t> generation_{0};
   alignas(64) std::atomic<int> inside_{0};
   std::atomic<int> came_{1};

@@ -1,41 +1,62 @@
-// No allocation between the batches of an epoch. A program of its own: it replaces operator new.
+// What calls allocate, and what they keep. A program of its own: it replaces operator new.
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
+#include <fastmlp/ops.hpp>
 
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdlib>
 #include <new>
 #include <numeric>
 
 namespace {
 std::atomic<int> allocations{0};
+std::atomic<std::size_t> allocated{0}, freed{0};  // bytes
+
+std::size_t live() { return allocated - freed; }
+
+// The size of a piece of memory stands before it, in one unit of the alignment.
+void* allocate(std::size_t size, std::size_t unit) {
+  ++allocations;
+  allocated += size;
+  void* p = std::aligned_alloc(unit, (size + 2 * unit - 1) / unit * unit);
+  if (p == nullptr) throw std::bad_alloc();
+  *static_cast<std::size_t*>(p) = size;
+  return static_cast<char*>(p) + unit;
+}
+void release(void* p, std::size_t unit) {
+  if (p == nullptr) return;
+  void* const start = static_cast<char*>(p) - unit;
+  freed += *static_cast<std::size_t*>(start);
+  std::free(start);
+}
+constexpr std::size_t kUnit = alignof(std::max_align_t);
 }  // namespace
 
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
+void* operator new(std::size_t size) { return allocate(size, kUnit); }
 void* operator new(std::size_t size, std::align_val_t align) {
-  ++allocations;
-  const std::size_t unit = static_cast<std::size_t>(align);
-  if (void* p = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return p;
-  throw std::bad_alloc();
+  return allocate(size, static_cast<std::size_t>(align));
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p) noexcept { release(p, kUnit); }
+void operator delete(void* p, std::size_t) noexcept { release(p, kUnit); }
+void operator delete(void* p, std::align_val_t align) noexcept {
+  release(p, static_cast<std::size_t>(align));
+}
+void operator delete(void* p, std::size_t, std::align_val_t align) noexcept {
+  release(p, static_cast<std::size_t>(align));
+}
 
 using namespace fastmlp;
 using namespace fastmlp::testing;
 
 namespace {
 
-/// What allocates between the batches of an epoch: one whole batch and a shorter one.
+constexpr std::size_t kMegabyte = 1 << 20;
+
+/// Nothing allocates between the batches of an epoch: one whole batch and a shorter one.
 void check_epoch(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t batch_size,
                  std::ptrdiff_t rest) {
   const Settings restore;
@@ -78,4 +99,46 @@ void check_epoch(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t batch
 TEST_CASE("no batch of an epoch allocates, also not a shorter last one") {
   check_epoch({24, 96, 1}, 4096, 2730);    // which packs other blocks
   check_epoch({700, 300, 2}, 1025, 1024);  // whose rows have to be spaced
+}
+
+TEST_CASE("evaluating many rows of a wide network keeps no giant scratch") {
+  const Settings restore;
+  set_num_threads(1);
+  Network<float> net({1, 4096, 1});
+  net.initialize(0);
+  const Matrix<float> X = pattern<float>(4096, 1);
+  const Matrix<float> y(4096, 1);
+  const std::size_t before = live();
+  const std::size_t allocated_before = allocated;
+  net.loss_and_gradients(X.cview(), y.cview());
+  CHECK(allocated - allocated_before > 128 * kMegabyte);  // it needed as much
+  CHECK(live() - before <= 64 * kMegabyte);
+  net.accumulate_gradients(X.cview(), y.cview());
+  CHECK(live() - before <= 64 * kMegabyte);
+}
+
+TEST_CASE("evaluations and predictions of a small network take turns with what the pool kept") {
+  Network<float> net({30, 16, 8, 1});
+  const Matrix<float> X = pattern<float>(700, 30);
+  const Matrix<float> y(700, 1);
+  Matrix<float> out(700, 1);
+  const auto round = [&] {
+    net.loss_and_gradients(X.cview().row_block(0, 200), y.cview().row_block(0, 200));
+    net.forward(X.cview(), out.view());
+    net.loss(X.cview(), y.cview());
+  };
+  round();
+  round();
+  const std::size_t before = allocated;
+  round();
+  CHECK(allocated - before < kMegabyte / 1024);  // no scratch
+}
+
+TEST_CASE("binary_cross_entropy of one long row needs no memory of its length") {
+  constexpr std::ptrdiff_t kCols = 1000000;
+  const Matrix<float> z = pattern<float>(1, kCols);
+  const Matrix<float> y(1, kCols);
+  const std::size_t before = allocated;
+  binary_cross_entropy<float>(z.cview(), y.cview());
+  CHECK(allocated - before < kMegabyte);
 }

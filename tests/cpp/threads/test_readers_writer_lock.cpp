@@ -1,0 +1,177 @@
+// ReadersWriterLock alone, on threads of the standard library; and in a child made by fork(), where
+// the threads that held it in the parent do not exist.
+#include "threads/readers_writer_lock.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+using namespace fastmlp::detail;
+
+namespace {
+
+constexpr std::chrono::milliseconds kNoPatience(0);
+
+bool can_read(ReadersWriterLock& lock) {
+  try {
+    const ReadLock reading(lock, "refused");
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+bool can_write(ReadersWriterLock& lock) {
+  try {
+    const WriteLock writing(lock, "refused");
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
+#if defined(__unix__) || defined(__APPLE__)
+/// The exit status of body() in a child made by fork(), as the library counts forks.
+template <class Body>
+int in_child(const Body& body) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    ++fork_generation;  // runtime.cpp does this by pthread_atfork; here nothing has called it
+    _exit(body());
+  }
+  int status = -1;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+#endif
+
+}  // namespace
+
+TEST_CASE("many readers, or one writer") {
+  ReadersWriterLock lock;
+  {
+    const ReadLock first(lock, "refused"), second(lock, "refused");
+    CHECK(!can_write(lock));
+    CHECK(can_read(lock));
+  }
+  {
+    const WriteLock writing(lock, "refused");
+    CHECK(!can_read(lock));
+    CHECK(!can_write(lock));
+    CHECK_THROWS_WITH_AS(ReadLock(lock, "the refusal"), "the refusal", std::runtime_error);
+  }
+  CHECK(can_read(lock));
+  CHECK(can_write(lock));
+}
+
+TEST_CASE("a writer waits for the readers that are in, while new ones are refused") {
+  ReadersWriterLock lock;
+  auto reading = std::make_unique<ReadLock>(lock, "refused");
+  std::atomic<bool> wrote{false};
+  std::thread writer([&] { wrote = lock.try_lock(std::chrono::seconds(60)); });
+  while (can_read(lock)) std::this_thread::yield();  // until the writer has come
+  CHECK(!wrote);
+  reading.reset();
+  writer.join();
+  CHECK(wrote);
+}
+
+TEST_CASE("a writer that ran out of patience leaves the lock as it was") {
+  ReadersWriterLock lock;
+  const ReadLock reading(lock, "refused");
+  CHECK(!lock.try_lock(std::chrono::milliseconds(1)));
+  CHECK(can_read(lock));
+  CHECK(!can_write(lock));
+}
+
+TEST_CASE("readers and writers on many threads never meet") {
+  ReadersWriterLock lock;
+  std::atomic<int> readers{0}, writers{0}, met{0};
+  const auto work = [&] {
+    for (int i = 0; i < 20000; ++i) {
+      if (i % 8 == 0) {
+        if (!lock.try_lock(kNoPatience)) continue;
+        met += writers++ != 0 || readers != 0;
+        --writers;
+        lock.unlock(fork_generation);
+      } else if (lock.try_lock_shared()) {
+        ++readers;
+        met += writers != 0;
+        --readers;
+        lock.unlock_shared(fork_generation);
+      }
+    }
+  };
+  std::thread other(work);
+  work();
+  other.join();
+  CHECK(met == 0);
+  CHECK(can_write(lock));
+}
+
+#if defined(__unix__) || defined(__APPLE__)
+TEST_CASE("two threads of a child that come at once are both counted") {
+  constexpr std::size_t kLocks = 50000;
+  std::vector<ReadersWriterLock> locks(kLocks);
+  const int lost = in_child([&] {
+    // The threads meet at every lock, where each is the first after the fork to come.
+    std::atomic<std::size_t> arrived{0};
+    int missing = 0;
+    const auto meet = [&](std::size_t count) {
+      ++arrived;
+      while (arrived < count) {
+      }
+    };
+    const auto read_all = [&](bool checks) {
+      std::size_t meetings = 0;
+      for (ReadersWriterLock& lock : locks) {
+        meet(2 * ++meetings);
+        const bool in = lock.try_lock_shared();
+        meet(2 * ++meetings);
+        // The other reader leaves first: this one must still keep a writer out.
+        if (!checks && in) lock.unlock_shared(fork_generation);
+        meet(2 * ++meetings);
+        if (!checks) continue;
+        missing += !in || can_write(lock);
+        lock.unlock_shared(fork_generation);
+        missing += !can_write(lock);
+      }
+    };
+    std::thread other([&] { read_all(false); });
+    read_all(true);
+    other.join();
+    return missing > 0 ? 1 : 0;
+  });
+  CHECK(lost == 0);
+}
+
+TEST_CASE("in a child the locks of the parent do not count") {
+  ReadersWriterLock read, written;
+  const ReadLock reading(read, "refused");
+  const WriteLock writing(written, "refused");
+  CHECK(in_child([&] { return can_write(read) && can_read(written) ? 0 : 1; }) == 0);
+  CHECK(!can_write(read));
+  CHECK(!can_read(written));
+}
+
+TEST_CASE("a call that forked and goes on in the child unlocks nothing there twice") {
+  ReadersWriterLock lock;
+  auto reading = std::make_unique<ReadLock>(lock, "refused");
+  const int wrong = in_child([&] {
+    const ReadLock in_child(lock, "refused");
+    reading.reset();
+    return can_read(lock) && !can_write(lock) ? 0 : 1;
+  });
+  CHECK(wrong == 0);
+}
+#endif
