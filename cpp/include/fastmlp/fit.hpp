@@ -1,9 +1,9 @@
-// What Network<T>::fit() is asked for, and what it says of how it went.
+// The arguments of Network<T>::fit() (FitOptions) and its result (History).
 #pragma once
 
-#include <fastmlp/visibility.hpp>
 #include <fastmlp/row_source.hpp>
 #include <fastmlp/should_stop.hpp>
+#include <fastmlp/visibility.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -14,22 +14,22 @@
 
 namespace fastmlp {
 
-/// Ends fit() when the validation loss has not improved for some epochs; at the end the network is
-/// as it was after the epoch of the lowest one, epochs_trained() included.
+/// Ends fit() if the validation loss has not improved for some epochs. At its end, fit() also puts
+/// the network, epochs_trained() included, back to the epoch with the lowest validation loss.
 struct EarlyStopping {
-  std::int64_t patience = 1;  ///< epochs without improvement, at least 1
-  double min_delta = 0;       ///< what counts as one: lower by more than this; finite, at least 0
+  std::int64_t patience = 1;  ///< fit() ends after this many epochs without improvement; at least 1
+  double min_delta = 0;       ///< an improvement is lower by more than this; finite, at least 0
 };
 
 /// One epoch of fit().
 struct EpochLog {
   std::int64_t epoch = 0;  ///< from 0 in this fit()
-  double loss = 0;         ///< the mean loss, every row's at the time its batch was seen
+  double loss = 0;         ///< the mean loss; each row's loss is taken before the step of its batch
   std::optional<double> val_loss;
   double learning_rate = 0;
 };
 
-/// Rows whose loss is taken after each epoch.
+/// Data whose loss fit() computes after each epoch.
 template <class T>
 struct ValidationData {
   RowSource<T> X;  ///< (m, n_0)
@@ -37,38 +37,39 @@ struct ValidationData {
   const T* sample_weight = nullptr;
 };
 
-/// How fit() goes about it. What is named is as in Python's `fit`.
+/// The options of fit(). Those that Python's `fit` has too have the same names and meanings.
 template <class T>
 struct FitOptions {
   std::int64_t epochs = 1;           ///< passes over the rows, at least 1
-  std::ptrdiff_t batch_size = 32;    ///< rows per step, at least 1; the last one may have fewer
-  bool shuffle = true;               ///< rows in the order of permutation(), drawn anew each epoch
-  const T* sample_weight = nullptr;  ///< null or m finite weights, none negative
+  std::ptrdiff_t batch_size = 32;    ///< rows per step, at least 1; the last step may have fewer
+  bool shuffle = true;               ///< each epoch takes the rows in a new permutation()
+  const T* sample_weight = nullptr;  ///< null, or m finite weights, none negative
   std::optional<ValidationData<T>> validation;
   std::optional<EarlyStopping> early_stopping;  ///< needs `validation`
-  std::vector<double> dropout;                  ///< as EpochOptions::dropout
-  std::optional<std::uint64_t> seed;  ///< of shuffling and dropout, in place of Network::seed()
-  /// The learning rate of the epoch to come, from its number (epochs_trained()), the optimizer's
-  /// own rate as fit() found it, and the epoch before, null at the beginning. Positive and finite.
-  /// Asked at the beginning and after every epoch, the last one included, so that one with a memory
-  /// misses none: for `epochs` epochs it is asked once more than that.
+  std::vector<double> dropout;                  ///< see EpochOptions::dropout
+  std::optional<std::uint64_t> seed;  ///< for shuffling and dropout, instead of Network::seed()
+  /// Returns the learning rate of the next epoch, positive and finite. `epoch` is the number of
+  /// that epoch (epochs_trained()), `learning_rate` is the optimizer's own rate when fit() began,
+  /// and `last` is the log of the epoch before, null at the beginning. fit() calls the schedule at
+  /// the beginning and after every epoch, the last one included: `epochs` + 1 times in all. So a
+  /// schedule that keeps a state sees every log.
   std::function<double(std::int64_t epoch, double learning_rate, const EpochLog* last)> schedule;
-  /// Called after each epoch; true ends the training.
+  /// Called after each epoch. Training ends if it returns true.
   std::function<bool(const EpochLog&)> on_epoch;
   ShouldStop should_stop;
 };
 
-/// What ended fit().
+/// Why fit() ended.
 enum class StoppedBy { kEpochs, kEarlyStopping, kCallback };
 
-/// What fit() did: one entry for each epoch (of `val_loss` none without validation).
+/// The result of fit(): one entry for each epoch. Without validation, `val_loss` is empty.
 struct History {
   std::vector<double> loss, val_loss, learning_rate;
   StoppedBy stopped_by = StoppedBy::kEpochs;
 };
 
-/// Thrown by fit() where the loss or a parameter is no longer finite. The network is then as after
-/// the last finite epoch.
+/// Thrown by fit() if the loss or a parameter is no longer finite. The network is then put back to
+/// its state after the last finite epoch.
 class FASTMLP_EXPORT Diverged : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -8,8 +8,8 @@ namespace fastmlp {
 
 /// A view of a (rows, cols) matrix: element (i, j) is `data[i * row_stride + j * col_stride]`.
 ///
-/// Strides count elements, and may be zero or negative. A view owns nothing; `MatrixView<const T>`
-/// is read-only and is made from a `MatrixView<T>` without a cast.
+/// Strides count elements, and may be zero or negative. A view owns nothing. `MatrixView<const T>`
+/// is read-only; a `MatrixView<T>` converts to it implicitly.
 ///
 /// ```cpp
 /// std::vector<float> x(6);
@@ -34,7 +34,7 @@ struct MatrixView {
                        std::ptrdiff_t row_stride_, std::ptrdiff_t col_stride_)
       : data(data_), rows(rows_), cols(cols_), row_stride(row_stride_), col_stride(col_stride_) {}
 
-  /// From a view of mutable elements.
+  /// Converts implicitly from a view of mutable elements.
   template <class U, class = std::enable_if_t<std::is_same_v<const U, T>>>
   constexpr MatrixView(const MatrixView<U>& other)
       : MatrixView(other.data, other.rows, other.cols, other.row_stride, other.col_stride) {}
@@ -56,7 +56,7 @@ struct MatrixView {
     return {data + first * col_stride, rows, count, row_stride, col_stride};
   }
 
-  /// Whether the elements lie row after row without gaps (as they do where there is one or none).
+  /// Whether the elements lie row after row without gaps. True if there is at most one element.
   constexpr bool is_contiguous() const {
     return rows == 0 || cols == 0 ||
            ((cols == 1 || col_stride == 1) && (rows == 1 || row_stride == cols));

@@ -1,4 +1,5 @@
-// Network<T>: a fully connected network, its forward pass, its loss and its training.
+// Network<T>: a fully connected network, with its forward pass, its loss and its training. The
+// options of a network are in options.hpp, those of fit() in fit.hpp.
 #pragma once
 
 #include <fastmlp/fit.hpp>
@@ -17,24 +18,29 @@
 
 namespace fastmlp {
 
-/// A sum of row losses, each times its row's weight, and the sum of those weights; an Objective's
-/// penalty is in the first, alpha / 2 times the sum of all squared weights.
+/// The sum of the rows' losses, each times the weight of its row, and the sum of these weights. The
+/// loss includes the penalty of an Objective: alpha / 2 times the sum of all squared weights of the
+/// network.
 struct LossSum {
   double loss = 0;
   double weight = 0;
-  /// The mean loss; 0 where there is no weight.
+  /// The mean loss, or 0 if the sum of the weights is 0.
   double mean() const { return weight > 0 ? loss / weight : 0; }
 };
 
-/// The network of docs/mathematics.md for T = float or double:
+/// A fully connected network for T = float or double (docs/mathematics.md):
 /// `A_l = g_l(A_{l-1} . W_l + b_l)`, l = 1 ... L.
 ///
-/// Shapes: X (m, n_0); y (m, n_L) for a sigmoid, identity or exp output; for softmax class indices
-/// (m, 1) or one-hot rows (m, n_L). `sample_weight` is null or m non-negative finite weights.
-/// Every call checks its arguments, and throws std::invalid_argument with nothing changed where
-/// they do not fit. forward() and loss() may run on many threads at once. A call that would read or
-/// write parameters while another one trains throws std::runtime_error; one that would train while
-/// others read waits for them, and throws after 10 s.
+/// Shapes: X is (m, n_0). For a sigmoid, identity or exp output, y is (m, n_L). For a softmax
+/// output, y has class indices (m, 1) or one-hot rows (m, n_L). `sample_weight` is null or has m
+/// finite weights, none negative.
+///
+/// Every call checks its arguments. If they do not fit, it throws std::invalid_argument and changes
+/// nothing.
+///
+/// Many threads may call forward() and loss() at once. While one call trains the network, any other
+/// call that would read or write parameters throws std::runtime_error. A call that trains waits
+/// until all calls that read have returned; after 10 s it throws std::runtime_error.
 ///
 /// ```cpp
 /// fastmlp::Network<float> net({30, 64, 32, 1});  // ReLU, ReLU, sigmoid
@@ -47,23 +53,25 @@ struct LossSum {
 template <class T>
 class FASTMLP_EXPORT Network {
  public:
-  /// A network with all parameters zero. `layers` is n_0 ... n_L; `hidden` has one activation for
-  /// each of the L - 1 hidden layers, or none at all, which stands for ReLU.
+  /// A network with all parameters zero. `layers` is n_0 ... n_L. `hidden` has one activation for
+  /// each of the L - 1 hidden layers; if it is empty, all of them are ReLU.
   explicit Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden = {},
                    Output output = Output::kSigmoid);
   ~Network();
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;
 
-  /// W ~ U(-r, r), b = 0: He's r = sqrt(6 / n_{l-1}) before ReLU (2015), Glorot's
-  /// r = sqrt(6 / (n_{l-1} + n_l)) otherwise (2010). The same bits as in Python for the same seed.
+  /// Draws the weights W from U(-r, r) and sets the biases b to 0. r is sqrt(6 / n_{l-1}) by He
+  /// (2015), sqrt(6 / (n_{l-1} + n_l)) by Glorot (2010) or sqrt(3 / n_{l-1}) by LeCun (1998).
+  /// docs/mathematics.md, "Activations", says which one each activation takes; the output layer
+  /// takes Glorot's. The same seed gives the same bits as in Python.
   void initialize(std::uint64_t seed);
 
-  /// The seed of initialize(), 0 before it: what fit() shuffles by.
+  /// The seed that initialize() was given, or 0 before that. fit() shuffles by it.
   std::uint64_t seed() const;
   void set_seed(std::uint64_t seed);
 
-  /// A network of its own with the same parameters, seed() and epochs_trained().
+  /// An independent network with the same parameters, seed() and epochs_trained().
   Network copy() const;
 
   const std::vector<std::ptrdiff_t>& layers() const;
@@ -74,46 +82,50 @@ class FASTMLP_EXPORT Network {
   std::ptrdiff_t depth() const;
   std::ptrdiff_t n_parameters() const;
 
-  /// W_{l+1} (n_l, n_{l+1}) and b_{l+1} (1, n_{l+1}) for l = 0 ... L - 1, in place.
+  /// Views of W_{l+1} (n_l, n_{l+1}) and b_{l+1} (1, n_{l+1}) for l = 0 ... L - 1. They share the
+  /// memory of parameters().
   MatrixView<T> weights(std::ptrdiff_t l);
   MatrixView<T> biases(std::ptrdiff_t l);
   MatrixView<const T> weights(std::ptrdiff_t l) const;
   MatrixView<const T> biases(std::ptrdiff_t l) const;
 
-  /// All parameters, `W_1 b_1 W_2 b_2 ...`, 64-byte aligned, each matrix row by row; and the
-  /// gradients in the same order. step() and train_epoch() leave the gradients unspecified.
+  /// All parameters, `W_1 b_1 W_2 b_2 ...`, each matrix row by row, and the gradients in the same
+  /// order. Both are 64-byte aligned. The gradients are unspecified after step() and train_epoch().
   T* parameters();
   T* gradients();
   const T* parameters() const;
   const T* gradients() const;
 
-  /// How many epochs train_epoch() has completed; fit() counts its shuffles by it.
+  /// The number of epochs that train_epoch() has completed. fit() shuffles each epoch by it.
   std::int64_t epochs_trained() const;
   void set_epochs_trained(std::int64_t epochs);
 
-  /// Copies the parameters to `out` (n_parameters()) as they are between two calls that write them;
-  /// returns epochs_trained().
+  /// Copies the parameters to `out`, which has room for n_parameters() elements, and returns
+  /// epochs_trained(). While it copies, no other call can write parameters.
   std::int64_t snapshot(T* out) const;
 
-  /// Sets the parameters and epochs_trained() to what snapshot() gave.
+  /// Sets the parameters and epochs_trained() to those of a snapshot().
   void restore(const T* parameters, std::int64_t epochs_trained);
 
-  /// Throws what loss() would throw for these arguments, naming `function`; computes nothing.
+  /// Throws the exception that loss() would throw for these arguments, with `function` as the name
+  /// in its message. Computes nothing.
   void validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                 const T* sample_weight = nullptr, const ShouldStop& should_stop = {}) const;
 
-  /// out = Yhat (m, n_L) for X (m, n_0). Memory for at most 512 rows at a time.
+  /// Writes the outputs Yhat (m, n_L) for X (m, n_0) to `out`. Needs memory for at most 512 rows at
+  /// a time.
   void forward(const RowSource<T>& X, MatrixView<T> out, const ShouldStop& should_stop = {}) const;
 
-  /// The labels of X (m, n_0): (m, 1) for one sigmoid output, 1 where the probability is at least
-  /// `threshold`; (m, n_L) for several; (m, 1) for softmax, the first of the most probable classes.
-  /// Memory for the outputs of all rows.
-  /// \throws std::invalid_argument where a probability is NaN, and for an identity or exp output,
-  /// which has no labels
+  /// Writes the labels of X (m, n_0) to `labels`. With one sigmoid output they are (m, 1): 1 if the
+  /// probability is at least `threshold`, else 0. With several sigmoid outputs they are (m, n_L),
+  /// by the same rule. With softmax they are (m, 1): the most probable class, or the first of them
+  /// if several are equally probable. Needs memory for the outputs of all rows.
+  /// \throws std::invalid_argument if a probability is NaN, or if the output is identity or exp,
+  /// which have no labels
   void predict(const RowSource<T>& X, MatrixView<std::int64_t> labels, double threshold = 0.5,
                const ShouldStop& should_stop = {}) const;
 
-  /// The loss over all rows; `.mean()` is the mean loss. Memory as in forward().
+  /// The loss over all rows; `.mean()` is the mean loss. Needs as much memory as forward().
   LossSum loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight = nullptr,
                const ShouldStop& should_stop = {}) const;
 
@@ -129,7 +141,7 @@ class FASTMLP_EXPORT Network {
                                const T* sample_weight = nullptr,
                                const ShouldStop& should_stop = {});
 
-  /// One update from gradients() * scale.
+  /// Updates the parameters once, by gradients() times `scale`.
   void apply_gradients(Optimizer& optimizer, double scale = 1.0);
   void apply_gradients(const SgdOptions& optimizer, double scale = 1.0) {
     Optimizer sgd(optimizer);
@@ -145,9 +157,9 @@ class FASTMLP_EXPORT Network {
   double step(const RowSource<T>& X, const RowSource<T>& y, double learning_rate,
               const ShouldStop& should_stop = {});
 
-  /// One pass over the rows `order[0 ... count)` of X and y in batches of `batch_size` (the last
-  /// may be shorter), a step of the optimizer on each; the losses are those before each batch's
-  /// step.
+  /// Trains on the rows `order[0 ... count)` of X and y, in batches of `batch_size` rows; the last
+  /// batch may be shorter. The optimizer takes one step for each batch. Returns the sum of the
+  /// losses, each computed before the step of its batch.
   LossSum train_epoch(const RowSource<T>& X, const RowSource<T>& y, const std::int64_t* order,
                       std::ptrdiff_t count, std::ptrdiff_t batch_size, Optimizer& optimizer,
                       const T* sample_weight = nullptr, const ShouldStop& should_stop = {},
@@ -160,12 +172,16 @@ class FASTMLP_EXPORT Network {
     return train_epoch(X, y, order, count, batch_size, sgd, sample_weight, should_stop, options);
   }
 
-  /// Trains for some epochs, as Python's `fit` with the same bits: each takes the rows in the order
-  /// of permutation(m, seed, epochs_trained()), so that two calls of 5 epochs equal one of 10. The
-  /// data must be finite and have at least one row.
-  /// \throws Diverged where the loss or a parameter stops being finite; std::invalid_argument with
-  /// nothing changed; Stopped, what a callback throws, and std::invalid_argument for a learning
-  /// rate of a schedule that is none, with the parameters as they are then
+  /// Trains for some epochs, with the same bits as Python's `fit`. Each epoch takes the rows in the
+  /// order of permutation(m, seed, epochs_trained()), so two calls of 5 epochs equal one of 10. X
+  /// and y must be finite and have at least one row.
+  /// \throws Diverged if the loss or a parameter is no longer finite
+  /// \throws std::invalid_argument if an argument does not fit; nothing is changed then. Also if a
+  /// schedule returns a learning rate that is not positive and finite
+  /// \throws Stopped if should_stop() returned true
+  ///
+  /// After Stopped, after an exception of a callback and after a wrong learning rate of a schedule,
+  /// the parameters stay as trained so far.
   History fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer& optimizer,
               const FitOptions<T>& options = {});
   History fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&& optimizer,

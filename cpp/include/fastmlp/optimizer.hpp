@@ -1,4 +1,5 @@
-// Optimizer: a rule that updates parameters from their gradients, with what it remembers.
+// Optimizer: updates parameters by their gradients, and keeps the state (velocity, moments) that
+// this needs. Its hyper-parameters are in options.hpp.
 #pragma once
 
 #include <fastmlp/options.hpp>
@@ -11,11 +12,12 @@
 
 namespace fastmlp {
 
-/// A rule of docs/mathematics.md, "Update", with its hyper-parameters and its state.
+/// An update rule of docs/mathematics.md, "Update", with its hyper-parameters and its state.
 ///
-/// The state (a velocity, two moments) belongs to the first network that it updates; another
-/// network is refused. Plain gradient descent has no state and serves any number of networks.
-/// Options convert implicitly: `net.train_epoch(..., SgdOptions{0.1}, ...)`.
+/// The state (a velocity, two moments) belongs to the first network that the optimizer updates; the
+/// optimizer refuses every other network. Plain gradient descent has no state, so one optimizer can
+/// serve any number of networks. Options convert implicitly:
+/// `net.train_epoch(..., SgdOptions{0.1}, ...)`.
 ///
 /// ```cpp
 /// fastmlp::Optimizer adam(fastmlp::AdamOptions{});
@@ -23,9 +25,10 @@ namespace fastmlp {
 /// ```
 class FASTMLP_EXPORT Optimizer {
  public:
-  /// \throws std::invalid_argument for hyper-parameters that are not what their comments say.
+  /// \throws std::invalid_argument if a hyper-parameter is outside the interval that its comment
+  /// gives
   Optimizer(const OptimizerOptions& options);
-  /// The same for the options of one kind, such as SgdOptions.
+  /// Converts implicitly from the options of one optimizer, such as SgdOptions.
   template <class Options,
             class = std::enable_if_t<std::is_constructible_v<OptimizerOptions, const Options&>>>
   Optimizer(const Options& options) : Optimizer(OptimizerOptions(options)) {}
@@ -36,14 +39,16 @@ class FASTMLP_EXPORT Optimizer {
   const OptimizerOptions& options() const;
 
   double learning_rate() const;
-  /// From the next update on. \throws std::invalid_argument unless positive and finite.
+  /// Takes effect at the next update. \throws std::invalid_argument unless positive and finite
   void set_learning_rate(double learning_rate);
 
-  /// How many vectors of n_parameters() elements it remembers: 0, 1 (a velocity) or 2 (moments).
+  /// The number of vectors of n_parameters() elements in the state: 0, 1 (a velocity) or 2
+  /// (moments).
   int state_count() const;
 
-  /// What it remembers, empty before its first update: `count` vectors of `size` elements, each of
-  /// `bytes` bytes (a float's or a double's); the number of updates so far, and beta^steps.
+  /// The state: `count` vectors of `size` elements, each element of `bytes` bytes (those of a float
+  /// or a double), the number of updates so far, beta_1^steps and beta_2^steps. Empty before the
+  /// first update.
   struct State {
     int count = 0;
     std::ptrdiff_t size = 0;
@@ -52,15 +57,16 @@ class FASTMLP_EXPORT Optimizer {
     std::int64_t steps = 0;
     double beta_1_power = 1, beta_2_power = 1;
   };
-  /// In place: the vectors may be read and written between two calls.
+  /// A view of the state. The vectors may be read and written between two calls.
   State state();
-  /// Takes a copy of a state, its own included; it then belongs to the next network that it
-  /// updates. An empty one is a fresh start. \throws std::invalid_argument unless `state` has as
-  /// many vectors as state_count(), of floats or doubles.
+  /// Copies `state`, which may be the optimizer's own. The copy belongs to the next network that
+  /// the optimizer updates. An empty state starts afresh.
+  /// \throws std::invalid_argument unless `state` is empty or has state_count() vectors of floats
+  /// or doubles
   void set_state(const State& state);
 
   struct Impl;
-  Impl& impl() const { return *impl_; }  // the library's own
+  Impl& impl() const { return *impl_; }  // only for the library
 
  private:
   std::unique_ptr<Impl> impl_;

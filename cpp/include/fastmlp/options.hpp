@@ -1,5 +1,5 @@
-// The choices a network is made of, and their names. The names are the same in C++, in Python and
-// in files.
+// The options of a network and of its training: activations, outputs and optimizers. Their names
+// are the same in C++, in Python and in files.
 #pragma once
 
 #include <fastmlp/visibility.hpp>
@@ -24,13 +24,13 @@ enum class Activation {
   kSilu
 };
 
-/// The activation of the last layer, which fixes the loss: sigmoid with binary cross-entropy,
-/// softmax with categorical cross-entropy, identity with half the squared error, exp with half the
-/// Poisson deviance.
+/// The activation of the last layer. It fixes the loss: sigmoid has binary cross-entropy, softmax
+/// has categorical cross-entropy, identity has half the squared error, and exp has half the Poisson
+/// deviance.
 enum class Output { kSigmoid, kSoftmax, kIdentity, kExp };
 
 /// The name of an activation or of an output, such as "relu".
-/// \pre it is one of the enum's
+/// \pre the argument is an enumerator
 FASTMLP_EXPORT std::string_view name_of(Activation activation);
 FASTMLP_EXPORT std::string_view name_of(Output output);
 
@@ -39,32 +39,32 @@ FASTMLP_EXPORT std::vector<std::string_view> activation_names();
 FASTMLP_EXPORT std::vector<std::string_view> output_names();
 
 /// The activation called `name`.
-/// \throws std::invalid_argument for an unknown name; the message lists those there are.
+/// \throws std::invalid_argument for an unknown name; the message lists the known names
 FASTMLP_EXPORT Activation parse_activation(std::string_view name);
 
 /// The output called `name`.
-/// \throws std::invalid_argument for an unknown name; the message lists those there are.
+/// \throws std::invalid_argument for an unknown name; the message lists the known names
 FASTMLP_EXPORT Output parse_output(std::string_view name);
 
-/// The values that a hyper-parameter may have: finite and above 0, finite and at least 0,
-/// in [0, 1), or in [0, 1].
+/// The interval of a hyper-parameter: above 0 and finite (kPositive), at least 0 and finite
+/// (kNotNegative), [0, 1) (kBelowOne) or [0, 1] (kUpToOne).
 enum class Interval { kPositive, kNotNegative, kBelowOne, kUpToOne };
 
-// The optimizers' hyper-parameters. Each struct names them once, in visit(options, see), which
-// calls see(name, value, interval) for a number and see(name, flag) for a bool; what is checked and
-// what Python sees follow from that. All of them have a learning_rate, a weight_decay of weights
-// (not of biases), and `decoupled`: whether a step multiplies the weights by 1 - learning_rate *
-// weight_decay (Loshchilov and Hutter, 2019, arXiv:1711.05101). Otherwise weight_decay theta is
-// added to the gradient.
+// The hyper-parameters of the optimizers. Each struct names them once, in visit(options, see),
+// which calls see(name, value, interval) for a number and see(name, flag) for a bool. The checks
+// and the Python classes follow from these calls. Every struct has a learning_rate, a weight_decay
+// of weights (not of biases) and the flag `decoupled`. If it is true, a step multiplies the weights
+// by 1 - learning_rate * weight_decay (Loshchilov and Hutter, 2019, arXiv:1711.05101). Otherwise a
+// step adds weight_decay theta to the gradient.
 
 /// Gradient descent, with a velocity if momentum is not 0 (Sutskever et al., 2013):
 /// g = dtheta + weight_decay theta,  v = momentum v - learning_rate g,
-/// theta = theta + v, or with Nesterov's look ahead theta + momentum v - learning_rate g.
+/// theta = theta + v, or, with nesterov, theta = theta + momentum v - learning_rate g.
 struct SgdOptions {
   static constexpr std::string_view kName = "SGD";
   double learning_rate = 0.01;  ///< positive and finite
   double momentum = 0.0;        ///< in [0, 1]
-  bool nesterov = false;        ///< without effect if momentum is 0
+  bool nesterov = false;        ///< has no effect if momentum is 0
   double weight_decay = 0.0;    ///< finite, at least 0
   bool decoupled = false;       ///< true: SGDW
 
@@ -78,7 +78,7 @@ struct SgdOptions {
   }
 };
 
-/// Adam (Kingma and Ba, 2015, arXiv:1412.6980), t counting the updates from 1:
+/// Adam (Kingma and Ba, 2015, arXiv:1412.6980). t is the number of the update, from 1:
 /// g = dtheta + weight_decay theta,  m = beta_1 m + (1 - beta_1) g,
 /// v = beta_2 v + (1 - beta_2) g^2,  m' = m / (1 - beta_1^t),  v' = v / (1 - beta_2^t),
 /// theta = theta - learning_rate m' / (sqrt(v') + epsilon).
@@ -88,8 +88,8 @@ struct AdamOptions {
   double beta_1 = 0.9;           ///< in [0, 1)
   double beta_2 = 0.999;         ///< in [0, 1)
   double epsilon = 1e-8;         ///< positive and finite
-  /// Adds epsilon to sqrt(v) in place of sqrt(v'): the "epsilon hat" of the paper's section 2,
-  /// which scikit-learn and TensorFlow use.
+  /// If true, epsilon is added to sqrt(v) instead of sqrt(v'). This is the "epsilon hat" of the
+  /// paper's section 2, which scikit-learn and TensorFlow use.
   bool epsilon_hat = false;
   double weight_decay = 0.0;  ///< finite, at least 0
   bool decoupled = false;     ///< true: AdamW
@@ -109,33 +109,36 @@ struct AdamOptions {
 /// Every optimizer of the library.
 using OptimizerOptions = std::variant<SgdOptions, AdamOptions>;
 
-/// What is minimised beside the plain mean loss, and how it is reported.
+/// The penalty that training adds to the mean loss, and how the loss is reported.
 struct Objective {
   /// Adds alpha / (2 S) times the sum of all squared weights (not biases) to the mean loss of a
-  /// batch of weight S, and alpha / S W to its gradient: scikit-learn's `alpha`. Finite, at least
-  /// 0.
+  /// batch, and alpha / S W to its gradient. S is the sum of the batch's sample weights. This is
+  /// scikit-learn's `alpha`. Finite, at least 0.
   double alpha = 0;
-  /// The loss, and the gradient, are multiplied by these; where they differ, the gradient is not
-  /// that of the loss. Positive and finite.
+  /// The loss and the gradient are multiplied by these; the penalty is not. If the two differ, the
+  /// gradient is not that of the reported loss. Positive and finite.
   double loss_scale = 1, gradient_scale = 1;
-  /// Where it is positive, a sigmoid's or softmax's loss is reported as of probabilities in
-  /// [clip, 1 - clip] for targets of 0 and 1; the gradient is as it is. In [0, 0.5).
+  /// If positive, the loss of a sigmoid or softmax output is reported as if its probabilities were
+  /// limited to [clip, 1 - clip], for targets of 0 and 1. The gradient does not change. The clip is
+  /// in [0, 0.5).
   double clip = 0;
 };
 
-/// How train_epoch() goes about an epoch.
+/// The options of train_epoch().
 struct EpochOptions {
   Objective objective;
-  /// For each hidden layer the share of its units that a step leaves out, in [0, 1); empty: none.
-  /// Srivastava et al., 2014, with the units that stay times 1 / (1 - share).
+  /// The share of units that a step leaves out, in [0, 1), for each hidden layer; empty for no
+  /// dropout. As by Srivastava et al., 2014, but the units that stay are multiplied by 1 / (1 -
+  /// share) in training, so that predictions need no factor.
   std::vector<double> dropout;
-  /// Which ones: drawn from this, epochs_trained() and the step within the epoch.
+  /// Decides, with epochs_trained() and the number of the step within the epoch, which units are
+  /// left out.
   std::uint64_t dropout_seed = 0;
-  /// Where it is not null: the mean loss of each batch before its step, penalty included.
+  /// If not null, receives the mean loss of each batch before its step, penalty included.
   double* batch_losses = nullptr;
 };
 
-/// \throws std::invalid_argument unless the values are what their comments say.
+/// \throws std::invalid_argument if a value is outside the interval that its comment gives
 FASTMLP_EXPORT void validate(const Objective& objective);
 FASTMLP_EXPORT void validate(const OptimizerOptions& options);
 

@@ -1,8 +1,9 @@
-// The one generator: Philox4x64-10, counter-based, so that no thread count can change a draw.
+// The one random generator of the library: Philox4x64-10. It is counter-based, so that no number of
+// threads can change a draw.
 #pragma once
 
-#include <fastmlp/visibility.hpp>
 #include <fastmlp/should_stop.hpp>
+#include <fastmlp/visibility.hpp>
 
 #include <array>
 #include <cstddef>
@@ -10,7 +11,7 @@
 
 namespace fastmlp {
 
-/// What a stream of random numbers is for; the most significant word of its counter.
+/// The purpose of a stream of random numbers: the most significant word of its counter.
 enum class Stream : std::uint64_t { kWeights = 1, kShuffle = 2, kDropout = 3 };
 
 /// Philox4x64-10 (Salmon, Moraes, Dror and Shaw, 2011, doi:10.1145/2063384.2063405).
@@ -23,7 +24,7 @@ class FASTMLP_EXPORT Philox {
 
   Philox(std::uint64_t key, const Counter& counter) : key_(key), counter_(counter) {}
 
-  /// The stream of the library for one purpose: counter {0, step, epoch, purpose}.
+  /// The library's stream for one purpose: counter {0, step, epoch, purpose}.
   Philox(std::uint64_t seed, Stream purpose, std::uint64_t epoch, std::uint64_t step)
       : Philox(seed, Counter{0, step, epoch, static_cast<std::uint64_t>(purpose)}) {}
 
@@ -33,7 +34,8 @@ class FASTMLP_EXPORT Philox {
   /// A double in [0, 1): the upper 53 bits of the next word, times 2^-53.
   double uniform();
 
-  /// An integer in [0, n) without bias, for n > 0: Lemire's method (2019, doi:10.1145/3230636).
+  /// An integer in [0, n), each with the same probability, by Lemire's method (2019,
+  /// doi:10.1145/3230636). \pre n > 0
   std::uint64_t bounded(std::uint64_t n);
 
  private:
@@ -47,7 +49,7 @@ class FASTMLP_EXPORT Philox {
 
 /// Fills `order` with a permutation of 0 ... n - 1: Fisher and Yates's shuffle of the identity,
 /// with the draws of `Philox(seed, Stream::kShuffle, epoch, 0)`.
-/// \throws Stopped where `should_stop` says so
+/// \throws Stopped if should_stop() returned true
 FASTMLP_EXPORT void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed,
                                 std::uint64_t epoch, const ShouldStop& should_stop = {});
 

@@ -1,4 +1,4 @@
-// RowSource<T>: where a network reads the rows of its data.
+// RowSource<T>: the rows of a data set, in memory or delivered by a function.
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
@@ -11,15 +11,15 @@
 
 namespace fastmlp {
 
-/// A (rows, cols) data set: a matrix in memory, or a function that delivers rows on demand (from
-/// another type, a file, ...). Made from a MatrixView without a word:
+/// A (rows, cols) data set: a matrix in memory, or a function that delivers rows on demand (read
+/// from a file, converted from another type, ...). A MatrixView converts implicitly:
 /// `net.loss(MatrixView<const float>(...), ...)`.
 template <class T>
 class RowSource {
  public:
-  /// Writes `count` rows of cols() elements to `out`, one after another: rows `indices[0 ...
-  /// count)`, or, where `indices` is null, rows `first` to `first + count`. It is called on the
-  /// thread that called the library, and may throw.
+  /// Writes `count` rows of cols() elements to `out`, one after another: the rows `indices[0 ...
+  /// count)`, or `first` to `first + count` if `indices` is null. It runs on the thread that called
+  /// the library, and may throw.
   using Reader = std::function<void(const std::int64_t* indices, std::ptrdiff_t first,
                                     std::ptrdiff_t count, T* out)>;
 
@@ -31,39 +31,39 @@ class RowSource {
   std::ptrdiff_t rows() const { return matrix_.rows; }
   std::ptrdiff_t cols() const { return matrix_.cols; }
 
-  /// Whether block() returns a view of the caller's memory.
+  /// Whether the data is a matrix in memory, so that block() returns a view of it.
   bool in_place() const { return !reader_; }
 
-  /// Rows `first` to `first + count`, in place where there is a matrix, else read into `scratch`
-  /// (count * cols() elements).
+  /// Rows `first` to `first + count`: a view of the matrix if there is one. Otherwise reads them
+  /// into `scratch`, which has room for count * cols() elements.
   MatrixView<const T> block(std::ptrdiff_t first, std::ptrdiff_t count, T* scratch) const {
     if (in_place()) return matrix_.row_block(first, count);
     reader_(nullptr, first, count, scratch);
     return {scratch, count, cols()};
   }
 
-  /// Rows `indices[0 ... count)` of what is not in place, read into `scratch` (count * cols()
-  /// elements).
+  /// Reads rows `indices[0 ... count)` into `scratch`, which has room for count * cols() elements.
+  /// \pre !in_place()
   MatrixView<const T> gather(const std::int64_t* indices, std::ptrdiff_t count, T* scratch) const {
     reader_(indices, 0, count, scratch);
     return {scratch, count, cols()};
   }
 
-  /// The caller's memory, where it is in place.
+  /// The matrix. \pre in_place()
   const MatrixView<const T>& matrix() const { return matrix_; }
 
-  /// Asks for rows that will be read soon, where they are in memory too large for the caches.
+  /// Prefetches rows that will be read soon, if they are in a matrix too large for the caches.
   void prefetch(const std::int64_t* indices, std::ptrdiff_t count) const {
     constexpr std::ptrdiff_t kLine = 64, kElement = sizeof(T);
-    constexpr std::ptrdiff_t kLarge = 1 << 20;  // bytes: about what the L2 cache of a core holds
-    constexpr std::ptrdiff_t kAhead = 1 << 14;  // bytes: what can wait in the L1 cache
+    constexpr std::ptrdiff_t kLarge = 1 << 20;  // bytes: about the L2 cache of a core
+    constexpr std::ptrdiff_t kAhead = 1 << 14;  // bytes: half of a small L1 cache (32 KiB)
     const std::ptrdiff_t bytes = cols() * kElement;
     if (!in_place() || matrix_.col_stride != 1 || rows() * bytes < kLarge) return;
     const std::ptrdiff_t most = std::min(count, kAhead / bytes);
     for (std::ptrdiff_t i = 0; i < most; ++i) {
       const char* first = reinterpret_cast<const char*>(row(indices[i]));
       for (std::ptrdiff_t b = 0; b < bytes; b += kLine) __builtin_prefetch(first + b);
-      __builtin_prefetch(first + bytes - 1);  // it may begin in the middle of a line
+      __builtin_prefetch(first + bytes - 1);  // a row may begin in the middle of a line
     }
   }
 
