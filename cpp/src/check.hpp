@@ -1,5 +1,5 @@
-// The one place that validates shapes, values and hyper-parameters. Every message names the
-// function, what was given and the rule; everything throws std::invalid_argument.
+// All checks of shapes, values and hyper-parameters. A message names the function, the value given
+// and the rule. Every check throws std::invalid_argument.
 #pragma once
 
 #include "dispatch.hpp"
@@ -22,12 +22,12 @@
 
 namespace fastmlp::detail {
 
-// The text of a message
+// Parts of messages
 
-/// A number with as few digits as tell it from its neighbours.
+/// A number with the fewest digits that read back as the same number.
 template <class T>
 std::string digits(T value) {
-  if (value != value) return "nan";  // some write its sign too
+  if (value != value) return "nan";  // some standard libraries would write "-nan" too
   std::string text;
   for (int precision : {6, 9, 12, 15, 17}) {
     std::ostringstream stream;
@@ -104,7 +104,7 @@ void check_same_shape(const char* function, const char* a_name, const A& a, cons
   }
 }
 
-/// The learning rate as the T that it is used as.
+/// Checks the learning rate after its conversion to T, in which it is used.
 template <class T>
 void check_learning_rate(const char* function, double learning_rate) {
   const T used = static_cast<T>(learning_rate);
@@ -153,17 +153,17 @@ inline void check_layer_index(const char* function, std::ptrdiff_t l, std::ptrdi
   }
 }
 
-/// How messages call an optimizer: as Python does.
+/// The name of an optimizer in messages: that of its Python class.
 template <class Options>
 constexpr const char* name_of_optimizer(const Options& options) {
   return Options::kName == "Adam" && options.decoupled ? "AdamW" : Options::kName.data();
 }
 
-/// Checks each hyper-parameter of an optimizer as its visit() shows it.
+/// Checks each hyper-parameter that the optimizer's visit() names.
 struct HyperParameterCheck {
   const char* optimizer;
 
-  void operator()(const char*, bool) const {}  // either value will do
+  void operator()(const char*, bool) const {}  // both values are valid
   void operator()(const char* name, double value, Interval interval) const {
     switch (interval) {
       case Interval::kPositive:
@@ -181,13 +181,13 @@ struct HyperParameterCheck {
 template <class Enum>
 void check_enum(const char* what, Enum value, std::size_t count) {
   if (static_cast<std::size_t>(value) >= count) {
-    refuse("Network: ", what, " number ", static_cast<int>(value),
-           " given; there are numbers 0 to ", count - 1);
+    refuse("Network: ", what, " number ", static_cast<int>(value), " given; it must be from 0 to ",
+           count - 1);
   }
 }
 
 inline void check_epochs_trained(std::int64_t epochs) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 62;  // no epoch counts beyond 64 bits
+  constexpr std::int64_t kMost = std::int64_t{1} << 62;  // so many more epochs fit in 64 bits
   if (epochs < 0 || epochs > kMost) {
     refuse("epochs_trained: ", epochs, " given; it must be at least 0 and at most ", kMost);
   }
@@ -207,19 +207,20 @@ inline void check_at_least_one(const char* function, const char* name, std::int6
 }
 
 inline void check_num_threads(int n) {
-  constexpr int kMost = 1024;
+  constexpr int kMost = 1024;  // a larger number is a slip, and its threads would fill the memory
   if (n < 1 || n > kMost) {
     refuse("set_num_threads: n is ", n, "; it must be at least 1 and at most ", kMost);
   }
 }
 
-/// The number of parameters of a network of these layers.
+/// Checks the sizes of the layers. Returns the number of parameters.
 inline std::ptrdiff_t check_layers(const std::vector<std::ptrdiff_t>& layers, std::size_t n_hidden,
                                    Output output) {
   if (layers.size() < 2) {
     refuse("Network: layers has ", layers.size(),
            " entries; it must have at least two, the numbers of inputs and of outputs");
   }
+  // Leaves room for the size in bytes of all parameters, their gradients and an optimizer's state.
   constexpr std::ptrdiff_t kMost = std::numeric_limits<std::ptrdiff_t>::max() / 64;
   std::ptrdiff_t parameters = 0;
   for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -248,7 +249,7 @@ inline std::ptrdiff_t check_layers(const std::vector<std::ptrdiff_t>& layers, st
 
 inline void check_features(const char* function, std::ptrdiff_t rows, std::ptrdiff_t cols,
                            std::ptrdiff_t features) {
-  if (rows < 0) refuse(function, ": X has ", rows, " rows; that cannot be negative");
+  if (rows < 0) refuse(function, ": X has ", rows, " rows; the number cannot be negative");
   if (cols != features) {
     refuse(function, ": X has shape ", shape(rows, cols), "; this network takes ", features,
            " features");
@@ -284,7 +285,8 @@ void check_target_shape(const char* function, const RowSource<T>& X, const RowSo
   }
 }
 
-/// The class of one row of softmax targets: an index, or the place of the one in a one-hot row.
+/// The class in row i of softmax targets: the index there, or the column of the 1 in a one-hot row.
+/// Messages call it `row`, its number in the caller's data.
 template <class T>
 std::ptrdiff_t check_class(const char* function, MatrixView<const T> y, std::ptrdiff_t i,
                            std::ptrdiff_t row, std::ptrdiff_t classes) {
@@ -310,8 +312,9 @@ std::ptrdiff_t check_class(const char* function, MatrixView<const T> y, std::ptr
   return found;
 }
 
-/// Values of y; `first` is the row that y starts with in the caller's data. Here and in check_order
-/// the wrong one is searched for only where there is one.
+/// Checks the values of y. `first` is the number of y's first row in the caller's data. Here and in
+/// check_order, a fast loop finds out whether all values are right. Only if one is wrong does a
+/// slow loop search for it.
 template <class T>
 void check_target_values(const char* function, MatrixView<const T> y, std::ptrdiff_t first,
                          std::ptrdiff_t outputs, Output output) {
@@ -333,7 +336,7 @@ void check_target_values(const char* function, MatrixView<const T> y, std::ptrdi
     }
     for (std::ptrdiff_t j = 0; j < y.cols; ++j) {
       const T value = y(i, j);
-      // Written so that a NaN passes: it shows in the loss.
+      // These comparisons let a NaN pass; it shows in the loss.
       if (value < T(0) || value > most) {
         const std::string_view name = name_of(output);
         const bool vowel = std::string_view("aeiou").find(name[0]) != std::string_view::npos;
@@ -357,8 +360,8 @@ void check_sample_weight(const char* function, const T* weight, std::ptrdiff_t r
 
 inline void check_order(const char* function, const std::int64_t* order, std::ptrdiff_t count,
                         std::ptrdiff_t rows) {
-  if (count < 0) refuse(function, ": order has ", count, " entries; it cannot be negative");
-  // The sign of index | (rows - 1 - index) is set where an index is negative or too large.
+  if (count < 0) refuse(function, ": order has ", count, " entries; the number cannot be negative");
+  // The sign bit of index | (last - index) is set if the index is negative or too large.
   std::uint64_t signs = 0;
   const std::uint64_t last = static_cast<std::uint64_t>(rows) - 1;
   for (std::ptrdiff_t i = 0; i < count; ++i) {

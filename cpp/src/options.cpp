@@ -1,5 +1,5 @@
-// Names and hyper-parameters. The names are those of the kernels' structs; the checks are
-// check.hpp's.
+// The names of activations and outputs, taken from the kernels' structs, and the checks of
+// hyper-parameters, made by check.hpp.
 #include <fastmlp/options.hpp>
 
 #include "check.hpp"

@@ -1,4 +1,4 @@
-// Philox4x64-10 and what is drawn from it (docs/mathematics.md, "Random numbers").
+// Philox4x64-10 and its draws (docs/mathematics.md, "Random numbers").
 #include <fastmlp/random.hpp>
 
 #include "threads/poller.hpp"
@@ -24,7 +24,7 @@ Product multiply(std::uint64_t a, std::uint64_t b) {
 }  // namespace
 
 void Philox::refill() {
-  // The multipliers and the Weyl constants of Philox4x64 (Salmon et al. 2011, section 3.3 and 4.3).
+  // The multipliers and the Weyl constants of Philox4x64 (Salmon et al. 2011, sections 3.3, 4.3).
   constexpr std::uint64_t kMultiplier0 = 0xD2E7470EE14C6C93, kMultiplier1 = 0xCA5A826395121157;
   constexpr std::uint64_t kWeyl0 = 0x9E3779B97F4A7C15, kWeyl1 = 0xBB67AE8584CAA73B;
   constexpr int kRounds = 10;
@@ -55,7 +55,7 @@ double Philox::uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
 std::uint64_t Philox::bounded(std::uint64_t n) {
   Product product = multiply(next(), n);
   if (product.low < n) {
-    const std::uint64_t threshold = (0 - n) % n;  // 2^64 mod n: that many draws too many
+    const std::uint64_t threshold = (0 - n) % n;  // 2^64 mod n: so many draws are in excess
     while (product.low < threshold) product = multiply(next(), n);
   }
   return product.high;
@@ -63,10 +63,10 @@ std::uint64_t Philox::bounded(std::uint64_t n) {
 
 void permutation(std::int64_t* order, std::ptrdiff_t n, std::uint64_t seed, std::uint64_t epoch,
                  const ShouldStop& should_stop) {
-  constexpr double kDrawFlops = 100;  // about what a draw and a swap far apart in memory cost
-  constexpr std::ptrdiff_t kRun = 4096;
-  // Drawn together and then swapped: the draws do not wait for the swaps, and memory far away is
-  // on its way before it is needed.
+  constexpr double kDrawFlops = 100;     // about the cost of a draw and a swap far apart in memory
+  constexpr std::ptrdiff_t kRun = 4096;  // elements written before should_stop may be asked
+  // So many numbers are drawn before they are swapped. The draws then need not wait for the swaps,
+  // and the prefetched memory arrives in time.
   constexpr std::ptrdiff_t kDraws = 64;
   detail::Poller poller(should_stop);
   for (std::ptrdiff_t first = 0; first < n; first += kRun) {

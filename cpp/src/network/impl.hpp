@@ -1,5 +1,5 @@
-// Network<T>::Impl: the parameters, and one pass over rows: forward, loss, backward.
-// The public calls, with their checks, are network.cpp's.
+// Network<T>::Impl: the parameters, and one pass over rows (forward, loss, backward), which is
+// defined in pass.cpp. The public calls and their checks are in network.cpp. Start at pass().
 #pragma once
 
 #include "dispatch.hpp"
@@ -20,9 +20,10 @@ namespace detail {
 constexpr const char* kTraining =
     "the network is being trained by another call; wait for that to return";
 constexpr const char* kInUse =
-    "the network is in use by another call; training needs it alone, wait for that to return";
+    "the network is in use by another call; wait for that to return before you change the network";
 
-// How long training waits for calls that read the network to return.
+// How long training waits for calls that read the network to return. Most predictions take less; a
+// caller that waits for itself gets an error instead of a hang.
 constexpr std::chrono::seconds kPatience(10);
 
 }  // namespace detail
@@ -35,26 +36,27 @@ enum class GradientUse {
   kUpdate,  // updates the parameters by the gradient of the mean loss
 };
 
-/// What a pass is for.
+/// What a pass is to do.
 struct Goal {
   GradientUse use = GradientUse::kNone;
   Objective objective{};
-  Optimizer::Impl* optimizer = nullptr;  // null: plain gradient descent by learning_rate
+  Optimizer::Impl* optimizer = nullptr;  // null: plain gradient descent with learning_rate
   double learning_rate = 0;
 
-  /// Whether an update is W = W - rate dW and nothing else.
+  /// Whether an update is only W = W - rate dW, without a state, decay or penalty.
   bool is_plain() const {
     return (optimizer == nullptr || optimizer->is_plain()) && !(objective.alpha > 0);
   }
   double rate() const { return optimizer != nullptr ? optimizer->learning_rate() : learning_rate; }
 };
 
-/// `count` rows of a data set from `first`; if `order` is not null, rows order[first], ...
+/// `count` rows of a data set: order[first], order[first + 1], ..., or first, first + 1, ... if
+/// `order` is null.
 template <class T>
 struct Rows {
   const RowSource<T>& X;
   const RowSource<T>& y;
-  const T* weight;  // one for each row of the whole data set, or null
+  const T* weight;  // a weight for each row of the whole data set, or null
   const std::int64_t* order;
   std::ptrdiff_t first, count;
 
@@ -104,28 +106,29 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   void check_data(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                   const T* sample_weight, const ShouldStop& should_stop) const;
 
-  /// Z_L of a block into `z` (rows, n_L), the activations of the hidden layers into scratch. The
-  /// block begins with row `first` of its batch.
+  /// Writes Z_L of a block to `z` (rows, n_L) and the activations of the hidden layers to scratch.
+  /// `first` is the number of the block's first row in its batch.
   void forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
                std::ptrdiff_t first, T* z, detail::Poller& poller) const;
 
-  /// out = Yhat of a block.
+  /// Writes Yhat of a block to `out`.
   void predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
                MatrixView<T> out, detail::Poller& poller) const;
 
-  /// The loss of some rows and what the goal wants of the gradient; LossSum::weight is S.
+  /// Computes the loss of some rows and does with the gradient what the goal says. LossSum::weight
+  /// is S, the sum of the rows' weights.
   LossSum pass(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const Rows<T>& rows,
                const Goal& goal, detail::Poller& poller) const;
 
-  /// One update of the parameters from the gradients.
+  /// Updates the parameters once, from the gradients.
   void apply(const detail::KernelTable<T>& kernels, std::size_t rule,
              const detail::OptimizerStep<T>& step) const;
 
-  /// How many threads a call over so many rows gets, which come in batches of batch_size.
+  /// The number of threads for a call over `rows` rows in batches of `batch_size`.
   int team(std::ptrdiff_t rows, GradientUse use,
            std::ptrdiff_t batch_size = std::numeric_limits<std::ptrdiff_t>::max()) const;
 
-  /// The largest block that pass() takes for so many rows.
+  /// The most rows that pass() takes at a time out of `rows`.
   static std::ptrdiff_t block_rows(std::ptrdiff_t rows, GradientUse use) {
     return std::min(rows, use == GradientUse::kNone ? kForwardRows : detail::kChunk);
   }
@@ -135,7 +138,7 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   void add_decay(double decay) const;
   void update(const detail::KernelTable<T>& kernels, const Goal& goal, double total_weight) const;
 
-  /// Rows of hidden layer l, 0 < l < depth(), in scratch.
+  /// The rows of hidden layer l, 0 < l < depth(), in scratch memory.
   MatrixView<T> hidden_rows(T* memory, std::ptrdiff_t rows, std::ptrdiff_t l) const {
     return {memory, rows, inputs(l), detail::spaced<T>(inputs(l)), 1};
   }

@@ -15,7 +15,7 @@ namespace fastmlp {
 namespace detail {
 namespace {
 
-/// r, where the weights of a layer (n_in, n_out) start in (-r, r).
+/// The weights of a layer, (n_in, n_out), start in (-r, r); this is r.
 double initial_radius(Initialization initialization, std::ptrdiff_t n_in, std::ptrdiff_t n_out) {
   const auto fan_in = static_cast<double>(n_in), fan_out = static_cast<double>(n_out);
   switch (initialization) {
@@ -274,7 +274,7 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
   net.scratch.dropout.begin_epoch(
       net.layers, Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate),
       options.dropout, options.dropout_seed, static_cast<std::uint64_t>(net.epochs_trained));
-  const typename detail::Dropout<T>::End end{net.scratch.dropout};  // also where a step throws
+  const typename detail::Dropout<T>::End end{net.scratch.dropout};  // also if a step throws
   double* batch_loss = options.batch_losses;
   detail::Poller poller(should_stop);
   LossSum epoch;

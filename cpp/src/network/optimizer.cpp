@@ -1,5 +1,5 @@
-// Optimizers: their state, whose it is, and the numbers of a step. The rules themselves are in
-// kernels/optimizers.hpp.
+// Optimizer: its state, the network that the state belongs to, and the numbers of a step. The rules
+// themselves are in kernels/optimizers.hpp.
 #include "network/optimizer_impl.hpp"
 
 #include "check.hpp"
@@ -27,7 +27,8 @@ static_assert(place_of_plain_rule(Rules{}) == kPlainRule);
 template <class R, class Options>
 constexpr bool belongs_to = std::string_view(R::kOptimizer) == Options::kName;
 
-/// use(rule, its place in the list) for the rule of an optimizer's hyper-parameters.
+/// Calls use(rule, place) with the rule that fits an optimizer's hyper-parameters and its place in
+/// the list.
 template <class Options, class Use, class... R>
 void with_rule(const Options& options, List<R...>, const Use& use) {
   static_assert((belongs_to<R, Options> || ...), "an optimizer without a rule in Rules");
@@ -115,7 +116,8 @@ void Optimizer::Impl::bind(const char* function, std::uint64_t id, std::ptrdiff_
 
 template <class T>
 detail::OptimizerStep<T> Optimizer::Impl::begin_step() {
-  if (states > 0) ++steps;  // without a state it may serve several networks at once
+  // Without a state it may serve several networks at once, so nothing is written.
+  if (states > 0) ++steps;
   detail::OptimizerStep<T> step;
   for (int i = 0; i < states; ++i) step.state[i] = vector<T>(i);
   step.decay = static_cast<T>(decay());
@@ -170,8 +172,8 @@ void Optimizer::set_state(const State& state) {
   if (!empty && (state.count != state_count() || state.size < 0 ||
                  (state.bytes != sizeof(float) && state.bytes != sizeof(double)))) {
     detail::refuse("set_state: ", state.count, " vectors of ", state.size, " elements of ",
-                   state.bytes, " bytes given; there must be ", state_count(),
-                   ", of floats or doubles");
+                   state.bytes, " bytes given; it must be ", state_count(),
+                   " vectors of floats or doubles");
   }
   if (empty) {
     impl_->size = 0;

@@ -1,4 +1,5 @@
-// Optimizer::Impl: the state of an optimizer, whose it is, and the numbers of a step.
+// Optimizer::Impl: the state of an optimizer, the network that the state belongs to, and the
+// numbers of a step.
 #pragma once
 
 #include "aligned_buffer.hpp"
@@ -11,13 +12,13 @@
 namespace fastmlp {
 
 namespace detail {
-/// One for each network of this process, whatever its type, from 1 on.
+/// A number for each network of this process, counting from 1; no two networks share one.
 std::uint64_t next_network_id();
 
 /// The place of plain gradient descent in KernelTable::rules.
 constexpr std::size_t kPlainRule = 0;
 
-struct Powers {  // of a rule's running means, after t steps
+struct Powers {  // beta_1^t and beta_2^t after t steps, for a rule's running means
   double beta_1 = 1, beta_2 = 1;
 };
 }  // namespace detail
@@ -26,32 +27,33 @@ struct [[gnu::visibility("hidden")]] Optimizer::Impl {
   explicit Impl(const OptimizerOptions& given);
 
   OptimizerOptions options;
-  std::size_t rule = 0;                         // its place in KernelTable::rules
-  int states = 0;                               // how many vectors it remembers
-  bool is_gradient_descent = false;             // the rule, when nothing decays, is fused
-  detail::AlignedBuffer<unsigned char> memory;  // count vectors, one after the other
-  std::ptrdiff_t size = 0, bytes = 0;           // of a vector; of an element
+  std::size_t rule = 0;                         // place in KernelTable::rules
+  int states = 0;                               // the number of vectors of state
+  bool is_gradient_descent = false;             // without decay, an update can be fused (pass.cpp)
+  detail::AlignedBuffer<unsigned char> memory;  // the vectors, one after another
+  std::ptrdiff_t size = 0, bytes = 0;           // elements of a vector; bytes of an element
   std::int64_t steps = 0;
   detail::Powers powers;
-  std::atomic<std::uint64_t> owner{0};  // the network whose parameters it updates; 0 none yet
+  std::atomic<std::uint64_t> owner{0};  // the network that the state belongs to; 0 for none yet
 
   double learning_rate() const;
-  double decay() const;  // coupled
+  double decay() const;  // the decay that is added to gradients
 
-  /// Whether an update is theta = theta - learning_rate * gradient and nothing else.
+  /// Whether an update is only theta = theta - learning_rate * gradient.
   bool is_plain() const;
 
-  /// Makes it the optimizer of the network `id` with `n` parameters of T, with room for its state.
-  /// \throws std::invalid_argument, naming `function`, where it is another network's
+  /// Gives the state to the network `id`, which has `n` parameters of T. Allocates the state before
+  /// the first update.
+  /// \throws std::invalid_argument, naming `function`, if the state belongs to another network
   template <class T>
   void bind(const char* function, std::uint64_t id, std::ptrdiff_t n);
 
-  /// The numbers of the next step; counts it. \pre bind(), unless there is no state
+  /// Counts the next step and returns its numbers. \pre bind(), unless there is no state
   template <class T>
   detail::OptimizerStep<T> begin_step();
 
-  /// Room for the state of n parameters of `element_bytes` each: copies of `vectors`, or zeros if
-  /// that is null.
+  /// Allocates the state of n parameters of `element_bytes` each. It starts as copies of `vectors`,
+  /// or as zeros if `vectors` is null.
   void allocate(std::ptrdiff_t n, std::ptrdiff_t element_bytes, const void* const* vectors);
   template <class T>
   T* vector(int i) const {

@@ -1,5 +1,5 @@
-// One pass over rows, as docs/mathematics.md draws it: forward, loss, backward, update. Start at
-// Impl::pass.
+// One pass over rows, as docs/mathematics.md describes it: forward, loss, backward, update. Start
+// at Impl::pass.
 #include "network/impl.hpp"
 
 #include "check.hpp"
@@ -14,8 +14,8 @@ namespace fastmlp {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// About what these cost for each element, in flops, for the choice of threads: a unit's exp, log1p
-// and division; an update of a parameter; a copy.
+// Rough costs in flops for each element, from which the number of threads is chosen. They are the
+// costs of a unit's loss (exp, log1p, a division), of the update of a parameter, and of a copy.
 constexpr double kLossFlops = 64;
 constexpr double kUpdateFlops = 8;
 constexpr double kGatherFlops = 8;
@@ -41,8 +41,8 @@ double weight_sum(const Rows<T>& rows) {
   return sum.total();
 }
 
-/// Rows of X or y: in place if they can be used there, else copied to `scratch`, where each row
-/// begins spaced<T>(cols) after the one before.
+/// Rows of X or y. Rows in order are read in place. Rows in another order are copied to `scratch`,
+/// spaced<T>(cols) elements apart. A caller's reader writes its rows to `scratch` without gaps.
 template <class T>
 MatrixView<const T> read(const detail::KernelTable<T>& kernels, const RowSource<T>& source,
                          const Rows<T>& rows, T* scratch, detail::Poller& poller) {
@@ -77,9 +77,9 @@ void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
   detail::check_features(function, X.rows(), X.cols(), layers.front());
   detail::check_target_shape(function, X, y, layers.back(), output);
   detail::check_sample_weight(function, sample_weight, X.rows());
-  if (detail::about(output).targets == detail::Targets::kReal) return;  // any y will do
-  constexpr std::ptrdiff_t kRows = 512;
-  constexpr double kCheckFlops = 16;  // about what reading and comparing a target cost
+  if (detail::about(output).targets == detail::Targets::kReal) return;  // every y is valid
+  constexpr std::ptrdiff_t kRows = 512;  // so that a copy of them takes little memory
+  constexpr double kCheckFlops = 16;     // about the cost of reading and comparing a target
   detail::Poller poller(should_stop);
   detail::AlignedBuffer<T> copy;
   if (!y.in_place()) {
@@ -125,6 +125,7 @@ void Network<T>::Impl::predict(const detail::KernelTable<T>& kernels, detail::Sc
   const auto& output_forward = kernels.outputs[static_cast<std::size_t>(output)].forward;
   T* z = out.is_contiguous() ? out.data : s.a.back();
   forward(kernels, s, X, 0, z, poller);
+  // An output's exp and division cost about 32 flops.
   detail::parallel_for(out.rows, detail::kLanes, 32.0 * static_cast<double>(out.rows * out.cols),
                        [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                          T* block = z + begin * out.cols;
@@ -188,7 +189,7 @@ void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::S
     const MatrixView<const T> A =
         l == 0 ? X : MatrixView<const T>(hidden_rows(s.a[below], X.rows, l));
     const MatrixView<T> dZ_below = hidden_rows(s.delta[l % 2], X.rows, l);
-    if (l > 0) {  // dZ_{l-1} = (dZ_l . W_l^T) * g'(A_{l-1}), with the W_l from before the update
+    if (l > 0) {  // dZ_{l-1} = (dZ_l . W_l^T) * g'(A_{l-1}), with W_l before its update
       const auto g = static_cast<std::size_t>(hidden[below - 1]);
       detail::Epilogue<T> to;
       to.c = dZ_below.data;
