@@ -14,14 +14,15 @@ struct List {
 
 // [export: begin]
 
-// kName: what it is called in Python, in files and in messages.
-// kInitialization: how the weights before such a layer start.
+// kName: the name in Python, in files and in messages.
+// kInitialization: how the weights before a layer with this activation start.
 // kCheap: forward and backward take so few instructions that they run while a product's sums are in
-// registers. Each cheap one adds a set of tiles to compile, so only those that everybody uses are.
-// kNeedsZ: backward reads z, so training keeps z beside a (Epilogue::z). Where it is false,
-// backward gets 0 for z.
+// registers. Each cheap activation adds a set of tiles to compile, so only those that everybody
+// uses are cheap.
+// kNeedsZ: backward reads z, so training keeps z beside a (Epilogue::z). If it is false, backward
+// gets 0 for z.
 
-struct Relu {  // a = 0 where z <= 0, else z (a NaN stays);  da/dz = 1 where z > 0, else 0
+struct Relu {  // a = 0 if z <= 0, else z (a NaN stays);  da/dz = 1 if z > 0, else 0
   static constexpr const char* kName = "relu";
   static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = true;
@@ -82,7 +83,7 @@ struct Identity {  // a = z,  da/dz = 1
   }
 };
 
-struct LeakyRelu {  // a = z where z > 0, else z / 100;  da/dz = 1 where z > 0, else 1 / 100
+struct LeakyRelu {  // a = z if z > 0, else z / 100;  da/dz = 1 if z > 0, else 1 / 100
   static constexpr const char* kName = "leaky_relu";
   static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = false;
@@ -98,7 +99,7 @@ struct LeakyRelu {  // a = z where z > 0, else z / 100;  da/dz = 1 where z > 0, 
   }
 };
 
-struct Elu {  // a = z where z > 0, else e^z - 1;  da/dz = 1 where z > 0, else e^z = a + 1
+struct Elu {  // a = z if z > 0, else e^z - 1;  da/dz = 1 if z > 0, else e^z = a + 1
   static constexpr const char* kName = "elu";
   static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = false;
@@ -128,8 +129,8 @@ struct Softplus {  // a = log(1 + e^z),  da/dz = 1 / (1 + e^-z) = 1 - e^-a
   }
 };
 
-// z, but no farther out than where e^-|z| has become 0: that 0 times an infinity would be NaN. A
-// NaN passes.
+// bounded_below and bounded keep z finite: from kExpLow on, e^-|z| is 0, and 0 times an infinite z
+// would be NaN. A NaN passes.
 template <class V>
 V bounded_below(V z) {
   const V low(ConstantsOf<V>::kExpLow);
@@ -140,11 +141,11 @@ V bounded(V z) {
   return clamp(z, ConstantsOf<V>::kExpLow, -ConstantsOf<V>::kExpLow);
 }
 
-struct Gelu {  // a = z Phi(z),  da/dz = Phi(z) + z phi(z): the normal distribution and its density
+struct Gelu {  // a = z Phi(z),  da/dz = Phi(z) + z phi(z), with the normal density phi
   static constexpr const char* kName = "gelu";
   static constexpr Initialization kInitialization = Initialization::kHe;
   static constexpr bool kCheap = false;
-  static constexpr bool kNeedsZ = true;  // a falls and rises: two z have the same
+  static constexpr bool kNeedsZ = true;  // a falls, then rises, so two z have the same a
   template <class V>
   static V forward(V z) {
     return bounded_below(z) * distribution(z);
@@ -180,7 +181,8 @@ struct Silu {  // a = z s(z),  da/dz = s (1 + z (1 - s)) with s(z) = 1 / (1 + e^
   }
   template <class V>
   static V backward(V dA, V z, V /*a*/) {
-    // s and 1 - s = s(-z) are these two, in one order or the other; neither cancels.
+    // If z >= 0, s is `large` and 1 - s = s(-z) is `little`; if z < 0, the other way round. Neither
+    // cancels, as 1 - s would.
     const V e = exp(V(0) - abs(z));
     const V large = V(1) / (V(1) + e), little = e / (V(1) + e);
     const auto negative = z < V(0);

@@ -1,5 +1,5 @@
-// erf over any Vec, in the manner of math.hpp: fixed operations, no tables, all lanes the same
-// path. At most 2 ulp (the worst seen is 1.00). Include a vec_x.hpp before this.
+// erf over any Vec, written as in math.hpp: fixed operations, no tables, all lanes take the same
+// path. The error is at most 2 ulp (the worst seen is 1.00). Include a vec_x.hpp before this.
 #pragma once
 
 #include "math.hpp"
@@ -9,15 +9,16 @@ namespace {
 
 // [export: begin]
 
-// Minimax coefficients, from a Remez exchange in 60 digits, then rounded to the format; what they
-// approximate, and where:
+// Minimax coefficients, from a Remez exchange in 60 digits, then rounded to the format. They
+// approximate:
 //
 //   kSmall, Q in  erf(t) = t + t Q(t^2)           for 0 <= t <= 1
 //   kLarge, P in  log(1 - erf(t)) = -t + t P(t)   for 1 <= t <= kLimit
 //
-// The errors given are those of erf(t), relative, with the coefficients as they stand here. The
-// second one is weighted for that: where 1 - erf(t) is small, little is asked of its logarithm. t
-// and -t stand apart because they are exact; what rounds in Q and P then counts for less.
+// The errors below are relative errors of erf(t), with these rounded coefficients. The fit of
+// kLarge is weighted for erf(t): if 1 - erf(t) is small, its logarithm may be less accurate. The
+// terms t and -t are not part of Q and P, because they are exact; rounding errors in Q and P then
+// count for less.
 template <class T>
 struct ErfConstants;
 
@@ -54,9 +55,8 @@ struct ErfConstants<double> {
   };
 };
 
-/// The error function, 2 / sqrt(pi) times the integral of e^(-u^2) from 0 to x. From 1 on it is
-/// 1 - e^(log(1 - erf)), where the exponential is at most 0.16, so that little of its error is
-/// left.
+/// The error function, 2 / sqrt(pi) times the integral of e^(-u^2) from 0 to x. If |x| >= 1, it is
+/// 1 - e^(log(1 - erf)). The exponential is then at most 0.16, so its error counts for little.
 template <class V>
 V erf(V x) {
   using C = ErfConstants<typename V::Scalar>;

@@ -1,5 +1,6 @@
-// DefaultFloatMode: round to nearest, denormals kept, for as long as it lives. Some libraries make
-// their threads flush denormals to zero; results must not depend on who started a thread.
+// DefaultFloatMode: while one exists, its thread rounds to nearest and keeps denormals. Some
+// libraries make their threads flush denormals to zero, but results must not depend on who started
+// a thread.
 #pragma once
 
 #if defined(__x86_64__)
@@ -9,8 +10,8 @@
 namespace fastmlp::detail {
 namespace {
 
-// The register that says how to round; kDefaultMode is its usual value. The bits that only record
-// what has happened are left out.
+// Reads and writes the register that controls rounding and denormals; kDefaultMode is its usual
+// value. float_mode() leaves out the bits that only record exceptions.
 #if defined(__x86_64__)
 constexpr unsigned kDefaultMode = 0x1F80;  // MXCSR: all exceptions masked
 inline unsigned float_mode() { return _mm_getcsr() & ~0x3Fu; }
@@ -24,7 +25,7 @@ inline unsigned long float_mode() {
 }
 inline void set_float_mode(unsigned long mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
 #else
-constexpr unsigned kDefaultMode = 0;  // not known: left alone
+constexpr unsigned kDefaultMode = 0;  // an unknown CPU: nothing is changed
 inline unsigned float_mode() { return 0; }
 inline void set_float_mode(unsigned) {}
 #endif

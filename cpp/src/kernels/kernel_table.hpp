@@ -142,10 +142,10 @@ struct LossBlock {
   const T* z;
   std::ptrdiff_t rows, cols;
   const T* y;          // (rows, cols), or class indices (rows, 1) for softmax
-  const T* scale;      // (rows,): dZ = scale * (Yhat - Y); not read where dz is null
-  T* dz;               // null: the loss only
+  const T* scale;      // (rows,): dZ = scale * (Yhat - Y); not read if dz is null
+  T* dz;               // null: computes only the loss
   double* row_losses;  // (rows,)
-  // A unit's loss, of softmax a row's, is reported as in [low, high].
+  // Each loss is limited to [low, high]: that of a unit, or, for softmax, that of a row.
   T low = -static_cast<T>(__builtin_inf()), high = static_cast<T>(__builtin_inf());
 };
 
@@ -167,15 +167,15 @@ struct OutputKernels {
   void (*loss)(const LossBlock<T>&);
 };
 
-/// The numbers of one step of a rule (optimizers.hpp). A running mean m of x becomes
-/// keep m + take x; a rule has at most two of them.
+/// The numbers of one step of a rule (optimizers.hpp). A rule has at most two running means; the
+/// mean m of x becomes keep m + take x.
 template <class T>
 struct StepNumbers {
   T rate = 0, keep_1 = 0, take_1 = 0, keep_2 = 0, take_2 = 0, epsilon = 0;
 };
 
-/// One update of n parameters theta from their gradients: the rule gets g = scale * gradient +
-/// decay * theta, and shrink * theta in place of theta.
+/// One update of n parameters theta by their gradients. The rule gets shrink * theta instead of
+/// theta, and g = scale * gradient + decay * theta.
 template <class T>
 struct OptimizerStep {
   T* parameters = nullptr;
@@ -188,7 +188,7 @@ struct OptimizerStep {
 
 template <class T>
 struct KernelTable {
-  // A tile of C is at most (mr, nr); what one thread packs of B at a time is at most so many bytes.
+  // A tile of C is at most (mr, nr). A thread packs at most b_block_bytes of B at a time.
   std::ptrdiff_t mr, nr, b_block_bytes;
 
   EpilogueKernels<T> store;   // C = s
@@ -203,16 +203,16 @@ struct KernelTable {
 
   void (*pack)(const PackedRows<T>&);
   void (*gather)(const GatheredRows<T>&);
-  /// out[j] = sum over p of x[p * x_stride] b(p, j), one chunk (k <= kChunk): a product with one
-  /// row.
+  /// out[j] = sum over p of x[p * x_stride] b(p, j), over one chunk (k <= kChunk). Serves a product
+  /// with one row.
   void (*row_product)(const T* x, std::ptrdiff_t x_stride, const T* b, std::ptrdiff_t ldb,
                       std::ptrdiff_t k, std::ptrdiff_t n, T* out);
-  /// out[i] = one chunk (k <= kChunk) of row i of A times x in 16 lanes, for `rows` rows with
+  /// out[i] = row i of A times x, over one chunk (k <= kChunk), in 16 lanes. A has `rows` rows with
   /// contiguous columns.
   void (*row_dots)(const T* a, std::ptrdiff_t lda, const T* x, std::ptrdiff_t k,
                    std::ptrdiff_t rows, T* out);
-  /// One chunk of transposed(A) . x for A (rows, cols) with contiguous columns, each element in 16
-  /// lanes over the rows; x null stands for ones (the sum of the rows).
+  /// out = transposed(A) . x over one chunk; each element is summed in 16 lanes over the rows. A is
+  /// (rows, cols) with contiguous columns. If x is null, it stands for ones: the sum of the rows.
   void (*column_dots)(const T* a, std::ptrdiff_t lda, const T* x, std::ptrdiff_t rows,
                       std::ptrdiff_t cols, T* out);
 };

@@ -1,6 +1,6 @@
-// The outputs with their losses (docs/mathematics.md, "Forward"): forward beside backward. The
-// backward of all of them is dZ = scale * (Yhat - Y), from the logits Z. cpp/README.md, "Adding",
-// says how to add one.
+// The outputs with their losses (docs/mathematics.md, "Forward"): forward beside backward. All of
+// them have the same backward: dZ = scale * (Yhat - Y), computed from the logits Z. cpp/README.md,
+// "Adding", says how to add one.
 #pragma once
 
 #include "activations.hpp"
@@ -9,7 +9,8 @@
 namespace fastmlp::detail {
 namespace {
 
-// Losses are computed into a buffer on the stack and summed from there, so many at a time.
+// Losses are computed into a buffer on the stack and summed from there, so many at a time. 512
+// doubles take 4 KiB: they fit the L1 cache and hide the cost of each start.
 constexpr std::ptrdiff_t kPiece = 512;
 static_assert(kPiece % kLanes == 0);
 
@@ -51,7 +52,7 @@ struct ExpUnit {
   static V forward(V z) {
     return exp(z);
   }
-  // y log(y / yhat) - y + yhat = y (log y - z - 1) + e^z, and e^z where y = 0
+  // y log(y / yhat) - y + yhat = y (log y - z - 1) + e^z; only e^z if y = 0
   template <class V>
   static V loss(V z, V y) {
     const V yhat = exp(z);
@@ -84,7 +85,8 @@ struct Elementwise {
   }
 
  private:
-  /// The losses, and dZ where it is wanted, of n <= kPiece units that start at `first`.
+  /// Writes the losses of n <= kPiece units, from unit `first` on, and their dZ unless that is
+  /// null.
   template <class V, class T, class Scale>
   static void units(const LossBlock<T>& block, std::ptrdiff_t first, std::ptrdiff_t n, T* losses,
                     Scale scale) {
@@ -98,7 +100,7 @@ struct Elementwise {
     });
   }
 
-  // The vectors run along the batch.
+  // There is one unit per row, so the lanes of a vector are rows.
   template <class V, class T>
   static void one_column(const LossBlock<T>& block) {
     T losses[kPiece];
@@ -127,7 +129,8 @@ struct Elementwise {
   }
 };
 
-/// yhat_j = e^(z_j - max z) / sum of those;  loss = log(sum) - (z_class - max z)
+/// yhat_j = e^(z_j - max z) / sum with sum = e^(z_1 - max z) + ...;
+/// loss = log(sum) - (z_class - max z)
 struct Softmax {
   static constexpr const char* kName = "softmax";
   static constexpr Targets kTargets = Targets::kClasses;
@@ -141,7 +144,8 @@ struct Softmax {
     }
   }
 
-  // What a row needs once (a log, an exp) is done for many rows at a time, by vectors along them.
+  // A row needs one log and one exp. These are computed for many rows at a time; the lanes are
+  // rows.
   template <class V, class T = typename V::Scalar>
   static void loss(const LossBlock<T>& block) {
     T shifted[kPiece], sums[kPiece], losses[kPiece], at_wanted[kPiece];
@@ -152,7 +156,7 @@ struct Softmax {
         const T* z = block.z + i * block.cols;
         T* dz = block.dz != nullptr ? block.dz + i * block.cols : nullptr;
         const T top = largest(z, block.cols);
-        shifted[u] = z[wanted(block, i)] - top;  // read before dz, which may be z, is written
+        shifted[u] = z[wanted(block, i)] - top;  // read before dz is written, which may be z
         sums[u] = exponentials<V>(z, top, dz, block.cols);
         if (dz != nullptr) divide_scale<V>(dz, sums[u], block.scale[i], block.cols);
       }
@@ -179,12 +183,12 @@ struct Softmax {
 
   template <class T>
   static T largest(const T* z, std::ptrdiff_t n) {
-    T top = z[0];  // a NaN, whether kept or skipped here, comes back through the exponentials
+    T top = z[0];  // a NaN may get lost here; the exponentials bring it back
     for (std::ptrdiff_t j = 1; j < n; ++j) top = top < z[j] ? z[j] : top;
     return top;
   }
 
-  // e^(z - top) into `out`, unless that is null; returns their sum.
+  // Writes e^(z - top) to `out`, unless that is null. Returns their sum.
   template <class V, class T>
   static T exponentials(const T* z, T top, T* out, std::ptrdiff_t n) {
     T piece[kPiece];

@@ -1,7 +1,7 @@
-// exp, expm1, log, log1p and tanh over any Vec: one text for float and double and for every ISA.
-// Only Vec operations in a fixed order, so every ISA gives the same bits; no tables, no libm, all
-// lanes take the same path. At most 2 ulp (the worst seen is 1.16); denormals, infinities and NaN
-// as IEEE 754 asks. Start at `exp`. Include a vec_x.hpp before this.
+// exp, expm1, log, log1p and tanh over any Vec, written once for float, double and every ISA. They
+// use only Vec operations in a fixed order, so every ISA gives the same bits: no tables, no libm,
+// and all lanes take the same path. The error is at most 2 ulp (the worst seen is 1.16); denormals,
+// infinities and NaN follow IEEE 754. Start at `exp`. Include a vec_x.hpp before this.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ namespace {
 //   kLog, P in  log(1 + f) = 2 s + s z P(z)  for 1 + f in [sqrt(1/2), sqrt(2)); s = f / (2 + f),
 //                                            z = s^2
 //
-// The errors given are those of the whole right-hand side, relative to the left.
+// The errors below are relative errors of the whole right-hand side.
 template <class T>
 struct MathConstants;
 
@@ -34,11 +34,11 @@ struct MathConstants<float> {
   static constexpr std::uint32_t kInfinity = 0x7f800000;  // its bits
   static constexpr std::uint32_t kNan = 0x7fc00000;       // the bits of a quiet NaN
   static constexpr float kMinNormal = 0x1p-126F;
-  static constexpr float kTwoMantissa = 0x1p23F;  // from here on the spacing of floats is 1
-  static constexpr float kTiny = 0x1p-26F;        // below, expm1(x) rounds to x
+  static constexpr float kTwoMantissa = 0x1p23F;  // from here on, floats are 1 apart
+  static constexpr float kTiny = 0x1p-26F;        // if |x| is less, expm1(x) rounds to x
   static constexpr float kLog2e = 0x1.715476p+0F;
-  static constexpr float kLn2High = 0x1.62e43p-1F;   // ln 2 rounded,
-  static constexpr float kLn2Low = -0x1.05c61p-29F;  // and what that left out
+  static constexpr float kLn2High = 0x1.62e43p-1F;   // ln 2, rounded
+  static constexpr float kLn2Low = -0x1.05c61p-29F;  // ln 2 minus kLn2High
   static constexpr float kExpHigh = 89;              // e^89 overflows: the largest float is e^88.72
   static constexpr float kExpLow = -104;             // e^-104 < 2^-150 rounds to 0
   static constexpr float kExpm1Low = -18;            // e^-18 < 2^-25: expm1 rounds to -1
@@ -51,7 +51,7 @@ struct MathConstants<float> {
 };
 
 template <>
-struct MathConstants<double> {  // the same, for 53 bits
+struct MathConstants<double> {  // the same for 53 bits
   static constexpr int kMantissaBits = 52;
   static constexpr std::uint64_t kSign = 0x8000000000000000;
   static constexpr std::uint64_t kBias = 1023;
@@ -92,7 +92,7 @@ struct MathConstants<double> {  // the same, for 53 bits
 template <class V>
 using ConstantsOf = MathConstants<typename V::Scalar>;
 
-/// |x|; a NaN stays one.
+/// Returns |x|; a NaN stays a NaN.
 template <class V>
 V abs(V x) {
   return V::from_bits(x.bits() & V::Bits::broadcast(ConstantsOf<V>::kSign - 1));
@@ -134,14 +134,16 @@ struct ExpReduction {
   V r, tail;
 };
 
-// x - n ln2 in the two steps of Cody & Waite (Software Manual for the Elementary Functions, 1980).
-// They cut ln2's high part short so that n·high is exact. With fma it need not be: where n is not
-// 0, x and n·high are multiples of 2^-2 ulp(1) and their difference is below 1/2, hence exact. What
-// the second step rounds off goes into the tail (Tang, ACM TOMS 15, 1989).
+// Subtracts n ln2 from x in two steps, as Cody & Waite do (Software Manual for the Elementary
+// Functions, 1980). They shorten the high part of ln2 so that n·high is exact. With fma this is not
+// needed: if n is not 0, x and n·high are multiples of 2^-2 ulp(1) and differ by less than 1/2, so
+// their difference is exact. The rounding error of the second step goes into the tail (Tang, ACM
+// TOMS 15, 1989).
 template <class V>
 ExpReduction<V> reduce_exp(V x) {
   using C = ConstantsOf<V>;
-  // Adding 1.5 · 2^mantissa rounds to an integer and leaves it in the low bits, also if negative.
+  // Adding 1.5 · 2^mantissa rounds to an integer and leaves it in the low bits, even if it is
+  // negative.
   const V shifter(typename V::Scalar(1.5) * C::kTwoMantissa);
   const V shifted = fma(x, V(C::kLog2e), shifter);
   const V n = shifted - shifter;
@@ -151,14 +153,14 @@ ExpReduction<V> reduce_exp(V x) {
   return {shifted.bits() - shifter.bits(), r, fma(r * r, polynomial(r, C::kExp), rounded_off)};
 }
 
-/// e^x. 2^n is applied as two factors: both are normal numbers for every n that the clamp allows,
-/// and a denormal result is rounded only by the second.
+/// e^x. Multiplies by 2^n as two factors: both are normal numbers for every n that the clamp
+/// allows, and only the second multiplication rounds a denormal result.
 template <class V>
 V exp(V x) {
   using C = ConstantsOf<V>;
   const ExpReduction<V> e = reduce_exp(clamp(x, C::kExpLow, C::kExpHigh));
   const V mantissa = V(1) + (e.r + e.tail);
-  // n plus twice the bias is positive, so that halving it is an unsigned shift.
+  // n plus twice the bias is positive, so an unsigned shift halves it.
   const typename V::Bits biased = e.n + V::Bits::broadcast(2 * C::kBias);
   const typename V::Bits half = biased.template shift_right<1>();
   return mantissa * pow2<V>(half) * pow2<V>(biased - half);
@@ -177,7 +179,7 @@ HalfExpm1<V> half_expm1(V x) {
   using C = ConstantsOf<V>;
   const ExpReduction<V> e = reduce_exp(x);
   const V scale = pow2<V>(e.n + V::Bits::broadcast(C::kBias - 1));
-  // Above 2^mantissa this loses the 1/2: half an ulp of the result at worst, and only once.
+  // If scale is above 2^mantissa, this loses the 1/2: at most half an ulp of the result.
   const V base = scale - V(typename V::Scalar(0.5));
   const V sum = fma(scale, e.r, base);
   const V rounded_off = fma(scale, e.r, base - sum);  // exact: |base| >= |scale r| or base = 0
@@ -190,12 +192,12 @@ V expm1(V x) {
   using C = ConstantsOf<V>;
   const HalfExpm1<V> e = half_expm1(clamp(x, C::kExpm1Low, C::kExpHigh));
   const V half = e.sum + e.rest;
-  // x itself where it is tiny, because of -0 and of denormals, which cannot be halved.
+  // A tiny x is returned itself, because -0 would lose its sign and denormals cannot be halved.
   return select(abs(x) < V(C::kTiny), x, half + half);
 }
 
-/// tanh|x| = h / (h + 1), h = expm1(2|x|) / 2 (the formula of K. C. Ng's fdlibm), as a quotient of
-/// two-part numbers: the plain one, corrected by what it leaves over (Dekker, Numer. Math. 18,
+/// tanh|x| = h / (h + 1) with h = expm1(2|x|) / 2, the formula of K. C. Ng's fdlibm. It divides
+/// two-part numbers: the plain quotient is corrected by its remainder (Dekker, Numer. Math. 18,
 /// 1971).
 template <class V>
 V tanh(V x) {
@@ -214,9 +216,9 @@ V tanh(V x) {
   return with_sign_of(fma(left_over, inverse, q), x);
 }
 
-/// k ln2 + log(1 + f) + correction, for 1 + f in [sqrt(1/2), sqrt(2)), where k = 0 or f is a
-/// multiple of ulp(1) / 2. With log(1 + f) = f - (f^2/2 - s (f^2/2 + z P(z))), as in K. C. Ng's
-/// fdlibm, the large terms k ln2 + f can be summed in two parts, which are exact, as in reduce_exp.
+/// k ln2 + log(1 + f) + correction, for 1 + f in [sqrt(1/2), sqrt(2)); k is 0, or f is a multiple
+/// of ulp(1) / 2. As in K. C. Ng's fdlibm, log(1 + f) = f - (f^2/2 - s (f^2/2 + z P(z))). The large
+/// terms k ln2 + f are summed in two parts, exactly, as in reduce_exp.
 template <class V>
 V log_sum(V k, V f, V correction) {
   using C = ConstantsOf<V>;
@@ -240,20 +242,20 @@ template <class V>
 LogReduction<V> reduce_log(V x) {
   using C = ConstantsOf<V>;
   using Bits = typename V::Bits;
-  // Adding the distance from sqrt(1/2) to 1 carries into the exponent field exactly where the
-  // mantissa reaches sqrt(2) (or sqrt(1/2), one exponent below).
+  // Adding the distance from sqrt(1/2) to 1 carries into the exponent field if the mantissa has
+  // reached sqrt(2) (or sqrt(1/2), one exponent below), and only then.
   constexpr auto kOne = C::kBias << C::kMantissaBits;
   constexpr auto kMantissaMask = (typename V::Raw(1) << C::kMantissaBits) - 1;
   const Bits shifted = x.bits() + Bits::broadcast(kOne - C::kSqrtHalf);
   const Bits biased = shifted.template shift_right<C::kMantissaBits>();
-  const V two_mantissa(C::kTwoMantissa);  // its low bits count in ones: an integer becomes a Scalar
+  const V two_mantissa(C::kTwoMantissa);  // its low bits are units: makes an integer a Scalar
   const V k = V::from_bits(biased + two_mantissa.bits()) - V(C::kTwoMantissa + C::kBias);
   const V m =
       V::from_bits((shifted & Bits::broadcast(kMantissaMask)) + Bits::broadcast(C::kSqrtHalf));
   return {k, m};
 }
 
-/// What log(x) is where x is not positive and finite; elsewhere y.
+/// The result of log(x): y if x is positive and finite, else the limit that IEEE 754 asks for.
 template <class V>
 V log_limits(V x, V y) {
   using C = ConstantsOf<V>;
@@ -279,8 +281,8 @@ V log(V x) {
   return log_limits(x, log_sum(k, e.m - V(1), V(0)));
 }
 
-/// log(1 + x) = log(u) + c / u (to first order), where u + c = 1 + x exactly (Knuth's TwoSum).
-/// Where u needs no reduction f is x itself, so that small x keep all their bits.
+/// log(1 + x) = log(u) + c / u to first order, with u + c = 1 + x exactly (Knuth's TwoSum). If u
+/// needs no reduction, f is x itself, so that a small x keeps all its bits.
 template <class V>
 V log1p(V x) {
   const V u = V(1) + x;

@@ -8,16 +8,17 @@
 namespace fastmlp::detail {
 namespace {
 
-// kOptimizer: the optimizer it belongs to (kName in include/fastmlp/options.hpp).
-// fits: whether the rule is the one for these hyper-parameters; an optimizer may have several.
-// kStates: the number of vectors it remembers, 0, 1 or 2.
-// kIsGradientDescent: whether step() does what the epilogue Update does, so that an update without
-// decay needs no stored gradient.
-// numbers: the numbers of the step that follows, in double. The optimizer's `powers` are beta_1^t
-// and beta_2^t after t steps.
-// step: one update of the parameters theta by their gradients g, with the vectors it remembers.
+// kOptimizer: the optimizer that the rule belongs to (kName in include/fastmlp/options.hpp).
+// fits: whether the rule is the one for these hyper-parameters; an optimizer may have several
+// rules.
+// kStates: the number of vectors of state: 0, 1 or 2.
+// kIsGradientDescent: whether step() computes what the epilogue Update computes. An update without
+// decay then needs no stored gradient.
+// numbers: the numbers of the next step, in double. `powers` are beta_1^t and beta_2^t after t
+// steps; a rule that needs them multiplies them here.
+// step: one update of the parameters theta by their gradients g, with the vectors of state.
 
-/// What most rules have in common.
+/// The values that most rules share.
 struct RuleDefaults {
   static constexpr bool kIsGradientDescent = false;
   template <class Options>
@@ -110,7 +111,7 @@ struct Adam : RuleDefaults {  // theta = theta - rate m / (sqrt(v) + epsilon),
 
 using Rules = List<GradientDescent, Momentum, Nesterov, Adam>;
 
-/// The numbers of a step in every lane.
+/// Copies each number of a step to all lanes of a vector.
 template <class V>
 StepNumbers<V> broadcast(const StepNumbers<typename V::Scalar>& n) {
   return {V(n.rate), V(n.keep_1), V(n.take_1), V(n.keep_2), V(n.take_2), V(n.epsilon)};
@@ -136,8 +137,8 @@ void update_all(const OptimizerStep<T>& s) {
   });
 }
 
-/// One update of some parameters. Without decay they are not even multiplied by it, so that plain
-/// gradient descent has the bits of the epilogue Update.
+/// One update of some parameters. Without decay, it skips the multiplications by the decay, so that
+/// plain gradient descent gives the bits of the epilogue Update.
 template <class V, class R, class T = typename V::Scalar>
 void optimizer_step(const OptimizerStep<T>& s) {
   if (s.decay == T(0) && s.shrink == T(1)) {

@@ -1,4 +1,4 @@
-// make_table: one KernelTable<T> from the kernels, for one Vec and its tile.
+// make_table: builds a KernelTable<T> from the kernels, for one Vec and one size of tile.
 #pragma once
 
 #include "gather.hpp"
@@ -19,7 +19,7 @@ void activation_forward(const typename V::Scalar* z, typename V::Scalar* a, std:
   });
 }
 
-// The kernels of every entry of a list, in its order.
+// Arrays with the kernels of each entry of a list, in the order of the list.
 
 template <class V, int MR, int NV, class List>
 struct ActivationTable;

@@ -10,7 +10,8 @@
 namespace fastmlp::detail {
 namespace {
 
-// Eight lanes on, eight lanes off: a window of eight that starts at 8 - n has its first n lanes on.
+// Eight ones, then eight zeros. The eight numbers from place 8 - n on are a mask with the first n
+// lanes on.
 alignas(64) constexpr std::int32_t kMaskWindow32[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
 alignas(64) constexpr std::int64_t kMaskWindow64[8] = {-1, -1, -1, -1};
 
@@ -74,9 +75,10 @@ struct Vec<float> {
   Bits bits() const { return {_mm256_castps_si256(value)}; }
   static Vec from_bits(Bits b) { return _mm256_castsi256_ps(b.value); }
 
-  /// Row i, lane j becomes row j, lane i: pairs, pairs of pairs, then 128-bit halves.
+  /// Row i, lane j becomes row j, lane i. Exchanges pairs, then pairs of pairs, then 128-bit
+  /// halves.
   static void transpose(Vec (&v)[8]) {
-    __m256 u[2][4];  // u[g][c]: in half h, column 4 h + c of rows 4 g to 4 g + 3
+    __m256 u[2][4];  // half h of u[g][c] has column 4 h + c of rows 4 g to 4 g + 3
     for (int g = 0; g < 2; ++g) {
       const Vec* row = v + 4 * g;
       for (int c = 0; c < 4; c += 2) {
@@ -153,9 +155,9 @@ struct Vec<double> {
   Bits bits() const { return {_mm256_castpd_si256(value)}; }
   static Vec from_bits(Bits b) { return _mm256_castsi256_pd(b.value); }
 
-  /// As above, without the first round.
+  /// As for float, without the first exchange.
   static void transpose(Vec (&v)[4]) {
-    __m256d u[2][2];  // u[g][c]: in half h, column 2 h + c of rows 2 g and 2 g + 1
+    __m256d u[2][2];  // half h of u[g][c] has column 2 h + c of rows 2 g and 2 g + 1
     for (int g = 0; g < 2; ++g) {
       u[g][0] = _mm256_unpacklo_pd(v[2 * g].value, v[2 * g + 1].value);
       u[g][1] = _mm256_unpackhi_pd(v[2 * g].value, v[2 * g + 1].value);

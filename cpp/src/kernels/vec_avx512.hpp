@@ -74,14 +74,15 @@ struct Vec<float> {
   Bits bits() const { return {_mm512_castps_si512(value)}; }
   static Vec from_bits(Bits b) { return _mm512_castsi512_ps(b.value); }
 
-  /// Row i, lane j becomes row j, lane i: pairs, pairs of pairs, then 128-bit quarters.
+  /// Row i, lane j becomes row j, lane i. Exchanges pairs, then pairs of pairs, then 128-bit
+  /// quarters.
   static void transpose(Vec (&v)[16]) {
     __m512 t[16];
     for (int i = 0; i < 16; i += 2) {
       t[i] = _mm512_unpacklo_ps(v[i].value, v[i + 1].value);
       t[i + 1] = _mm512_unpackhi_ps(v[i].value, v[i + 1].value);
     }
-    __m512 u[4][4];  // u[g][c]: in quarter q, column 4 q + c of rows 4 g to 4 g + 3
+    __m512 u[4][4];  // quarter q of u[g][c] has column 4 q + c of rows 4 g to 4 g + 3
     for (int g = 0; g < 4; ++g) {
       for (int c = 0; c < 4; ++c) {
         const __m512d a = _mm512_castps_pd(t[4 * g + c / 2]);
@@ -164,9 +165,9 @@ struct Vec<double> {
   Bits bits() const { return {_mm512_castpd_si512(value)}; }
   static Vec from_bits(Bits b) { return _mm512_castsi512_pd(b.value); }
 
-  /// As above, without the first round.
+  /// As for float, without the first exchange.
   static void transpose(Vec (&v)[8]) {
-    __m512d u[4][2];  // u[g][c]: in quarter q, column 2 q + c of rows 2 g and 2 g + 1
+    __m512d u[4][2];  // quarter q of u[g][c] has column 2 q + c of rows 2 g and 2 g + 1
     for (int g = 0; g < 4; ++g) {
       u[g][0] = _mm512_unpacklo_pd(v[2 * g].value, v[2 * g + 1].value);
       u[g][1] = _mm512_unpackhi_pd(v[2 * g].value, v[2 * g + 1].value);

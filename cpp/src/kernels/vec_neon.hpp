@@ -54,7 +54,8 @@ struct Vec<float> {
     return {vcltq_u32(vld1q_u32(kLaneNumbers32), vdupq_n_u32(static_cast<std::uint32_t>(n)))};
   }
   static Vec load(const float* p) { return vld1q_f32(p); }
-  // There are no masked loads and stores: lane by lane, so that nothing past the n-th is touched.
+  // NEON has no masked loads and stores. These go lane by lane and touch nothing past the n-th
+  // element.
   static Vec load_partial(const float* p, std::ptrdiff_t n) {
     Vec v;
     if (n > 0) v.value = vld1q_lane_f32(p, v.value, 0);
@@ -83,7 +84,7 @@ struct Vec<float> {
   Bits bits() const { return {vreinterpretq_u32_f32(value)}; }
   static Vec from_bits(Bits b) { return vreinterpretq_f32_u32(b.value); }
 
-  /// Row i, lane j becomes row j, lane i: pairs, then pairs of pairs.
+  /// Row i, lane j becomes row j, lane i. Exchanges pairs, then pairs of pairs.
   static void transpose(Vec (&v)[4]) {
     float64x2_t u[2][2];  // u[g][c]: columns c and c + 2 of rows 2 g and 2 g + 1
     for (int g = 0; g < 2; ++g) {
@@ -160,7 +161,7 @@ struct Vec<double> {
   Bits bits() const { return {vreinterpretq_u64_f64(value)}; }
   static Vec from_bits(Bits b) { return vreinterpretq_f64_u64(b.value); }
 
-  /// As above, without the first round.
+  /// As for float, without the first exchange.
   static void transpose(Vec (&v)[2]) {
     const float64x2_t a = v[0].value, b = v[1].value;
     v[0] = vtrn1q_f64(a, b);

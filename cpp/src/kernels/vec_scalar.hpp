@@ -1,5 +1,5 @@
-// Vec<T> of one element: the meaning that every other Vec has to reproduce bit for bit.
-// Included by scalar.cpp only. Everything is in an unnamed namespace (see dispatch.hpp for why).
+// Vec<T> of one element. It defines the results that every other Vec has to give bit for bit.
+// Included by scalar.cpp only. Everything is in an unnamed namespace (dispatch.hpp says why).
 #pragma once
 
 #include <cstddef>
@@ -87,7 +87,7 @@ struct Vec {
     return v;
   }
 
-  /// Of kWidth rows of kWidth lanes: row i, lane j becomes row j, lane i.
+  /// Transposes kWidth rows of kWidth lanes: row i, lane j becomes row j, lane i.
   static void transpose(Vec (&)[1]) {}
 };
 
