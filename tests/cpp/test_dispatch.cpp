@@ -1,6 +1,6 @@
-// The choice of the instruction set, and of the number of threads.
-#include "threads/parallel.hpp"
+// Choosing the instruction set and the number of threads.
 #include "support.hpp"
+#include "threads/parallel.hpp"
 
 #include <fastmlp/network.hpp>
 
@@ -22,7 +22,7 @@ TEST_CASE("the last available instruction set is scalar, and each can be chosen"
   }
 }
 
-TEST_CASE("an instruction set of this build that the CPU lacks is named: all tests skip it") {
+TEST_CASE("an instruction set that the CPU lacks is refused, and this test names it") {
   std::vector<std::string> built = {"scalar"};
 #ifdef FASTMLP_HAS_AVX2
   built.emplace_back("avx2");
@@ -42,7 +42,7 @@ TEST_CASE("an instruction set of this build that the CPU lacks is named: all tes
   CHECK(available.size() <= built.size());
 }
 
-TEST_CASE("an unknown instruction set is refused with the list of those there are") {
+TEST_CASE("an unknown instruction set is refused with the list of known ones") {
   CHECK_THROWS_AS(set_isa("sse9"), std::invalid_argument);
   CHECK_THROWS_WITH(set_isa("sse9"), doctest::Contains("scalar"));
 }
@@ -76,7 +76,7 @@ TEST_CASE("the number of threads is obeyed beyond the number of processors") {
   CHECK(last_team_size() == num_threads());
 }
 
-TEST_CASE("every element of a range falls to one thread, in whole grains") {
+TEST_CASE("part_of gives each element of a range to one thread, in whole grains") {
   for (const std::ptrdiff_t n : {0, 1, 15, 16, 17, 100}) {
     for (int team = 1; team <= 9; ++team) {
       std::ptrdiff_t next = 0;

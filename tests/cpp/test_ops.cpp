@@ -1,5 +1,5 @@
-// The operations: against naive sums in a wider type, on any strides, with the same bits under
-// every instruction set and number of threads.
+// The operations give naive sums in a wider type, for any strides, and the same bits with every
+// instruction set and number of threads.
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
@@ -57,7 +57,7 @@ TEST_CASE_TEMPLATE("matmul is right for every shape and transpose", T, float, do
   }
 }
 
-TEST_CASE("matmul writes through strides, and reads negative and zero ones") {
+TEST_CASE("matmul writes to any strides, and reads negative and zero strides") {
   const Matrix<double> a = pattern<double>(4, 6);
   Matrix<double> wide(10, 9);
   const MatrixView<double> c(wide.values.data() + 2, 4, 3, 18, 2);
@@ -86,7 +86,7 @@ TEST_CASE_TEMPLATE("matmul has the same bits under every setting", T, float, dou
   });
 }
 
-TEST_CASE("a sum does not depend on where it stands or how its operands lie") {
+TEST_CASE("an element of a product does not depend on its place or on the operands' layout") {
   const Matrix<float> a = pattern<float>(40, 300, 1), b = pattern<float>(300, 40, 2);
   Matrix<float> at(300, 40), whole(40, 40), part(3, 40), transposed(40, 40);
   for (std::ptrdiff_t i = 0; i < 40; ++i) {
@@ -125,7 +125,7 @@ TEST_CASE_TEMPLATE("sigmoid does not overflow, and may work in place", T, float,
   CHECK(z.values[3] == doctest::Approx(1 / (1 + std::exp(-1.0))).epsilon(1e-6));
 }
 
-TEST_CASE("binary_cross_entropy is finite for large logits and exact for none") {
+TEST_CASE("binary_cross_entropy is finite for large logits and 0 for no rows") {
   Matrix<double> z(2, 1), y(2, 1);
   z.values = {1000, -1000};
   y.values = {0, 1};
@@ -227,7 +227,7 @@ TEST_CASE("sgd_update rounds once, on any strides") {
   }
 }
 
-TEST_CASE("shapes that do not fit are refused by name, and nothing is written") {
+TEST_CASE("shapes that do not fit are refused, and nothing is written") {
   const Matrix<float> a = pattern<float>(3, 4), b = pattern<float>(5, 2);
   Matrix<float> c(3, 2);
   CHECK_THROWS_WITH_AS(matmul<float>(a.cview(), b.cview(), c.view()),

@@ -1,4 +1,4 @@
-// Philox against words that numpy.random.Philox gave (the Python tests compare many more).
+// Philox gives the words of numpy.random.Philox; the Python tests compare many more.
 #include <fastmlp/random.hpp>
 
 #include <doctest/doctest.h>
@@ -17,7 +17,7 @@ TEST_CASE("Philox gives the words of numpy.random.Philox") {
   }
 }
 
-TEST_CASE("a stream is the counter index, step, epoch, purpose") {
+TEST_CASE("a stream's counter is index, step, epoch, purpose") {
   Philox a(42, fastmlp::Stream::kWeights, 3, 7);
   Philox b(42, Philox::Counter{0, 7, 3, 1});
   CHECK(a.next() == b.next());

@@ -56,8 +56,8 @@ std::ptrdiff_t power_of_two_from(std::ptrdiff_t n) {
   return power;
 }
 
-/// A (rows, cols) matrix of noise. `transposed`: its columns lie in memory one after another, not
-/// its rows. `spaced`: these are a power of two apart, otherwise they have no gaps.
+/// A (rows, cols) matrix of noise. If `transposed`, its columns lie in memory one after another,
+/// otherwise its rows. If `spaced`, these lie a power of two apart, otherwise without gaps.
 template <class T>
 class Operand {
  public:
@@ -78,7 +78,7 @@ class Operand {
   Matrix<T> memory_;
 };
 
-/// An epilogue: its kernels, and the new element of C that it is to make of a complete sum s.
+/// An epilogue: its kernels, and a function that makes the new element of C from a complete sum s.
 template <class T>
 struct EpilogueCase {
   const char* name;
@@ -103,7 +103,8 @@ constexpr EpilogueCase<T> kEpilogues[] = {
     {"derivative", [](const Table<T>& t) -> auto& { return t.activations[kRelu].derivative; },
      [](T s, T, T, T activated) { return activated > 0 ? s : 0; }}};
 
-/// What an epilogue reads: noise of C's shape. C's rows are a power of two apart or without gaps.
+/// The matrices that an epilogue reads: noise of C's shape. The rows of C lie a power of two apart
+/// or without gaps.
 template <class T>
 struct Target {
   Matrix<T> c, bias, activated;
@@ -115,7 +116,7 @@ struct Target {
         activated(noise<T>(m, n, 5)),
         cols(n) {}
 
-  /// C and what is beside it, after the reference has made C = epilogue(A . B).
+  /// All the memory of C, gaps included, after the reference has made C = epilogue(A . B).
   template <class Product>
   std::vector<T> expected(const EpilogueCase<T>& epilogue, const Product& product) const {
     Matrix<T> result = c;
@@ -125,7 +126,7 @@ struct Target {
     });
     return result.values;
   }
-  /// The same after product(context, kernels, to), on the threads that are set.
+  /// The same after product(context, kernels, to), on the set number of threads.
   template <class Product>
   std::vector<T> computed(const EpilogueCase<T>& epilogue, const Product& product) const {
     Matrix<T> result = c;
@@ -232,7 +233,7 @@ TEST_CASE_TEMPLATE("products of every odd shape have the bits of the reference",
 }
 
 TEST_CASE_TEMPLATE("long and packed products have the bits of the reference", T, float, double) {
-  // The last two are packed in several strips, and take several blocks of B.
+  // The last two are packed in several strips and need several blocks of B.
   const std::ptrdiff_t shapes[][3] = {// m, n, k
                                       {13, 33, 1025}, {3, 5, 4097}, {1, 19, 4099},  {17, 1, 4099},
                                       {1029, 17, 5},  {7, 1033, 9}, {1, 1030, 12},  {1031, 1, 9},
@@ -268,7 +269,8 @@ TEST_CASE_TEMPLATE("sums of rows have the bits of the reference", T, float, doub
   }
 }
 
-TEST_CASE_TEMPLATE("networks of every odd shape have the bits of scalar", T, float, double) {
+TEST_CASE_TEMPLATE("networks of every odd shape have the bits of the scalar kernels", T, float,
+                   double) {
   std::size_t next = 0;
   const auto edge = [&] { return kEdges[next++ * 5 % std::size(kEdges)]; };
   for (const Activation g : all_activations()) {
@@ -277,7 +279,7 @@ TEST_CASE_TEMPLATE("networks of every odd shape have the bits of scalar", T, flo
       check_network<T>({edge(), edge(), edge(), 1 + i % 3}, rows, g);
     }
   }
-  // One of those that are done in a tile, one that follows on rows, and one that needs Z.
+  // An activation that runs in a tile, one that runs on complete rows, and one that needs Z.
   for (const Activation g : {Activation::kRelu, Activation::kTanh, Activation::kGelu}) {
     check_network<T>({30, 128, 1024, 2}, 37, g);
     check_network<T>({1030, 70, 1}, 27, g);

@@ -1,6 +1,6 @@
-# Runs the program golden (golden.cpp) under one setting and compares the digests of what it wrote
-# with tests/golden.json. Takes PROGRAM (a list: an emulator may stand before it), GOLDEN (that
-# file), FOLDER (for the results, made anew), ISA and THREADS.
+# Runs the program golden (golden.cpp) with one setting and compares the digests of the files that it
+# writes with tests/golden.json. Arguments: PROGRAM (a list, so that an emulator can stand before the
+# program), GOLDEN (the path of golden.json), FOLDER (for the files; emptied first), ISA and THREADS.
 cmake_minimum_required(VERSION 3.20)
 
 file(READ ${GOLDEN} golden)
@@ -9,8 +9,8 @@ string(JSON learning_rate GET ${golden} learning_rate)
 string(JSON n_cases LENGTH ${golden} cases)
 math(EXPR last_case "${n_cases} - 1")
 
-# The optimizer of a case as words: its name, the number of its arguments, each one's name and value.
-# None for what the C++ library has not: L-BFGS and schedules.
+# The optimizer of a case as words: its name, the number of its arguments, and the name and value of
+# each. Empty for L-BFGS and schedules, which the C++ library does not have.
 function(optimizer_words case result)
   set(words SGD 0)
   string(JSON schedule ERROR_VARIABLE no_schedule GET ${case} schedule)
@@ -35,7 +35,7 @@ function(optimizer_words case result)
   set(${result} "${words}" PARENT_SCOPE)
 endfunction()
 
-# The cases as words: JSON is read here, so that the program need not.
+# Writes the cases as words, so that the program does not have to read JSON.
 set(cases "${seed} ${learning_rate}\n")
 set(expected "")
 set(n_written 0)
@@ -74,7 +74,7 @@ file(MAKE_DIRECTORY ${FOLDER})
 file(WRITE ${FOLDER}/cases.txt ${cases})
 set(ENV{FASTMLP_ISA} ${ISA})
 set(ENV{OMP_NUM_THREADS} ${THREADS})
-set(ENV{FASTMLP_MIN_WORK} 0)  # or else work as small as this would get one thread
+set(ENV{FASTMLP_MIN_WORK} 0)  # otherwise work as small as this would get one thread
 execute_process(COMMAND ${PROGRAM} ${FOLDER}/cases.txt ${FOLDER}
                 OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
 message(STATUS ${printed})
@@ -82,7 +82,7 @@ if(printed MATCHES "skipped")
   return()
 endif()
 if(NOT printed STREQUAL "golden: ${n_written} cases, isa ${ISA}, team ${THREADS}\n")
-  message(FATAL_ERROR "not the cases, the instruction set or the threads that were asked for")
+  message(FATAL_ERROR "golden ran other cases, another instruction set or other threads: ${printed}")
 endif()
 
 set(differing "")

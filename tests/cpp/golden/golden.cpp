@@ -1,6 +1,6 @@
-// Trains the golden cases and writes their parameters: golden CASES FOLDER. CASES is what
-// golden.cmake makes of tests/golden.json; the twin of this is tests/python/helpers/golden.py.
-// FASTMLP_ISA and OMP_NUM_THREADS say under which settings; it prints those that it had.
+// Trains the golden cases and writes their parameters: golden CASES FOLDER. golden.cmake writes the
+// file CASES from tests/golden.json. tests/python/helpers/golden.py does the same in Python.
+// FASTMLP_ISA and OMP_NUM_THREADS choose the settings; the program prints those that it ran with.
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
@@ -66,7 +66,7 @@ std::istream& operator>>(std::istream& in, Case& c) {
   return in;
 }
 
-/// The options of a case's optimizer, if Options are the ones: its arguments are their fields.
+/// If the optimizer of a case has these Options, reads them from its arguments and returns true.
 template <class Options>
 bool take_options(const Case& c, OptimizerOptions& taken) {
   std::map<std::string, double> left = c.arguments;

@@ -1,5 +1,5 @@
-// What several tests need: matrices with owners, small whole numbers as data, and every setting
-// that must not change a bit.
+// Helpers of several tests: matrices that own their memory, data, and a loop over all settings that
+// must not change a bit of a result.
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
@@ -37,7 +37,7 @@ Matrix<T> pattern(std::ptrdiff_t rows, std::ptrdiff_t cols, int salt = 0) {
   return m;
 }
 
-/// Numbers in [-1, 1) with all the bits of T, so that a sum of them shows its order.
+/// Numbers in [-1, 1) that use all bits of T, so that a sum of them depends on its order.
 template <class T>
 Matrix<T> noise(std::ptrdiff_t rows, std::ptrdiff_t cols, std::uint64_t salt) {
   Matrix<T> m(rows, cols);
@@ -68,7 +68,7 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
-/// Puts instruction set and threads back.
+/// Restores the instruction set and the number of threads at its end.
 class Settings {
  public:
   Settings() = default;
@@ -84,7 +84,7 @@ class Settings {
   int threads_ = num_threads();
 };
 
-/// Runs f(isa, threads) under every instruction set of this machine and 1 to 4 threads.
+/// Runs f(isa, threads) with every instruction set of this CPU and 1 to 4 threads.
 template <class F>
 void under_all_settings(F f) {
   const Settings restore;

@@ -1,4 +1,4 @@
-// fastmlp/io.hpp: the files of Python, and files that lie.
+// fastmlp/io.hpp: files written by C++ and by Python, and damaged files.
 #include "support.hpp"
 
 #include <fastmlp/io.hpp>
@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A folder that is gone at the end.
+/// A temporary folder; its destructor removes it.
 class Folder {
  public:
   Folder()
@@ -52,7 +52,8 @@ Network<T> network() {
   return net;
 }
 
-/// The bytes of a file with another header of the right size in front of the same tensors.
+/// The bytes of a file with its header replaced. The size before the header is right, and the
+/// tensors stay.
 std::string with_header(const std::string& bytes, const std::string& header) {
   std::uint64_t n = 0;
   std::memcpy(&n, bytes.data(), sizeof n);
@@ -89,7 +90,7 @@ void check_refused(const fs::path& path, const std::string& rule) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("load gives back what save was given", T, float, double) {
+TEST_CASE_TEMPLATE("load gives back the network that save wrote", T, float, double) {
   const Folder folder;
   Network<T> before = network<T>();
   save(before, folder / "model.safetensors");
@@ -104,7 +105,7 @@ TEST_CASE_TEMPLATE("load gives back what save was given", T, float, double) {
   CHECK(folder.size() == 1);
 }
 
-TEST_CASE("a file of Python is read, and written again with the same bytes") {
+TEST_CASE("a file that Python wrote is read, and written again with the same bytes") {
   const Folder folder;
   const fs::path data = FASTMLP_TEST_DATA;
   const auto again = [&](auto net) {
@@ -115,7 +116,7 @@ TEST_CASE("a file of Python is read, and written again with the same bytes") {
   CHECK(again(load<double>(data / "float64.safetensors")) == read(data / "float64.safetensors"));
 }
 
-TEST_CASE("what is not there, is a folder or has another dtype is refused") {
+TEST_CASE("load refuses a missing file, a folder and another dtype") {
   const Folder folder;
   check_refused(folder / "none", "No such file");
   fs::create_directory(folder / "inner");
@@ -124,7 +125,7 @@ TEST_CASE("what is not there, is a folder or has another dtype is refused") {
   check_refused(folder / "double", "its dtype is 'float64' and a network of float32 was asked for");
 }
 
-TEST_CASE("a file that cannot be written is an error, and what was there is untouched") {
+TEST_CASE("save throws if it cannot write, and leaves an old file untouched") {
   const Folder folder;
   CHECK_THROWS_AS(save(network<float>(), folder / "none" / "model"), FileError);
   write(folder / "model", "precious");
@@ -145,7 +146,7 @@ TEST_CASE("save replaces a file through a symbolic link and keeps its permission
   CHECK(fs::status(folder / "model").permissions() ==
         (fs::perms::owner_read | fs::perms::owner_write));
   CHECK(folder.size() == 2);
-  fs::create_symlink(folder / "target", folder / "dangling");  // which open() would create
+  fs::create_symlink(folder / "target", folder / "dangling");  // save must create its target
   save(network<float>(), folder / "dangling");
   CHECK(fs::is_symlink(folder / "dangling"));
   CHECK(load<float>(folder / "target").epochs_trained() == 7);
@@ -159,7 +160,7 @@ TEST_CASE("a network of very many layers is saved and loaded") {
   CHECK(load<float>(folder / "deep").depth() == 4999);
 }
 
-TEST_CASE("a header that lies is refused") {
+TEST_CASE("a wrong header is refused") {
   const Folder folder;
   const fs::path path = folder / "model";
   save(network<float>(), path);
@@ -178,7 +179,7 @@ TEST_CASE("a header that lies is refused") {
   refused(header + std::string(1, '\0') + "x", "is not JSON");
   refused("{\"x\":[" + std::string(1000, '0') + "]}", "is not JSON");
   std::string many = "{\"x\":[{}";
-  for (int i = 0; i < 500'000; ++i) many += ",{}";  // which a slow reader takes a day for
+  for (int i = 0; i < 500'000; ++i) many += ",{}";  // a careless reader would take a day
   refused(many + "]}", "more values than its tensors can need");
   change("\"fastmlp\":\"", "\"other\":3,\"fastmlp\":\"", "the metadata is 3");
   change("[3,4]", "[3.0,4]", "of shape [3.0,4]");
@@ -213,7 +214,7 @@ TEST_CASE("a header that lies is refused") {
   change("\"layers.0.bias\":", "\"extra\":{},\"layers.0.bias\":", "tensors that layers do not");
 }
 
-TEST_CASE("a file of another size is refused, whatever byte is missing or added") {
+TEST_CASE("a file that is too short or too long is refused") {
   const Folder folder;
   const fs::path path = folder / "model";
   save(network<float>(), path);
@@ -232,7 +233,7 @@ TEST_CASE("a file of another size is refused, whatever byte is missing or added"
   }
 }
 
-TEST_CASE("a file with any byte changed is refused or a network, never anything else") {
+TEST_CASE("a file with any one bit changed is refused or loaded, and nothing else happens") {
   const Folder folder;
   const fs::path path = folder / "model";
   save(network<float>(), path);
@@ -250,5 +251,5 @@ TEST_CASE("a file with any byte changed is refused or a network, never anything 
       }
     }
   }
-  CHECK(loaded > 0);  // another seed, say
+  CHECK(loaded > 0);  // with another seed, for example
 }

@@ -1,5 +1,5 @@
-// The functions of kernels/math.hpp and erf.hpp behind plain pointers, once per ISA: two Vec
-// headers cannot meet in one file.
+// The functions of kernels/math.hpp and erf.hpp behind plain pointers, once per ISA, because two
+// Vec headers cannot be included in one file.
 #pragma once
 
 #include <cstddef>

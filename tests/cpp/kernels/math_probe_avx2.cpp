@@ -1,6 +1,6 @@
 // kernels/math.hpp on the avx2 Vec, for test_math.cpp. Compiled with -mavx2 -mfma.
 #include "kernels/vec_avx2.hpp"
-// The Vec comes first: math.hpp is written over whichever one its includer chose.
+// The Vec comes first, because math.hpp uses the one that is included before it.
 #include "kernels/math.hpp"
 #include "math_probe_impl.hpp"
 

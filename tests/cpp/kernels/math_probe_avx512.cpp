@@ -1,6 +1,6 @@
 // kernels/math.hpp on the avx512 Vec, for test_math.cpp. Compiled with that ISA's flags.
 #include "kernels/vec_avx512.hpp"
-// The Vec comes first: math.hpp is written over whichever one its includer chose.
+// The Vec comes first, because math.hpp uses the one that is included before it.
 #include "kernels/math.hpp"
 #include "math_probe_impl.hpp"
 

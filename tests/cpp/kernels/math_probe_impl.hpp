@@ -1,5 +1,6 @@
-// What every math_probe_<isa>.cpp holds; the vec_x.hpp of that ISA and math.hpp are included before
-// it. All of it in an unnamed namespace, for the reason the kernels are: see dispatch.hpp.
+// The code of every math_probe_<isa>.cpp, which includes the vec_x.hpp of its ISA and math.hpp
+// before this file. All of it is in an unnamed namespace, as the kernels are (dispatch.hpp says
+// why).
 #pragma once
 
 #include <cstddef>

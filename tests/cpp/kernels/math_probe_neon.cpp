@@ -1,6 +1,6 @@
 // kernels/math.hpp on the neon Vec, for test_math.cpp.
 #include "kernels/vec_neon.hpp"
-// The Vec comes first: math.hpp is written over whichever one its includer chose.
+// The Vec comes first, because math.hpp uses the one that is included before it.
 #include "kernels/math.hpp"
 #include "math_probe_impl.hpp"
 

@@ -1,6 +1,6 @@
 // kernels/math.hpp on the scalar Vec, for test_math.cpp.
 #include "kernels/vec_scalar.hpp"
-// The Vec comes first: math.hpp is written over whichever one its includer chose.
+// The Vec comes first, because math.hpp uses the one that is included before it.
 #include "kernels/math.hpp"
 #include "math_probe_impl.hpp"
 

@@ -1,6 +1,6 @@
-// kernels/math.hpp and erf.hpp against libm in the next wider format, and every ISA against the
-// scalar Vec. FASTMLP_SOAK=1 takes every float and 50 million doubles per function (about half an
-// hour).
+// Compares kernels/math.hpp and erf.hpp with libm in the next wider format, and every ISA with the
+// scalar Vec. With FASTMLP_SOAK=1 it takes every float and 50 million doubles per function (about
+// half an hour).
 #include <doctest/doctest.h>
 
 #include <array>
@@ -23,8 +23,8 @@ using fastmlp::testing::MathProbe;
 using fastmlp::testing::MathProbes;
 using fastmlp::testing::Unary;
 
-// 2 is the promise. Tighter here, so that a lost correction term shows; the worst known is expm1's
-// 1.16 around x = 37.1 (see half_expm1).
+// The promise is 2. This bound is tighter, so that the loss of a correction term fails the test.
+// The worst known error is expm1's 1.16 around x = 37.1 (see half_expm1).
 constexpr double kMaxUlp = 1.2;
 
 template <class T>
@@ -35,8 +35,8 @@ struct Function {
   std::string name;
   Unary<T> MathProbe<T>::* probe;
   Wide<T> (*reference)(Wide<T>);
-  T low, high;                 // where results are neither saturated nor NaN
-  std::vector<T> hard_points;  // beyond those that all share
+  T low, high;                 // between them, results are neither saturated nor NaN
+  std::vector<T> hard_points;  // besides those of every function
 };
 
 template <class T>
@@ -66,7 +66,7 @@ MathProbe<T> of_type(const MathProbes& probes) {
   }
 }
 
-/// The scalar Vec, which the others have to match, and then those this CPU can run.
+/// The scalar Vec, which the others have to match, and then the others that this CPU can run.
 std::vector<MathProbes> runnable_isas() {
   std::vector<MathProbes> isas{fastmlp::testing::scalar_math()};
 #if defined(FASTMLP_HAS_AVX2)
@@ -104,8 +104,8 @@ bool same(T a, T b) {  // bit for bit, but any NaN equals any other
   return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, sizeof(T)) == 0;
 }
 
-/// |y - exact| in units of T's spacing at `exact`; infinite if only one is a NaN or a zero's sign
-/// is wrong.
+/// |y - exact| in units of T's spacing at `exact`. Infinite if only one of the two is a NaN or if
+/// the sign of a zero is wrong.
 template <class T>
 double ulp_error(T y, Wide<T> exact) {
   using Limits = std::numeric_limits<T>;
@@ -114,7 +114,7 @@ double ulp_error(T y, Wide<T> exact) {
   if (y == 0 && std::signbit(y) != std::signbit(exact)) return kWrong;
   Wide<T> value = y;
   if (std::isinf(y)) {
-    // Infinity stands for the step after the largest number, and for all beyond it.
+    // Infinity stands for the next number after the largest one, and for all beyond it.
     value = std::copysign(std::scalbn(Wide<T>(1), Limits::max_exponent), value);
     if (std::fabs(exact) >= std::fabs(value))
       return std::signbit(y) == std::signbit(exact) ? 0 : kWrong;
@@ -125,17 +125,17 @@ double ulp_error(T y, Wide<T> exact) {
   return static_cast<double>(std::scalbn(std::fabs(value - exact), Limits::digits - 1 - exponent));
 }
 
-/// The worst of what one function did over many inputs.
+/// The largest error of one function over many inputs.
 template <class T>
 struct Report {
   std::uint64_t examined = 0;
   double worst = 0;
   T worst_input = 0;
-  long differing = 0;  // inputs on which some ISA's bits are not the scalar Vec's
+  long differing = 0;  // inputs for which an ISA's bits differ from the scalar Vec's
   T differing_input = 0;
 };
 
-/// Runs `xs` through every ISA and adds what it finds to `report`.
+/// Evaluates `xs` on every ISA and adds the errors to `report`.
 template <class T>
 void examine(const Function<T>& f, const std::vector<MathProbes>& isas, const std::vector<T>& xs,
              Report<T>& report) {
@@ -170,8 +170,8 @@ void require(const Function<T>& f, const Report<T>& report) {
   CHECK(report.differing == 0);
 }
 
-/// Doubles where errors hide: any bit pattern, any magnitude, the function's own range, and closely
-/// around the points where reductions, clamps and formats change.
+/// Doubles for which errors are likely: any bit pattern, any magnitude, the function's own range,
+/// and numbers close to the points at which reductions, clamps and formats change.
 class Doubles {
  public:
   explicit Doubles(const Function<double>& f) : f_(f), hard_points_(f.hard_points) {
@@ -192,7 +192,7 @@ class Doubles {
         return uniform(-1.5, 1.5);
       case 3:
         return uniform(f_.low, f_.high);
-      case 4: {  // exp and tanh reduce by odd multiples of ln2 / 2 and ln2 / 4
+      case 4: {  // exp and tanh change n at odd multiples of ln2 / 2 and ln2 / 4
         const auto multiple = static_cast<double>(random_() % 4300);
         return around(multiple * 0.17328679513998632);
       }
@@ -213,14 +213,14 @@ class Doubles {
   std::mt19937_64 random_{20240229};
 };
 
-// Odd, so that the last vector of every call is a partial one.
+// Odd, so that the last vector of every call is only partly filled.
 constexpr std::size_t kChunk = 4093;
 
 template <class T>
 struct Special {
   std::string name;
   std::vector<T> xs;
-  std::vector<T> ys;  // f(xs), exactly
+  std::vector<T> ys;  // f(xs), exact
 };
 
 template <class T>
@@ -247,7 +247,7 @@ std::vector<Special<T>> specials() {
       {"tanh",
        {kZero, -kZero, kLeast, -kLeast, 30, -30, kMost, -kMost, kInf, -kInf, kNan},
        {kZero, -kZero, kLeast, -kLeast, 1, -1, 1, -1, 1, -1, kNan}},
-      {"erf",  // 2 / sqrt(pi) is 1.13, so the least number stays what it is
+      {"erf",  // 2 / sqrt(pi) is 1.13, so erf of the least number is that number
        {kZero, -kZero, kLeast, -kLeast, 7, -7, kMost, -kMost, kInf, -kInf, kNan},
        {kZero, -kZero, kLeast, -kLeast, 1, -1, 1, -1, 1, -1, kNan}},
   };
@@ -276,7 +276,7 @@ TEST_CASE("special values of the math functions are exact") {
   }
 }
 
-TEST_CASE("math functions of float are within their bound and the same on every ISA") {
+TEST_CASE("math functions of float stay within their bound and are the same on every ISA") {
   const std::vector<MathProbes> isas = runnable_isas();
   const std::uint64_t stride = soak() ? 1 : 1009;
   for (const Function<float>& f : functions<float>()) {
@@ -297,7 +297,7 @@ TEST_CASE("math functions of float are within their bound and the same on every 
   }
 }
 
-TEST_CASE("math functions of double are within their bound and the same on every ISA") {
+TEST_CASE("math functions of double stay within their bound and are the same on every ISA") {
   const std::vector<MathProbes> isas = runnable_isas();
   const long count = soak() ? 50'000'000 : 200'000;
   for (const Function<double>& f : functions<double>()) {

@@ -63,7 +63,7 @@ void check_epoch(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t batch
   CAPTURE(batch_size);
   for (const std::string& name : available_isas()) {
 #ifndef NDEBUG
-    if (name == "scalar") continue;  // a minute without optimisation; release has it
+    if (name == "scalar") continue;  // a minute without optimisation; release builds test it
 #endif
     for (const int threads : {1, 3}) {
       set_isa(name);
@@ -97,8 +97,8 @@ void check_epoch(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t batch
 }  // namespace
 
 TEST_CASE("no batch of an epoch allocates, also not a shorter last one") {
-  check_epoch({24, 96, 1}, 4096, 2730);    // which packs other blocks
-  check_epoch({700, 300, 2}, 1025, 1024);  // whose rows have to be spaced
+  check_epoch({24, 96, 1}, 4096, 2730);    // the shorter batch packs other blocks
+  check_epoch({700, 300, 2}, 1025, 1024);  // rows of these sizes have to be spaced
 }
 
 TEST_CASE("evaluating many rows of a wide network keeps no giant scratch") {

@@ -1,5 +1,4 @@
-// Network<T>::fit(), predict() and copy(): what Python's do, with the same bits (test_cmake.py
-// holds the two against each other).
+// Network<T>::fit(), predict() and copy(). test_cmake.py compares them with Python's, bit for bit.
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
@@ -83,7 +82,7 @@ TEST_CASE("two fits of 5 epochs equal one of 10, with a stateful optimizer and d
 
 TEST_CASE("early stopping ends the training and goes back to the best epoch") {
   const Problem<float> p;
-  Matrix<float> opposite = p.y;  // to learn y makes this worse from the first epoch on
+  Matrix<float> opposite = p.y;  // its loss grows from the first epoch on, as the network learns y
   for (float& value : opposite.values) value = 1 - value;
   FitOptions<float> options = epochs<float>(50);
   options.validation = ValidationData<float>{p.X.cview(), opposite.cview()};
@@ -117,10 +116,10 @@ TEST_CASE("a callback sees every epoch and ends the training") {
 }
 
 TEST_CASE(
-    "a schedule sets the rate of each epoch, by epochs_trained; the optimizer keeps its own") {
+    "a schedule sets the rate of each epoch by epochs_trained; the optimizer keeps its own rate") {
   const Problem<float> p;
   FitOptions<float> options = epochs<float>(2);
-  std::vector<double> losses;  // what it was told; -1 at the beginning of a fit
+  std::vector<double> losses;  // that the schedule saw; -1 at the beginning of a fit
   options.schedule = [&](std::int64_t epoch, double rate, const EpochLog* last) {
     losses.push_back(last != nullptr ? last->loss : -1);
     return rate / static_cast<double>(epoch + 1);
@@ -139,7 +138,7 @@ TEST_CASE(
   CHECK(sgd.learning_rate() == 0.8);
 }
 
-TEST_CASE("an epoch that leaves something not finite is undone, the optimizer's state with it") {
+TEST_CASE("fit undoes an epoch that diverges, the optimizer's state included") {
   const Problem<float> p;
   Network<float> net({4, 6, 1}, {}, Output::kIdentity), twin = net.copy();
   net.initialize(1);
@@ -199,7 +198,7 @@ TEST_CASE("fit can be stopped, however short or long an epoch is") {
     options.should_stop = [] { return true; };
     Network<float> net = network<float>();
     CHECK_THROWS_AS(net.fit(X.cview(), y.cview(), SgdOptions{}, options), Stopped);
-    CHECK(net.loss(X.cview(), y.cview()).mean() > 0);  // and the network can be used
+    CHECK(net.loss(X.cview(), y.cview()).mean() > 0);  // the network can still be used
   }
 }
 
@@ -236,7 +235,7 @@ TEST_CASE("predict can be stopped") {
   CHECK_THROWS_AS(net.predict(slow, many.view(), 0.5, [] { return true; }), Stopped);
 }
 
-TEST_CASE("predict refuses what has no labels") {
+TEST_CASE("predict refuses outputs without labels, wrong shapes and NaN") {
   const Matrix<float> X = noise<float>(3, 4, 5);
   Matrix<std::int64_t> labels(3, 1);
   Network<float> net = network<float>(), values({4, 1}, {}, Output::kIdentity);

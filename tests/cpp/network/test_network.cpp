@@ -1,4 +1,4 @@
-// Network<T>: gradients, training, bits, interruption, use from several threads.
+// Network<T>: gradients, training, reproducibility, interruption, and use from several threads.
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
@@ -27,7 +27,7 @@ std::vector<T> parameters_of(Network<T>& net) {
   return {net.parameters(), net.parameters() + net.n_parameters()};
 }
 
-/// Targets that every output takes: 0 and 1, or class indices.
+/// Valid targets of an output: class indices for softmax, otherwise 0 and 1.
 template <class T>
 Matrix<T> targets(std::ptrdiff_t rows, std::ptrdiff_t cols, Output output) {
   Matrix<T> y(rows, output == Output::kSoftmax ? 1 : cols);
@@ -75,7 +75,7 @@ TEST_CASE("gradients agree with central differences for every activation and out
   }
 }
 
-TEST_CASE("it learns XOR") {
+TEST_CASE("a network learns XOR") {
   Network<float> net({2, 8, 1}, {Activation::kTanh});
   net.initialize(0);
   Matrix<float> X(4, 2), y(4, 1), out(4, 1);
@@ -109,7 +109,8 @@ TEST_CASE_TEMPLATE("training has the same bits under every setting", T, float, d
 #if defined(__x86_64__)
 TEST_CASE("a caller that flushes denormals to zero gets the same bits, and keeps its mode") {
   const Settings restore;
-  // The gradients by the first weights are denormal, and so are those weights after the step.
+  // The derivatives with respect to the first weights are denormal, and so are these weights after
+  // the step.
   Matrix<float> X(64, 30), y = targets<float>(64, 1, Output::kSigmoid);
   for (std::size_t i = 0; i < X.values.size(); ++i) {
     X.values[i] = 1e-38f * static_cast<float>(static_cast<int>(i % 7) - 3);
@@ -149,7 +150,7 @@ TEST_CASE("a network can be returned and moved") {
   CHECK_THROWS_AS(other.weights(2), std::invalid_argument);
 }
 
-TEST_CASE("step has the bits of loss_and_gradients and apply_gradients, whatever the batch") {
+TEST_CASE("step has the bits of loss_and_gradients and apply_gradients, for any batch") {
   for (const std::ptrdiff_t rows : {1, 100, 4096, 9000}) {
     CAPTURE(rows);
     Network<float> a({4, 5, 1}), b({4, 5, 1});
@@ -164,7 +165,7 @@ TEST_CASE("step has the bits of loss_and_gradients and apply_gradients, whatever
   }
 }
 
-TEST_CASE("rows from a function train as rows in memory do") {
+TEST_CASE("rows from a function and rows in memory train to the same bits") {
   const Matrix<float> X = pattern<float>(50, 4), y = targets<float>(50, 1, Output::kSigmoid);
   const RowSource<float> read(
       50, 4,
@@ -199,7 +200,7 @@ TEST_CASE("should_stop ends an epoch between two steps, and leaves the network u
   CHECK(std::isfinite(net.step(X.cview(), y.cview(), 0.01)));
 }
 
-TEST_CASE("a slow step that may be stopped goes through the gradients, with the same bits") {
+TEST_CASE("a slow step stores its gradient, so that it can be stopped, and gives the same bits") {
   const Matrix<float> X = pattern<float>(64, 8), y = targets<float>(64, 1, Output::kSigmoid);
   const RowSource<float> slow(
       64, 8, [&](const std::int64_t*, std::ptrdiff_t first, std::ptrdiff_t count, float* out) {
@@ -212,7 +213,7 @@ TEST_CASE("a slow step that may be stopped goes through the gradients, with the 
   direct.step(X.cview(), y.cview(), 0.1, go_on);
   slowly.step(slow, y.cview(), 0.1, go_on);
   CHECK(same_bits(parameters_of(slowly), parameters_of(direct)));
-  // Only the slow one stored its gradient: it could have been given up until that was complete.
+  // Only the slow step stored its gradient; it could have been stopped until that was complete.
   const std::vector<float> none(static_cast<std::size_t>(direct.n_parameters()));
   CHECK(std::equal(none.begin(), none.end(), direct.gradients()));
   CHECK(!std::equal(none.begin(), none.end(), slowly.gradients()));
@@ -285,7 +286,7 @@ TEST_CASE("a refused call names the rule and changes nothing") {
   CHECK(net.epochs_trained() == 0);
 }
 
-TEST_CASE("layers, activations and sizes that make no network are refused") {
+TEST_CASE("invalid layers, activations and outputs are refused") {
   CHECK_THROWS_AS(Network<float>({30}), std::invalid_argument);
   CHECK_THROWS_AS(Network<float>({30, 0, 1}), std::invalid_argument);
   CHECK_THROWS_AS(Network<float>({2, 3, 1}, {Activation::kTanh, Activation::kTanh}),
@@ -301,7 +302,7 @@ TEST_CASE("layers, activations and sizes that make no network are refused") {
                        std::invalid_argument);
 }
 
-TEST_CASE("gradients of parts accumulate to those of the whole") {
+TEST_CASE("gradients of parts of a batch add up to those of the whole batch") {
   Network<double> whole({3, 4, 1}), parts({3, 4, 1});
   whole.initialize(2);
   parts.initialize(2);

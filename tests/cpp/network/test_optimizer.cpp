@@ -1,4 +1,4 @@
-// Optimizer: its state and its hyper-parameters. What a step computes is tested from Python.
+// Optimizer: its state and its hyper-parameters. The Python tests check the results of a step.
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
@@ -15,7 +15,7 @@ using namespace fastmlp::testing;
 
 namespace {
 
-/// The parameters after `steps` more updates of a network by the same gradients.
+/// Updates the network `steps` times, by the same gradients each time. Returns its parameters.
 std::vector<double> updated(Network<double>& net, Optimizer& optimizer, int steps) {
   for (int i = 0; i < steps; ++i) {
     for (std::ptrdiff_t k = 0; k < net.n_parameters(); ++k) {
@@ -34,7 +34,7 @@ Network<double> network() {
 
 }  // namespace
 
-TEST_CASE("an optimizer that takes its own state goes on as if nothing had happened") {
+TEST_CASE("an optimizer that is given its own state goes on unchanged") {
   Network<double> through = network(), interrupted = network();
   Optimizer adam(AdamOptions{}), twin(AdamOptions{});
   const std::vector<double> expected = updated(through, adam, 6);
@@ -54,7 +54,7 @@ TEST_CASE("a state that does not fit is refused, and nothing changes") {
   CHECK(same_bits(updated(after, twin, 3), expected));
 }
 
-TEST_CASE("hyper-parameters out of range are refused by the name of the optimizer") {
+TEST_CASE("hyper-parameters out of range are refused, and the message names the optimizer") {
   AdamOptions adamw;
   adamw.decoupled = true;
   adamw.beta_2 = 1;

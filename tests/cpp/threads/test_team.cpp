@@ -23,7 +23,7 @@ using fastmlp::detail::Team;
 
 namespace {
 
-/// body(team) with `size` threads in the team, the calling one included.
+/// Runs body(team) with `size` threads in the team, the calling one included.
 template <class Body>
 void with_threads(int size, bool all, const Body& body) {
   Team team(all);
@@ -35,7 +35,7 @@ void with_threads(int size, bool all, const Body& body) {
   for (std::thread& other : others) other.join();
 }
 
-/// More threads than processors, so that some have none.
+/// More threads than processors, so that some threads have no processor.
 int crowd() { return static_cast<int>(std::min(2 * std::thread::hardware_concurrency() + 1, 16u)); }
 
 }  // namespace
@@ -53,7 +53,7 @@ TEST_CASE("every task of many tiny regions runs once, on more threads than proce
             ++runs[task];
           }
         });
-        // The caller may use what the others did, and prepare the next region.
+        // The caller may now use the results of the others and prepare the next region.
         if (std::accumulate(runs.begin(), runs.end(), 0) != 5 * (region + 1)) break;
       }
     });
@@ -61,7 +61,7 @@ TEST_CASE("every task of many tiny regions runs once, on more threads than proce
   }
 }
 
-TEST_CASE("in a team where all take part, each slot runs every region once") {
+TEST_CASE("if all threads take part, each slot runs every region once") {
   const int size = crowd();
   std::vector<int> runs(static_cast<std::size_t>(size));
   with_threads(size, true, [&](Team& team) {
@@ -72,11 +72,11 @@ TEST_CASE("in a team where all take part, each slot runs every region once") {
   CHECK(runs == std::vector<int>(runs.size(), 200));
 }
 
-TEST_CASE("threads that have gone to sleep are woken up by work, and by the end") {
+TEST_CASE("sleeping threads wake up for work, and for the end of the team") {
   std::atomic<int> came{0};
   with_threads(3, true, [&](Team& team) {
     for (int region = 0; region < 5; ++region) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));  // 50 times what they spin for
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));  // 50 times as long as they spin
       team.run([&](int) noexcept { ++came; });
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -84,7 +84,7 @@ TEST_CASE("threads that have gone to sleep are woken up by work, and by the end"
   CHECK(came == 15);
 }
 
-TEST_CASE("a team without threads, or without work, ends") {
+TEST_CASE("a team of one thread works, and a team without work ends") {
   int runs = 0;
   with_threads(1, true, [&](Team& team) { team.run([&](int) noexcept { ++runs; }); });
   CHECK(runs == 1);
@@ -103,13 +103,13 @@ TEST_CASE("a team is open while it works, and only then") {
   });
 }
 
-TEST_CASE("work inside of work is done by the thread that has it, each task once") {
+TEST_CASE("nested work runs on the thread that starts it, each task once") {
   const Settings restore;
   set_num_threads(4);
   std::atomic<int> inner{0};
   detail::with_team(4, [&] {
     detail::parallel_tasks(6, 4, [&](std::ptrdiff_t, int) noexcept {
-      detail::with_team(4, [&] {  // as a callback that leads back into the library
+      detail::with_team(4, [&] {  // like a callback that calls the library
         detail::parallel_tasks(10, 4, [&](std::ptrdiff_t, int) noexcept { ++inner; });
       });
     });
@@ -117,7 +117,7 @@ TEST_CASE("work inside of work is done by the thread that has it, each task once
   CHECK(inner == 60);
 }
 
-TEST_CASE("every task of however many is done once, whoever helps whom") {
+TEST_CASE("every task is done once, for any number of tasks and threads") {
   for (const int threads : {1, 2, 3, 64, 65, 200}) {
     for (const std::ptrdiff_t count : {0, 1, 2, 3, 7, 63, 64, 65, 130, 500}) {
       CAPTURE(threads);
@@ -125,14 +125,14 @@ TEST_CASE("every task of however many is done once, whoever helps whom") {
       detail::TaskQueues queues(count, threads);
       std::vector<int> done(static_cast<std::size_t>(count));
       const auto take = [&](std::ptrdiff_t task) { ++done[static_cast<std::size_t>(task)]; };
-      queues.work(threads - 1, take);  // one that comes first does all there is
+      queues.work(threads - 1, take);  // the first thread to come does all tasks
       queues.work(0, take);
       CHECK(std::count(done.begin(), done.end(), 1) == count);
     }
   }
 }
 
-TEST_CASE("threads that take tasks at the same time take each once") {
+TEST_CASE("threads that take tasks at the same time take each task once") {
   const Settings restore;
   set_num_threads(2);
   constexpr std::ptrdiff_t kCount = 300;
@@ -156,7 +156,7 @@ TEST_CASE("a thread begins with its own tasks, in order, and then goes round") {
   CHECK(taken == std::vector<std::ptrdiff_t>{4, 5, 6, 7, 0, 1, 2, 3});
 }
 
-TEST_CASE("what a body throws comes out of its team, and the next team works") {
+TEST_CASE("an exception leaves its team, and the next team works") {
   const Settings restore;
   set_num_threads(3);
   for (int i = 0; i < 20; ++i) {
@@ -176,7 +176,7 @@ TEST_CASE("calls that run at once share the processors") {
   set_num_threads(4);
   const int most = detail::max_team();  // 1 without OpenMP
   const double min_work = detail::thread_state().min_work;
-  detail::thread_state().min_work = 1e6;  // where it is 0 every call has all threads
+  detail::thread_state().min_work = 1e6;  // if it is 0, every call gets all threads
   {
     const detail::SharedProcessors first;
     CHECK(first.share(4) == most);
