@@ -1,4 +1,4 @@
-// Optimizer, behind the classes of python/fastmlp/optimizers.py, and Objective.
+// Binds Optimizer, the native part of the classes in python/fastmlp/optimizers.py, and Objective.
 #include "arguments.hpp"
 #include "array.hpp"
 #include "docs_optimizers.hpp"
@@ -15,7 +15,8 @@
 namespace fastmlp::python {
 namespace {
 
-/// A hyper-parameter's value. \throws TypeError, naming it, for what is no number or no bool.
+/// The value of a hyper-parameter. \throws TypeError, naming it, unless it is a number or, if Value
+/// is bool, a bool
 template <class Value>
 Value value_of(const std::string& optimizer, const char* name, const py::handle& given) {
   try {
@@ -26,7 +27,7 @@ Value value_of(const std::string& optimizer, const char* name, const py::handle&
   }
 }
 
-/// Sets `chosen` to the options of the optimizer called `kind`, if these are they.
+/// If the optimizer called `kind` has these Options, sets `chosen` to them and returns true.
 template <class Options>
 bool choose(const std::string& kind, const std::string& name, const py::dict& parameters,
             OptimizerOptions& chosen) {
@@ -56,7 +57,8 @@ py::dict parameters_of(const Optimizer& optimizer) {
         options.visit(options, [&](const char* name, auto value, auto...) {
           parameters[name] = py::cast(value);
         });
-        parameters["decoupled"] = py::bool_(options.decoupled);  // which some cannot choose
+        // For some optimizers this is a constant, which visit() does not show.
+        parameters["decoupled"] = py::bool_(options.decoupled);
       },
       optimizer.options());
   return parameters;
@@ -89,7 +91,7 @@ void set_state(Optimizer& optimizer, const py::tuple& given) {
   for (std::size_t i = 0; i < vectors.size(); ++i) {
     keep.push_back(floats_of("set_state", vectors[i]));
     if (keep[i].size() != keep[0].size() || keep[i].nbytes() != keep[0].nbytes()) {
-      throw py::value_error("set_state: the vectors must be alike");
+      throw py::value_error("set_state: the vectors must have the same size and dtype");
     }
     state.vectors[i] = const_cast<void*>(keep[i].data());
     state.size = keep[i].size();
@@ -111,12 +113,11 @@ void register_optimizers(py::module_& module) {
            py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0,
            py::arg("gradient_scale") = 1.0, py::arg("clip") = 0.0)
       .def_readonly("alpha", &Objective::alpha, "The penalty of squared weights: a float.")
-      .def_readonly("loss_scale", &Objective::loss_scale,
-                    "What the loss is multiplied by: a float.")
+      .def_readonly("loss_scale", &Objective::loss_scale, "The factor of the loss: a float.")
       .def_readonly("gradient_scale", &Objective::gradient_scale,
-                    "What the gradient is multiplied by: a float.")
+                    "The factor of the gradient: a float.")
       .def_readonly("clip", &Objective::clip,
-                    "How near to 0 and 1 a reported probability may be: a float.");
+                    "Losses are reported for probabilities in [clip, 1 - clip]: a float.");
 
   py::class_<Optimizer>(module, "Optimizer",
                         "The native part of the optimizers; see fastmlp.optimizers.")
@@ -126,14 +127,14 @@ void register_optimizers(py::module_& module) {
                }),
            py::arg("kind"), py::arg("name"), py::arg("parameters"))
       .def_property("learning_rate", &Optimizer::learning_rate, &Optimizer::set_learning_rate,
-                    "The learning rate, from the next update on: a float.")
+                    "The learning rate of the next update: a float.")
       .def_property_readonly(
           "steps", [](Optimizer& self) { return self.state().steps; },
-          "The updates so far: an int. Plain SGD, which remembers nothing, does not count them.")
+          "The number of updates so far: an int. Plain SGD has no state and does not count them.")
       .def("_parameters", &parameters_of, "The hyper-parameters by name: a dict.")
       .def("_state", &state_of, "(steps, beta_1^steps, beta_2^steps, copies of the vectors).")
       .def("_set_state", &set_state, py::arg("state"),
-           "Take a copy of what _state() gave; it then belongs to the next network.");
+           "Copy a state of _state(). The copy belongs to the next network that is updated.");
 }
 
 }  // namespace fastmlp::python

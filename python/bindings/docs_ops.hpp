@@ -72,7 +72,7 @@ constexpr const char* kReluBackwardDoc =
 Parameters
 ----------
 dA : array, any shape
-    Derivative of the loss by the layer's output.
+    Derivative of the loss with respect to the layer's output.
 Z : array of the same shape
     The layer's input, or its output, which is positive in the same places.
 out : ndarray of the same shape, optional
@@ -127,7 +127,7 @@ constexpr const char* kSigmoidBackwardDoc =
 Parameters
 ----------
 dA : array, any shape
-    Derivative of the loss by the layer's output.
+    Derivative of the loss with respect to the layer's output.
 A : array of the same shape
     The layer's output, ``sigmoid(Z)``.
 out : ndarray of the same shape, optional
@@ -163,8 +163,8 @@ y : array of the same shape
 Returns
 -------
 float
-    ``max(z, 0) - z y + log(1 + exp(-|z|))``, summed over the n outputs, the mean over the m rows;
-    finite for every finite `Z`; 0.0 for no rows.
+    ``max(z, 0) - z y + log(1 + exp(-|z|))``, summed over the n outputs and averaged over the m
+    rows. It is finite for every finite `Z`, and 0.0 if there are no rows.
 
 Raises
 ------

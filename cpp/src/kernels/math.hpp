@@ -10,10 +10,9 @@
 namespace fastmlp::detail {
 namespace {
 
-// `fastmlp export` copies the lines between two such marks, here and in other kernel files, into C++
-// headers that have a scalar Vec of their own. Code between marks may use only the operations of Vec
-// and other code between marks.
-// [export: begin]
+// `fastmlp export` copies the lines between two such marks, here and in other kernel files, into
+// C++ headers that have a scalar Vec of their own. Code between marks may use only the operations
+// of Vec and other code between marks. [export: begin]
 
 // Minimax coefficients, from a Remez exchange in 60 digits, then rounded to the format:
 //
@@ -31,7 +30,7 @@ struct MathConstants<float> {
   static constexpr std::uint32_t kSign = 0x80000000;
   static constexpr std::uint32_t kBias = 127;             // the exponent field of 1
   static constexpr std::uint32_t kSqrtHalf = 0x3f3504f3;  // the bits of sqrt(1/2)
-  static constexpr std::uint32_t kInfinity = 0x7f800000;  // its bits
+  static constexpr std::uint32_t kInfinity = 0x7f800000;  // the bits of infinity
   static constexpr std::uint32_t kNan = 0x7fc00000;       // the bits of a quiet NaN
   static constexpr float kMinNormal = 0x1p-126F;
   static constexpr float kTwoMantissa = 0x1p23F;  // from here on, floats are 1 apart

@@ -1,7 +1,7 @@
 // Team alone, on threads of the standard library, so that ThreadSanitizer sees all there is; and
 // what parallel.hpp makes of it: nested work and exceptions.
-#include "support.hpp"
 #include "threads/parallel.hpp"
+#include "support.hpp"
 #include "threads/team.hpp"
 
 #include <fastmlp/runtime.hpp>
