@@ -16,8 +16,8 @@ enum class Stream : std::uint64_t { kWeights = 1, kShuffle = 2, kDropout = 3 };
 
 /// Philox4x64-10 (Salmon, Moraes, Dror and Shaw, 2011, doi:10.1145/2063384.2063405).
 ///
-/// The words are those of `numpy.random.Philox(key=[key, 0], counter=counter).random_raw()`, in
-/// order: the counter is incremented before each block of four.
+/// Gives the words of `numpy.random.Philox(key=[key, 0], counter=counter).random_raw()`, in the
+/// same order. Like NumPy, it increments the counter before each block of four words.
 class FASTMLP_EXPORT Philox {
  public:
   using Counter = std::array<std::uint64_t, 4>;  ///< least significant word first

@@ -151,9 +151,9 @@ struct LossBlock {
 
 // [export: begin]
 
-/// What the targets y of an output are: numbers in [0, 1], one class for each row, any finite
-/// numbers, or finite numbers that are not negative. The first two are probabilities: they have
-/// labels, and their loss can be clipped.
+/// The targets y of an output: numbers in [0, 1], one class for each row, any finite numbers, or
+/// finite numbers that are not negative. With the first two the output is a probability: it has
+/// labels, and its loss can be clipped.
 enum class Targets { kUnitInterval, kClasses, kReal, kNotNegative };
 
 // [export: end]

@@ -96,7 +96,7 @@ void check_epoch(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t batch
 
 }  // namespace
 
-TEST_CASE("no batch of an epoch allocates, also not a shorter last one") {
+TEST_CASE("no batch of an epoch allocates, not even a shorter last one") {
   check_epoch({24, 96, 1}, 4096, 2730);    // the shorter batch packs other blocks
   check_epoch({700, 300, 2}, 1025, 1024);  // rows of these sizes have to be spaced
 }

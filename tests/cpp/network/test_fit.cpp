@@ -191,7 +191,7 @@ TEST_CASE("a refused fit changes nothing") {
   refused(p.X, p.y, options, "EarlyStopping: patience is 0; it must be at least 1");
 }
 
-TEST_CASE("fit can be stopped, however short or long an epoch is") {
+TEST_CASE("fit can be stopped in short and in long epochs") {
   for (const std::ptrdiff_t rows : {4, 20000}) {
     const Matrix<float> X = noise<float>(rows, 4, 1), y(rows, 1);
     FitOptions<float> options = epochs<float>(1'000'000'000);

@@ -1,7 +1,7 @@
 // Team alone, on threads of the standard library, so that ThreadSanitizer sees all there is; and
 // what parallel.hpp makes of it: nested work and exceptions.
-#include "threads/parallel.hpp"
 #include "support.hpp"
+#include "threads/parallel.hpp"
 #include "threads/team.hpp"
 
 #include <fastmlp/runtime.hpp>
@@ -149,7 +149,7 @@ TEST_CASE("threads that take tasks at the same time take each task once") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("a thread begins with its own tasks, in order, and then goes round") {
+TEST_CASE("a thread does its own tasks in order, and then those of the others") {
   detail::TaskQueues queues(8, 4);
   std::vector<std::ptrdiff_t> taken;
   queues.work(2, [&](std::ptrdiff_t task) { taken.push_back(task); });
