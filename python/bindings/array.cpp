@@ -17,7 +17,7 @@ bool has_type(const py::array& array) {
          dtype.byteorder() == '=';
 }
 
-/// Whether every element lies where a T may lie, at strides of whole T.
+/// Whether every element is aligned for T and all strides are multiples of sizeof(T).
 template <class T>
 bool is_aligned(const py::array& array) {
   if (reinterpret_cast<std::uintptr_t>(array.data()) % alignof(T) != 0) return false;

@@ -10,9 +10,11 @@
 namespace fastmlp::detail {
 namespace {
 
-// `fastmlp export` copies the lines between two such marks, here and in other kernel files, into
-// C++ headers that have a scalar Vec of their own. Code between marks may use only the operations
-// of Vec and other code between marks. [export: begin]
+// `fastmlp export` copies the lines between two marks such as these, here and in other kernel
+// files, into C++ headers that have a scalar Vec of their own. Code between marks may use only the
+// operations of Vec and other code between marks.
+
+// [export: begin]
 
 // Minimax coefficients, from a Remez exchange in 60 digits, then rounded to the format:
 //
