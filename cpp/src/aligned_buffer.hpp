@@ -1,5 +1,5 @@
-// AlignedBuffer<T>: memory that starts on a 64-byte line (the width of the widest vector); large
-// ones on huge pages where the system has them to give.
+// AlignedBuffer<T>: memory that starts on a 64-byte line, the width of the widest vector. Large
+// buffers ask the system for huge pages.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ class AlignedBuffer {
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size) { reserve(size); }
 
-  /// Room for at least `size` elements; what was there is lost where it grows.
+  /// Makes room for at least `size` elements. If it has to grow, the old content is lost.
   void reserve(std::size_t size) {
     if (size <= size_) return;
     if (size > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(T)) throw std::bad_alloc();
@@ -27,8 +27,8 @@ class AlignedBuffer {
     const std::align_val_t alignment{bytes >= kHugePage ? kHugePage : kLine};
     memory_ = {static_cast<T*>(::operator new(bytes, alignment)), Free{alignment}};
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    // Walking down a matrix touches a page for each row; of ordinary pages a processor remembers
-    // too few. It is advice: where it is refused, nothing changes.
+    // A walk down a column touches one page per row, and the TLB holds too few ordinary pages for
+    // that. This is only advice: nothing changes if the system does not follow it.
     if (bytes >= kHugePage) ::madvise(memory_.get(), bytes, MADV_HUGEPAGE);
 #endif
     size_ = size;

@@ -1,4 +1,4 @@
-// The kernels for AVX2 and FMA; compiled with -mavx2 -mfma (see CMakeLists.txt).
+// The kernels for AVX2 and FMA; CMakeLists.txt compiles them with -mavx2 -mfma.
 #include "vec_avx2.hpp"
 
 #include "table.hpp"

@@ -1,4 +1,4 @@
-// The kernels for AVX-512 (F, VL, DQ, BW); compiled with their flags (see CMakeLists.txt).
+// The kernels for AVX-512 (F, VL, DQ, BW); CMakeLists.txt compiles them with these flags.
 #include "vec_avx512.hpp"
 
 #include "table.hpp"

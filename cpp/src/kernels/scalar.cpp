@@ -1,5 +1,5 @@
-// The kernels for any CPU: Vec of one element. Slow where the baseline has no FMA instruction, and
-// the meaning of every other table.
+// The kernels for any CPU: Vec of one element. They define the bits that every other table must
+// give, and are slow on a baseline without an FMA instruction.
 #include "vec_scalar.hpp"
 
 #include "table.hpp"

@@ -1,5 +1,5 @@
-// Dropout<T>: which units of the hidden layers a training step leaves out, and the layers without
-// them. The masks come from a counter, so that neither threads nor blocks can change them.
+// Dropout<T>: the random masks that leave units of the hidden layers out of a training step. Every
+// draw has its own counter, so that neither threads nor blocks of rows can change a mask.
 #pragma once
 
 #include "aligned_buffer.hpp"
@@ -17,8 +17,8 @@ namespace fastmlp::detail {
 template <class T>
 class Dropout {
  public:
-  /// Room for blocks of `rows` rows; from now on step() after step of an epoch. Rates of 0 for all
-  /// hidden layers, or none, switch it off.
+  /// Begins an epoch and allocates room for blocks of `rows` rows. No rates, or a rate of 0 for
+  /// every hidden layer, switch dropout off.
   void begin_epoch(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t rows,
                    const std::vector<double>& rates, std::uint64_t seed, std::uint64_t epoch) {
     layers_.assign(rates.size(), Layer());
@@ -47,16 +47,16 @@ class Dropout {
     Dropout& dropout;
   };
 
-  /// The step that follows, counted within the epoch.
+  /// Begins a step; `step` counts the steps of the epoch.
   void begin_step(std::uint64_t step) { step_ = step; }
 
-  /// Whether units of A_l are left out, 0 < l < L.
+  /// Whether layer l, 0 < l < L, has dropout.
   bool drops(std::ptrdiff_t l) const {
     return l > 0 && static_cast<std::size_t>(l) <= layers_.size() && layer(l).cols > 0;
   }
 
-  /// A_l without the units that are left out, the others times 1 / (1 - rate); the rows begin with
-  /// row `first` of the batch.
+  /// A_l times its mask: 0 for the units that are left out, 1 / (1 - rate) for the others. The
+  /// block begins with row `first` of the batch.
   MatrixView<const T> keep(std::ptrdiff_t l, MatrixView<const T> A, std::ptrdiff_t first) const {
     const Layer& to = layer(l);
     parallel_for(A.rows, 1, kFlops * static_cast<double>(A.rows * A.cols),
@@ -75,7 +75,7 @@ class Dropout {
     return {layer(l).kept, rows, layer(l).cols};
   }
 
-  /// dZ_l, computed as if all units had been there, for those that were.
+  /// dZ_l, which was computed without dropout, times the mask of layer l.
   void restrict(std::ptrdiff_t l, MatrixView<T> dZ) const {
     const Layer& from = layer(l);
     parallel_for(dZ.rows, 1, static_cast<double>(dZ.rows * dZ.cols),
@@ -90,12 +90,12 @@ class Dropout {
 
  private:
   static constexpr double kFlops = 16;         // about what a draw and a product cost
-  static constexpr std::ptrdiff_t kDraws = 8;  // of 32 bits in the four words of a block
+  static constexpr std::ptrdiff_t kDraws = 8;  // of 32 bits, from the four words of a Philox block
 
   struct Layer {
     std::uint32_t threshold = 0;
     T factor = 0;
-    std::ptrdiff_t cols = 0;  // 0 where all units stay
+    std::ptrdiff_t cols = 0;  // 0 if the layer has no dropout
     T* mask = nullptr;        // (rows, cols): 0, or the factor
     T* kept = nullptr;        // (rows, cols)
   };
@@ -105,8 +105,8 @@ class Dropout {
   }
   const Layer& layer(std::ptrdiff_t l) const { return layers_[static_cast<std::size_t>(l) - 1]; }
 
-  /// The mask of one row of the batch: draw j stays where it is not below rate * 2^32. Draws are
-  /// halves of the generator's words, the lower first; a row begins with a block of its own.
+  /// The mask of one row of the batch. Unit j stays if draw j is at least rate * 2^32. Each word of
+  /// the generator gives two draws, its lower half first; every row begins with a new block.
   void fill(std::ptrdiff_t l, std::ptrdiff_t row, T* mask) const {
     const Layer& to = layer(l);
     const auto blocks = static_cast<std::uint64_t>((to.cols + kDraws - 1) / kDraws);
@@ -120,7 +120,7 @@ class Dropout {
     }
   }
 
-  std::vector<Layer> layers_;  // layers_[l - 1] of A_l
+  std::vector<Layer> layers_;  // layers_[l - 1] belongs to A_l
   AlignedBuffer<T> memory_;
   std::uint64_t seed_ = 0, epoch_ = 0, step_ = 0;
 };

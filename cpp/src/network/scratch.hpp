@@ -41,8 +41,18 @@ class Scratch {
                std::ptrdiff_t rows, bool training, const KernelTable<T>& kernels) {
     reserve_workspace(layers, rows, training, kernels);
     if (rows <= rows_ && (training_ || !training)) return;
-    rows = std::max(rows, rows_);
-    training = training || training_;
+    allocate(layers, hidden, std::max(rows, rows_), training || training_, kernels);
+  }
+
+  /// The memory it holds, without the masks of dropout, which only training has.
+  std::size_t bytes() const {
+    return (memory_.size() + workspace.size()) * sizeof(T) + losses_.size() * sizeof(double);
+  }
+
+ private:
+  [[gnu::noinline]] void allocate(const std::vector<std::ptrdiff_t>& layers,
+                                  const std::vector<Activation>& hidden, std::ptrdiff_t rows,
+                                  bool training, const KernelTable<T>& kernels) {
     const std::ptrdiff_t widest =
         layers.size() > 2 ? *std::max_element(layers.begin() + 1, layers.end() - 1) : 0;
     std::vector<std::pair<T**, std::ptrdiff_t>> parts;  // each pointer with its columns
@@ -85,12 +95,6 @@ class Scratch {
     training_ = training;
   }
 
-  /// The memory it holds, without the masks of dropout, which only training has.
-  std::size_t bytes() const {
-    return (memory_.size() + workspace.size()) * sizeof(T) + losses_.size() * sizeof(double);
-  }
-
- private:
   void reserve_workspace(const std::vector<std::ptrdiff_t>& layers, std::ptrdiff_t rows,
                          bool training, const KernelTable<T>& kernels) {
     std::size_t most = 0;

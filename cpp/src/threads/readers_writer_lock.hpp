@@ -48,18 +48,12 @@ class ReadersWriterLock {
   }
 
   /// `generation` is the fork_generation of the process that took the lock. In a child made by
-  /// fork() since then the lock was taken away already, and nothing happens.
+  /// fork() since then the lock does not count any more, and nothing happens.
   void unlock_shared(std::uint32_t generation) {
-    Word old = word_.load();
-    do {
-      if (old >> kGenerationShift != generation) return;
-    } while (!word_.compare_exchange_weak(old, old - 1));
+    if (generation == fork_generation.load(std::memory_order_relaxed)) word_.fetch_sub(1);
   }
   void unlock(std::uint32_t generation) {
-    Word old = word_.load();
-    do {
-      if (old >> kGenerationShift != generation) return;
-    } while (!word_.compare_exchange_weak(old, old & ~kWriter));
+    if (generation == fork_generation.load(std::memory_order_relaxed)) word_.fetch_and(~kWriter);
   }
 
  private:

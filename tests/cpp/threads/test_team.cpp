@@ -1,5 +1,5 @@
-// Team alone, on threads of the standard library, so that ThreadSanitizer sees all there is; and
-// what parallel.hpp makes of it: nested work and exceptions.
+// Team alone, on threads of the standard library, which ThreadSanitizer understands; and
+// parallel.hpp with OpenMP's threads: nested work, exceptions, shares of the processors.
 #include "support.hpp"
 #include "threads/parallel.hpp"
 #include "threads/team.hpp"
@@ -103,7 +103,7 @@ TEST_CASE("a team is open while it works, and only then") {
   });
 }
 
-TEST_CASE("nested work runs on the thread that starts it, each task once") {
+TEST_CASE("a thread that calls the library from inside a task does that work alone, once") {
   const Settings restore;
   set_num_threads(4);
   std::atomic<int> inner{0};
@@ -117,7 +117,7 @@ TEST_CASE("nested work runs on the thread that starts it, each task once") {
   CHECK(inner == 60);
 }
 
-TEST_CASE("every task is done once, for any number of tasks and threads") {
+TEST_CASE("each of any number of tasks is done once, whichever thread comes first") {
   for (const int threads : {1, 2, 3, 64, 65, 200}) {
     for (const std::ptrdiff_t count : {0, 1, 2, 3, 7, 63, 64, 65, 130, 500}) {
       CAPTURE(threads);

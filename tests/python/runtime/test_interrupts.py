@@ -1,0 +1,53 @@
+"""Ctrl-C stops a long operation of `fastmlp.ops`, as it does a call of a network."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PATIENCE = 60  # seconds after which a child is taken to hang
+
+# Calls that take many seconds. Their operands repeat one element, so that they take no memory.
+CALLS = {
+    "matmul": "ops.matmul(repeated(8_000, 40_000), repeated(40_000, 8_000))",
+    "sigmoid": "ops.sigmoid(repeated(10_000, 15_000))",
+    "binary_cross_entropy": "ops.binary_cross_entropy(repeated(100_000, 100_000), "
+    "repeated(100_000, 100_000))",
+}
+CHILD = """
+import numpy as np
+from fastmlp import ops
+def repeated(*shape):
+    return np.broadcast_to(np.float32(0.5), shape)
+print("ready", flush=True)
+try:
+    {call}
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for a child here")
+@pytest.mark.parametrize("call", CALLS)
+def test_ctrl_c_stops_an_operation_within_a_second(call):
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD.format(call=CALLS[call])],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"FASTMLP_ISA": "scalar", "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        printed = child.stdout.read()  # until the child ends
+        went_on = time.monotonic() - sent
+    finally:
+        child.kill()
+        child.communicate(timeout=PATIENCE)
+    assert printed == "interrupted\n"
+    assert went_on < 1.5, "a second, and the end of the process"
