@@ -17,6 +17,8 @@ import arrays
 import fastmlp
 from fastmlp import ops
 
+pytestmark = pytest.mark.sparse
+
 ROWS = 6
 NOT_REAL = {
     "object": lambda array: array.astype(object),

@@ -12,6 +12,7 @@ import fastmlp
 from fastmlp import demo
 from fastmlp.__main__ import main
 from fastmlp.datasets import load_breast_cancer
+from sweeps import sweep
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_python_m_fastmlp_runs_the_demo():
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [[], ["demo"]])
+@pytest.mark.parametrize("arguments", [[], sweep(["demo"])])
 def test_the_demo_shows_what_it_compares(quick, capsys, arguments):
     assert main(arguments) == 0
     shown = capsys.readouterr().out
@@ -94,7 +95,7 @@ class FakeFigure:
             file.write(f"{format} {self.lines}")
 
 
-@pytest.mark.parametrize("arguments", [["--plot", "FILE"], ["demo", "--plot", "FILE"]])
+@pytest.mark.parametrize("arguments", [sweep(["--plot", "FILE"]), ["demo", "--plot", "FILE"]])
 def test_plot_writes_a_png_of_both_curves(quick, monkeypatch, tmp_path, arguments):
     path = tmp_path / "curve.png"
     monkeypatch.setitem(sys.modules, "matplotlib.figure", types.SimpleNamespace(Figure=FakeFigure))

@@ -96,6 +96,7 @@ def data():
     return {name: rows_of(network) for name, network in NETWORKS.items()}
 
 
+@pytest.mark.sparse
 @pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("compiler", COMPILERS or ["none"])

@@ -5,6 +5,7 @@ them) in memory of its own, where it lies differently.
 """
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import fastmlp
@@ -12,6 +13,12 @@ import fastmlp
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
 THREADS = (1, 2, 4)
 DTYPES = ("float32", "float64")
+
+
+def examples(count):
+    """Settings of a random test: `count` examples in the sweep, a fifth of them by default."""
+    return settings(max_examples=count * settings.default.max_examples // 100)
+
 
 sizes = st.sampled_from(SIZES)
 seeds = st.integers(0, 2**32 - 1)

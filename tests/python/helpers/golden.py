@@ -2,9 +2,10 @@
 
 Run as a script it trains them all and prints, as JSON, their SHA-256 digests with the settings they
 ran under. Inputs are small whole numbers, so that no generator but the library's own has a part in
-them. tests/golden.json has the cases with their digests; test_bits.py compares with it here, and
-tests/cpp/golden/golden.cpp, the twin of this, in C++. `python golden.py --write` writes the digests
-anew; do that only for a new case, or after a change that is meant to change results.
+them. tests/golden.json has the cases with their digests. test_bits.py compares them with the
+digests of this script; tests/cpp/golden/golden.cpp, its twin, does the same in C++.
+`python golden.py --write` replaces the digests in that file, which is right only for a change that
+is meant to change results, or for a new case.
 
 A case may have an "optimizer" and a "schedule": the name of a class and its arguments.
 """

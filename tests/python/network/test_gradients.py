@@ -11,6 +11,8 @@ import pytest
 import fastmlp
 from fastmlp import _core, ops, reference
 
+pytestmark = pytest.mark.sparse
+
 EPS = np.finfo(np.float64).eps
 STEP = EPS ** (1 / 3)
 TOLERANCE = 10 * EPS ** (2 / 3)

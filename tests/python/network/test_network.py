@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import arrays
 import fastmlp
 import tolerances
 from fastmlp import _core, reference
+
+pytestmark = pytest.mark.sparse
 
 DTYPES = pytest.mark.parametrize("dtype", arrays.DTYPES)
 WIDTHS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33)
@@ -134,7 +136,7 @@ def cases(draw, weights=WEIGHTS):
 
 every_case = cases()
 unweighted_cases = cases(weights=["none"])
-random_test = settings(max_examples=120)
+random_test = arrays.examples(120)
 
 # Each kind of output, with and without hidden layers.
 OUTPUTS = {

@@ -318,6 +318,7 @@ def test_repr_names_the_subclass():
 # Gradient check
 
 
+@pytest.mark.sparse
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("output", fastmlp._core.OUTPUTS)
 @pytest.mark.parametrize("hidden", fastmlp._core.ACTIVATIONS)

@@ -6,6 +6,8 @@ import pytest
 import fastmlp
 from fastmlp import demo, reference
 
+pytestmark = pytest.mark.sparse
+
 # max|Δθ| / max|θ| after 20 epochs
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 

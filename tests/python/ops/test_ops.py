@@ -9,13 +9,15 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import arrays
 import fastmlp
 import tolerances
 from fastmlp import _core, ops, reference
+
+pytestmark = pytest.mark.sparse
 
 DTYPES = pytest.mark.parametrize("dtype", arrays.DTYPES)
 UNARY = ("relu", "sigmoid")
@@ -72,7 +74,7 @@ def test_teams_have_the_size_that_the_tests_ask_for():
 # matmul
 
 
-@settings(max_examples=300)
+@arrays.examples(300)
 @given(
     seed=arrays.seeds,
     sizes=st.tuples(arrays.sizes, arrays.sizes, arrays.sizes),
@@ -162,7 +164,7 @@ def test_a_transposed_view_multiplies_itself():
 
 
 @pytest.mark.parametrize("op", UNARY)
-@settings(max_examples=150)
+@arrays.examples(150)
 @given(
     seed=arrays.seeds,
     shape=shapes,
@@ -229,7 +231,7 @@ def test_sigmoid_stays_between_zero_and_one_and_is_symmetric(dtype):
 
 
 @pytest.mark.parametrize("op", BACKWARD)
-@settings(max_examples=150)
+@arrays.examples(150)
 @given(
     seed=arrays.seeds,
     shape=shapes,
@@ -278,7 +280,7 @@ def test_backward_passes_are_derivatives(forward, backward):
 # binary_cross_entropy
 
 
-@settings(max_examples=200)
+@arrays.examples(200)
 @given(
     seed=arrays.seeds,
     shape=shapes,
@@ -338,7 +340,7 @@ def test_binary_cross_entropy_does_not_hide_nan(dtype):
 # sgd_update
 
 
-@settings(max_examples=200)
+@arrays.examples(200)
 @given(
     seed=arrays.seeds,
     shape=shapes,
@@ -381,7 +383,7 @@ def test_sgd_update_rounds_once(dtype, bit):
 
 @pytest.mark.parametrize("op", UNARY + BACKWARD)
 @given(shape=deep_shapes, dtype=st.sampled_from(arrays.DTYPES), seed=arrays.seeds)
-@settings(max_examples=30)
+@arrays.examples(30)
 def test_elementwise_operations_take_any_number_of_dimensions(op, shape, dtype, seed):
     rng = np.random.default_rng(seed)
     operands = [arrays.numbers(rng, shape, dtype) for _ in range(1 if op in UNARY else 2)]

@@ -1,8 +1,8 @@
-"""The C++ half from outside: its own tests (ctest), real projects that come to it through each
-door, and the examples.
+"""The C++ half from outside: its own tests (ctest), projects that find or include it in each way
+that CMake knows, and the examples.
 
-`cmake` and `ninja` are those of the `test` extra. One build serves the C++ tests and the install
-tree.
+`cmake` and `ninja` are those of the `test` extra. What compiles the library anew belongs to the
+sweep. One such build serves the C++ tests and the install tree.
 """
 
 import os
@@ -102,19 +102,27 @@ def run(*command: object, cwd: Path, fails: bool = False) -> str:
     return done.stdout
 
 
+def configure(source: Path, *options: str, fails: bool = False) -> str:
+    """Configure a project in its folder `build`; what CMake printed."""
+    return run("cmake", "-G", "Ninja", "-B", "build", *options, cwd=source, fails=fails)
+
+
 def build(source: Path, *options: str) -> Path:
     """Configure and build a project; its build folder."""
-    folder = source / "build"
-    run("cmake", "-G", "Ninja", "-S", source, "-B", folder, *options, cwd=source)
-    run("cmake", "--build", folder, cwd=source)
-    return folder
+    configure(source, *options)
+    run("cmake", "--build", "build", cwd=source)
+    return source / "build"
+
+
+def write_consumer(folder: Path, find: str) -> None:
+    """Write a project that finds the library by these lines of CMake."""
+    (folder / "CMakeLists.txt").write_text(consumer_cmake(find))
+    (folder / "main.cpp").write_text(CONSUMER_CPP)
 
 
 def check_consumer(folder: Path, find: str, *options: str) -> Path:
     """Build a project that finds the library like this; it must train to Python's bits."""
-    folder.mkdir(exist_ok=True)
-    (folder / "CMakeLists.txt").write_text(consumer_cmake(find))
-    (folder / "main.cpp").write_text(CONSUMER_CPP)
+    write_consumer(folder, find)
     built = build(folder, *options)
     *losses, isa = run(built / "consumer", folder / "model.safetensors", cwd=folder).split()
     x = (np.arange(800) * 37 % 101).astype(np.float32).reshape(200, 4) / np.float32(50) - 1
@@ -153,6 +161,7 @@ def release(tmp_path_factory):
     return folder
 
 
+@pytest.mark.sweep
 def test_ctest_passes_on_a_release_build(release):
     printed = run("ctest", "--output-on-failure", "-j", "2", cwd=release)
     passed = re.search(r"100% tests passed out of (\d+)|0 tests failed out of (\d+)", printed)
@@ -162,12 +171,13 @@ def test_ctest_passes_on_a_release_build(release):
     assert count >= 80
 
 
-# The doors
+# Each way to the library
 
 
 FIND = "find_package(fastmlp 0.1 CONFIG REQUIRED COMPONENTS io)"
 
 
+@pytest.mark.sweep
 def test_find_package_from_an_install_tree(release, tmp_path):
     check_consumer(tmp_path, FIND, f"-DCMAKE_PREFIX_PATH={release / 'prefix'}")
 
@@ -179,24 +189,37 @@ def test_find_package_from_the_installed_wheel(tmp_path):
     assert str(Path(fastmlp.get_include()).parent / "lib") in linked
 
 
-@pytest.mark.parametrize("shared", ["OFF", "ON"])
-def test_add_subdirectory_and_fetch_content(tmp_path, shared):
-    """The one with a static, the other with a shared library; nothing else of the project's."""
-    door = {
-        "OFF": f'add_subdirectory("{ROOT}" fastmlp)',
-        "ON": "include(FetchContent)\n"
-        f'FetchContent_Declare(fastmlp SOURCE_DIR "{ROOT}")\n'
-        "FetchContent_MakeAvailable(fastmlp)",
-    }[shared]
-    # The portable kernels alone, without optimisation: they compile in a fraction of the time.
-    built = check_consumer(
-        tmp_path,
-        door,
-        "-DCMAKE_BUILD_TYPE=Debug",
-        "-DFASTMLP_SIMD=OFF",
-        "-DFASTMLP_IO=ON",
-        f"-DFASTMLP_SHARED={shared}",
-    )
+# add_subdirectory is tried with a static library, FetchContent with a shared one.
+FROM_SOURCES = {
+    "OFF": f'add_subdirectory("{ROOT}" fastmlp)',
+    "ON": "include(FetchContent)\n"
+    f'FetchContent_Declare(fastmlp SOURCE_DIR "{ROOT}")\n'
+    "FetchContent_MakeAvailable(fastmlp)",
+}
+
+
+def options_from_sources(shared: str) -> list[str]:
+    """The portable kernels alone, without optimisation: they compile in a fraction of the time."""
+    options = {"CMAKE_BUILD_TYPE": "Debug", "FASTMLP_SIMD": "OFF", "FASTMLP_IO": "ON"}
+    options["FASTMLP_SHARED"] = shared
+    return [f"-D{name}={value}" for name, value in options.items()]
+
+
+@pytest.mark.parametrize("shared", FROM_SOURCES)
+def test_add_subdirectory_and_fetch_content_configure(tmp_path, shared):
+    """Only the library's own targets are there, none of the tests and of the module."""
+    write_consumer(tmp_path, FROM_SOURCES[shared])
+    configure(tmp_path, *options_from_sources(shared))
+    targets = run("cmake", "--build", "build", "--target", "help", cwd=tmp_path)
+    library = "libfastmlp.so" if shared == "ON" else "libfastmlp.a"
+    assert re.search(rf"(?m)^{re.escape(library)}: ", targets) or sys.platform != "linux"
+    assert not re.search(r"_core|fastmlp_tests", targets)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("shared", FROM_SOURCES)
+def test_add_subdirectory_and_fetch_content_build(tmp_path, shared):
+    built = check_consumer(tmp_path, FROM_SOURCES[shared], *options_from_sources(shared))
     made = {path.name for path in built.rglob("*") if path.is_file()}
     assert not {name for name in made if re.search(r"^_core|fastmlp_tests|fastmlpConfig", name)}
     assert ("libfastmlp.a" in made, "libfastmlp.so.0.1.0" in made) == (
@@ -259,9 +282,8 @@ assert consumer.first_weight(5) == fastmlp.Network([3, 1], dtype="float64", seed
 
 
 def configure_fails(tmp_path: Path, find: str, *options: str) -> str:
-    (tmp_path / "CMakeLists.txt").write_text(consumer_cmake(find))
-    (tmp_path / "main.cpp").write_text(CONSUMER_CPP)
-    return run("cmake", "-G", "Ninja", "-B", "build", *options, cwd=tmp_path, fails=True)
+    write_consumer(tmp_path, find)
+    return configure(tmp_path, *options, fails=True)
 
 
 def test_another_minor_version_is_refused_before_1_0(tmp_path):

@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from sweeps import sweep
+
 # Each does a product large enough for all threads.
 NEIGHBOURS = {
     "sklearn": """
@@ -68,7 +70,7 @@ def alone() -> str:
 
 
 @pytest.mark.parametrize("name", NEIGHBOURS)
-@pytest.mark.parametrize("order", ["before", "after", "between"])
+@pytest.mark.parametrize("order", ["between", *(sweep(order) for order in ("before", "after"))])
 def test_the_bits_are_the_same_beside(alone: str, name: str, order: str) -> None:
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
