@@ -180,7 +180,7 @@ def suite(good: Path, source: Path, folder: Path, quick: bool) -> None:
     old_processor(python)
     run(python, "-m", "pip", "install", "-q", f"{good}[test]", "pytest-xdist", PATH=path)
     chosen = [f"tests/python/{name}" for name in QUICK] if quick else []
-    command = [python, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *chosen]
+    command = [python, "-m", "pytest", "-q", "-m", "", "-n", "2", "-p", "no:cacheprovider", *chosen]
     printed = run(*command, PATH=path, cwd=tree)
     require(" passed" in printed, f"the tests: {printed.strip().splitlines()[-1]}")
     # The doors of CMake once more, to the library as auditwheel left it; with a compiler now.
