@@ -1,4 +1,4 @@
-"""The code base keeps its rules (codebase_rules.py), and every rule is shown to be able to fail."""
+"""The code base keeps its rules (codebase_rules.py), and every rule finds a planted violation."""
 
 import inspect
 from collections.abc import Callable
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 Rule = Callable[[Path], list[str]]
 
-# For each rule a small tree that breaks it, and where it is broken.
+# For each rule: a small tree that breaks it, and the lines that break it.
 PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
     rules.openmp_only_in_parallel_hpp: (
         {
@@ -34,12 +34,24 @@ PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
         {"cpp/src/network.cpp": '/* a\n*/ throw std::invalid_argument("no");\n'},
         ["cpp/src/network.cpp:2"],
     ),
-    rules.arrays_are_checked_only_in_array_hpp: (
+    rules.arrays_are_checked_only_in_array_files: (
         {
             "python/bindings/bind_ops.cpp": "if (a.ndim() != 2) fail();\n"
             "if (!py::isinstance<py::array>(a)) fail();\nauto k = a.dtype().kind();\n"
         },
         [f"python/bindings/bind_ops.cpp:{line}" for line in (1, 2, 3)],
+    ),
+    rules.the_library_holds_nothing_that_only_measures: (
+        {
+            "cpp/src/kernels/table.hpp": "double x = std::floor(y);\nvoid (*roofline)(int);\n",
+            "cpp/include/fastmlp/floor.hpp": "void multiply_add();\n",
+            "python/bindings/bind_ops.cpp": '// no benchmark\nmodule.def("bench_read", f);\n',
+        },
+        [
+            "cpp/src/kernels/table.hpp:2",
+            "cpp/include/fastmlp/floor.hpp:1",
+            "python/bindings/bind_ops.cpp:2",
+        ],
     ),
     rules.installed_headers_include_only_std_and_each_other: (
         {
@@ -162,7 +174,8 @@ PLANTED: dict[Rule, tuple[dict[str, str], list[str]]] = {
     ),
 }
 
-# What a rule must let pass: the one place, comments, literals that only look like comments.
+# No rule may complain about these: the one place of a thing, and comments
+# and strings that look like a violation.
 INNOCENT = {
     rules.PARALLEL: "#include <omp.h>\n#pragma omp parallel\nint n = omp_get_num_threads();\n",
     rules.CHECK: 'throw std::invalid_argument("no");\n',
@@ -198,7 +211,7 @@ def test_the_rule_catches_a_violation(rule: Rule, tmp_path: Path) -> None:
 
 
 @ALL_RULES
-def test_the_rule_lets_pass_what_is_allowed(rule: Rule, tmp_path: Path) -> None:
+def test_the_rule_allows_innocent_code(rule: Rule, tmp_path: Path) -> None:
     write(tmp_path, INNOCENT)
     assert rule(tmp_path) == []
 
@@ -226,7 +239,7 @@ def test_every_rule_is_applied() -> None:
         (f"{rules.KERNELS}/losses.hpp", "using Outputs ="),
     ],
 )
-def test_the_one_place_of_a_rule_is_where_the_rule_says(path: str, text: str) -> None:
+def test_the_files_that_rules_name_hold_what_they_say(path: str, text: str) -> None:
     assert text in (ROOT / path).read_text(encoding="utf-8")
 
 

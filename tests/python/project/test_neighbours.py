@@ -1,7 +1,7 @@
-"""Beside other libraries with threads of their own, in either order of import: the same bits, and
-nothing hangs. Two OpenMP runtimes in one process are known for both.
+"""Other libraries with threads of their own in the same process change no bits, and nothing hangs.
 
-`benchmarks/neighbours.py` measures that they do not slow each other down.
+Both can happen when two OpenMP runtimes meet in one process. Each library is tried before, after
+and between two trainings. `benchmarks/neighbours.py` measures how little they slow each other down.
 """
 
 import importlib.util
@@ -50,15 +50,18 @@ X, y = random.normal(size=(2000, 40)), random.integers(0, 2, 2000)
 
 
 def digest_of(*parts: str) -> str:
-    """Run the parts in a process of their own; the parameters at the end."""
+    """Run the parts in a new process; the parameters at the end, in hexadecimal."""
     code = "".join((DATA, *parts, "print(digest)"))
+    # Small work is shared between all threads, too.
+    environment = os.environ | {"FASTMLP_MIN_WORK": "0"}
+    environment.pop("OPENBLAS_NUM_THREADS", None)  # NumPy has its threads as well, as in real life
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
-        env=os.environ | {"FASTMLP_MIN_WORK": "0"},  # all threads, however little there is to do
+        env=environment,
     )
     assert run.returncode == 0, run.stderr[-3000:]
     return run.stdout.split()[-1]
