@@ -35,9 +35,22 @@ def trained_digest(_: object = None) -> tuple[str, str, int]:
     )
 
 
+@contextlib.contextmanager
+def no_warning_of_fork():
+    """Python 3.12 and newer warn that a fork may hang. The tests here show that it does not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def fork() -> int:
+    with no_warning_of_fork():
+        return os.fork()
+
+
 @pytest.fixture
 def trained_on_two_threads():
-    """What the parent gets, on a team of two, so that OpenMP's threads are there to be lost."""
+    """The parent's result with a team of two: a fork then loses a thread of OpenMP's."""
     with fastmlp.threads(2):
         result = trained_digest()
         assert result[2] == 2, "FASTMLP_MIN_WORK=0 must be set before fastmlp is imported"
@@ -49,10 +62,7 @@ def test_a_forked_child_trains_and_predicts_on_one_thread_with_the_same_bits(
     trained_on_two_threads,
 ):
     read, write = os.pipe()
-    with warnings.catch_warnings():
-        # Python 3.12 and newer warn that a fork may hang; that it does not is what is tested.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             os.write(write, repr(trained_digest()).encode())
@@ -72,10 +82,8 @@ def test_a_forked_child_trains_and_predicts_on_one_thread_with_the_same_bits(
 def test_multiprocessing_children_train_and_predict_with_the_same_bits(
     method, trained_on_two_threads
 ):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        with multiprocessing.get_context(method).Pool(2) as pool:
-            results = pool.map_async(trained_digest, range(2)).get(timeout=PATIENCE)
+    with no_warning_of_fork(), multiprocessing.get_context(method).Pool(2) as pool:
+        results = pool.map_async(trained_digest, range(2)).get(timeout=PATIENCE)
     for result in results:
         assert result[:2] == trained_on_two_threads
         if method == "fork":
@@ -83,9 +91,7 @@ def test_multiprocessing_children_train_and_predict_with_the_same_bits(
 
 
 def test_the_parent_still_uses_its_threads_after_a_fork(trained_on_two_threads):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+    pid = fork()
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
@@ -238,9 +244,7 @@ def test_a_child_forked_while_another_thread_trains_can_use_the_network():
     thread.start()
     while (network.parameters == before).all():
         time.sleep(0.001)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             fastmlp.set_isa(fastmlp.isa())

@@ -20,16 +20,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastmlp
 from sklearn_data import data_of, mine, ours
+from sweeps import sweep
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1"),
     pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning"),
 ]
-
-
-def sweep(value: Any) -> Any:
-    return pytest.param(value, marks=pytest.mark.sweep)
 
 
 CHECKS = parametrize_with_checks(
