@@ -17,9 +17,14 @@ inline std::atomic<std::uint32_t> fork_generation{0};
 
 class ReadersWriterLock {
  public:
-  /// Refuses while there is a writer.
-  bool try_lock_shared() {
-    Word old = word_.load(), now;
+  using Word = std::uint64_t;
+  Word word() const { return word_.load(); }
+
+  /// Refuses while there is a writer. `old` is the word as this thread read it. Other threads may
+  /// have changed it since then, which tests do on purpose.
+  bool try_lock_shared() { return try_lock_shared(word()); }
+  bool try_lock_shared(Word old) {
+    Word now;
     do {
       now = in_this_process(old);
       if ((now & kWriter) != 0) return false;
@@ -57,7 +62,6 @@ class ReadersWriterLock {
   }
 
  private:
-  using Word = std::uint64_t;
   static constexpr int kGenerationShift = 32;
   static constexpr Word kWriter = Word{1} << 31, kReaders = kWriter - 1;
 
