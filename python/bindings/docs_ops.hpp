@@ -23,7 +23,7 @@ Raises
 ValueError
     If shapes do not fit, or `out` is read-only or shares memory with an operand.
 TypeError
-    For arrays that are not of real numbers, or an `out` of another dtype.
+    If an array is not of real numbers, or if `out` has another dtype than the result.
 KeyboardInterrupt
     On Ctrl-C, within a second; the content of `out` is then unspecified.
 
@@ -171,7 +171,7 @@ Raises
 ValueError
     If the shapes differ, or a target is outside [0, 1].
 TypeError
-    For arrays that are not of real numbers.
+    If an array is not of real numbers.
 KeyboardInterrupt
     On Ctrl-C.
 
@@ -228,7 +228,7 @@ Raises
 ValueError
     If the shapes differ.
 TypeError
-    For arrays that are not of real numbers.
+    If an array is not of real numbers.
 
 Examples
 --------

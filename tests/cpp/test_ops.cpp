@@ -139,7 +139,7 @@ TEST_CASE("binary_cross_entropy is finite for large logits and 0 for no rows") {
 }
 
 TEST_CASE_TEMPLATE("binary_cross_entropy adds in the order of a network's loss", T, float, double) {
-  // A network whose weights are the unit matrix has X as its logits.
+  // If the weights of a network are the unit matrix, its logits are X.
   struct Shape {
     std::ptrdiff_t rows, cols;
   };
@@ -172,18 +172,18 @@ TEST_CASE("binary_cross_entropy of many columns continues a row's sum from slice
   }
   const std::vector<double> ones(losses.size(), 1.0);
   CHECK(binary_cross_entropy<float>(z.cview(), y.cview()) ==
-        dot<double>(losses.data(), ones.data(), kCols));  // which adds in the same order
+        dot<double>(losses.data(), ones.data(), kCols));  // dot() adds in the same order
 }
 
 TEST_CASE("should_stop stops every operation") {
   const Settings restore;
-  set_num_threads(1);                     // all elements of `to` are one
-  constexpr std::ptrdiff_t kSize = 2500;  // a square of them takes more than 20 ms
+  set_num_threads(1);  // all elements of `to` are the same one, so two threads would race
+  constexpr std::ptrdiff_t kSize = 2500;  // a product of this size takes more than 20 ms
   const Matrix<double> a = pattern<double>(kSize, kSize), one(kSize, kSize);
   Matrix<double> out(kSize, kSize);
   const MatrixView<const double> A = a.cview();
   const MatrixView<double> C = out.view();
-  // Views of one element repeated, larger than memory allows.
+  // These views repeat one element; a matrix of this size would not fit in memory.
   const MatrixView<const double> Z(a.values.data(), 200000, 200000, 0, 0);
   const MatrixView<const double> zeros(one.values.data(), 200000, 200000, 0, 0);
   const MatrixView<double> to(out.values.data(), 200000, 200000, 0, 0);
@@ -202,7 +202,7 @@ TEST_CASE("should_stop stops every operation") {
 
 TEST_CASE("an sgd_update that was stopped has updated the first elements and no others") {
   const Settings restore;
-  set_isa("scalar");  // so that it takes long enough
+  set_isa("scalar");  // slow enough to be stopped
   constexpr std::ptrdiff_t kSize = 40000000;
   std::vector<float> parameter(static_cast<std::size_t>(kSize), 1.0f);
   const float step = 1.0f;

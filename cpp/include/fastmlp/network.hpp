@@ -129,14 +129,15 @@ class FASTMLP_EXPORT Network {
   LossSum loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight = nullptr,
                const ShouldStop& should_stop = {}) const;
 
-  /// The loss, and in gradients() the gradient of the mean loss. Memory for at most 4096 rows at a
-  /// time. As in forward() and loss(), the network keeps at most 64 MiB of it for the next call.
+  /// Returns the loss, and writes the gradient of the mean loss to gradients(). Needs memory for at
+  /// most 4096 rows at a time. As after forward() and loss(), the network keeps at most 64 MiB of
+  /// it for the next call.
   LossSum loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
                              const T* sample_weight = nullptr, const ShouldStop& should_stop = {},
                              const Objective& objective = {});
 
-  /// The loss; adds the gradient of the *sum* of the losses to gradients(). Memory as in
-  /// loss_and_gradients().
+  /// Returns the loss, and adds the gradient of the *sum* of the losses to gradients(). Needs as
+  /// much memory as loss_and_gradients().
   LossSum accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                const T* sample_weight = nullptr,
                                const ShouldStop& should_stop = {});
@@ -151,9 +152,9 @@ class FASTMLP_EXPORT Network {
   /// Sets gradients() to zero.
   void zero_gradients();
 
-  /// One SGD step on one batch; the mean loss before it. The same bits as loss_and_gradients() and
-  /// apply_gradients(). step() and train_epoch() need memory for at most 4096 rows of a batch,
-  /// which the network keeps.
+  /// Takes one SGD step on one batch, and returns the mean loss before it. Gives the same bits as
+  /// loss_and_gradients() and apply_gradients(). step() and train_epoch() need memory for at most
+  /// 4096 rows of a batch; the network keeps it.
   double step(const RowSource<T>& X, const RowSource<T>& y, double learning_rate,
               const ShouldStop& should_stop = {});
 

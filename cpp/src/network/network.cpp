@@ -176,7 +176,7 @@ LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* 
 
 namespace {
 
-/// A pass with a gradient over all rows, in order, by the caller, who is alone in the network.
+/// A pass with a gradient over all rows, in order. The caller holds the write lock.
 template <class T, class Impl>
 LossSum pass_over(Impl& net, detail::Scratch<T>& scratch, const RowSource<T>& X,
                   const RowSource<T>& y, const T* sample_weight, const Goal& goal,
@@ -193,8 +193,8 @@ LossSum pass_over(Impl& net, detail::Scratch<T>& scratch, const RowSource<T>& X,
   return sum;
 }
 
-/// A pass that computes a gradient and trains nothing. It may have many more rows than a training
-/// step, so its memory comes from the pool, which does not keep more than it should.
+/// A pass that computes a gradient but does not train. It may have many more rows than a training
+/// step, so its memory comes from the pool, which frees it if it is too large to keep.
 template <class T, class Impl>
 LossSum evaluate(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
                  const Goal& goal, const ShouldStop& should_stop) {

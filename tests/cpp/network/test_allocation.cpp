@@ -1,4 +1,5 @@
-// What calls allocate, and what they keep. A program of its own: it replaces operator new.
+// The memory that calls allocate, and the memory that they keep. A program of its own, because it
+// replaces operator new.
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
@@ -18,7 +19,7 @@ std::atomic<std::size_t> allocated{0}, freed{0};  // bytes
 
 std::size_t live() { return allocated - freed; }
 
-// The size of a piece of memory stands before it, in one unit of the alignment.
+// The size of an allocation is stored in front of it, in a space as large as the alignment.
 void* allocate(std::size_t size, std::size_t unit) {
   ++allocations;
   allocated += size;

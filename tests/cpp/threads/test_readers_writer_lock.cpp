@@ -1,5 +1,5 @@
-// ReadersWriterLock alone, on threads of the standard library; and in a child made by fork(), where
-// the threads that held it in the parent do not exist.
+// ReadersWriterLock by itself, on threads of the standard library, and in a child made by fork().
+// The child lacks the threads that held the lock in the parent.
 #include "threads/readers_writer_lock.hpp"
 
 #include <doctest/doctest.h>
@@ -39,7 +39,8 @@ bool can_write(ReadersWriterLock& lock) {
 }
 
 #if defined(__unix__) || defined(__APPLE__)
-/// The exit status of body() in a child made by fork(), as the library counts forks.
+/// Runs body() in a child made by fork(), and counts the fork as the library does. Returns the exit
+/// status of the child.
 template <class Body>
 int in_child(const Body& body) {
   const pid_t pid = fork();
