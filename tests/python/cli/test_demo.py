@@ -21,6 +21,13 @@ def quick(monkeypatch):
     monkeypatch.setattr(demo, "TIMED_RUNS", 1)
 
 
+@pytest.fixture
+def short(quick, monkeypatch):
+    """Ten epochs, for what does not depend on the training."""
+    monkeypatch.setattr(demo, "EPOCHS", 10)
+    monkeypatch.setattr(demo, "LOWEST_ACCURACY", 0.9)
+
+
 def test_python_m_fastmlp_runs_the_demo():
     done = subprocess.run(
         [sys.executable, "-m", "fastmlp"], check=True, capture_output=True, text=True
@@ -58,7 +65,7 @@ def test_the_demos_limits_are_the_promised_ones():
         ("LARGEST_DIFFERENCE", {"float64": -1.0, "float32": 1.0}, "FAILED float64: parameters"),
     ],
 )
-def test_the_demo_fails_when_a_limit_is_not_kept(quick, monkeypatch, capsys, name, value, message):
+def test_the_demo_fails_when_a_limit_is_not_kept(short, monkeypatch, capsys, name, value, message):
     monkeypatch.setattr(demo, name, value)
     assert main([]) == 1
     shown = capsys.readouterr().out
@@ -96,7 +103,7 @@ class FakeFigure:
 
 
 @pytest.mark.parametrize("arguments", [sweep(["--plot", "FILE"]), ["demo", "--plot", "FILE"]])
-def test_plot_writes_a_png_of_both_curves(quick, monkeypatch, tmp_path, arguments):
+def test_plot_writes_a_png_of_both_curves(short, monkeypatch, tmp_path, arguments):
     path = tmp_path / "curve.png"
     monkeypatch.setitem(sys.modules, "matplotlib.figure", types.SimpleNamespace(Figure=FakeFigure))
     assert main([argument.replace("FILE", str(path)) for argument in arguments]) == 0
@@ -111,7 +118,7 @@ def test_plot_without_matplotlib_is_an_error_before_any_training(monkeypatch, tm
     assert shown.out == ""
 
 
-def test_a_plot_that_cannot_be_written_is_an_error(quick, monkeypatch, tmp_path, capsys):
+def test_a_plot_that_cannot_be_written_is_an_error(short, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", types.SimpleNamespace(Figure=FakeFigure))
     assert main(["--plot", str(tmp_path / "none" / "curve.png")]) == 2
     assert "the plot cannot be written" in capsys.readouterr().err

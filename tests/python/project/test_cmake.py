@@ -336,7 +336,7 @@ def test_the_examples_build_and_run_as_their_readme_says(tmp_path):
     header = ",".join([f"x{j}" for j in range(30)] + ["y"])
     np.savetxt(source / "table.csv", np.c_[X, y], delimiter=",", header=header, comments="")
     printed = run(built / "train_csv", "table.csv", cwd=source)
-    right, rows = map(int, re.search(r"(\d+) of (\d+) rows", printed).groups())
+    right, rows = map(int, re.search(r"(\d+) of (\d+) validation rows", printed).groups())
     assert right > 0.9 * rows
 
     export = [sys.executable, "-m", "fastmlp", "export"]
