@@ -265,7 +265,7 @@ void check_out(const char* function, const char* name, const MatrixView<T>& out,
 }
 
 inline void check_has_labels(Output output) {
-  if (!are_probabilities(about(output).targets)) {
+  if (labels_of(output) == Labels::kNone) {
     refuse("predict: the output is ", name_of(output), ", which has no labels; use forward");
   }
 }

@@ -30,6 +30,19 @@ Enum parse(const char* what, const std::vector<std::string_view>& all, std::stri
 std::string_view name_of(Activation activation) { return detail::about(activation).name; }
 std::string_view name_of(Output output) { return detail::about(output).name; }
 
+Labels labels_of(Output output) {
+  switch (detail::about(output).targets) {
+    case detail::Targets::kUnitInterval:
+      return Labels::kThreshold;
+    case detail::Targets::kClasses:
+      return Labels::kLargest;
+    case detail::Targets::kReal:
+    case detail::Targets::kNotNegative:
+      break;
+  }
+  return Labels::kNone;
+}
+
 std::vector<std::string_view> activation_names() {
   const auto& parts = detail::scalar_kernels();
   return names(parts.activations, parts.n_activations);

@@ -346,6 +346,22 @@ void register_network(py::module_& module) {
           },
           "The output, which fixes the loss: a str.")
       .def_property_readonly(
+          "_labels",
+          [](PyNetwork& self) -> py::object {
+            return self.visit([](auto& net) -> py::object {
+              switch (labels_of(net.output())) {
+                case Labels::kThreshold:
+                  return py::str("threshold");
+                case Labels::kLargest:
+                  return py::str("largest");
+                case Labels::kNone:
+                  break;
+              }
+              return py::none();
+            });
+          },
+          "How predict makes labels of the outputs: \"threshold\", \"largest\" or None.")
+      .def_property_readonly(
           "dtype",
           [](PyNetwork& self) {
             return self.visit([](auto& net) { return py::dtype::of<ElementOf<decltype(net)>>(); });

@@ -178,11 +178,11 @@ class TrainingMixin:
         """
         at_least = _threshold(threshold)
         outputs = self.forward(X)
-        if self.output in ("identity", "exp"):
+        if self._labels is None:
             return outputs
         if np.isnan(outputs).any():
             raise ValueError("predict: a probability is NaN; X and the parameters must hold none")
-        if self.output == "softmax":
+        if self._labels == "largest":
             return np.asarray(outputs.argmax(axis=-1), dtype=np.int64)
         labels = np.asarray(outputs >= at_least, dtype=np.int64)
         return labels[..., 0] if self.layers[-1] == 1 else labels

@@ -34,6 +34,11 @@ enum class Output { kSigmoid, kSoftmax, kIdentity, kExp };
 FASTMLP_EXPORT std::string_view name_of(Activation activation);
 FASTMLP_EXPORT std::string_view name_of(Output output);
 
+/// How predict() makes labels of an output: it compares each unit with a threshold, it takes the
+/// largest unit of a row, or there are no labels.
+enum class Labels { kNone, kThreshold, kLargest };
+FASTMLP_EXPORT Labels labels_of(Output output);
+
 /// All names, in the order of the enums.
 FASTMLP_EXPORT std::vector<std::string_view> activation_names();
 FASTMLP_EXPORT std::vector<std::string_view> output_names();

@@ -314,7 +314,7 @@ template <class T>
 void Network<T>::predict(const RowSource<T>& X, MatrixView<std::int64_t> labels, double threshold,
                          const ShouldStop& should_stop) const {
   const Impl& net = *impl_;
-  const bool softmax = detail::about(net.output).targets == detail::Targets::kClasses;
+  const bool softmax = labels_of(net.output) == Labels::kLargest;
   detail::check_features("predict", X.rows(), X.cols(), net.layers.front());
   detail::check_has_labels(net.output);
   detail::check_out("predict", "labels", labels, X.rows(), softmax ? 1 : net.classes());

@@ -58,6 +58,10 @@ class Network(TrainingMixin):
             W[:] = uniform(self.seed, layer, W.shape, radius(*W.shape))
 
     @property
+    def _labels(self) -> str | None:
+        return OUTPUTS[self.output].labels
+
+    @property
     def weights(self) -> tuple[Array, ...]:
         """W_1 … W_L, views of `parameters`."""
         return tuple(W for W, _ in self._views(self.parameters))

@@ -175,10 +175,14 @@ class Activation(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Ŷ = g(Z), and the loss per row from Z and Y; dZ = Ŷ - Y for every output."""
+    """Ŷ = g(Z), and the loss per row from Z and Y; dZ = Ŷ - Y for every output.
+
+    `labels` says how `predict` makes labels of Ŷ, if it does.
+    """
 
     forward: Elementwise
     row_loss: Pairwise
+    labels: str | None = None
 
 
 ACTIVATIONS = {
@@ -194,8 +198,8 @@ ACTIVATIONS = {
 }
 
 OUTPUTS = {
-    "sigmoid": Output(sigmoid, sigmoid_loss),
-    "softmax": Output(softmax, softmax_loss),
+    "sigmoid": Output(sigmoid, sigmoid_loss, labels="threshold"),
+    "softmax": Output(softmax, softmax_loss, labels="largest"),
     "identity": Output(lambda Z: Z, identity_loss),
     "exp": Output(np.exp, exp_loss),
 }

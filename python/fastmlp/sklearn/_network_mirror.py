@@ -130,7 +130,7 @@ def untrained_network(
 ) -> Network:
     """Return a network whose parameters the caller overwrites; the names are scikit-learn's."""
     hidden = [our_name(name) for name in activations]
-    return Network(layers, hidden=hidden, output=our_name(output), dtype=dtype, seed=0)
+    return Network._rebuild(layers, hidden, our_name(output), dtype.name, 0)
 
 
 def activation_of_layers(activation: Any, n_hidden: int) -> list[str]:
