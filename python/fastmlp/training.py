@@ -181,7 +181,9 @@ class TrainingMixin:
         if self._labels is None:
             return outputs
         if np.isnan(outputs).any():
-            raise ValueError("predict: a probability is NaN; X and the parameters must hold none")
+            raise ValueError(
+                "predict: a probability is NaN; X and the parameters must not contain NaN"
+            )
         if self._labels == "largest":
             return np.asarray(outputs.argmax(axis=-1), dtype=np.int64)
         labels = np.asarray(outputs >= at_least, dtype=np.int64)

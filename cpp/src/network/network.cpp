@@ -303,7 +303,7 @@ void refuse_nan(const MatrixView<const T>& outputs) {
     for (std::ptrdiff_t j = 0; j < outputs.cols; ++j) {
       if (!std::isnan(outputs(i, j))) continue;
       detail::refuse("predict: a probability of row ", i,
-                     " is NaN; X and the parameters must hold none");
+                     " is NaN; X and the parameters must not contain NaN");
     }
   }
 }

@@ -147,7 +147,7 @@ class Network(TrainingMixin):
         S, gradients = s.sum(), np.zeros_like(self.parameters)
         if S == 0:
             return 0.0, 0.0, gradients
-        output, row_loss = OUTPUTS[self.output]
+        output, row_loss = OUTPUTS[self.output][:2]
         dZ = s[:, np.newaxis] * (output(Z[-1]) - Y) / S
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
