@@ -21,7 +21,8 @@ enum class Activation {
   kElu,
   kSoftplus,
   kGelu,
-  kSilu
+  kSilu,
+  kMish
 };
 
 /// The activation of the last layer. It fixes the loss: sigmoid has binary cross-entropy, softmax

@@ -191,10 +191,43 @@ struct Silu {  // a = z s(z),  da/dz = s (1 + z (1 - s)) with s(z) = 1 / (1 + e^
   }
 };
 
+struct Mish {  // a = z t with t = tanh(log(1 + e^z)),  da/dz = t + z s(z) (1 - t^2); Misra, 2019
+  static constexpr const char* kName = "mish";
+  static constexpr Initialization kInitialization = Initialization::kHe;
+  static constexpr bool kCheap = false;
+  static constexpr bool kNeedsZ = true;  // as for Gelu
+  template <class V>
+  static V forward(V z) {
+    const Parts<V> p(z);
+    return bounded_below(z) * (p.top / p.bottom);
+  }
+  template <class V>
+  static V backward(V dA, V z, V /*a*/) {
+    // s(z) (1 - t^2) = 4 e^2 (1 + e) / bottom^2 for z >= 0, and 4 e (1 + e) / bottom^2 for z < 0.
+    const Parts<V> p(z);
+    const V e = p.e, four(typename V::Scalar(4));
+    const V slope = four * select(z < V(0), e, e * e) * (V(1) + e) / (p.bottom * p.bottom);
+    return dA * fma(bounded(z), slope, p.top / p.bottom);
+  }
+
+ private:
+  // t = top / bottom, without a hyperbolic tangent and without overflow: with e = e^-|z|,
+  // (1 + 2 e) / (1 + 2 e + 2 e^2) for z >= 0, and (e^2 + 2 e) / (e^2 + 2 e + 2) for z < 0.
+  template <class V>
+  struct Parts {
+    V e, top, bottom;
+    explicit Parts(V z)
+        : e(exp(V(0) - abs(z))),
+          top(select(z < V(0), e * (e + two()), fma(two(), e, V(1)))),
+          bottom(top + select(z < V(0), two(), two() * e * e)) {}
+    static V two() { return V(typename V::Scalar(2)); }
+  };
+};
+
 // [export: end]
 
 // In the order of fastmlp::Activation.
-using Activations = List<Relu, Sigmoid, Tanh, Identity, LeakyRelu, Elu, Softplus, Gelu, Silu>;
+using Activations = List<Relu, Sigmoid, Tanh, Identity, LeakyRelu, Elu, Softplus, Gelu, Silu, Mish>;
 
 }  // namespace
 }  // namespace fastmlp::detail

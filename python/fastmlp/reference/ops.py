@@ -149,6 +149,17 @@ def silu_backward(dA: Array, Z: Array) -> Array:
     return np.asarray(dA * (sigmoid(Z) * (1 + Z * sigmoid(-Z))))
 
 
+def mish(Z: Array) -> Array:
+    """Return z tanh(softplus(z)) (Misra, 2019, arXiv:1908.08681)."""
+    return np.asarray(Z * np.tanh(softplus(Z)))
+
+
+def mish_backward(dA: Array, Z: Array) -> Array:
+    """Return dZ = dA ⊙ (t + z σ(z) (1 - t²)), where t = tanh(softplus(z))."""
+    T = np.tanh(softplus(Z))
+    return np.asarray(dA * (T + Z * sigmoid(Z) * (1 - T**2)))
+
+
 # How far from 0 the weights before a layer start, r in U(-r, r).
 
 
@@ -195,6 +206,7 @@ ACTIVATIONS = {
     "softplus": Activation(softplus, lambda dA, Z, A: softplus_backward(dA, A), he),
     "gelu": Activation(gelu, lambda dA, Z, A: gelu_backward(dA, Z), he),
     "silu": Activation(silu, lambda dA, Z, A: silu_backward(dA, Z), he),
+    "mish": Activation(mish, lambda dA, Z, A: mish_backward(dA, Z), he),
 }
 
 OUTPUTS = {

@@ -62,6 +62,11 @@ def softplus(z):
     return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
 
 
+def mish_slopes(z):
+    t = np.tanh(np.logaddexp(0, z))
+    return t + z * sigmoids(z) * (1 - t**2)
+
+
 def either_side_of_zero(z, z_error):
     """Where the sign of z is within its error."""
     return 1.0 * ((np.abs(z) <= z_error) & (z_error > 0))
@@ -166,6 +171,20 @@ CASES = {
         inexact_slope=lambda z, a, z_error, a_error, eps: (
             sigmoids(z) * (1 + z * sigmoids(-z)),
             z_error / 2 + 2 * ELEMENTARY * eps,  # |g''| <= 1/2, |z σ(z) σ(-z)| < 1/4
+        ),
+        twin_overflows=True,
+    ),
+    "mish": Case(
+        value=lambda z: z * math.tanh(softplus(z)),
+        slope=lambda z: (
+            math.tanh(softplus(z)) + z * sigmoid(z) / math.cosh(min(softplus(z), 300)) ** 2
+        ),
+        limits=(0, 0, math.inf, 1),
+        initialization="he",
+        steepest=1.1,
+        inexact_slope=lambda z, a, z_error, a_error, eps: (
+            mish_slopes(z),
+            0.7 * z_error + 3 * ELEMENTARY * eps,  # |g''| < 0.7, |z σ(z) (1 - t²)| < 1/3
         ),
         twin_overflows=True,
     ),
