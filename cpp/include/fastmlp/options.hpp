@@ -22,7 +22,8 @@ enum class Activation {
   kSoftplus,
   kGelu,
   kSilu,
-  kMish
+  kMish,
+  kSelu
 };
 
 /// The activation of the last layer. It fixes the loss: sigmoid has binary cross-entropy, softmax

@@ -224,10 +224,33 @@ struct Mish {  // a = z t with t = tanh(log(1 + e^z)),  da/dz = t + z s(z) (1 - 
   };
 };
 
+struct Selu {  // a = l z where z > 0, else l k (e^z - 1);  da/dz = l, else l k e^z = a + l k
+  static constexpr const char* kName = "selu";
+  static constexpr Initialization kInitialization = Initialization::kLeCun;
+  static constexpr bool kCheap = false;
+  static constexpr bool kNeedsZ = false;
+  // For which mean 0 and variance 1 stay from layer to layer (Klambauer et al., 2017).
+  static constexpr double kScale = 1.0507009873554804934193349852946;       // l
+  static constexpr double kScaleAlpha = 1.7580993408473768599402175208123;  // l k
+  template <class V>
+  static V forward(V z) {
+    return select(V(0) < z, V(Number<V>(kScale)) * z, V(Number<V>(kScaleAlpha)) * expm1(z));
+  }
+  template <class V>
+  static V backward(V dA, V /*z*/, V a) {
+    return dA * select(V(0) < a, V(Number<V>(kScale)), a + V(Number<V>(kScaleAlpha)));
+  }
+
+ private:
+  template <class V>
+  using Number = typename V::Scalar;
+};
+
 // [export: end]
 
 // In the order of fastmlp::Activation.
-using Activations = List<Relu, Sigmoid, Tanh, Identity, LeakyRelu, Elu, Softplus, Gelu, Silu, Mish>;
+using Activations =
+    List<Relu, Sigmoid, Tanh, Identity, LeakyRelu, Elu, Softplus, Gelu, Silu, Mish, Selu>;
 
 }  // namespace
 }  // namespace fastmlp::detail

@@ -83,6 +83,8 @@ def sgd_update(parameter: Array, gradient: Array, learning_rate: float) -> None:
 # The activations that `fastmlp.ops` has not, forward beside backward.
 
 LEAK = 0.01  # the slope of leaky_relu for z ≤ 0
+SELU_SCALE = 1.0507009873554804934193349852946  # λ, Klambauer et al., 2017, arXiv:1706.02515
+SELU_ALPHA = 1.6732632423543772848170429916717  # α
 
 
 def tanh_backward(dA: Array, A: Array) -> Array:
@@ -160,6 +162,17 @@ def mish_backward(dA: Array, Z: Array) -> Array:
     return np.asarray(dA * (T + Z * sigmoid(Z) * (1 - T**2)))
 
 
+def selu(Z: Array) -> Array:
+    """Return λ z if z > 0 else λ α (e^z - 1)."""
+    negative = SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(Z, 0))
+    return np.where(Z > 0, SELU_SCALE * Z, negative)
+
+
+def selu_backward(dA: Array, A: Array) -> Array:
+    """Return dZ = dA ⊙ (λ if a > 0 else a + λ α), which is λ α e^z."""
+    return np.where(A > 0, dA * SELU_SCALE, dA * (A + SELU_SCALE * SELU_ALPHA))
+
+
 # How far from 0 the weights before a layer start, r in U(-r, r).
 
 
@@ -171,6 +184,11 @@ def glorot(n_in: int, n_out: int) -> float:
 def he(n_in: int, n_out: int) -> float:
     """R = √(6 / n_in), He et al., 2015, arXiv:1502.01852."""
     return math.sqrt(6 / n_in)
+
+
+def lecun(n_in: int, n_out: int) -> float:
+    """R = √(3 / n_in), LeCun et al., 1998."""
+    return math.sqrt(3 / n_in)
 
 
 Elementwise = Callable[[Array], Array]
@@ -207,6 +225,7 @@ ACTIVATIONS = {
     "gelu": Activation(gelu, lambda dA, Z, A: gelu_backward(dA, Z), he),
     "silu": Activation(silu, lambda dA, Z, A: silu_backward(dA, Z), he),
     "mish": Activation(mish, lambda dA, Z, A: mish_backward(dA, Z), he),
+    "selu": Activation(selu, lambda dA, Z, A: selu_backward(dA, A), lecun),
 }
 
 OUTPUTS = {

@@ -67,6 +67,9 @@ def mish_slopes(z):
     return t + z * sigmoids(z) * (1 - t**2)
 
 
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+
+
 def either_side_of_zero(z, z_error):
     """Where the sign of z is within its error."""
     return 1.0 * ((np.abs(z) <= z_error) & (z_error > 0))
@@ -187,5 +190,16 @@ CASES = {
             0.7 * z_error + 3 * ELEMENTARY * eps,  # |g''| < 0.7, |z σ(z) (1 - t²)| < 1/3
         ),
         twin_overflows=True,
+    ),
+    "selu": Case(
+        value=lambda z: SELU_SCALE * (z if z > 0 else SELU_ALPHA * math.expm1(z)),
+        slope=lambda z: SELU_SCALE * (1 if z > 0 else SELU_ALPHA * math.exp(z)),
+        limits=(-1.7580993408473768599402175208123, 0, math.inf, SELU_SCALE),
+        initialization="lecun",
+        steepest=1.76,
+        inexact_slope=lambda z, a, z_error, a_error, eps: (
+            np.where(z > 0, SELU_SCALE, a + SELU_SCALE * SELU_ALPHA),
+            a_error + 0.71 * either_side_of_zero(z, z_error) + 4 * eps,  # 1.76 meets 1.05 at 0
+        ),
     ),
 }
