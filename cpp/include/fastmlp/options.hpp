@@ -23,7 +23,8 @@ enum class Activation {
   kGelu,
   kSilu,
   kMish,
-  kSelu
+  kSelu,
+  kHardSigmoid
 };
 
 /// The activation of the last layer. It fixes the loss: sigmoid has binary cross-entropy, softmax

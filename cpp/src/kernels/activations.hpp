@@ -246,11 +246,28 @@ struct Selu {  // a = l z where z > 0, else l k (e^z - 1);  da/dz = l, else l k 
   using Number = typename V::Scalar;
 };
 
+struct HardSigmoid {  // a = z / 6 + 1 / 2, but in [0, 1];  da/dz = 1 / 6 where 0 < a < 1, else 0
+  static constexpr const char* kName = "hard_sigmoid";
+  static constexpr Initialization kInitialization = Initialization::kGlorot;
+  static constexpr bool kCheap = false;
+  static constexpr bool kNeedsZ = false;
+  template <class V>
+  static V forward(V z) {
+    const V six(typename V::Scalar(6)), half(typename V::Scalar(0.5));
+    return clamp(z / six + half, typename V::Scalar(0), typename V::Scalar(1));
+  }
+  template <class V>
+  static V backward(V dA, V /*z*/, V a) {
+    const V slope = dA / V(typename V::Scalar(6));
+    return select(V(0) < a, select(a < V(1), slope, V(0)), V(0));
+  }
+};
+
 // [export: end]
 
 // In the order of fastmlp::Activation.
-using Activations =
-    List<Relu, Sigmoid, Tanh, Identity, LeakyRelu, Elu, Softplus, Gelu, Silu, Mish, Selu>;
+using Activations = List<Relu, Sigmoid, Tanh, Identity, LeakyRelu, Elu, Softplus, Gelu, Silu, Mish,
+                         Selu, HardSigmoid>;
 
 }  // namespace
 }  // namespace fastmlp::detail

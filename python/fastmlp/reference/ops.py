@@ -173,6 +173,16 @@ def selu_backward(dA: Array, A: Array) -> Array:
     return np.where(A > 0, dA * SELU_SCALE, dA * (A + SELU_SCALE * SELU_ALPHA))
 
 
+def hard_sigmoid(Z: Array) -> Array:
+    """Return z / 6 + 1/2, cut off below 0 and above 1."""
+    return np.clip(Z / 6 + 0.5, 0, 1)
+
+
+def hard_sigmoid_backward(dA: Array, A: Array) -> Array:
+    """Return dZ = dA ⊙ (1/6 if 0 < a < 1 else 0)."""
+    return np.where((A > 0) & (A < 1), dA / 6, np.zeros_like(dA))
+
+
 # How far from 0 the weights before a layer start, r in U(-r, r).
 
 
@@ -226,6 +236,7 @@ ACTIVATIONS = {
     "silu": Activation(silu, lambda dA, Z, A: silu_backward(dA, Z), he),
     "mish": Activation(mish, lambda dA, Z, A: mish_backward(dA, Z), he),
     "selu": Activation(selu, lambda dA, Z, A: selu_backward(dA, A), lecun),
+    "hard_sigmoid": Activation(hard_sigmoid, lambda dA, Z, A: hard_sigmoid_backward(dA, A), glorot),
 }
 
 OUTPUTS = {

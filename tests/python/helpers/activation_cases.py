@@ -202,4 +202,16 @@ CASES = {
             a_error + 0.71 * either_side_of_zero(z, z_error) + 4 * eps,  # 1.76 meets 1.05 at 0
         ),
     ),
+    "hard_sigmoid": Case(
+        value=lambda z: min(max(z / 6 + 0.5, 0.0), 1.0),
+        slope=lambda z: 1 / 6 if -3 < z < 3 else 0.0,
+        limits=(0, 0, 1, 0),
+        initialization="glorot",
+        steepest=1 / 6,
+        scale=lambda z, a: np.ones_like(a),  # z / 6 and 1/2 cancel near -3
+        inexact_slope=lambda z, a, z_error, a_error, eps: (
+            np.where((a > 0) & (a < 1), 1 / 6, 0.0),
+            (either_side_of_zero(z - 3, z_error) + either_side_of_zero(z + 3, z_error) + eps) / 6,
+        ),
+    ),
 }
