@@ -284,8 +284,63 @@ class AdamW(Adam):
         )
 
 
+class RMSprop(Optimizer):
+    """RMSprop (Hinton, 2012), in PyTorch's form, without its momentum and centring.
+
+    It keeps a running mean of the square of the gradient ``g = dtheta + weight_decay theta``,
+    ``v = alpha v + (1 - alpha) g^2``, and steps
+    ``theta = theta - learning_rate g / (sqrt(v) + epsilon)``.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        Positive and finite. It may be set anew at any time.
+    alpha : float, default 0.99
+        The share of v that stays, in [0, 1).
+    epsilon : float, default 1e-8
+        Positive and finite.
+    weight_decay : float, default 0.0
+        Finite and at least 0. Weights decay, biases do not.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is not as above.
+
+    Notes
+    -----
+    It remembers v, which belongs to the first network that it updates; another network is refused.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.RMSprop(0.001)
+    RMSprop(learning_rate=0.001, alpha=0.99, epsilon=1e-08, weight_decay=0.0)
+    """
+
+    _kind = "RMSprop"
+    alpha = Parameter[float]("The share of v that stays: a float.")
+    epsilon = Parameter[float]("What is added to the root: a float.")
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        alpha: float = 0.99,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate, alpha=alpha, epsilon=epsilon, weight_decay=weight_decay
+        )
+
+    def _step_in_numpy(self, s: State, theta: Array, g: Array) -> None:
+        """θ := θ - α g / (√v + ε), where α is the learning rate."""
+        s.v[:] = self.alpha * s.v + (1 - self.alpha) * g**2
+        theta -= self.learning_rate * g / (np.sqrt(s.v) + self.epsilon)
+
+
 # All of them, and by the names that `fit` takes; `__all__` is what `fastmlp` exports too.
-KINDS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW)
+KINDS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW, RMSprop)
 BY_NAME = {kind.__name__.lower(): kind for kind in KINDS}
 
-__all__ = ["SGD", "Adam", "AdamW"]
+__all__ = ["SGD", "Adam", "AdamW", "RMSprop"]

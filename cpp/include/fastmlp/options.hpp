@@ -114,8 +114,27 @@ struct AdamOptions {
   }
 };
 
+/// RMSprop (Hinton, 2012), in PyTorch's form: g = dtheta + weight_decay theta,
+/// v = alpha v + (1 - alpha) g^2,  theta = theta - learning_rate g / (sqrt(v) + epsilon).
+struct RmspropOptions {
+  static constexpr std::string_view kName = "RMSprop";
+  double learning_rate = 0.01;  ///< positive and finite
+  double alpha = 0.99;          ///< in [0, 1)
+  double epsilon = 1e-8;        ///< positive and finite
+  double weight_decay = 0.0;    ///< finite, at least 0
+  static constexpr bool decoupled = false;
+
+  template <class Options, class See>
+  static void visit(Options& o, const See& see) {
+    see("learning_rate", o.learning_rate, Interval::kPositive);
+    see("alpha", o.alpha, Interval::kBelowOne);
+    see("epsilon", o.epsilon, Interval::kPositive);
+    see("weight_decay", o.weight_decay, Interval::kNotNegative);
+  }
+};
+
 /// Every optimizer of the library.
-using OptimizerOptions = std::variant<SgdOptions, AdamOptions>;
+using OptimizerOptions = std::variant<SgdOptions, AdamOptions, RmspropOptions>;
 
 /// The penalty that training adds to the mean loss, and how the loss is reported.
 struct Objective {

@@ -109,7 +109,26 @@ struct Adam : RuleDefaults {  // theta = theta - rate m / (sqrt(v) + epsilon),
   }
 };
 
-using Rules = List<GradientDescent, Momentum, Nesterov, Adam>;
+struct RmsProp : RuleDefaults {  // theta = theta - rate g / (sqrt(v) + epsilon), v the mean of g^2
+  static constexpr const char* kOptimizer = "RMSprop";
+  static constexpr int kStates = 1;
+  template <class Options, class Powers>
+  static StepNumbers<double> numbers(const Options& o, Powers&) {
+    StepNumbers<double> n;
+    n.rate = o.learning_rate;
+    n.keep_1 = o.alpha;
+    n.take_1 = 1 - o.alpha;
+    n.epsilon = o.epsilon;
+    return n;
+  }
+  template <class V>
+  static V step(V theta, V g, V& v, V&, const StepNumbers<V>& n) {
+    v = fma(n.keep_1, v, n.take_1 * (g * g));
+    return theta + (V(0) - n.rate) * g / (sqrt(v) + n.epsilon);
+  }
+};
+
+using Rules = List<GradientDescent, Momentum, Nesterov, Adam, RmsProp>;
 
 /// Copies each number of a step to all lanes of a vector.
 template <class V>

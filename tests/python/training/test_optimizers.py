@@ -28,6 +28,8 @@ OPTIMIZERS = {
     "adam with epsilon hat": lambda rate=0.1: Adam(rate, 0.5, 0.75, epsilon_hat=1e-4),
     "adamw": lambda rate=0.1: AdamW(rate, weight_decay=0.02),
     "adamw with epsilon hat": lambda rate=0.1: AdamW(rate, epsilon_hat=1e-4, weight_decay=0.02),
+    "rmsprop": lambda rate=0.1: fastmlp.RMSprop(rate),
+    "rmsprop and decay": lambda rate=0.1: fastmlp.RMSprop(rate, 0.75, 1e-4, weight_decay=0.02),
 }
 WITH_STATE = [name for name in OPTIMIZERS if name not in ("plain", "decay")]
 EACH = pytest.mark.parametrize("name", OPTIMIZERS)
@@ -431,6 +433,7 @@ def torch_groups(torch, network, weight_decay):
         (Adam(0.1, 0.8, 0.95, 1e-3), "Adam", {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3}, 0.0),
         (Adam(0.1, weight_decay=0.1), "Adam", {"lr": 0.1}, 0.1),
         (AdamW(0.1, weight_decay=0.1), "AdamW", {"lr": 0.1}, 0.1),
+        (fastmlp.RMSprop(0.1, weight_decay=0.1), "RMSprop", {"lr": 0.1}, 0.1),
     ],
     ids=repr,
 )
