@@ -339,8 +339,63 @@ class RMSprop(Optimizer):
         theta -= self.learning_rate * g / (np.sqrt(s.v) + self.epsilon)
 
 
+class Lion(Optimizer):
+    """Lion (Chen et al., 2023, arXiv:2302.06675): every parameter moves by the learning rate.
+
+    ``theta = theta - learning_rate sign(beta_1 m + (1 - beta_1) g)``, then
+    ``m = beta_2 m + (1 - beta_2) g``, where g is the gradient. The decay is decoupled: each update
+    first multiplies the weights by ``1 - learning_rate * weight_decay``.
+
+    Parameters
+    ----------
+    learning_rate : float, default 1e-4
+        Positive and finite. It may be set anew at any time. The paper takes a third to a tenth of
+        AdamW's.
+    beta_1, beta_2 : float, default 0.9 and 0.99
+        In [0, 1).
+    weight_decay : float, default 0.0
+        Finite and at least 0. Weights decay, biases do not. The paper takes three to ten times
+        AdamW's.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is not as above.
+
+    Notes
+    -----
+    It remembers m, which belongs to the first network that it updates; another network is refused.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> fastmlp.Lion(weight_decay=0.1)
+    Lion(learning_rate=0.0001, beta_1=0.9, beta_2=0.99, weight_decay=0.1)
+    """
+
+    _kind = "Lion"
+    beta_1 = Parameter[float]("The share of m in the direction of the step: a float.")
+    beta_2 = Parameter[float]("The share of m that stays: a float.")
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-4,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate, beta_1=beta_1, beta_2=beta_2, weight_decay=weight_decay
+        )
+
+    def _step_in_numpy(self, s: State, theta: Array, g: Array) -> None:
+        """θ := θ - α sign(β_1 m + (1 - β_1) g), m := β_2 m + (1 - β_2) g."""
+        theta -= self.learning_rate * np.sign(self.beta_1 * s.m + (1 - self.beta_1) * g)
+        s.m[:] = self.beta_2 * s.m + (1 - self.beta_2) * g
+
+
 # All of them, and by the names that `fit` takes; `__all__` is what `fastmlp` exports too.
-KINDS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW, RMSprop)
+KINDS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW, RMSprop, Lion)
 BY_NAME = {kind.__name__.lower(): kind for kind in KINDS}
 
-__all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
+__all__ = ["SGD", "Adam", "AdamW", "Lion", "RMSprop"]

@@ -133,8 +133,28 @@ struct RmspropOptions {
   }
 };
 
+/// Lion (Chen et al., 2023, arXiv:2302.06675):
+/// theta = theta - learning_rate sign(beta_1 m + (1 - beta_1) dtheta), then
+/// m = beta_2 m + (1 - beta_2) dtheta. The decay is decoupled.
+struct LionOptions {
+  static constexpr std::string_view kName = "Lion";
+  double learning_rate = 1e-4;  ///< positive and finite
+  double beta_1 = 0.9;          ///< in [0, 1)
+  double beta_2 = 0.99;         ///< in [0, 1)
+  double weight_decay = 0.0;    ///< finite, at least 0
+  static constexpr bool decoupled = true;
+
+  template <class Options, class See>
+  static void visit(Options& o, const See& see) {
+    see("learning_rate", o.learning_rate, Interval::kPositive);
+    see("beta_1", o.beta_1, Interval::kBelowOne);
+    see("beta_2", o.beta_2, Interval::kBelowOne);
+    see("weight_decay", o.weight_decay, Interval::kNotNegative);
+  }
+};
+
 /// Every optimizer of the library.
-using OptimizerOptions = std::variant<SgdOptions, AdamOptions, RmspropOptions>;
+using OptimizerOptions = std::variant<SgdOptions, AdamOptions, RmspropOptions, LionOptions>;
 
 /// The penalty that training adds to the mean loss, and how the loss is reported.
 struct Objective {

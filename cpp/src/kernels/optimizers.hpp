@@ -128,7 +128,31 @@ struct RmsProp : RuleDefaults {  // theta = theta - rate g / (sqrt(v) + epsilon)
   }
 };
 
-using Rules = List<GradientDescent, Momentum, Nesterov, Adam, RmsProp>;
+struct Lion : RuleDefaults {  // theta = theta - rate sign(beta_1 m + (1 - beta_1) g),
+                              // then m = beta_2 m + (1 - beta_2) g
+  static constexpr const char* kOptimizer = "Lion";
+  static constexpr int kStates = 1;
+  template <class Options, class Powers>
+  static StepNumbers<double> numbers(const Options& o, Powers&) {
+    StepNumbers<double> n;
+    n.rate = o.learning_rate;
+    n.keep_1 = o.beta_1;
+    n.take_1 = 1 - o.beta_1;
+    n.keep_2 = o.beta_2;
+    n.take_2 = 1 - o.beta_2;
+    return n;
+  }
+  template <class V>
+  static V step(V theta, V g, V& m, V&, const StepNumbers<V>& n) {
+    const V c = fma(n.keep_1, m, n.take_1 * g);
+    m = fma(n.keep_2, m, n.take_2 * g);
+    const V minus_one = V(0) - V(1);
+    const V sign = select(V(0) < c, V(1), select(c < V(0), minus_one, c));  // 0 and NaN stay
+    return fma(V(0) - n.rate, sign, theta);
+  }
+};
+
+using Rules = List<GradientDescent, Momentum, Nesterov, Adam, RmsProp, Lion>;
 
 /// Copies each number of a step to all lanes of a vector.
 template <class V>

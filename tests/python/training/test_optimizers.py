@@ -30,6 +30,8 @@ OPTIMIZERS = {
     "adamw with epsilon hat": lambda rate=0.1: AdamW(rate, epsilon_hat=1e-4, weight_decay=0.02),
     "rmsprop": lambda rate=0.1: fastmlp.RMSprop(rate),
     "rmsprop and decay": lambda rate=0.1: fastmlp.RMSprop(rate, 0.75, 1e-4, weight_decay=0.02),
+    "lion": lambda rate=0.1: fastmlp.Lion(rate),
+    "lion and decay": lambda rate=0.1: fastmlp.Lion(rate, 0.5, 0.75, weight_decay=0.02),
 }
 WITH_STATE = [name for name in OPTIMIZERS if name not in ("plain", "decay")]
 EACH = pytest.mark.parametrize("name", OPTIMIZERS)
