@@ -191,7 +191,7 @@ def test_a_network_in_training_refuses_other_threads_and_trains_on(call):
     losses = []
     thread = threading.Thread(
         target=lambda: losses.append(
-            network.train_epoch(X, y, np.arange(rows), batch_size=32, optimizer=fastmlp.SGD(0.01))
+            network.train_epoch(X, y, np.arange(rows), batch_size=256, optimizer=fastmlp.SGD(0.01))
         )
     )
     before = network.parameters.copy()
@@ -226,7 +226,7 @@ def test_training_waits_for_calls_that_read():
     try:
         while not predicted:
             time.sleep(0.001)
-        history = network.fit(X, y, epochs=10)
+        history = network.fit(X, y, epochs=10, batch_size=1000)
     finally:
         done.set()
         thread.join()
@@ -239,7 +239,7 @@ def test_a_child_forked_while_another_thread_trains_can_use_the_network():
     rows = 300_000
     X = np.broadcast_to(np.float32(0.5), (rows, 64))
     y = np.broadcast_to(np.float32(1), (rows,))
-    thread = threading.Thread(target=lambda: network.fit(X, y, epochs=1))
+    thread = threading.Thread(target=lambda: network.fit(X, y, epochs=1, batch_size=256))
     before = network.parameters.copy()
     thread.start()
     while (network.parameters == before).all():
