@@ -21,12 +21,8 @@ struct MathProbes {
   MathProbe<double> of_double;
 };
 
-MathProbes scalar_math();
-#if defined(__x86_64__)
-MathProbes avx2_math();
-MathProbes avx512_math();
-#elif defined(__aarch64__)
-MathProbes neon_math();
-#endif
+/// One for each instruction set of this build, "scalar" first; the CPU may lack some of them.
+extern const MathProbes* const kMathProbes[];
+extern const std::size_t kMathProbeCount;
 
 }  // namespace fastmlp::testing

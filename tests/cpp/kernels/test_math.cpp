@@ -1,8 +1,11 @@
 // Compares kernels/math.hpp and erf.hpp with libm in the next wider format, and every ISA with the
 // scalar Vec. With FASTMLP_SOAK=1 it takes every float and 50 million doubles per function (about
 // half an hour).
+#include <fastmlp/runtime.hpp>
+
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -68,22 +71,16 @@ MathProbe<T> of_type(const MathProbes& probes) {
 
 /// The scalar Vec, which the others have to match, and then the others that this CPU can run.
 std::vector<MathProbes> runnable_isas() {
-  std::vector<MathProbes> isas{fastmlp::testing::scalar_math()};
-#if defined(FASTMLP_HAS_AVX2)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    isas.push_back(fastmlp::testing::avx2_math());
-  } else {
-    std::printf("test_math: this CPU has no AVX2 with FMA; that Vec is skipped\n");
+  const std::vector<std::string> available = fastmlp::available_isas();
+  std::vector<MathProbes> isas;
+  for (std::size_t i = 0; i < fastmlp::testing::kMathProbeCount; ++i) {
+    const MathProbes& probes = *fastmlp::testing::kMathProbes[i];
+    if (std::count(available.begin(), available.end(), probes.isa) > 0) {
+      isas.push_back(probes);
+    } else {
+      std::printf("test_math: this CPU has no %s; that Vec is skipped\n", probes.isa);
+    }
   }
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")) {
-    isas.push_back(fastmlp::testing::avx512_math());
-  } else {
-    std::printf("test_math: this CPU has no AVX-512; that Vec is skipped\n");
-  }
-#elif defined(FASTMLP_HAS_NEON)
-  isas.push_back(fastmlp::testing::neon_math());
-#endif
   return isas;
 }
 
