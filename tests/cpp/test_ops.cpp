@@ -202,8 +202,10 @@ TEST_CASE("should_stop stops every operation") {
 
 TEST_CASE("an sgd_update that was stopped has updated the first elements and no others") {
   const Settings restore;
-  set_isa("scalar");  // slow enough to be stopped
-  constexpr std::ptrdiff_t kSize = 40000000;
+  // One slow thread takes more than 20 ms on any machine, so it is asked at least once.
+  set_isa("scalar");
+  set_num_threads(1);
+  constexpr std::ptrdiff_t kSize = 80000000;
   std::vector<float> parameter(static_cast<std::size_t>(kSize), 1.0f);
   const float step = 1.0f;
   const MatrixView<const float> gradient(&step, 1, kSize, 0, 0);
