@@ -66,7 +66,7 @@ class FASTMLP_EXPORT Optimizer {
   void set_state(const State& state);
 
   struct Impl;
-  Impl& impl() const { return *impl_; }  // only for the library
+  Impl& impl() const { return *impl_; }  // the library's own
 
  private:
   std::unique_ptr<Impl> impl_;
