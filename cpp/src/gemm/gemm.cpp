@@ -30,7 +30,7 @@ class Product {
     std::ptrdiff_t k = 0;
     do {  // k = 0 has one chunk too, an empty one: the epilogue then gets zeros
       const std::ptrdiff_t kc = std::min(kChunk, A_.cols - k);
-      // Several chunks are added up in C, and the epilogue follows on the totals.
+      // The sums of several chunks are added up in C; then the epilogue runs on the totals.
       const EpilogueKernels<T>& finish = one_chunk ? epilogue_
                                          : k == 0  ? kernels_.store
                                                    : kernels_.add;
@@ -74,17 +74,17 @@ class Product {
   }
 
  private:
-  /// One chunk of one block of rows, for all columns: what its tasks have in common.
+  /// One chunk of one block of rows, for all columns. Its tasks share it.
   struct Block {
     MatrixView<const T> A, B;  // (block_rows, kc) and (kc, n)
     const EpilogueKernels<T>& finish;
     Epilogue<T> to;
   };
 
-  // Columns that a thread has at least in a product with one row: memory reads a run of 2 KiB well,
-  // but runs of 1 KiB that are pages apart are no stream to the processor.
+  // The least number of columns of a thread in a product with one row. The processor reads runs of
+  // 2 KiB well, but does not treat runs of 1 KiB that are pages apart as a stream.
   static constexpr std::ptrdiff_t kRowGrain = 512;
-  // A gemv keeps so many sums at a time on the stack.
+  // The number of sums that a gemv keeps on the stack at a time.
   static constexpr std::ptrdiff_t kRowCols = 2048, kColumnRows = 256;
 
   void reserve() {
@@ -98,8 +98,8 @@ class Product {
 
   bool stopped() const { return stop_.load(std::memory_order_relaxed); }
 
-  /// Called after work of so many flops. Only the calling thread, whose slot is 0, asks the poller;
-  /// the others see the answer in stopped().
+  /// Reports finished work of `flops` flops. Only the calling thread, whose slot is 0, asks the
+  /// poller; the others see the answer in stopped().
   void worked(int slot, double flops) const {
     if (slot == 0 && context_.poller != nullptr && context_.poller->stop_after(flops)) {
       stop_.store(true, std::memory_order_relaxed);
@@ -138,7 +138,7 @@ class Product {
   /// One task: these rows and columns of C. If it packs its rows of A itself, it does that strip by
   /// strip; otherwise they are one strip.
   void run_task(const Plan<T>& plan, const Block& block, Range rows, Range cols, int slot) const {
-    GemmBlock<T> call;  // of the micro-kernel; never copied, see GemmTile
+    GemmBlock<T> call;  // what the micro-kernel gets; never copied, see GemmTile
     call.k = block.A.cols;
     call.b_panels = own(slot);
     for (std::ptrdiff_t i = rows.begin; i < rows.end && !stopped(); i += plan.strip_rows) {
@@ -153,8 +153,8 @@ class Product {
         block.finish.block(call);
         worked(slot, product_flops(call.m, call.n, call.k));
       }
-      // If there is another strip, task_cols are all columns (see Plan), so that it reads the same
-      // columns of B; the kernel has packed them by now.
+      // If another strip follows, task_cols covers all columns (see Plan). That strip reads the
+      // same columns of B, which the kernel has packed by now.
       if (call.b.packing == Packing::kByKernel) call.b = {own(slot), 0, 0, Packing::kAhead};
     }
   }
@@ -179,7 +179,7 @@ class Product {
     if (plan.a_in_panels) return {packed, 0, 0, Packing::kAhead};
     return {packed, spaced<T>(A.cols), 1, Packing::kInPlace};
   }
-  /// Where row i of the packed A is: the beginning of a panel, or a row of spaced ones.
+  /// The address of row i of the packed A: the start of a panel, or of a spaced row.
   T* packed_row(const Plan<T>& plan, const MatrixView<const T>& A, std::ptrdiff_t i) const {
     return context_.workspace.data() + i * (plan.a_in_panels ? A.cols : spaced<T>(A.cols));
   }
@@ -243,8 +243,8 @@ class Product {
       }
       k += kc;
     } while (k < A_.cols);
-    // The epilogue takes a row, and C is contiguous: so these rows of the column are given to it as
-    // one row, every element of which has the one bias.
+    // The epilogue takes a row. C is contiguous, so these rows of the column are passed as one row,
+    // in which every element has the same bias.
     Epilogue<T> row = at(to_, 0, first);
     if (to_.bias != nullptr) {
       std::fill(bias, bias + rows, to_.bias[0]);
@@ -296,8 +296,8 @@ void gemm(const GemmContext<T>& context, const MatrixView<const T>& A, const Mat
   } else {
     product.gemm();
   }
-  // The poller counts the whole product once more, because the other threads may have taken all the
-  // tasks, so that this thread had none after which to ask.
+  // The poller counts the whole product once more: if the other threads took all the tasks, this
+  // thread has not asked it yet.
   if (context.poller != nullptr) context.poller->worked(product_flops(A.rows, B.cols, A.cols));
 }
 

@@ -45,15 +45,15 @@ template <class T>
 std::size_t gemm_workspace(const KernelTable<T>& kernels, std::ptrdiff_t m, std::ptrdiff_t n,
                            std::ptrdiff_t k, int max_team);
 
-/// C = epilogue(A . B). `to.c` must have contiguous columns; if B has one column, `to.c` must be
+/// C = epilogue(A . B). `to.c` must have contiguous rows; if B has one column, `to.c` must be
 /// contiguous. The epilogues `add` and `update` read C, so they need k <= kChunk.
 /// \throws Stopped if the poller says so; C is then undefined
 template <class T>
 void gemm(const GemmContext<T>& context, const MatrixView<const T>& A, const MatrixView<const T>& B,
           const EpilogueKernels<T>& epilogue, const Epilogue<T>& to);
 
-/// C = epilogue(sum of the rows of A), a single row. A has at most kChunk rows and contiguous
-/// columns.
+/// C = epilogue(sum of the rows of A), a single row. A has at most kChunk rows, each
+/// contiguous.
 template <class T>
 void sum_rows(const GemmContext<T>& context, MatrixView<const T> A,
               const EpilogueKernels<T>& epilogue, const Epilogue<T>& to);

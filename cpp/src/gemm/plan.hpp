@@ -10,7 +10,7 @@
 // Which kernel (gemm() in gemm.cpp)
 //   n = 1                            gemv, 16 lanes          a single chain for each row of A would
 //                                                            wait for the latency of fma
-//   m = 1, columns of B contiguous   gemv, row by row        B is read once: nothing to reuse
+//   m = 1, rows of B contiguous      gemv, row by row        B is read once: nothing to reuse
 //   otherwise                        gemm, as follows
 //
 // A (Plan::a)
@@ -18,15 +18,15 @@
 //                                                            workspace has no room for a copy
 //   n <= 2 nr                        kInPlace                at most two panels of B meet it, too
 //                                                            few to pay for a copy
-//   rows in memory, no shared set    kInPlace                mr rows are mr streams, which the
+//   stored by rows, no shared set    kInPlace                mr rows are mr streams, which the
 //                                                            processor follows well
-//   columns in memory (a transpose), kInPlace                the kernel goes from page to page,
+//   stored by columns (a transpose), kInPlace                the kernel goes from page to page,
 //     <= 768 KiB, no shared set                              which is fast enough in a cache
-//   columns contiguous               kAhead, as spaced rows  as fast as panels, and cheaper to make
+//   rows contiguous                  kAhead, as spaced rows  as fast as panels, and cheaper to make
 //   otherwise                        kAhead, in panels       the kernel reads one stream
 //
 // B (Plan::b)
-//   columns not contiguous           kAhead                  the kernel loads vectors of columns
+//   rows not contiguous              kAhead                  the kernel loads vectors along rows
 //   m <= 2 mr                        kInPlace                at most two rows of tiles read it, too
 //                                                            few to pay for a copy
 //   <= 1 MiB, no shared set          kInPlace                the kernel goes from page to page,
@@ -37,9 +37,9 @@
 // Who packs A if it is kAhead (Plan::tasks_pack_a)
 //   one thread                       each task, by strips    a strip is still in the second-level
 //                                                            cache when it is multiplied
-//   m >= n, 256 rows for each thread each task, by strips    nothing copied goes to another thread;
-//                                                            between clusters of cores a line of it
-//                                                            takes 350 ns instead of 65
+//   m >= n, 256 rows for each thread each task, by strips    each thread reads its own copy; a line
+//                                                            from another cluster of cores takes
+//                                                            350 ns instead of 65
 //   otherwise                        all threads, before     tasks of few rows would each pack all
 //                                    the tasks begin         of B
 //
@@ -203,7 +203,7 @@ struct Plan {
         unit * std::max<std::ptrdiff_t>(k, 1) * static_cast<std::ptrdiff_t>(sizeof(T));
     return std::min(std::max<std::ptrdiff_t>(1, bytes / panel) * unit, round_up(needed, unit));
   }
-  /// An upper bound of the elements that panels of fitting() have, for this k or a smaller one.
+  /// An upper bound on the elements in the panels of fitting(), for this k or a smaller one.
   static std::ptrdiff_t most(std::ptrdiff_t bytes, std::ptrdiff_t unit, std::ptrdiff_t k,
                              std::ptrdiff_t needed) {
     const std::ptrdiff_t fit = bytes / static_cast<std::ptrdiff_t>(sizeof(T));

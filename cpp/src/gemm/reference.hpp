@@ -1,6 +1,6 @@
 // Start here. This is what gemm.cpp computes, in plain loops that show the order of every addition.
-// The rest of the folder is a faster equivalent with the same bits, which tests/cpp/gemm compares
-// with this. Only that test includes this file; the library does not.
+// The rest of the folder is a faster equivalent with the same bits; tests/cpp/gemm compares the
+// two. Only that test includes this file; the library does not.
 #pragma once
 
 #include "kernels/kernel_table.hpp"

@@ -13,7 +13,7 @@ namespace fastmlp::detail {
 namespace {
 
 /// One tile of C: at most MR rows, and cols <= NV vectors of columns. A is read by any strides, B
-/// has contiguous columns.
+/// has contiguous rows.
 ///
 /// A GemmTile is filled field by field and passed by reference, and so is a GemmBlock. Do not copy
 /// one: the compiler would copy several fields by one vector load, which has to wait until the

@@ -32,7 +32,7 @@ void add_rows(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typena
   });
 }
 
-/// out = x . B for one chunk: x (k,), B (k, n) with contiguous columns.
+/// out = x . B for one chunk: x (k,), B (k, n) with contiguous rows.
 template <class V>
 void row_product(const typename V::Scalar* x, std::ptrdiff_t x_stride, const typename V::Scalar* b,
                  std::ptrdiff_t ldb, std::ptrdiff_t k, std::ptrdiff_t n, typename V::Scalar* out) {
@@ -76,7 +76,7 @@ struct DotLanes {
   }
 };
 
-/// out[i] = row i of A times x for one chunk, for A (rows, k) with contiguous columns: the gemv of
+/// out[i] = row i of A times x for one chunk, for A (rows, k) with contiguous rows: the gemv of
 /// a matrix as it stands.
 template <class V>
 void row_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V::Scalar* x,
@@ -120,7 +120,7 @@ template <class V, int kHalf, class Term>
 }
 
 /// out[j] = sum over i of a(i, j) x(i), or of a(i, j) alone if x is null, for A (rows, cols) with
-/// contiguous columns: the gemv of a transposed matrix, and the sum of its rows. Row i goes to lane
+/// contiguous rows: the gemv of a transposed matrix, and the sum of its rows. Row i goes to lane
 /// i mod 16.
 template <class V>
 void column_dots(const typename V::Scalar* a, std::ptrdiff_t lda, const typename V::Scalar* x,

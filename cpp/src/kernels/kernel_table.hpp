@@ -26,7 +26,7 @@ constexpr std::ptrdiff_t kCacheSetBytes = 4096;
 /// writes. Each epilogue in epilogues.hpp uses some of the fields.
 template <class T>
 struct Epilogue {
-  T* c = nullptr;  // (rows, cols), contiguous columns
+  T* c = nullptr;  // (rows, cols), contiguous rows
   std::ptrdiff_t ldc = 0;
   const T* bias = nullptr;       // (cols,): C = g(s + bias)
   const T* activated = nullptr;  // (rows, cols), A = g(Z): C = s * g'
@@ -81,7 +81,7 @@ struct Operand {
 template <class T>
 struct GemmBlock {
   std::ptrdiff_t m, n, k;
-  Operand<T> a, b;        // b has contiguous columns or is packed
+  Operand<T> a, b;        // b has contiguous rows or is packed
   T* b_panels;            // kByKernel: where the kernel puts the panels; room for whole ones
   const Epilogue<T>* to;  // not a copy, which would cost time: see GemmTile
 };
@@ -207,12 +207,12 @@ struct KernelTable {
   /// with one row.
   void (*row_product)(const T* x, std::ptrdiff_t x_stride, const T* b, std::ptrdiff_t ldb,
                       std::ptrdiff_t k, std::ptrdiff_t n, T* out);
-  /// out[i] = row i of A times x, over one chunk (k <= kChunk), in 16 lanes. A has `rows` rows with
-  /// contiguous columns.
+  /// out[i] = row i of A times x, over one chunk (k <= kChunk), in 16 lanes. A has `rows` rows,
+  /// each contiguous.
   void (*row_dots)(const T* a, std::ptrdiff_t lda, const T* x, std::ptrdiff_t k,
                    std::ptrdiff_t rows, T* out);
   /// out = transposed(A) . x over one chunk; each element is summed in 16 lanes over the rows. A is
-  /// (rows, cols) with contiguous columns. If x is null, it stands for ones: the sum of the rows.
+  /// (rows, cols) with contiguous rows. If x is null, it stands for ones: the sum of the rows.
   void (*column_dots)(const T* a, std::ptrdiff_t lda, const T* x, std::ptrdiff_t rows,
                       std::ptrdiff_t cols, T* out);
 };

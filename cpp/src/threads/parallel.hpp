@@ -25,7 +25,7 @@ constexpr bool kHasOpenMP = false;
 
 struct ThreadState {
   std::atomic<int> limit;      // num_threads()
-  double min_work;             // a call gets one more thread for every so many flops
+  double min_work;             // a call gets one more thread for every min_work flops
   std::atomic<bool> forked;    // in a child made by fork() the parent's OpenMP threads are gone
   std::atomic<int> last_team;  // the size of the last team, for tests
 };
@@ -42,17 +42,16 @@ inline int max_team() {
 /// piece of work, however small.
 inline bool all_threads() { return thread_state().min_work <= 0; }
 
-// min_work pays for starting a thread. A thread that is in the team already begins within a
-// microsecond, so a piece may be so many times smaller.
+// min_work pays for starting a thread. A thread that is already in the team begins within a
+// microsecond, so a piece of work may be kPiecesPerTeam times smaller.
 constexpr double kPiecesPerTeam = 16;
 
-/// The largest number of pieces that work of so many flops may be cut into.
+/// The largest number of pieces that work of `flops` flops may be cut into.
 inline double pieces_for(double flops) {
   return all_threads() ? 1e9 : flops * kPiecesPerTeam / thread_state().min_work;
 }
 
-/// The number of threads for a call of so many flops. Its largest piece of work has `largest`
-/// flops.
+/// The number of threads for a call of `flops` flops, the largest piece of which has `largest`.
 inline int team_for(double flops, double largest) {
   const int limit = max_team();
   if (limit == 1 || all_threads()) return limit;
@@ -64,19 +63,19 @@ inline int team_for(double flops, double largest) {
 /// The number of calls in this process that lead a team now.
 inline std::atomic<int> calls_with_team{0};
 
-/// The team that the calling thread leads, or null: a variable of each thread. In a shared library
-/// finding it takes a function call (__tls_get_addr).
+/// The team that the calling thread leads, or null. The variable is thread-local: a shared library
+/// needs a function call (__tls_get_addr) to find it.
 Team*& team_of_this_thread();
 
-/// The same for reading. Pieces of work that take nanoseconds ask for it, so it saves the function
-/// call while no thread leads a team.
+/// The same, for reading. It skips the function call while no thread leads a team, because pieces
+/// of work that take nanoseconds call it.
 inline Team* led_team() {
   return calls_with_team.load(std::memory_order_relaxed) == 0 ? nullptr : team_of_this_thread();
 }
 
-/// The team that can share a piece of work now, or null. A team that is at work already cannot: a
-/// callback has led back into the library. Nor can one in a child made by fork(), where its threads
-/// do not exist.
+/// The team that can share a piece of work now, or null. A team that is already working cannot: a
+/// callback has called the library again. Nor can the team of a child made by fork(), because its
+/// threads do not exist there.
 inline Team* current_team() {
   Team* team = led_team();
   return team == nullptr || team->is_open() || max_team() == 1 ? nullptr : team;
@@ -96,7 +95,7 @@ class SharedProcessors {
   SharedProcessors(const SharedProcessors&) = delete;
   SharedProcessors& operator=(const SharedProcessors&) = delete;
 
-  /// The number of threads, of the `size` that its work would justify, that this call should have.
+  /// The number of threads for this call: at most `size`, the number that its work justifies.
   int share(int size) const {
     return all_threads() ? size : std::clamp(max_team() / calls_, 1, size);
   }
@@ -106,7 +105,7 @@ class SharedProcessors {
 };
 
 /// Runs body() with a team of at most `size` threads, which all parallel_for() and parallel_tasks()
-/// in it share. On a thread that leads a team already, that team stays. Rethrows what body throws.
+/// in it share. If the thread already leads a team, body uses that one. Rethrows what body throws.
 template <class Body>
 void with_team([[maybe_unused]] int size, const Body& body) {
 #ifdef _OPENMP
@@ -205,8 +204,8 @@ void parallel_tasks(std::ptrdiff_t count, int slots, const Body& body) {
   });
 }
 
-// Tasks for each thread when the work can be cut anywhere. With several, the others take over the
-// tasks of a thread that has lost its processor for a while.
+// The number of tasks for each thread when the work can be cut anywhere. With several tasks, the
+// other threads can take over from one that has lost its processor for a while.
 constexpr int kTasksPerThread = 4;
 
 /// Runs body(begin, end) over parts of [0, n) in whole units of `grain`, shared by the team of the

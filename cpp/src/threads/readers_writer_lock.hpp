@@ -1,7 +1,7 @@
 // ReadersWriterLock: many readers or one writer. It refuses instead of blocking: a reader is
 // refused while there is a writer, a writer while there is another. Only a writer ever waits: for
-// the readers that came before it. Calls use it through ReadLock and WriteLock, which throw the
-// refusal.
+// the readers that came before it. Calls use it through ReadLock and WriteLock, which throw if they
+// are refused.
 #pragma once
 
 #include <atomic>
@@ -20,8 +20,8 @@ class ReadersWriterLock {
   using Word = std::uint64_t;
   Word word() const { return word_.load(); }
 
-  /// Refuses while there is a writer. `old` is the word as this thread read it. Other threads may
-  /// have changed it since then, which tests do on purpose.
+  /// Refuses while there is a writer. `old` is the word that this thread has read. Other threads
+  /// may have changed the word since then; a test passes such an old word on purpose.
   bool try_lock_shared() { return try_lock_shared(word()); }
   bool try_lock_shared(Word old) {
     Word now;
@@ -32,8 +32,8 @@ class ReadersWriterLock {
     return true;
   }
 
-  /// Refuses while there is another writer. From the first moment on no new reader comes in;
-  /// refuses as well if the readers that are in have not left after `patience`.
+  /// Refuses while there is another writer. Otherwise no new reader gets in from now on. Refuses
+  /// also if the present readers have not left after `patience`.
   bool try_lock(std::chrono::milliseconds patience) {
     Word old = word_.load(), now;
     do {
@@ -53,7 +53,7 @@ class ReadersWriterLock {
   }
 
   /// `generation` is the fork_generation of the process that took the lock. In a child made by
-  /// fork() since then the lock does not count any more, and nothing happens.
+  /// fork() since then the lock no longer counts, and nothing happens.
   void unlock_shared(std::uint32_t generation) {
     if (generation == fork_generation.load(std::memory_order_relaxed)) word_.fetch_sub(1);
   }
@@ -74,7 +74,7 @@ class ReadersWriterLock {
 
   // The generation, the writer and the number of readers share one word. A thread that finds an old
   // generation therefore replaces it and takes its own lock in one atomic step, and two threads of
-  // a child cannot undo each other's.
+  // a child cannot undo each other's lock.
   std::atomic<Word> word_{0};
 };
 

@@ -1,8 +1,8 @@
 // Team: a few threads that stay together for a whole call of the library and share its pieces of
 // work. One of them is the caller. It never waits for a thread that has not begun: if the others
 // are late, asleep or without a processor, it does their part of the work itself. parallel.hpp
-// starts the threads. Start reading at run(), which the caller calls, and serve(), which the others
-// are in.
+// starts the threads. Start reading at run(), which the caller calls, and serve(), in which the
+// others wait.
 #pragma once
 
 #include <atomic>
@@ -55,7 +55,7 @@ class Team {
     open_ = false;
   }
 
-  /// Whether run() is running, from which a callback may lead back into the library.
+  /// Whether run() is running. If so, a callback in it has called the library again.
   bool is_open() const { return open_; }
 
   /// Runs on each of the other threads: waits for work and takes part in it, until dismiss().
@@ -123,8 +123,8 @@ class Team {
     wake_up_.notify_all();
   }
 
-  /// Spins, because done() comes soon; then yields, because another thread may need this processor
-  /// to get done.
+  /// Spins at first, because done() is soon true; then yields, because another thread may need this
+  /// processor to finish.
   template <class Done>
   static void wait(const Done& done) {
     for (int i = 0; !done(); ++i) {
