@@ -2,7 +2,7 @@
 
 `from fastmlp.sklearn import MLPClassifier, MLPRegressor` replaces the same line of
 `sklearn.neural_network`. Parameters, attributes, messages and random numbers are the same, and the
-fitted model is the same to rounding; only the time differs. It needs scikit-learn (the extra
+fitted model is the same up to rounding; only the time differs. It needs scikit-learn (the extra
 `sklearn`).
 """
 

@@ -17,7 +17,7 @@ from fastmlp.network import Network
 
 Array = npt.NDArray[Any]
 
-# The one function for which scikit-learn has another name than fastmlp.
+# The one function that has different names in scikit-learn and in fastmlp.
 OUR_NAMES = {"logistic": "sigmoid"}
 THEIR_NAMES = {ours: theirs for theirs, ours in OUR_NAMES.items()}
 
@@ -37,7 +37,7 @@ ACTIVATIONS = tuple(map(their_name, _core.ACTIVATIONS))
 
 
 class Mirror:
-    """A network for one estimator, and the structure that the estimator had when it was made."""
+    """A network for one estimator, and the structure of the estimator when the network was made."""
 
     def __init__(self, estimator: Any) -> None:
         check_shapes(estimator)
@@ -98,18 +98,18 @@ class Mirror:
         return any(np.may_share_memory(array, memory) for _, array in self.assigned(estimator))
 
     def assigned(self, estimator: Any) -> list[tuple[Array, Array]]:
-        """Return the arrays that somebody assigned, each with the view that it stands in for."""
+        """Return the arrays that a user assigned, each with the view that it replaces."""
         views = [*self.coefs, *self.intercepts]
         arrays = [*estimator.coefs_, *estimator.intercepts_]
         return [(v, a) for v, a in zip(views, arrays, strict=True) if v is not a]
 
     def read(self, estimator: Any) -> None:
-        """Copy the arrays that somebody assigned into the network."""
+        """Copy the arrays that a user assigned into the network."""
         for view, array in self.assigned(estimator):
             view[...] = array
 
     def write(self, estimator: Any) -> None:
-        """Copy the network's parameters into the arrays that somebody assigned."""
+        """Copy the network's parameters into the arrays that a user assigned."""
         for view, array in self.assigned(estimator):
             array[...] = view
 

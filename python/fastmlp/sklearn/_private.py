@@ -1,8 +1,8 @@
 """All private or undocumented names of scikit-learn that the estimators use, in one place.
 
-The other modules import such names from here, and use only those attributes and methods that are
-listed here. Importing this module checks the installed version: if a name is missing, the
-ImportError names it and the versions that have them all. Start reading at `check`.
+The other modules import such names from here, and use only the attributes and methods listed here.
+Importing this module checks the installed version: if a name is missing, the ImportError names it
+and the versions that have them all. Start reading at `check`.
 """
 
 import inspect
@@ -55,14 +55,14 @@ SHARED_BY_OPTIMIZERS = ("iteration_ends", "trigger_stopping", "learning_rate", "
 SGD_NAMES = ("lr_schedule", "momentum", "nesterov", "power_t", "velocities")
 ADAM_NAMES = ("beta_1", "beta_2", "epsilon", "ms", "t", "vs")
 
-# scikit-learn 1.9 added callbacks, as an experiment. Older versions have none of these names: those
-# of an estimator, and those of the context that tells the callbacks of a fit and its epochs.
+# scikit-learn 1.9 added callbacks, as an experiment; older versions have none of these names. The
+# first belong to an estimator, the second to the context that reports a fit and its epochs.
 CALLBACK_NAMES = ("_init_callback_context", "_skl_callbacks")
 CONTEXT_NAMES = ("call_on_fit_task_begin", "call_on_fit_task_end", "subcontext")
 
 
 def refusal(problem: str) -> ImportError:
-    """Return the error for an installed version that does not suit."""
+    """Return the error for an installed version that is not supported."""
     lowest, newest = (".".join(map(str, version)) for version in (LOWEST, NEWEST))
     return ImportError(
         f"fastmlp.sklearn supports scikit-learn {lowest} to {newest}; the installed "

@@ -133,7 +133,7 @@ def checked_eval_set(est: Any, eval_set: Any) -> tuple[Any, Any, Any]:
 
 
 def begin_early_stopping(est: Any, incremental: bool) -> None:
-    """Set what early stopping keeps, if it was switched on after a fit without it."""
+    """Set the attributes of early stopping, if it was switched on after a fit without it."""
     # early_stopping in partial_fit doesn't make sense
     if est.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
@@ -154,7 +154,7 @@ def clipped_batch_size(est: Any, n_samples: int) -> int:
 
 
 class Training:
-    """What the epochs of one fit share, made once."""
+    """The data and settings that all epochs of one fit use."""
 
     def __init__(self, est: Any, split: Split) -> None:
         self.est = est
@@ -169,7 +169,7 @@ class Training:
         self.y = est._native_targets(split.y)
         self.objective = est._objective(self.mirror.dtype)
         self.y_val = self._targets_of_validation()
-        # Draw this seed only if it is needed: every other draw is scikit-learn's.
+        # Draw this seed only if it is needed, because scikit-learn does not draw it.
         self.drops = bool(np.any(np.asarray(est.dropout) > 0))
         self.settings = {
             "batch_size": batch_size,
@@ -206,7 +206,7 @@ class Training:
             network.epochs_trained = est.t_
 
     def count_epoch(self) -> None:
-        """Set what an epoch changes: parameters, n_iter_, t_, loss_ and the validation loss."""
+        """Update what an epoch changes: parameters, n_iter_, t_, loss_ and the validation loss."""
         est, network = self.est, self.mirror.network
         self.mirror.write(est)
         est.n_iter_ += 1
@@ -274,12 +274,12 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 class OngoingFit:
-    """One call of `fit`: its eval_set, and the tasks that callbacks hear about (fit and epochs)."""
+    """One call of `fit`: its eval_set, and the tasks reported to callbacks (fit and epochs)."""
 
     def __init__(self, estimator: Any, eval_set: Any = None) -> None:
         self.estimator = estimator
         self.eval_set = eval_set
-        self.root: Any = None  # partial_fit, which has no callbacks, leaves it so
+        self.root: Any = None  # stays None in partial_fit, which has no callbacks
         self.epoch: Any = None
         self.data: dict[str, Any] = {}
 
@@ -294,7 +294,7 @@ class OngoingFit:
 
     def begin_epoch(self) -> None:
         """Tell the callbacks that an epoch begins."""
-        # Without callbacks there is no task to make, which takes as long as a training step.
+        # Without callbacks make no task: that would take as long as a training step.
         if self.root is not None and getattr(self.estimator, "_skl_callbacks", None):
             self.epoch = self.root.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(
@@ -338,7 +338,7 @@ def begin_optimizer(est: Any, incremental: bool) -> None:
 
 
 class NativeOptimizer:
-    """What both kinds share: the native optimizer, and the network that it last updated."""
+    """The base of both kinds: the native optimizer, and the network that it last updated."""
 
     native: Any
     _network: Network | None = None

@@ -1,8 +1,8 @@
 """`MLPClassifier` and `MLPRegressor`: scikit-learn's classes with native arithmetic.
 
-`NativePerceptron` replaces the methods of both that compute: initial values, the forward pass, the
-solvers. Everything else is inherited. Epochs of sgd and adam are in `_stochastic.py`, the native
-network in `_network_mirror.py`. Start reading at `NativePerceptron.fit`.
+`NativePerceptron` replaces the methods that compute: initial values, the forward pass, the solvers.
+Everything else is inherited. Epochs of sgd and adam are in `_stochastic.py`, the native network in
+`_network_mirror.py`. Start reading at `NativePerceptron.fit`.
 """
 
 import numbers
@@ -38,16 +38,17 @@ from fastmlp.sklearn._stochastic import OngoingFit, fit_stochastic
 
 Array = npt.NDArray[Any]
 
-# The mixin has the attributes of scikit-learn's classes, which have no types.
+# mypy takes the mixin's base for Any, because scikit-learn's classes have no types.
 if TYPE_CHECKING:
     Base = Any
 else:
     Base = CallbackSupportMixin
 
-# Attributes of this process or of one call of fit: they are neither copied nor pickled.
+# Attributes that belong to this process or to one call of fit: neither copied nor pickled.
 TRANSIENT = ("_mirror", "_ongoing_fit")
 
-# What a parameter may be, in scikit-learn's form: one that it has too, and those added to both.
+# The allowed values of parameters, in scikit-learn's form: of `activation`, which scikit-learn has
+# too, and of the parameters added to both estimators.
 ACTIVATION = {"activation": [StrOptions(set(ACTIVATIONS)), list, tuple]}
 ADDED_TO_BOTH = {
     "dropout": [Interval(numbers.Real, 0, 1, closed="left"), list, tuple],
@@ -57,9 +58,9 @@ ADDED_TO_BOTH = {
 
 
 class NativePerceptron(Base):
-    """What both estimators share; it comes before scikit-learn's class among their bases."""
+    """The methods that both estimators share; first of their bases, before scikit-learn's class."""
 
-    # What each estimator adds to the parameters of scikit-learn's class.
+    # The parameters that an estimator has and scikit-learn's class has not.
     _added_parameters: ClassVar[dict[str, Any]] = ADDED_TO_BOTH
 
     activation: Any
@@ -146,7 +147,7 @@ class NativePerceptron(Base):
                     raise ValueError(f"{name}[{i}] is {entry!r}; it must be {rule}")
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> Any:
-        # scikit-learn's method knows one activation for all layers: give it that of this layer.
+        # scikit-learn's method reads one activation for all layers: set this layer's activation.
         given, self.activation = self.activation, next(self._activations_to_draw_for)
         try:
             return super()._init_coef(fan_in, fan_out, dtype)
@@ -236,7 +237,7 @@ class NativePerceptron(Base):
             and X.shape[1] == self.n_features_in_
             and X.shape[0] > 0
         )
-        # During a fit a scorer gets rows that are already checked, but have lost their names.
+        # During a fit a scorer gets rows that are already checked but have lost their column names.
         if not fits or "_ongoing_fit" in self.__dict__:
             return fits
         return (
@@ -287,7 +288,7 @@ class NativePerceptron(Base):
         self.out_activation_ = their_name(output)
         self.coefs_, self.intercepts_ = coefs, intercepts
         Mirror.of(self).take(self)
-        # scikit-learn's _initialize leaves these values: partial_fit may continue from here.
+        # The values that scikit-learn's _initialize sets, so that partial_fit may continue.
         self.n_iter_ = self.t_ = self._no_improvement_count = 0
         self.loss_curve_ = []
         self.best_loss_ = np.inf
@@ -303,7 +304,7 @@ def is_valid_entry(name: str, entry: Any) -> bool:
 
 
 def owns_its_memory(estimator: Any) -> bool:
-    """Whether nobody else has the parameters, because they come from a pickle or a file."""
+    """Whether the parameters own their memory, as after loading a pickle or a file."""
     arrays = [*getattr(estimator, "coefs_", []), *getattr(estimator, "intercepts_", [])]
     return bool(arrays) and all(
         isinstance(a, np.ndarray) and a.flags.owndata and a.flags.writeable for a in arrays
@@ -315,7 +316,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
 
     All parameters, attributes, methods, messages and random numbers are those of
     `sklearn.neural_network.MLPClassifier`; see its documentation. With the same `random_state` the
-    fitted model is the same to rounding. The following are added; their defaults change nothing.
+    fitted model is the same up to rounding. The following are added; their defaults change nothing.
 
     Parameters
     ----------
@@ -494,7 +495,7 @@ class MLPRegressor(NativePerceptron, _SklearnRegressor):
 
     All parameters, attributes, methods, messages and random numbers are those of
     `sklearn.neural_network.MLPRegressor`; see its documentation. With the same `random_state` the
-    fitted model is the same to rounding. The following are added; their defaults change nothing.
+    fitted model is the same up to rounding. The following are added; their defaults change nothing.
 
     Parameters
     ----------
