@@ -10,12 +10,12 @@ from fastmlp.bench.peers import PEERS
 from fastmlp.bench.table import HEADER, compared, described, table
 from fastmlp.bench.workloads import TRAINING, prediction
 
-REPEATS, SECONDS = 5, 0.1  # turns of each library with a task, and how long each takes
+REPEATS, SECONDS = 5, 0.1  # turns of each library with a task, and the length of a turn
 INTERRUPTED = 130  # as the shell reports a process that SIGINT ended
 
 
 def processors() -> int:
-    """Return how many processors the process may use."""
+    """Return the number of processors that the process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -37,8 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, print the table, and return the exit status.
 
-    The status is 1 if nothing could be measured, and 130 after Ctrl-C, which prints what has been
-    measured by then.
+    The status is 1 if nothing could be measured, and 130 after Ctrl-C. After Ctrl-C the table has
+    what was measured by then.
     """
     peers = {name: peer for name, peer in PEERS.items() if peer.is_installed()}
     for absent in (peer for name, peer in PEERS.items() if name not in peers):

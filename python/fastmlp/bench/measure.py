@@ -1,6 +1,6 @@
 """Lets the libraries take turns: each times the same task, one after the other, and again.
 
-So a change of the machine, for example of its clock, meets all of them alike. Each library runs in
+So a change of the machine, for example of its clock, affects all of them. Each library runs in
 a process of its own with its number of threads fixed. While one computes, the others wait.
 """
 
@@ -20,8 +20,8 @@ from fastmlp.bench.peers import Peer
 from fastmlp.bench.workloads import Task
 
 PAUSE_SECONDS = 0.005  # threads that have just computed spin for a while before they sleep
-# The caller may have tuned a library by these; every library is measured as it comes. FASTMLP_ISA
-# is passed on, so that another instruction set can be measured.
+# These variables tune a library; every library is measured with its defaults. FASTMLP_ISA is passed
+# on, so that another instruction set can be measured.
 NOT_PASSED_ON = {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "FASTMLP_MIN_WORK"}
 THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")]
 
@@ -46,7 +46,7 @@ class Worker:
 
     def __init__(self, name: str, peer: type[Peer], threads: int) -> None:
         self.name, self.threads = name, threads
-        self.over = ""  # why, once the process has ended
+        self.over = ""  # once the process has ended, the reason
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "fastmlp.bench.worker"],  # -P: nothing from this folder
             env=environment(peer, threads),
@@ -80,12 +80,12 @@ class Worker:
 
 
 def say(line: str) -> None:
-    """Say what is going on, apart from the tables."""
+    """Report progress on standard error; the tables go to standard output."""
     print(line, file=sys.stderr, flush=True)
 
 
 def environment(peer: type[Peer], threads: int) -> dict[str, str]:
-    """Return the environment that holds a library to so many threads."""
+    """Return the environment that limits a library to this number of threads."""
     inherited = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
     limits = dict.fromkeys(THREADS, str(threads))
     return inherited | limits | peer.environment | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -100,8 +100,8 @@ def measure(
 ) -> Iterator[list[Result]]:
     """Yield the results of each task in every library that offers it, with each number of threads.
 
-    A library has `repeats` turns with a task. A turn takes about so many seconds, or longer if a
-    single epoch or prediction does.
+    A library has `repeats` turns with a task. A turn takes about `seconds`, or longer if a
+    single epoch or prediction takes longer.
     """
     with ExitStack() as stack:
         started = []
@@ -118,7 +118,7 @@ def measure(
 def measure_task(
     task: Task, workers: Iterable[Worker], repeats: int, seconds: float
 ) -> list[Result]:
-    """Let the workers take turns with one task; one that fails is left out from there on."""
+    """Let the workers take turns with one task; a worker that fails is left out from then on."""
     offering = [worker for worker in workers if not worker.over]
     offering = [worker for worker in offering if worker.ask(task, seconds).get("offered")]
     times: dict[Worker, list[float]] = {worker: [] for worker in offering}

@@ -1,4 +1,4 @@
-"""The libraries that are compared, each used as its documentation says is fast.
+"""The libraries that are compared, each used in the fast way that its documentation recommends.
 
 All networks have ReLU in the hidden layers and one sigmoid unit with binary cross-entropy as
 output. They are trained by plain SGD on shuffled batches of data that lies in memory.
@@ -20,16 +20,16 @@ from fastmlp.bench.workloads import Task
 
 Array = npt.NDArray[Any]
 Layers = Sequence[int]
-Timed = Callable[[int], object]  # does something so many times
+Timed = Callable[[int], object]  # does something the given number of times
 LEARNING_RATE = 0.01
 
 
 class Peer:
-    """A library, which may use so many threads."""
+    """One library, with a fixed number of threads."""
 
     title = ""
     modules: ClassVar[tuple[str, ...]] = ()  # must be importable
-    packages = ""  # what `pip install` takes for them; the first has the version
+    packages = ""  # their names for `pip install`; the first has the version
     environment: ClassVar[dict[str, str]] = {}
 
     def __init__(self, threads: int) -> None:
@@ -46,7 +46,7 @@ class Peer:
         return importlib.metadata.version(cls.packages.split()[0])
 
     def prepare(self, task: Task) -> Timed | None:
-        """Return what does a task so many times; None if the library does not offer it."""
+        """Return a function that does a task n times; None if the library does not offer it."""
         rng = np.random.default_rng(0)
         X = rng.standard_normal((task.epoch_rows or task.rows, task.sizes[0])).astype(task.dtype)
         if task.kind == "predict":
@@ -55,16 +55,16 @@ class Peer:
         return self.train(task.sizes, X, y, task.rows) if task.kind == "train" else None
 
     def train(self, layers: Layers, X: Array, y: Array, batch: int) -> Timed | None:
-        """Return what trains a network so many epochs; None if the library only predicts."""
+        """Return a function that trains for n epochs; None if the library only predicts."""
         return None
 
     def predict(self, layers: Layers, X: Array) -> Callable[[], object]:
-        """Return what predicts once for all rows, from NumPy to NumPy."""
+        """Return a function that predicts all rows once, from NumPy to NumPy."""
         raise NotImplementedError
 
 
 def repeated(call: Callable[[], object]) -> Timed:
-    """Return a function that calls `call` so many times."""
+    """Return a function that calls `call` the given number of times."""
 
     def run(times: int) -> None:
         for _ in range(times):
@@ -167,7 +167,7 @@ class ScikitLearn(Peer):
         """Return the estimator."""
         from sklearn.neural_network import MLPClassifier
 
-        warnings.filterwarnings("ignore")  # that it has not converged
+        warnings.filterwarnings("ignore")  # it warns that it has not converged
         return MLPClassifier(
             tuple(layers[1:-1]), solver="sgd", momentum=0, nesterovs_momentum=False, alpha=0,
             batch_size=batch, learning_rate_init=LEARNING_RATE, tol=0, n_iter_no_change=10**9,
@@ -243,7 +243,7 @@ class Jax(Peer):
     environment: ClassVar = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}
 
     def logits(self, state: Any, A: Any) -> Any:
-        """Return what comes before the sigmoid."""
+        """Return the inputs of the sigmoid."""
         import jax
 
         for W, b in state[:-1]:

@@ -1,4 +1,4 @@
-"""Puts times side by side: this library's, the best peer's and which that is, times faster."""
+"""Puts times side by side: fastmlp's, the best peer's with its name, and their ratio."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def compared(results: Iterable[Result], peers: dict[str, type[Peer]]) -> list[st
 
 
 def number(value: float) -> str:
-    """Return three significant digits, and all of those before the point."""
+    """Return three significant digits, and every digit before the point."""
     digits = 2 - math.floor(math.log10(value)) if value > 0 else 0
     return f"{value:.{max(0, digits)}f}"
 

@@ -28,7 +28,7 @@ class Server:
     def answer(self, first: Any, second: Any) -> dict[str, Any]:
         """Return the answer to a request."""
         if self.peer is None:
-            if hasattr(os, "sched_setaffinity"):  # for threads that the library was not asked for
+            if hasattr(os, "sched_setaffinity"):  # limits threads beyond the library's setting too
                 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:second])
             self.peer = first(second)
         elif first is not None:
@@ -41,7 +41,7 @@ class Server:
 
 
 def calibrated(timed: Timed, seconds: float) -> int:
-    """Return how many times fit into the seconds. The first calls, which are slow, do not count."""
+    """Return the number of calls that fit into the seconds, after the slow first calls."""
     timed(1)
     timed(1)
     times = 1
@@ -51,7 +51,7 @@ def calibrated(timed: Timed, seconds: float) -> int:
 
 
 def elapsed(timed: Timed, times: int) -> float:
-    """Return the seconds that so many times take."""
+    """Return the seconds that this number of calls takes."""
     start = time.perf_counter()
     timed(times)
     return time.perf_counter() - start

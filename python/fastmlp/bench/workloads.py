@@ -1,4 +1,4 @@
-"""What is timed: training steps and predictions of networks from tiny to large."""
+"""The tasks that are timed: training steps and predictions of networks from tiny to large."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ TRAINING = [
 
 
 def prediction(training: Iterable[Task], rows: int = 1) -> list[Task]:
-    """Return the predictions, so many rows at a time, of the networks that are trained."""
+    """Return the tasks to predict with the same networks, this number of rows at a time."""
     return [Task(task.name, "predict", task.sizes, rows) for task in training]
