@@ -16,7 +16,7 @@ out : ndarray (m, n_out), or (n_out,), optional
 Returns
 -------
 ndarray (m, n_out), or (n_out,) for one row
-    This is `out` if that was given.
+    `out` itself, if it was given.
 
 Raises
 ------
@@ -69,8 +69,8 @@ Examples
 constexpr const char* kLossAndGradientsDoc =
     R"(Return the mean loss and write its gradient to ``gradients``.
 
-Parameters, errors and the result are those of :meth:`loss`. An ``objective`` may add a penalty. The
-network keeps at most 64 MiB of the memory that this takes.
+Parameters, errors and the result are those of :meth:`loss`. An ``objective`` may add a penalty.
+Afterwards the network keeps at most 64 MiB of the memory that the call needed.
 
 Examples
 --------
@@ -110,8 +110,8 @@ constexpr const char* kApplyGradientsDoc =
 
 Parameters
 ----------
-optimizer : SGD, Adam or AdamW
-    From the first update on its state belongs to this network.
+optimizer : SGD, Adam, AdamW, RMSprop or Lion
+    Its state belongs to this network from the first update on.
 scale : float, default 1.0
     Finite. After :meth:`accumulate_gradients` this is 1 / (the sum of the weights).
 
@@ -156,15 +156,15 @@ Parameters
 X, y, sample_weight : array
     As for :meth:`loss`.
 order : array of integers
-    Row numbers. Each batch takes the next `batch_size` of them; the last batch may be smaller.
+    Row numbers. Each batch takes the next `batch_size` numbers; the last batch may be smaller.
 batch_size : int
     At least 1.
-optimizer : SGD, Adam or AdamW
-    From the first update on its state belongs to this network.
+optimizer : SGD, Adam, AdamW, RMSprop or Lion
+    Its state belongs to this network from the first update on.
 objective : Objective, optional
     A penalty on the weights, and the scale of the reported loss.
 batch_losses : ndarray of float64, (number of batches,), optional
-    The mean loss of each batch before its step, penalty included, is written to it.
+    Receives the mean loss of each batch before its step, penalty included.
 dropout : float or sequence of float, optional
     The fraction of the hidden units that each step leaves out, in [0, 1): one number for all hidden
     layers, or one for each.

@@ -41,7 +41,7 @@ array([[1., 3.],
 )";
 
 constexpr const char* kReluDoc =
-    R"(The rectified linear unit: ``Z`` where ``Z > 0``, else 0; a NaN stays.
+    R"(The rectified linear unit: z if z > 0, else 0; a NaN stays a NaN.
 
 Parameters
 ----------
@@ -67,7 +67,7 @@ array([0., 0., 2.])
 )";
 
 constexpr const char* kReluBackwardDoc =
-    R"(The backward pass of :func:`relu`: ``dA`` where ``Z > 0``, else 0.
+    R"(The backward pass of :func:`relu`: dA if z > 0, else 0.
 
 Parameters
 ----------
@@ -199,8 +199,7 @@ Raises
 ValueError, TypeError
     As for :func:`matmul`; nothing is changed then.
 KeyboardInterrupt
-    On Ctrl-C. The first elements of `parameter`, in the order of its rows, are then updated, and the
-    others are as they were.
+    On Ctrl-C. `parameter` is then updated row by row up to some element; the rest is unchanged.
 
 Examples
 --------

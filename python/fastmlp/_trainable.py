@@ -1,4 +1,4 @@
-"""What `fit`, its loop and L-BFGS share: the network as they see it, its rows, one small check.
+"""The types that `fit`, its loop and L-BFGS share, and one small check.
 
 Nothing is trained here: `fit` is in training.py, the loop over epochs in _training_loop.py.
 """
@@ -25,7 +25,7 @@ class Data(NamedTuple):
 
 
 class Trainable(Protocol):
-    """What training needs of a network; the native class and the twin both have it."""
+    """The members of a network that training uses; the native class and the twin both have them."""
 
     epochs_trained: int
 
@@ -34,7 +34,7 @@ class Trainable(Protocol):
     @property
     def output(self) -> str: ...
     @property
-    def _labels(self) -> str | None: ...  # how predict makes them: "threshold" or "largest"
+    def _labels(self) -> str | None: ...  # how predict makes labels: "threshold" or "largest"
     @property
     def dtype(self) -> np.dtype[Any]: ...
     @property
@@ -75,7 +75,7 @@ class Trainable(Protocol):
 
 
 def positive_integer(function: str, name: str, value: Any) -> int:
-    """Return value as an int, or raise ValueError; True is not taken for 1."""
+    """Return value as an int, or raise ValueError; True does not count as 1."""
     try:
         number = 0 if isinstance(value, bool) else operator.index(value)
     except TypeError:

@@ -1,4 +1,4 @@
-"""The loop over epochs: it trains each, stops when it is time, and undoes an epoch that diverged.
+"""The loop over epochs: it trains, decides when to stop, and undoes an epoch that diverged.
 
 The arithmetic of an epoch is in `train_epoch` of the network or, for L-BFGS, in lbfgs.py. `fit` in
 training.py checks the arguments and makes the `Plan`. Start at `train`.
@@ -33,7 +33,7 @@ class History:
     val_loss : list of float
         Loss of the validation data after each epoch; empty without validation data.
     learning_rate : list of float
-        Learning rate of each epoch. With L-BFGS the length of its step, 0.0 if it took none.
+        Learning rate of each epoch. With L-BFGS this is the length of its step, 0.0 without a step.
     epochs : int
         The number of epochs run, which is `len(loss)`.
     stopped_by : {"epochs", "early_stopping", "callback", "converged", "line_search"}
@@ -143,7 +143,7 @@ def train(network: Trainable, plan: Plan) -> History:
 def _method_and_rates(
     network: Trainable, plan: Plan, stack: contextlib.ExitStack
 ) -> tuple[Batches | Descent, Rates | None]:
-    """Return what trains one epoch and, if there is a schedule, what sets the learning rate."""
+    """Return the method, which trains one epoch at a time, and the rates if there is a schedule."""
     if isinstance(plan.optimizer, LBFGS):
         return Descent(plan.optimizer, network, plan.data), None
     rates = None
@@ -171,7 +171,7 @@ def _train_epoch(method: Batches | Descent, epoch: int, before: Checkpoint) -> f
 
 
 class Batches:
-    """Epochs of one step for each batch."""
+    """Trains an epoch by one step for each batch."""
 
     ended: Ending | None = None  # unlike L-BFGS, this never ends the training by itself
 
@@ -263,7 +263,7 @@ class BestEpoch:
 
 
 class Rates:
-    """Sets an optimizer's learning rate by a schedule; leaving `with` sets the old one again."""
+    """Sets an optimizer's learning rate by a schedule, and restores the old rate at the end."""
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
         self.optimizer = optimizer

@@ -1,6 +1,6 @@
 """The demo: trains the native network and its NumPy twin alike on real data and compares them.
 
-It needs nothing that `fastmlp` itself does not need, except matplotlib for `--plot`. Start at
+It needs the packages that `fastmlp` needs, and matplotlib for `--plot`. Start at
 `run_demo`.
 """
 
@@ -37,7 +37,7 @@ EPOCHS = 50
 BATCH_SIZE = 32
 LEARNING_RATE = 0.05
 
-REPORTED_EPOCHS = 10  # a line of progress every so many epochs
+REPORTED_EPOCHS = 10  # the epochs from one line of progress to the next
 TIMED_RUNS = 5  # runs of each network, alternating; their medians are compared
 
 CURVE_ROWS, CURVE_COLUMNS = 10, 60  # fits a terminal of 80 columns, labels included
@@ -68,7 +68,7 @@ class Result:
 
     @property
     def failures(self) -> list[str]:
-        """The limits that were not kept; a NaN keeps none."""
+        """The checks that failed; a NaN fails every check."""
         failures = []
         if not self.difference <= LARGEST_DIFFERENCE[self.dtype]:
             limit = LARGEST_DIFFERENCE[self.dtype]

@@ -28,7 +28,7 @@ SMALL = 1e-3
 
 
 class _Structure(Protocol):
-    """The attributes that are read; the native network and the twin have them."""
+    """The attributes that the check reads; the native network and the twin have them."""
 
     @property
     def layers(self) -> tuple[int, ...]: ...

@@ -105,7 +105,7 @@ class LBFGS:
         return self._memory.pairs
 
     def _set_state(self, pairs: tuple[Pair, ...]) -> None:
-        """Set the pairs that `_state` returned; they then belong to the next network it trains."""
+        """Set the pairs that `_state` returned, for the next network that the optimizer trains."""
         self._memory.pairs, self._memory.owner = pairs, None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -176,7 +176,7 @@ class Descent:
         self.network._restore(theta, self.network.epochs_trained)
 
     def _here(self) -> Point:
-        """Return the network's present point; it is computed only if a callback has changed it."""
+        """Return the network's present point; compute it only if the parameters have changed."""
         last = self._last
         if last is None or not np.array_equal(last.theta, self.network.parameters):
             loss = self.network.loss_and_gradients(*self.data)
@@ -209,7 +209,7 @@ class Descent:
         network = self.network
 
         def phi(a: float) -> Trial:
-            with np.errstate(over="ignore", invalid="ignore"):  # the loss shows it
+            with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows in the loss
                 theta = start.theta + a * p
             self._go_to(theta)
             loss = network.loss_and_gradients(*self.data)
@@ -284,8 +284,8 @@ def line_search(
 def between(low: Trial, high: Trial) -> float:
     """Return the minimum of the cubic through both ends, or the middle of the bracket.
 
-    The middle is taken if the cubic has no minimum, or has it within a tenth of the bracket from an
-    end. So every cut shortens the bracket.
+    The middle is taken if the cubic has no minimum, or if the minimum is within a tenth of the
+    bracket from an end. So every cut shortens the bracket.
     """
     width = high.a - low.a
     d_1 = low.slope + high.slope - 3 * (low.loss - high.loss) / (low.a - high.a)

@@ -39,8 +39,8 @@ class Network(TrainingMixin, _core.Network):
     dtype : str, type or numpy.dtype
         float32 or float64: the type of the parameters and of all arithmetic.
     seed : int, numpy.random.Generator or None
-        The seed of the initial weights and of the shuffling. None takes a random one; read it from
-        `seed`.
+        The seed of the initial weights and of the shuffling. If None, a random one is drawn; the
+        attribute `seed` shows it.
 
     Attributes
     ----------
@@ -181,7 +181,7 @@ class Network(TrainingMixin, _core.Network):
         Returns
         -------
         Network
-            Of the same class. Attributes that were set in Python are shared, as `copy.copy` does.
+            It has the same class. Attributes set in Python are shared, as with `copy.copy`.
 
         Examples
         --------
@@ -238,7 +238,7 @@ class Network(TrainingMixin, _core.Network):
 def _dtype_name(dtype: Any) -> str:
     for name in DTYPES:
         try:
-            # NumPy takes None for float64; here nobody can mean that by it.
+            # NumPy reads None as float64; here it is refused.
             if dtype is not None and np.dtype(dtype) == np.dtype(name):
                 return name
         except TypeError:

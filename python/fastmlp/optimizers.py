@@ -1,8 +1,8 @@
 """The optimizers: what each is called, its hyper-parameters, and its equation in plain NumPy.
 
 The native core does the arithmetic (`cpp/src/kernels/optimizers.hpp`) and keeps the state. The
-equation here, `_step_in_numpy`, is what the twin `fastmlp.reference` runs and the tests compare
-with. L-BFGS, which is no rule for one step, is in `lbfgs.py`. Start at `SGD`.
+equation here, `_step_in_numpy`, is run by the twin `fastmlp.reference`; the tests compare the two.
+L-BFGS, which is no rule for one step, is in `lbfgs.py`. Start at `SGD`.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Parameter(Generic[Value]):
 
 @dataclass
 class State:
-    """What an optimizer remembers of a network in NumPy: the number of updates and two vectors."""
+    """The state of an optimizer for a network in NumPy: the number of updates and two vectors."""
 
     t: int
     m: Array
@@ -43,7 +43,7 @@ class State:
 
 
 class Optimizer(_core.Optimizer):
-    """What the optimizers have in common."""
+    """The base class of the optimizers."""
 
     _kind: ClassVar[str] = ""  # the name of its options in C++
 
@@ -98,7 +98,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : float, default 0.01
-        Positive and finite. It may be set anew at any time.
+        Positive and finite. It may be changed at any time.
     momentum : float, default 0.0
         The share of the velocity v that stays, in [0, 1].
     nesterov : bool, default False
@@ -116,8 +116,8 @@ class SGD(Optimizer):
 
     Notes
     -----
-    With momentum it remembers a velocity. The velocity belongs to the first network that it
-    updates; another network is refused.
+    With momentum, the optimizer keeps a velocity for the first network that it updates, and refuses
+    any other network.
 
     Examples
     --------
@@ -167,14 +167,14 @@ class Adam(Optimizer):
     Parameters
     ----------
     learning_rate : float, default 0.001
-        Positive and finite. It may be set anew at any time.
+        Positive and finite. It may be changed at any time.
     beta_1, beta_2 : float, default 0.9 and 0.999
         In [0, 1).
     epsilon : float, default 1e-8
         Positive and finite.
     epsilon_hat : float, optional
-        Given in place of epsilon, it is added to ``sqrt(v)`` instead of ``sqrt(v')``, as
-        scikit-learn and TensorFlow do (the paper's section 2).
+        If given, it replaces epsilon and is added to ``sqrt(v)``, not to ``sqrt(v')``. This is the
+        form of scikit-learn and TensorFlow (the paper's section 2).
     weight_decay : float, default 0.0
         Finite and at least 0. Weights decay, biases do not.
 
@@ -185,8 +185,7 @@ class Adam(Optimizer):
 
     Notes
     -----
-    It remembers m and v. They belong to the first network that it updates; another network is
-    refused.
+    The optimizer keeps m and v for the first network that it updates, and refuses any other.
 
     Examples
     --------
@@ -198,8 +197,8 @@ class Adam(Optimizer):
     _kind = "Adam"
     beta_1 = Parameter[float]("The share of m that stays: a float.")
     beta_2 = Parameter[float]("The share of v that stays: a float.")
-    epsilon = Parameter[float]("What is added to the root: a float.")
-    epsilon_hat = Parameter[bool]("Whether it is added to sqrt(v) instead of sqrt(v'): a bool.")
+    epsilon = Parameter[float]("The number added to the root: a float.")
+    epsilon_hat = Parameter[bool]("Whether epsilon is added to sqrt(v), not to sqrt(v'): a bool.")
 
     def __init__(
         self,
@@ -294,7 +293,7 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     learning_rate : float, default 0.01
-        Positive and finite. It may be set anew at any time.
+        Positive and finite. It may be changed at any time.
     alpha : float, default 0.99
         The share of v that stays, in [0, 1).
     epsilon : float, default 1e-8
@@ -309,7 +308,7 @@ class RMSprop(Optimizer):
 
     Notes
     -----
-    It remembers v, which belongs to the first network that it updates; another network is refused.
+    The optimizer keeps v for the first network that it updates, and refuses any other network.
 
     Examples
     --------
@@ -320,7 +319,7 @@ class RMSprop(Optimizer):
 
     _kind = "RMSprop"
     alpha = Parameter[float]("The share of v that stays: a float.")
-    epsilon = Parameter[float]("What is added to the root: a float.")
+    epsilon = Parameter[float]("The number added to the root: a float.")
 
     def __init__(
         self,
@@ -349,13 +348,13 @@ class Lion(Optimizer):
     Parameters
     ----------
     learning_rate : float, default 1e-4
-        Positive and finite. It may be set anew at any time. The paper takes a third to a tenth of
-        AdamW's.
+        Positive and finite. It may be changed at any time. The paper recommends a third to a tenth
+        of AdamW's.
     beta_1, beta_2 : float, default 0.9 and 0.99
         In [0, 1).
     weight_decay : float, default 0.0
-        Finite and at least 0. Weights decay, biases do not. The paper takes three to ten times
-        AdamW's.
+        Finite and at least 0. Weights decay, biases do not. The paper recommends three to ten
+        times AdamW's.
 
     Raises
     ------
@@ -364,7 +363,7 @@ class Lion(Optimizer):
 
     Notes
     -----
-    It remembers m, which belongs to the first network that it updates; another network is refused.
+    The optimizer keeps m for the first network that it updates, and refuses any other network.
 
     Examples
     --------
@@ -394,7 +393,7 @@ class Lion(Optimizer):
         s.m[:] = self.beta_2 * s.m + (1 - self.beta_2) * g
 
 
-# All of them, and by the names that `fit` takes; `__all__` is what `fastmlp` exports too.
+# All optimizers, and the same by the names that `fit` takes. `fastmlp` exports `__all__` too.
 KINDS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW, RMSprop, Lion)
 BY_NAME = {kind.__name__.lower(): kind for kind in KINDS}
 

@@ -30,7 +30,7 @@ Config = dict[str, str | int | bool]
 def threads(n: int) -> Iterator[None]:
     """Use at most `n` threads inside a `with` block, and as many as before after it.
 
-    As with :func:`set_num_threads`, the setting is that of the whole process.
+    The setting applies to the whole process, as with :func:`set_num_threads`.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> Config | None:
     Raises
     ------
     ValueError
-        For another mode.
+        If the mode is another one.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def get_include() -> str:
 
 
 def get_cmake_dir() -> str:
-    """Return the folder for `CMAKE_PREFIX_PATH` or `fastmlp_DIR` by which CMake finds the library.
+    """Return the folder in which CMake finds the library: for `CMAKE_PREFIX_PATH` or `fastmlp_DIR`.
 
     Returns
     -------

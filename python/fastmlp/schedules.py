@@ -83,8 +83,8 @@ class Cosine:
     """Half a cosine wave from the optimizer's learning rate down to a minimum.
 
     ``α_e = minimum + (α - minimum) (1 + cos(π e / epochs)) / 2`` for e < epochs (Loshchilov and
-    Hutter, 2017, arXiv:1608.03983, without restarts). After these epochs the rate stays what it was
-    in the last of them, so it is positive even if the minimum is 0.
+    Hutter, 2017, arXiv:1608.03983, without restarts). After these epochs the rate stays that of
+    the last epoch, so it is positive even if the minimum is 0.
 
     Parameters
     ----------
@@ -121,21 +121,20 @@ class Cosine:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """Up to a large learning rate and down to a small one, each half a cosine wave.
+    """Raise the learning rate to a maximum, then lower it, each time along half a cosine wave.
 
     With w epochs of warm-up, ``α_e = α + (maximum - α) (1 - cos(π e / w)) / 2`` for e < w and
     ``α_e = minimum + (maximum - minimum) (1 + cos(π (e - w) / (epochs - w))) / 2`` for
     w ≤ e < epochs: the 1cycle policy (Smith and Topin, 2017, arXiv:1708.07120), annealed with
     cosines. It changes the learning rate only, not the momentum. After these epochs the rate stays
-    what it was in the last of them.
+    that of the last epoch.
 
     Parameters
     ----------
     epochs : int
         The length of the cycle; at least 2.
     maximum : float
-        The largest rate; finite. It must be above the optimizer's rate, with which the cycle
-        begins.
+        The largest rate; finite. The cycle begins at the optimizer's rate, which must be lower.
     warmup : float, default 0.3
         The fraction of the epochs in which the rate rises, in (0, 1). It is rounded to a number of
         epochs from 1 to epochs - 1.
@@ -188,8 +187,8 @@ class Plateau:
     """Multiply the rate by a factor whenever the loss has not improved for some epochs.
 
     It watches the validation loss or, without validation data, the training loss. It remembers the
-    losses of earlier fits, so that two fits of 5 epochs equal one of 10. Therefore make one object
-    for each network. It forgets everything at the first epoch of a network's life.
+    losses of earlier fits, so that two fits of 5 epochs equal one of 10. So make one object for
+    each network. It forgets everything at the first epoch of a network's life.
 
     Parameters
     ----------

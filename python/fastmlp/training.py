@@ -34,7 +34,7 @@ FINITE_CHECK_ELEMENTS = 65536
 
 
 class TrainingMixin:
-    """`fit` and `predict`, made of the network's `train_epoch`, `loss` and `forward`."""
+    """`fit` and `predict`, built on the network's `train_epoch`, `loss` and `forward`."""
 
     def fit(
         self: Trainable,
@@ -72,15 +72,15 @@ class TrainingMixin:
             of an epoch may be smaller. With L-BFGS an epoch is one iteration over all rows at once;
             batch_size and shuffle then make no difference.
         optimizer : str, or an optimizer object such as Adam(1e-3)
-            A name ("sgd", "adam", "adamw", "lbfgs") stands for that optimizer with its default
-            settings.
+            A name ("sgd", "adam", "adamw", "rmsprop", "lion", "lbfgs") stands for that optimizer
+            with its default settings.
         learning_rate : float, optional
-            The default is the optimizer's own. Give it together with a name only, not with an
-            optimizer object and not with L-BFGS.
+            The default is the optimizer's own. Give it only if optimizer is a name, and not for
+            L-BFGS.
         schedule : callable, optional
-            `schedule(epoch, learning_rate, logs)` returns the learning rate of each epoch. It
-            counts epochs over the network's life: see `fastmlp.schedules`. At the end the optimizer
-            gets the learning rate back that it had before. Not for L-BFGS.
+            `schedule(epoch, learning_rate, logs)` returns the learning rate of each epoch, counted
+            over the network's life: see `fastmlp.schedules`. At the end the optimizer has the
+            learning rate that it had before. Not for L-BFGS.
         dropout : float or sequence of float, optional
             The fraction of the hidden units, in [0, 1), that each step leaves out: one number for
             all hidden layers, or one for each (`docs/mathematics.md`, "Dropout"). Not for L-BFGS.
@@ -167,8 +167,7 @@ class TrainingMixin:
         Raises
         ------
         ValueError
-            If X does not fit the network, threshold is not a number, or a probability is NaN: no
-            label could stand for it.
+            If X does not fit the network, threshold is not a number, or a probability is NaN.
 
         Examples
         --------
@@ -217,7 +216,7 @@ def optimizer_object(optimizer: Any, learning_rate: float | None) -> Optimizer |
 
 
 def schedule_or_none(schedule: Any, optimizer: Optimizer | LBFGS) -> Schedule | None:
-    """Return the schedule; refuse one that is not callable, and any for L-BFGS."""
+    """Return the schedule; refuse a schedule that is not callable, and any schedule for L-BFGS."""
     if schedule is None:
         return None
     if not callable(schedule) or isinstance(schedule, type):
@@ -250,8 +249,8 @@ def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, .
         raise ValueError(f"fit: dropout is {dropout!r}; {rule}")
     if any(each) and not isinstance(optimizer, Optimizer):
         raise ValueError(
-            f"fit: dropout is {dropout!r}; {type(optimizer).__name__} takes all rows "
-            "at once, with the same units each time"
+            f"fit: dropout is {dropout!r}; {type(optimizer).__name__} takes all rows at once and "
+            "cannot use dropout; leave dropout out"
         )
     return each if any(each) else None
 
@@ -259,8 +258,8 @@ def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, .
 def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight: Any) -> Data:
     """Return the data as arrays that this network can be trained on.
 
-    Every message begins with `prefix`. Finiteness is checked before `_validate`, whose range check
-    would find a NaN in y too, but would not say where.
+    Every message begins with `prefix`. Finiteness is checked before `_validate` is called, because
+    the range check there would refuse a NaN in y without saying where it is.
     """
     data = Data(
         X=_apart(network, _real_array(prefix, "X", X)),

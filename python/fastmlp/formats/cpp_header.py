@@ -22,7 +22,7 @@ __all__ = ["cpp_header", "save_cpp"]
 
 MOST_PARAMETERS = 250_000  # 4 MB of text, which a compiler reads in seconds
 
-# The kernel sources that have marked parts, each after those that it uses.
+# The kernel sources that have marked parts; each follows the sources that it uses.
 SOURCES = ("kernel_table.hpp", "math.hpp", "erf.hpp", "activations.hpp", "losses.hpp")
 
 RESERVED = frozenset(
@@ -79,10 +79,10 @@ def cpp_header(network: Network, namespace: str = "model") -> str:
     """Return a network as the text of a C++17 header.
 
     The header includes the standard library only and allocates nothing. It gives the bits of
-    `network.forward` under any compiler and any options but these: it refuses to compile with
-    `-ffast-math` and, under GCC, with each part of it. Clang does not tell a header about parts
-    such as `-fassociative-math`, so do not use those. Include the header before other headers that
-    define its names as macros.
+    `network.forward` under every compiler and all options but `-ffast-math`. With `-ffast-math`,
+    or under GCC with a part of it, the header refuses to compile. Clang does not tell a header
+    about parts such as `-fassociative-math`, so do not use them. Include the header before other
+    headers that define its names as macros.
 
     Parameters
     ----------

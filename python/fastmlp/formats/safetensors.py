@@ -96,7 +96,7 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def _settings(metadata: dict[str, str] | None) -> dict[str, Any]:
-    """Return the JSON of the metadata; the names in it are for the constructor to check."""
+    """Return the JSON of the metadata; the constructor checks the names in it."""
     if metadata is None or METADATA_KEY not in metadata:
         raise ValueError(
             f"the metadata has no key {METADATA_KEY!r}; this file was not written by fastmlp"
@@ -129,7 +129,7 @@ def _settings(metadata: dict[str, str] | None) -> dict[str, Any]:
 
 
 def _is_list(value: Any, of: type) -> bool:
-    """Return whether value is a list of exactly that type; true is not taken for an integer."""
+    """Return whether value is a list of exactly that type; true does not count as an integer."""
     return isinstance(value, list) and all(type(item) is of for item in value)
 
 

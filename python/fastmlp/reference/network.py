@@ -1,7 +1,7 @@
 """The twin: the mathematics of `docs/mathematics.md` in plain NumPy, one line per equation.
 
-It is naive on purpose and checks nothing. What is done element by element is in
-`reference/ops.py`; `fit` and `predict` are those of the native class, in `training.py`. Start at
+It is naive on purpose and checks nothing. The operations on elements are in `reference/ops.py`;
+`fit` and `predict` are those of the native class, in `training.py`. Start at
 `Network._mean_gradients`.
 """
 
@@ -19,9 +19,10 @@ from fastmlp.training import TrainingMixin, resolve_seed
 
 
 class Network(TrainingMixin):
-    """The twin of `fastmlp.Network`: same constructor, same results to rounding, nothing checked.
+    """The twin of `fastmlp.Network`: same constructor, same results up to rounding.
 
-    It trains and predicts; files, copies and gradients in parts are the native class's only.
+    It trains and predicts, and checks nothing. Only the native class has files, copies and
+    gradients in parts.
 
     Examples
     --------
@@ -127,7 +128,10 @@ class Network(TrainingMixin):
         return _mean(loss_sum, S_sum)
 
     def _state(self, optimizer: Any) -> State:
-        """Return what `optimizer` remembers of this network; kept with it, its id stays its own."""
+        """Return the optimizer's state for this network.
+
+        The entry keeps the optimizer alive, so that no other object can get its id.
+        """
         zeros = np.zeros_like(self.parameters)
         fresh = (optimizer, State(0, zeros, zeros.copy()))
         return self._states.setdefault(id(optimizer), fresh)[1]
@@ -139,7 +143,7 @@ class Network(TrainingMixin):
         sample_weight: npt.ArrayLike | None,
         masks: Sequence[Array] | None = None,
     ) -> tuple[float, float, Array]:
-        """Σ s_i ℓ_i, S, and dθ flat; dθ is 0 where S is."""
+        """Σ s_i ℓ_i, S, and dθ flat; dθ is 0 if S is 0."""
         A, Z = self._forward(X, masks)
         M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
         Y = self._targets(y, len(Z[-1]))
@@ -217,5 +221,5 @@ class Network(TrainingMixin):
 
 
 def _mean(total: Any, S: Any) -> float:
-    """Total / S, and 0 where S is."""
+    """Total / S, or 0 if S is 0."""
     return float(total / S) if S else 0.0

@@ -80,7 +80,7 @@ def sgd_update(parameter: Array, gradient: Array, learning_rate: float) -> None:
     parameter -= learning_rate * gradient
 
 
-# The activations that `fastmlp.ops` has not, forward beside backward.
+# The activations that `fastmlp.ops` does not have, forward beside backward.
 
 LEAK = 0.01  # the slope of leaky_relu for z ≤ 0
 SELU_SCALE = 1.0507009873554804934193349852946  # λ, Klambauer et al., 2017, arXiv:1706.02515
@@ -183,7 +183,7 @@ def hard_sigmoid_backward(dA: Array, A: Array) -> Array:
     return np.where((A > 0) & (A < 1), dA / 6, np.zeros_like(dA))
 
 
-# How far from 0 the weights before a layer start, r in U(-r, r).
+# The radius r of a layer's initial weights, which are uniform on [-r, r).
 
 
 def glorot(n_in: int, n_out: int) -> float:
@@ -216,7 +216,7 @@ class Activation(NamedTuple):
 class Output(NamedTuple):
     """Ŷ = g(Z), and the loss per row from Z and Y; dZ = Ŷ - Y for every output.
 
-    `labels` says how `predict` makes labels of Ŷ, if it does.
+    `labels` says how `predict` turns Ŷ into labels; None if it returns Ŷ.
     """
 
     forward: Elementwise

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-# What a stream of random words is for: the last word of the generator's counter.
+# The purpose of a stream of random words: the last word of the generator's counter.
 WEIGHTS, SHUFFLE, DROPOUT = 1, 2, 3
 
 
