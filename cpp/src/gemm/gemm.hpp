@@ -19,7 +19,7 @@ template <class T>
 struct GemmContext {
   const KernelTable<T>& kernels;
   AlignedBuffer<T>& workspace;  // grows if a product needs more
-  int max_team;                 // the workspace has room for so many threads
+  int max_team;                 // the workspace has room for this many threads
   Poller* poller = nullptr;     // is asked between blocks whether to stop; null: never stop
 };
 

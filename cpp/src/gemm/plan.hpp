@@ -83,7 +83,7 @@ inline constexpr std::ptrdiff_t kLeastRows = 256, kEnoughRows = 1024;
 // The largest B that is cheap enough for every thread to read as a whole.
 inline constexpr std::ptrdiff_t kSharedBytesB = 128 << 10;
 
-inline constexpr double kCopyFlops = 8;  // copying an element takes about as long as so many flops
+inline constexpr double kCopyFlops = 8;  // copying an element takes about as long as 8 flops
 
 /// How one product is cut. A is multiplied in blocks of block_rows rows; for each, C is cut into
 /// tasks of (task_rows, task_cols). If tasks pack A, a task is task_rows rows with all columns: it

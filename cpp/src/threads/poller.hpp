@@ -15,7 +15,7 @@ class Poller {
 
   explicit Poller(const ShouldStop& should_stop) : should_stop_(should_stop) {}
 
-  /// Reports a finished piece of work of so many flops; returns whether to stop. Never throws, so
+  /// Reports a finished piece of work of `flops` flops; returns whether to stop. Never throws, so
   /// it may be called inside a parallel region, but only by the thread that called the library. An
   /// exception of should_stop is kept for throw_if_stopped().
   bool stop_after(double flops) noexcept {

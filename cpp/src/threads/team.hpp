@@ -1,6 +1,6 @@
 // Team: a few threads that stay together for a whole call of the library and share its pieces of
-// work. One of them is the caller. It never waits for a thread that has not begun: if the others
-// are late, asleep or without a processor, it does their part of the work itself. parallel.hpp
+// work. One of them is the caller, which never waits for a thread that has not begun: if the others
+// are late, asleep or without a processor, the caller does their part of the work. parallel.hpp
 // starts the threads. Start reading at run(), which the caller calls, and serve(), in which the
 // others wait.
 #pragma once

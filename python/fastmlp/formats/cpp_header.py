@@ -132,7 +132,10 @@ def _fill(template: str, values: dict[str, str]) -> str:
     """Replace every `@NAME@`; RuntimeError if the names are not exactly those of the values."""
     names = set(re.findall(r"@(\w+)@", template))
     if names != values.keys():
-        raise RuntimeError(f"export: the template has the placeholders {sorted(names)}")
+        raise RuntimeError(
+            f"export: the template has the placeholders {sorted(names)}; "
+            f"they must be {sorted(values)}"
+        )
     return re.sub(r"@(\w+)@", lambda match: values[match[1]], template)
 
 
