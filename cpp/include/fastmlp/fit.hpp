@@ -37,7 +37,7 @@ struct ValidationData {
   const T* sample_weight = nullptr;
 };
 
-/// The options of fit(). Those that Python's `fit` has too have the same names and meanings.
+/// The options of fit(). An option with the name of an argument of Python's `fit` means the same.
 template <class T>
 struct FitOptions {
   std::int64_t epochs = 1;           ///< passes over the rows, at least 1
