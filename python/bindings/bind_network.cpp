@@ -5,6 +5,7 @@
 #include "array.hpp"
 #include "docs_network.hpp"
 #include "gil.hpp"
+#include "py_optimizer.hpp"
 
 #include <fastmlp/network.hpp>
 
@@ -202,10 +203,10 @@ std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object
   });
 }
 
-void apply_gradients(PyNetwork& self, Optimizer& optimizer, double scale) {
+void apply_gradients(PyNetwork& self, PyOptimizer& optimizer, double scale) {
   self.visit([&](auto& net) {
     const GilReleased released;
-    net.apply_gradients(optimizer, scale);
+    net.apply_gradients(optimizer.get(), scale);
   });
 }
 
@@ -218,7 +219,7 @@ double step(PyNetwork& self, const py::object& X, const py::object& y, double le
 }
 
 double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
-                   const py::object& order, py::ssize_t batch_size, Optimizer& optimizer,
+                   const py::object& order, py::ssize_t batch_size, PyOptimizer& optimizer,
                    const py::object& weight, const Objective& objective,
                    const py::object& batch_losses, const py::object& dropout,
                    std::optional<std::uint64_t> seed) {
@@ -237,8 +238,8 @@ double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
     }
     return interruptible([&] {
       return net
-          .train_epoch(data.x_rows, data.y_rows, first, count, batch_size, optimizer, data.weights,
-                       signal_arrived, options)
+          .train_epoch(data.x_rows, data.y_rows, first, count, batch_size, optimizer.get(),
+                       data.weights, signal_arrived, options)
           .mean();
     });
   });

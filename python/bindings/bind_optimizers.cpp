@@ -2,6 +2,7 @@
 #include "arguments.hpp"
 #include "array.hpp"
 #include "docs_optimizers.hpp"
+#include "py_optimizer.hpp"
 
 #include <fastmlp/optimizer.hpp>
 
@@ -50,7 +51,7 @@ OptimizerOptions options_of(const std::string& kind, const std::string& name,
   return chosen;
 }
 
-py::dict parameters_of(const Optimizer& optimizer) {
+py::dict parameters_of(const PyOptimizer& self) {
   py::dict parameters;
   std::visit(
       [&](const auto& options) {
@@ -60,7 +61,7 @@ py::dict parameters_of(const Optimizer& optimizer) {
         // For some optimizers this is a constant, which visit() does not show.
         parameters["decoupled"] = py::bool_(options.decoupled);
       },
-      optimizer.options());
+      self.get().options());
   return parameters;
 }
 
@@ -70,8 +71,8 @@ py::object vector_of(const Optimizer::State& state, int i) {
 }
 
 /// (steps, beta_1^steps, beta_2^steps, a copy of each vector)
-py::tuple state_of(Optimizer& optimizer) {
-  const Optimizer::State state = optimizer.state();
+py::tuple state_of(PyOptimizer& self) {
+  const Optimizer::State state = self.get().state();
   py::list vectors;
   for (int i = 0; i < state.count; ++i) {
     vectors.append(state.bytes == sizeof(float) ? vector_of<float>(state, i)
@@ -80,7 +81,7 @@ py::tuple state_of(Optimizer& optimizer) {
   return py::make_tuple(state.steps, state.beta_1_power, state.beta_2_power, py::tuple(vectors));
 }
 
-void set_state(Optimizer& optimizer, const py::tuple& given) {
+void set_state(PyOptimizer& self, const py::tuple& given) {
   Optimizer::State state;
   state.steps = given[0].cast<std::int64_t>();
   state.beta_1_power = given[1].cast<double>();
@@ -98,7 +99,7 @@ void set_state(Optimizer& optimizer, const py::tuple& given) {
     state.bytes = state.size > 0 ? keep[i].nbytes() / state.size : 0;
   }
   state.count = static_cast<int>(vectors.size());
-  optimizer.set_state(state);
+  self.get().set_state(state);
 }
 
 }  // namespace
@@ -119,17 +120,19 @@ void register_optimizers(py::module_& module) {
       .def_readonly("clip", &Objective::clip,
                     "Losses are reported for probabilities in [clip, 1 - clip]: a float.");
 
-  py::class_<Optimizer>(module, "Optimizer",
-                        "The native part of the optimizers; see fastmlp.optimizers.")
+  py::class_<PyOptimizer>(module, "Optimizer",
+                          "The native part of the optimizers; see fastmlp.optimizers.")
       .def(py::init(
                [](const std::string& kind, const std::string& name, const py::dict& parameters) {
-                 return Optimizer(options_of(kind, name, parameters, OptimizerOptions()));
+                 return PyOptimizer(options_of(kind, name, parameters, OptimizerOptions()));
                }),
            py::arg("kind"), py::arg("name"), py::arg("parameters"))
-      .def_property("learning_rate", &Optimizer::learning_rate, &Optimizer::set_learning_rate,
-                    "The learning rate of the next update: a float.")
+      .def_property(
+          "learning_rate", [](const PyOptimizer& self) { return self.get().learning_rate(); },
+          [](PyOptimizer& self, double rate) { self.get().set_learning_rate(rate); },
+          "The learning rate of the next update: a float.")
       .def_property_readonly(
-          "steps", [](Optimizer& self) { return self.state().steps; },
+          "steps", [](PyOptimizer& self) { return self.get().state().steps; },
           "The number of updates so far: an int. Plain SGD has no state and does not count them.")
       .def("_parameters", &parameters_of, "The hyper-parameters by name: a dict.")
       .def("_state", &state_of, "(steps, beta_1^steps, beta_2^steps, copies of the vectors).")

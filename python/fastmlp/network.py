@@ -227,7 +227,10 @@ class Network(TrainingMixin, _core.Network):
         return network
 
     def __repr__(self) -> str:
-        names = set(self.hidden)
+        try:
+            names = set(self.hidden)
+        except RuntimeError:  # a traceback may show an object whose __init__ has failed
+            return f"<{type(self).__name__}: __init__ has not been called>"
         hidden = names.pop() if len(names) == 1 else list(self.hidden)
         return (
             f"{type(self).__name__}({list(self.layers)}, hidden={hidden!r}, "

@@ -6,7 +6,7 @@ L-BFGS, which is no rule for one step, is in `lbfgs.py`. Start at `SGD`.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Never, Self, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,18 @@ class Parameter(Generic[Value]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
+    @overload
+    def __get__(self, optimizer: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, optimizer: object, owner: type) -> Value: ...
     def __get__(self, optimizer: Any, owner: type) -> Any:
         return self if optimizer is None else optimizer._parameters()[self.name]
 
-    def __set__(self, optimizer: object, value: Value) -> None:
+    def __set__(self, optimizer: object, value: Never) -> None:
         raise AttributeError(f"{type(optimizer).__name__}: {self.name} cannot be changed")
+
+    def __delete__(self, optimizer: object) -> None:
+        raise AttributeError(f"{type(optimizer).__name__}: {self.name} cannot be deleted")
 
 
 @dataclass
@@ -44,6 +51,8 @@ class State:
 
 class Optimizer(_core.Optimizer):
     """The base class of the optimizers."""
+
+    __slots__ = ()  # an attribute that does not exist cannot be set
 
     _kind: ClassVar[str] = ""  # the name of its options in C++
 
@@ -60,7 +69,11 @@ class Optimizer(_core.Optimizer):
         return parameters
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self._arguments().items())
+        try:
+            given = self._arguments()
+        except RuntimeError:  # a traceback may show an object whose __init__ has failed
+            return f"<{type(self).__name__}: __init__ has not been called>"
+        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
         return f"{type(self).__name__}({arguments})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -126,6 +139,7 @@ class SGD(Optimizer):
     SGD(learning_rate=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)
     """
 
+    __slots__ = ()
     _kind = "SGD"
     momentum = Parameter[float]("The share of the velocity that stays: a float.")
     nesterov = Parameter[bool]("Whether it looks ahead: a bool.")
@@ -194,6 +208,7 @@ class Adam(Optimizer):
     Adam(learning_rate=0.002, beta_1=0.9, beta_2=0.999, epsilon=1e-08, weight_decay=0.0)
     """
 
+    __slots__ = ()
     _kind = "Adam"
     beta_1 = Parameter[float]("The share of m that stays: a float.")
     beta_2 = Parameter[float]("The share of v that stays: a float.")
@@ -263,6 +278,8 @@ class AdamW(Adam):
     0.1
     """
 
+    __slots__ = ()
+
     def __init__(
         self,
         learning_rate: float = 0.001,
@@ -317,6 +334,7 @@ class RMSprop(Optimizer):
     RMSprop(learning_rate=0.001, alpha=0.99, epsilon=1e-08, weight_decay=0.0)
     """
 
+    __slots__ = ()
     _kind = "RMSprop"
     alpha = Parameter[float]("The share of v that stays: a float.")
     epsilon = Parameter[float]("The number added to the root: a float.")
@@ -372,6 +390,7 @@ class Lion(Optimizer):
     Lion(learning_rate=0.0001, beta_1=0.9, beta_2=0.99, weight_decay=0.1)
     """
 
+    __slots__ = ()
     _kind = "Lion"
     beta_1 = Parameter[float]("The share of m in the direction of the step: a float.")
     beta_2 = Parameter[float]("The share of m that stays: a float.")

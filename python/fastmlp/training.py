@@ -405,7 +405,7 @@ def resolve_seed(seed: Any, function: str = "Network") -> int:
 
 def _threshold(threshold: Any) -> float:
     try:
-        number = math.nan if isinstance(threshold, str) else float(threshold)
+        number = math.nan if isinstance(threshold, str | bytes) else float(threshold)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if math.isnan(number):

@@ -6,6 +6,7 @@ L-BFGS has a file of its own, test_lbfgs.py.
 import copy
 import math
 import pickle
+import traceback
 
 import numpy as np
 import pytest
@@ -454,3 +455,39 @@ def test_updates_are_pytorchs(ours, theirs, options, weight_decay):
         optimizer.step()
     for tensor, values in zip(tensors, (*network.weights, *network.biases), strict=True):
         np.testing.assert_allclose(values, tensor.numpy(), rtol=1e-6, atol=1e-6)
+
+
+# What Python sees of them
+
+
+@pytest.mark.parametrize("kind", fastmlp.optimizers.KINDS, ids=lambda kind: kind.__name__)
+def test_an_optimizer_whose_init_failed_can_be_shown_and_is_refused(kind):
+    raw = kind.__new__(kind)
+    assert repr(raw) == f"<{kind.__name__}: __init__ has not been called>"
+    network = make()
+    for use in (
+        lambda: raw.learning_rate,
+        lambda: raw.steps,
+        lambda: raw._state(),
+        lambda: copy.copy(raw),
+        lambda: network.apply_gradients(raw),
+        lambda: network.fit(*data(), epochs=1, optimizer=raw),
+    ):
+        with pytest.raises(RuntimeError, match="__init__ has not been called"):
+            use()
+    with pytest.raises(ValueError, match="learning_rate is -1") as caught:
+        kind(-1)
+    lines = traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    assert f"<{kind.__name__}: __init__ has not been called>" in "".join(lines)
+
+
+@pytest.mark.parametrize("kind", fastmlp.optimizers.KINDS, ids=lambda kind: kind.__name__)
+def test_nothing_but_the_learning_rate_can_be_set(kind):
+    optimizer = kind()
+    for name in ("weight_decay", "decoupled", "lr"):
+        with pytest.raises(AttributeError):
+            setattr(optimizer, name, 0.5)
+    with pytest.raises(AttributeError, match="weight_decay cannot be deleted"):
+        del optimizer.weight_decay
+    optimizer.learning_rate = 0.5
+    assert optimizer._parameters()["learning_rate"] == 0.5
