@@ -114,6 +114,8 @@ net.step(X, y)  # call-arg
 net.n_parameters = 3  # misc
 net.wieghts  # attr-defined
 SGD(learning_rate="fast")  # arg-type
+SGD().momentum = 0.5  # assignment
+share: str = SGD().momentum  # assignment
 ops.relu()  # call-arg
 ops.matmul(X, X.T, out=[1.0])  # arg-type
 fastmlp.set_num_threads("4")  # arg-type
