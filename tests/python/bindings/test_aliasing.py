@@ -66,11 +66,11 @@ def test_a_network_without_init_is_an_error_and_no_crash():
         lambda: network.layers,
         lambda: network.weights,
         lambda: network.forward([[1.0]]),
-        lambda: repr(network),
         lambda: network.copy(),
     ):
         with pytest.raises(RuntimeError, match="__init__ has not been called"):
             use()
+    assert repr(network) == "<Network: __init__ has not been called>"
 
 
 @pytest.mark.parametrize("rate", [1e39, 1e-50])
