@@ -33,11 +33,6 @@ inline const OutputKernels<float>& about(Output output) {
   return scalar_kernels().outputs[static_cast<std::size_t>(output)];
 }
 
-/// Whether outputs with such targets are probabilities: they have labels.
-constexpr bool are_probabilities(Targets targets) {
-  return targets == Targets::kUnitInterval || targets == Targets::kClasses;
-}
-
 /// The row in use.
 /// \throws std::invalid_argument if FASTMLP_ISA names an unknown or unavailable ISA
 const Isa& current_isa();

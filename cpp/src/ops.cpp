@@ -243,8 +243,8 @@ double binary_cross_entropy(MatrixView<const T> Z, MatrixView<const T> Y,
   const detail::Call<T> call;
   const auto& sigmoid = call.kernels().outputs[static_cast<std::size_t>(Output::kSigmoid)];
   const auto m = static_cast<double>(Z.rows);
-  if (Z.cols ==
-      1) {  // the sum over a column is that over a row: the same numbers in the same lanes
+  // The sum over one column is that over one row: the same numbers in the same lanes.
+  if (Z.cols == 1) {
     Z = Z.transposed();
     Y = Y.transposed();
   }

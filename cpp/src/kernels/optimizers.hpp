@@ -27,6 +27,18 @@ struct RuleDefaults {
   }
 };
 
+/// The numbers of a rule with two running means, which keep beta_1 and beta_2 of what they were.
+template <class Options>
+StepNumbers<double> with_two_means(const Options& o) {
+  StepNumbers<double> n;
+  n.rate = o.learning_rate;
+  n.keep_1 = o.beta_1;
+  n.take_1 = 1 - o.beta_1;
+  n.keep_2 = o.beta_2;
+  n.take_2 = 1 - o.beta_2;
+  return n;
+}
+
 struct GradientDescent : RuleDefaults {  // theta = theta - rate g
   static constexpr const char* kOptimizer = "SGD";
   static constexpr int kStates = 0;
@@ -92,13 +104,9 @@ struct Adam : RuleDefaults {  // theta = theta - rate m / (sqrt(v) + epsilon),
     // learning_rate m' / (sqrt(v') + epsilon)
     //   = learning_rate root / (1 - beta_1^t) m / (sqrt(v) + epsilon root)
     const double root = __builtin_sqrt(1 - powers.beta_2);
-    StepNumbers<double> n;
+    StepNumbers<double> n = with_two_means(o);
     n.rate = o.learning_rate * root / (1 - powers.beta_1);
     n.epsilon = o.epsilon_hat ? o.epsilon : o.epsilon * root;
-    n.keep_1 = o.beta_1;
-    n.take_1 = 1 - o.beta_1;
-    n.keep_2 = o.beta_2;
-    n.take_2 = 1 - o.beta_2;
     return n;
   }
   template <class V>
@@ -134,13 +142,7 @@ struct Lion : RuleDefaults {  // theta = theta - rate sign(beta_1 m + (1 - beta_
   static constexpr int kStates = 1;
   template <class Options, class Powers>
   static StepNumbers<double> numbers(const Options& o, Powers&) {
-    StepNumbers<double> n;
-    n.rate = o.learning_rate;
-    n.keep_1 = o.beta_1;
-    n.take_1 = 1 - o.beta_1;
-    n.keep_2 = o.beta_2;
-    n.take_2 = 1 - o.beta_2;
-    return n;
+    return with_two_means(o);
   }
   template <class V>
   static V step(V theta, V g, V& m, V&, const StepNumbers<V>& n) {

@@ -162,8 +162,8 @@ void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail
   const bool gradient = goal.use != GradientUse::kNone;
   const detail::OutputKernels<T>& kernels_of_output =
       kernels.outputs[static_cast<std::size_t>(output)];
-  const bool clips =
-      goal.objective.clip > 0 && detail::are_probabilities(kernels_of_output.targets);
+  // Outputs with labels are probabilities, which can be clipped.
+  const bool clips = goal.objective.clip > 0 && labels_of(output) != Labels::kNone;
   const T low = static_cast<T>(clips ? -std::log1p(-goal.objective.clip) : -kInfinity);
   const T high = static_cast<T>(clips ? -std::log(goal.objective.clip) : kInfinity);
   const std::ptrdiff_t cols = classes();

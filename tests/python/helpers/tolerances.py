@@ -182,7 +182,8 @@ def _output(name, Z, eps):
     d = Z.error.max(axis=1, keepdims=True)
     spread = np.abs(Z.value - Z.value.max(axis=1, keepdims=True))  # the exponent is rounded, too
     rounding = (ELEMENTARY + value.shape[1] + spread) * eps * value
-    return Inexact(value, value * np.expm1(2 * d) + rounding)
+    change = value * np.expm1(2 * np.minimum(d, 0.5)) + rounding
+    return Inexact(value, np.where(d < 0.5, change, 1.0))  # no ŷ can be off by more than 1
 
 
 def _row_losses(name, Z, Y, eps):
