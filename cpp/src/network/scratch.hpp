@@ -139,8 +139,8 @@ class ScratchPool {
   };
 
  private:
-  static constexpr std::size_t kMost =
-      16;  // Scratches; as many threads can predict without new ones
+  // So many threads can predict at once and find a Scratch in the pool.
+  static constexpr std::size_t kMost = 16;
   // 16 Scratches of a network with layers of 512 units. A prediction that has to allocate more than
   // this multiplies for so long that new memory takes a few percent of its time.
   static constexpr std::size_t kMostBytes = 64 << 20;
