@@ -1,10 +1,18 @@
 // See arguments.hpp.
 #include "arguments.hpp"
 
+#include "gil.hpp"
+
 namespace fastmlp::python {
 
 std::string text(const py::handle& object) {
-  return py::cast<std::string>(py::str(object).attr("encode")("utf-8", "replace"));
+  const auto str =
+      py::reinterpret_steal<py::str>(call_python([&] { return PyObject_Str(object.ptr()); }));
+  if (!str) throw py::error_already_set();
+  const auto utf8 =
+      py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(str.ptr(), "utf-8", "replace"));
+  if (!utf8) throw py::error_already_set();
+  return utf8;
 }
 
 std::vector<std::ptrdiff_t> layers_of(const py::object& object) {

@@ -2,6 +2,8 @@
 #include "array.hpp"
 
 #include "arguments.hpp"
+#include "array_convert.hpp"
+#include "gil.hpp"
 
 #include <pybind11/stl.h>
 
@@ -9,6 +11,17 @@
 
 namespace fastmlp::python {
 namespace {
+
+/// NumPy's functions. They are looked up at import, because a process that ends imports nothing.
+struct NumPy {
+  PyObject* asarray;
+  PyObject* shares_memory;
+};
+
+NumPy& numpy() {
+  static NumPy functions{};
+  return functions;
+}
 
 template <class T>
 bool has_type(const py::array& array) {
@@ -73,7 +86,11 @@ bool overlap(const py::array& a, const py::array& b) {
   if (a.size() == 0 || b.size() == 0) return false;
   if (!extent_of(a).meets(extent_of(b))) return false;
   // The extents of two views can overlap although no element is shared; NumPy can tell.
-  return py::module_::import("numpy").attr("shares_memory")(a, b).cast<bool>();
+  const auto answer = py::reinterpret_steal<py::object>(call_python([&] {
+    return PyObject_CallFunctionObjArgs(numpy().shares_memory, a.ptr(), b.ptr(), nullptr);
+  }));
+  if (!answer) throw py::error_already_set();
+  return answer.cast<bool>();
 }
 
 py::array require_writable(const std::string& what, const py::object& object) {
@@ -99,11 +116,20 @@ void require_usable(const std::string& what, const py::array& array, bool aligne
 
 }  // namespace
 
+void register_arrays() {
+  const auto module = py::module_::import("numpy");
+  numpy() = {module.attr("asarray").cast<py::object>().release().ptr(),
+             module.attr("shares_memory").cast<py::object>().release().ptr()};
+}
+
 py::array as_array(const char* function, const char* name, const py::object& object) {
   // A subclass may override indexing and conversion, so its plain array is used.
   const bool plain = Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
-  py::array array = plain ? py::reinterpret_borrow<py::array>(object)
-                          : py::array(py::module_::import("numpy").attr("asarray")(object));
+  const auto array = plain ? py::reinterpret_borrow<py::array>(object)
+                           : py::reinterpret_steal<py::array>(call_python([&] {
+                               return PyObject_CallOneArg(numpy().asarray, object.ptr());
+                             }));
+  if (!array) throw py::error_already_set();
   if (std::strchr("fiub", array.dtype().kind()) == nullptr) {
     throw py::type_error(std::string(function) + ": " + name + " has dtype " + text(array.dtype()) +
                          "; it must be real numbers");
@@ -130,8 +156,7 @@ bool is_usable(const py::array& array) {
 
 template <class T>
 py::array usable(const py::array& array) {
-  if (is_usable<T>(array)) return array;
-  return array.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
+  return is_usable<T>(array) ? array : converted<T>(array);
 }
 
 template <class T>
@@ -185,7 +210,8 @@ py::array floats_of(const char* function, const py::object& object) {
                          " and shape " + shape_text(array) +
                          "; it must be float32 or float64 and have one dimension");
   }
-  return py::array::ensure(array, py::array::c_style);
+  if (is_contiguous(array)) return array;
+  return has_type<float>(array) ? converted<float>(array) : converted<double>(array);
 }
 
 template <class T>
@@ -197,7 +223,7 @@ py::array_t<T> values_of(const char* function, const char* name, const py::objec
                           "; it must be (" + std::to_string(n) + ",)");
   }
   if (is_usable<T>(array) && is_contiguous(array)) return array;
-  return array.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
+  return converted<T>(array);
 }
 
 double* doubles_of(const char* function, const char* name, const py::object& object,

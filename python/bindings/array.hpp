@@ -1,6 +1,7 @@
 // The one place that checks the dtype, dimensions, strides and alignment of arrays from Python. It
 // turns arguments into views and row sources, and makes or checks outputs. array.cpp has single
-// arrays, array_rows.cpp the rows of data sets. What a shape means, the library checks (check.hpp).
+// arrays, array_rows.cpp the rows of data sets, array_convert.cpp the conversion of elements. What
+// a shape means, the library checks (check.hpp).
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
@@ -19,7 +20,14 @@ namespace fastmlp::python {
 
 namespace py = pybind11;
 
+/// Looks up what the functions below need of NumPy. Called once, when the module is imported.
+void register_arrays();
+
 // Any array
+
+/// Below this many elements the GIL is kept: to release it and take it again would cost as much as
+/// the work.
+constexpr py::ssize_t kBriefElements = 20000;
 
 /// `object` as an array of numbers. \throws TypeError for objects, strings and complex numbers.
 py::array as_array(const char* function, const char* name, const py::object& object);

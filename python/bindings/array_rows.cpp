@@ -3,7 +3,7 @@
 #include "array.hpp"
 
 #include "arguments.hpp"
-#include "gil.hpp"
+#include "array_convert.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -13,76 +13,20 @@
 namespace fastmlp::python {
 namespace {
 
-/// Reads rows of From with any strides, alignment and byte order, and converts them to T.
-template <class T, class From, bool kSwapped>
+/// Reads rows of any dtype, strides, alignment and byte order, and converts them to T.
+template <class T>
 typename RowSource<T>::Reader memory_reader(const py::array& array) {
   const char* data = static_cast<const char*>(array.data());
   const std::ptrdiff_t cols = array.ndim() == 2 ? array.shape(1) : 1;
   const std::ptrdiff_t row_bytes = array.strides(0);
   const std::ptrdiff_t col_bytes = array.ndim() == 2 ? array.strides(1) : 0;
-  return [=](const std::int64_t* indices, std::ptrdiff_t first, std::ptrdiff_t count, T* out) {
-    for (std::ptrdiff_t i = 0; i < count; ++i) {
+  return [=, convert = Converter<T>(array)](const std::int64_t* indices, std::ptrdiff_t first,
+                                            std::ptrdiff_t count, T* out) {
+    for (std::ptrdiff_t i = 0; i < count; ++i, out += cols) {
       const std::ptrdiff_t row =
           indices != nullptr ? static_cast<std::ptrdiff_t>(indices[i]) : first + i;
-      const char* element = data + row * row_bytes;
-      for (std::ptrdiff_t j = 0; j < cols; ++j, element += col_bytes) {
-        char bytes[sizeof(From)];
-        std::memcpy(bytes, element, sizeof bytes);
-        if constexpr (kSwapped) std::reverse(bytes, bytes + sizeof bytes);
-        From value;
-        std::memcpy(&value, bytes, sizeof bytes);
-        *out++ = static_cast<T>(value);
-      }
+      convert(data + row * row_bytes, col_bytes, cols, out);
     }
-  };
-}
-
-/// The memory_reader for the dtype of an array; empty for float16 and long double.
-template <class T, bool kSwapped>
-typename RowSource<T>::Reader memory_reader_of(const py::array& array) {
-  switch (array.dtype().kind() * 16 + array.itemsize()) {
-    case 'f' * 16 + 4:
-      return memory_reader<T, float, kSwapped>(array);
-    case 'f' * 16 + 8:
-      return memory_reader<T, double, kSwapped>(array);
-    case 'i' * 16 + 1:
-      return memory_reader<T, std::int8_t, kSwapped>(array);
-    case 'i' * 16 + 2:
-      return memory_reader<T, std::int16_t, kSwapped>(array);
-    case 'i' * 16 + 4:
-      return memory_reader<T, std::int32_t, kSwapped>(array);
-    case 'i' * 16 + 8:
-      return memory_reader<T, std::int64_t, kSwapped>(array);
-    case 'b' * 16 + 1:
-    case 'u' * 16 + 1:
-      return memory_reader<T, std::uint8_t, kSwapped>(array);
-    case 'u' * 16 + 2:
-      return memory_reader<T, std::uint16_t, kSwapped>(array);
-    case 'u' * 16 + 4:
-      return memory_reader<T, std::uint32_t, kSwapped>(array);
-    case 'u' * 16 + 8:
-      return memory_reader<T, std::uint64_t, kSwapped>(array);
-    default:
-      return {};
-  }
-}
-
-/// Reads rows of the other dtypes, which NumPy converts.
-template <class T>
-typename RowSource<T>::Reader numpy_reader(const py::array& array) {
-  const py::handle borrowed = array;
-  const std::ptrdiff_t cols = array.ndim() == 2 ? array.shape(1) : 1;
-  return [borrowed, cols](const std::int64_t* indices, std::ptrdiff_t first, std::ptrdiff_t count,
-                          T* out) {
-    const GilTaken gil;
-    const py::object rows =
-        indices != nullptr
-            ? borrowed.attr("take")(py::array_t<std::int64_t>(count, indices), py::arg("axis") = 0)
-            : py::object(borrowed[py::slice(first, first + count, 1)]);
-    const py::array converted = rows.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
-    if (converted.size() != count * cols)
-      throw py::value_error("an array changed its shape during a call");
-    std::memcpy(out, converted.data(), static_cast<std::size_t>(converted.nbytes()));
   };
 }
 
@@ -93,12 +37,7 @@ RowSource<T> source_of(const py::array& array) {
     const MatrixView<const T> matrix = view<T>(array);
     return array.ndim() == 2 ? matrix : matrix.transposed();  // a vector is one column here
   }
-  const char order = array.dtype().byteorder();
-  typename RowSource<T>::Reader reader = order == '=' || order == '|'
-                                             ? memory_reader_of<T, false>(array)
-                                             : memory_reader_of<T, true>(array);
-  if (!reader) reader = numpy_reader<T>(array);
-  return {array.shape(0), cols, std::move(reader)};
+  return {array.shape(0), cols, memory_reader<T>(array)};
 }
 
 /// The rows of a CSR matrix whose indices are of type Index.
@@ -189,7 +128,7 @@ py::array_t<T> sample_weight_of(const char* function, const py::object& object,
     throw py::value_error(std::string(function) + ": sample_weight has shape " + shape_text(array) +
                           "; it must be (" + std::to_string(rows) + ",), one for each row of X");
   }
-  return array.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
+  return converted<T>(array);
 }
 
 py::array_t<std::int64_t> order_of(const char* function, const py::object& object) {
@@ -202,7 +141,7 @@ py::array_t<std::int64_t> order_of(const char* function, const py::object& objec
     throw py::value_error(std::string(function) + ": order has shape " + shape_text(array) +
                           "; it must have one dimension");
   }
-  return array.attr("astype")(py::dtype::of<std::int64_t>(), py::arg("order") = "C");
+  return array.size() > 0 ? converted<std::int64_t>(array) : py::array_t<std::int64_t>(0);
 }
 
 template RowSource<float> rows_of(const char*, const char*, const py::array&);

@@ -3,6 +3,7 @@
 // arrays in array.hpp. Start at PyNetwork, then `train_epoch`.
 #include "arguments.hpp"
 #include "array.hpp"
+#include "array_convert.hpp"
 #include "docs_network.hpp"
 #include "gil.hpp"
 #include "py_optimizer.hpp"
@@ -30,6 +31,7 @@ using AnyNetwork = std::variant<Network<float>, Network<double>>;
 std::shared_ptr<AnyNetwork> make_network(const std::string& dtype,
                                          std::vector<std::ptrdiff_t> layers,
                                          std::vector<Activation> hidden, Output output) {
+  const GilReleased released;  // a large network takes a while to allocate
   if (dtype == "float32") {
     return std::make_shared<AnyNetwork>(std::in_place_type<Network<float>>, std::move(layers),
                                         std::move(hidden), output);
@@ -48,7 +50,11 @@ class PyNetwork {
   PyNetwork(const py::object& layers, const py::object& hidden, const py::object& output,
             const std::string& dtype, std::uint64_t seed, bool initialize)
       : PyNetwork(layers_of(layers), hidden, output, dtype) {
-    std::visit([&](auto& net) { initialize ? net.initialize(seed) : net.set_seed(seed); }, *net_);
+    interruptible([&](const ShouldStop& should_stop) {
+      std::visit(
+          [&](auto& net) { initialize ? net.initialize(seed, should_stop) : net.set_seed(seed); },
+          *net_);
+    });
   }
 
   // If __init__ was not called, or failed, pybind11 allocates the object at its first use and calls
@@ -114,7 +120,7 @@ class CallData {
  private:
   // A step writes the parameters, so it must not read its rows from them.
   static py::array apart_from(Network<T>& net, const py::array& array) {
-    return is_view_of(net, array) ? py::array(array.attr("copy")()) : array;
+    return is_view_of(net, array) ? converted<T>(array) : array;
   }
 
   py::array x_, y_;
@@ -139,7 +145,7 @@ py::array forward_sparse(Network<T>& net, const py::object& X, const py::object&
   const RowSource<T> rows = csr_rows_of<T>("forward", "X", X, keep);
   const py::array result = output<T>("forward", out, {rows.rows(), net.layers().back()}, {});
   const MatrixView<T> target = mutable_view<T>(result);
-  interruptible([&] { net.forward(rows, target, signal_arrived); });
+  interruptible([&](const ShouldStop& should_stop) { net.forward(rows, target, should_stop); });
   return result;
 }
 
@@ -150,11 +156,9 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
     const py::array given = as_array("forward", "X", X);
     const py::ssize_t n_out = net.layers().back();
     const bool one_row = is_vector(given);
-    const bool in_place = one_row && is_usable<T>(given);
-    const py::array matrix =
-        one_row && !in_place ? given.attr("reshape")(1, -1).template cast<py::array>() : given;
+    const py::array matrix = one_row ? usable<T>(given) : given;
     const RowSource<T> rows =
-        in_place ? RowSource<T>(view<T>(matrix)) : rows_of<T>("forward", "X", matrix);
+        one_row ? RowSource<T>(view<T>(matrix)) : rows_of<T>("forward", "X", matrix);
     const std::vector<py::ssize_t> shape =
         one_row ? std::vector<py::ssize_t>{n_out} : std::vector<py::ssize_t>{rows.rows(), n_out};
     const py::array result = output<T>("forward", out, shape, {given});
@@ -166,7 +170,7 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
     if (one_row && 2 * net.n_parameters() <= kBriefFlops) {
       net.forward(rows, target);
     } else {
-      interruptible([&] { net.forward(rows, target, signal_arrived); });
+      interruptible([&](const ShouldStop& should_stop) { net.forward(rows, target, should_stop); });
     }
     return result;
   });
@@ -175,8 +179,9 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
 double loss(PyNetwork& self, const py::object& X, const py::object& y, const py::object& weight) {
   return self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data("loss", net, X, y, weight);
-    return interruptible(
-        [&] { return net.loss(data.x_rows, data.y_rows, data.weights, signal_arrived).mean(); });
+    return interruptible([&](const ShouldStop& should_stop) {
+      return net.loss(data.x_rows, data.y_rows, data.weights, should_stop).mean();
+    });
   });
 }
 
@@ -184,9 +189,8 @@ double loss_and_gradients(PyNetwork& self, const py::object& X, const py::object
                           const py::object& weight, const Objective& objective) {
   return self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data("loss_and_gradients", net, X, y, weight);
-    return interruptible([&] {
-      return net
-          .loss_and_gradients(data.x_rows, data.y_rows, data.weights, signal_arrived, objective)
+    return interruptible([&](const ShouldStop& should_stop) {
+      return net.loss_and_gradients(data.x_rows, data.y_rows, data.weights, should_stop, objective)
           .mean();
     });
   });
@@ -196,8 +200,8 @@ std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object
                                                const py::object& y, const py::object& weight) {
   return self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data("accumulate_gradients", net, X, y, weight);
-    const LossSum sum = interruptible([&] {
-      return net.accumulate_gradients(data.x_rows, data.y_rows, data.weights, signal_arrived);
+    const LossSum sum = interruptible([&](const ShouldStop& should_stop) {
+      return net.accumulate_gradients(data.x_rows, data.y_rows, data.weights, should_stop);
     });
     return std::pair(sum.loss, sum.weight);
   });
@@ -213,8 +217,9 @@ void apply_gradients(PyNetwork& self, PyOptimizer& optimizer, double scale) {
 double step(PyNetwork& self, const py::object& X, const py::object& y, double learning_rate) {
   return self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data("step", net, X, y, py::none());
-    return interruptible(
-        [&] { return net.step(data.x_rows, data.y_rows, learning_rate, signal_arrived); });
+    return interruptible([&](const ShouldStop& should_stop) {
+      return net.step(data.x_rows, data.y_rows, learning_rate, should_stop);
+    });
   });
 }
 
@@ -236,10 +241,10 @@ double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
       const std::ptrdiff_t batches = batch_size > 0 ? (count + batch_size - 1) / batch_size : 0;
       options.batch_losses = doubles_of("train_epoch", "batch_losses", batch_losses, batches);
     }
-    return interruptible([&] {
+    return interruptible([&](const ShouldStop& should_stop) {
       return net
           .train_epoch(data.x_rows, data.y_rows, first, count, batch_size, optimizer.get(),
-                       data.weights, signal_arrived, options)
+                       data.weights, should_stop, options)
           .mean();
     });
   });
@@ -274,8 +279,9 @@ void validate(PyNetwork& self, const char* function, const py::object& X, const 
               const py::object& weight) {
   self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data(function, net, X, y, weight);
-    interruptible(
-        [&] { net.validate(function, data.x_rows, data.y_rows, data.weights, signal_arrived); });
+    interruptible([&](const ShouldStop& should_stop) {
+      net.validate(function, data.x_rows, data.y_rows, data.weights, should_stop);
+    });
   });
 }
 

@@ -15,7 +15,7 @@ py::array matmul_as(const py::array& A, const py::array& B, const py::object& ou
   const py::array c = output<T>("matmul", out, {A.shape(0), B.shape(1)}, {A, B});
   const MatrixView<const T> av = view<T>(a), bv = view<T>(b);
   const MatrixView<T> cv = mutable_view<T>(c);
-  interruptible([&] { matmul(av, bv, cv, signal_arrived); });
+  interruptible([&](const ShouldStop& should_stop) { matmul(av, bv, cv, should_stop); });
   return c;
 }
 
@@ -36,7 +36,7 @@ py::array forward_as(const char* function, Forward<T> op, const py::array& Z,
   const py::array a = output<T>(function, out, shape_of(Z), {Z});
   const MatrixView<const T> zv = view<T>(z);
   const MatrixView<T> av = mutable_view<T>(a);
-  interruptible([&] { op(zv, av, signal_arrived); });
+  interruptible([&](const ShouldStop& should_stop) { op(zv, av, should_stop); });
   return a;
 }
 
@@ -51,7 +51,7 @@ py::array backward_as(const char* function, Backward<T> op, const py::array& dA,
   const py::array dz = output<T>(function, out, shape_of(dA), {dA, other});
   const MatrixView<const T> dv = view<T>(d), ov = view<T>(o);
   const MatrixView<T> dzv = mutable_view<T>(dz);
-  interruptible([&] { op(dv, ov, dzv, signal_arrived); });
+  interruptible([&](const ShouldStop& should_stop) { op(dv, ov, dzv, should_stop); });
   return dz;
 }
 
@@ -91,7 +91,8 @@ double binary_cross_entropy_as(const py::array& Z, const py::array& y) {
     zv = zv.transposed();
     yv = yv.transposed();
   }
-  return interruptible([&] { return binary_cross_entropy(zv, yv, signal_arrived); });
+  return interruptible(
+      [&](const ShouldStop& should_stop) { return binary_cross_entropy(zv, yv, should_stop); });
 }
 
 double bind_binary_cross_entropy(const py::object& Z, const py::object& y) {
@@ -108,7 +109,8 @@ void sgd_update_as(const py::array& parameter, const py::array& gradient, double
   const py::array g = usable<T>(gradient);
   const MatrixView<T> p = mutable_view<T>(parameter);
   const MatrixView<const T> gv = view<T>(g);
-  interruptible([&] { sgd_update(p, gv, learning_rate, signal_arrived); });
+  interruptible(
+      [&](const ShouldStop& should_stop) { sgd_update(p, gv, learning_rate, should_stop); });
 }
 
 void bind_sgd_update(const py::object& parameter, const py::object& gradient,
@@ -128,7 +130,8 @@ template <class T>
 double dot_as(const py::array& a, const py::array& b) {
   const py::array flat_a = usable<T>(a).attr("ravel")(), flat_b = usable<T>(b).attr("ravel")();
   const MatrixView<const T> av = view<T>(flat_a), bv = view<T>(flat_b);
-  return interruptible([&] { return dot(av.data, bv.data, av.cols, signal_arrived); });
+  return interruptible(
+      [&](const ShouldStop& should_stop) { return dot(av.data, bv.data, av.cols, should_stop); });
 }
 
 double bind_dot(const py::object& A, const py::object& B) {

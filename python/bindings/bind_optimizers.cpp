@@ -2,10 +2,12 @@
 #include "arguments.hpp"
 #include "array.hpp"
 #include "docs_optimizers.hpp"
+#include "gil.hpp"
 #include "py_optimizer.hpp"
 
 #include <fastmlp/optimizer.hpp>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -67,7 +69,10 @@ py::dict parameters_of(const PyOptimizer& self) {
 
 template <class T>
 py::object vector_of(const Optimizer::State& state, int i) {
-  return py::array_t<T>(state.size, static_cast<const T*>(state.vectors[i]));
+  py::array_t<T> copy(state.size);
+  T* to = copy.mutable_data();
+  without_gil([&] { std::copy_n(static_cast<const T*>(state.vectors[i]), state.size, to); });
+  return copy;
 }
 
 /// (steps, beta_1^steps, beta_2^steps, a copy of each vector)
@@ -99,7 +104,7 @@ void set_state(PyOptimizer& self, const py::tuple& given) {
     state.bytes = state.size > 0 ? keep[i].nbytes() / state.size : 0;
   }
   state.count = static_cast<int>(vectors.size());
-  self.get().set_state(state);
+  without_gil([&] { self.get().set_state(state); });
 }
 
 }  // namespace

@@ -18,8 +18,22 @@ py::array_t<std::int64_t> epoch_permutation(py::ssize_t n, std::uint64_t seed,
                                             std::uint64_t epoch) {
   py::array_t<std::int64_t> order(n);
   std::int64_t* data = order.mutable_data();
-  interruptible([&] { permutation(data, n, seed, epoch, signal_arrived); });
+  interruptible(
+      [&](const ShouldStop& should_stop) { permutation(data, n, seed, epoch, should_stop); });
   return order;
+}
+
+/// An array of `n` numbers, each of them what draw(random) returns.
+template <class T, class Draw>
+py::array_t<T> stream(std::uint64_t key, const Philox::Counter& counter, py::ssize_t n,
+                      const Draw& draw) {
+  py::array_t<T> values(n);
+  T* data = values.mutable_data();
+  without_gil([&] {
+    Philox random(key, counter);
+    for (py::ssize_t i = 0; i < n; ++i) data[i] = draw(random);
+  });
+  return values;
 }
 
 }  // namespace
@@ -28,20 +42,14 @@ void register_random(py::module_& module) {
   module.def(
       "random_raw",
       [](std::uint64_t key, const Philox::Counter& counter, py::ssize_t n) {
-        py::array_t<std::uint64_t> words(n);
-        Philox random(key, counter);
-        for (py::ssize_t i = 0; i < n; ++i) words.mutable_data()[i] = random.next();
-        return words;
+        return stream<std::uint64_t>(key, counter, n, [](Philox& random) { return random.next(); });
       },
       py::arg("key"), py::arg("counter"), py::arg("n"),
       "The first n words of ``numpy.random.Philox(key=[key, 0], counter=counter)``, uint64 (n,).");
   module.def(
       "random_uniform",
       [](std::uint64_t key, const Philox::Counter& counter, py::ssize_t n) {
-        py::array_t<double> values(n);
-        Philox random(key, counter);
-        for (py::ssize_t i = 0; i < n; ++i) values.mutable_data()[i] = random.uniform();
-        return values;
+        return stream<double>(key, counter, n, [](Philox& random) { return random.uniform(); });
       },
       py::arg("key"), py::arg("counter"), py::arg("n"),
       "The first n uniform numbers in [0, 1) of the same stream, float64 (n,).");

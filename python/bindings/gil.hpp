@@ -1,6 +1,7 @@
 // Calls of the library run without the GIL, and Ctrl-C interrupts them: without_gil, interruptible.
-// At the end of the process, Python before 3.14 ends a thread that asks for the GIL by unwinding
-// its stack, which C++ functions do not survive. Here such a thread sleeps until the process ends.
+// While the process ends, Python before 3.14 ends every other thread that asks for the GIL. It
+// unwinds the thread's stack, and destructors then use Python without the GIL. Here such a thread
+// sleeps instead until the process has ended.
 #pragma once
 
 #include <fastmlp/should_stop.hpp>
@@ -12,59 +13,56 @@
 
 namespace fastmlp::python {
 
-/// Guards a request for the GIL. Sleeps for ever if Python has ended or is ending. If Python
-/// unwinds the thread during the request, the destructor runs before disarm() and sleeps for ever
-/// too.
-class WaitForTheEnd {
- public:
-  WaitForTheEnd() {
-    // 0 as soon as Python begins to end. The GIL itself may be gone by now.
-    if (Py_IsInitialized() == 0) sleep();
-  }
-  ~WaitForTheEnd() {
-    if (armed_) sleep();
-  }
-  WaitForTheEnd(const WaitForTheEnd&) = delete;
-  WaitForTheEnd& operator=(const WaitForTheEnd&) = delete;
-  void disarm() { armed_ = false; }
+[[noreturn]] inline void sleep_until_the_end() {
+  for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
 
- private:
-  [[noreturn]] static void sleep() {
-    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
-  }
-  bool armed_ = true;
-};
+/// Runs f(), which calls Python and may have to wait for the GIL in it. If Python ends the thread
+/// there, the thread sleeps. f must not own Python objects: their destructors would run first.
+template <class F>
+auto call_python(const F& f) {
+  struct SleepIfUnwound {
+    bool armed = true;
+    ~SleepIfUnwound() {
+      if (armed) sleep_until_the_end();
+    }
+  } guard;
+  const auto result = f();
+  guard.armed = false;
+  return result;
+}
 
 /// Releases the GIL for as long as it lives.
 class GilReleased {
  public:
-  GilReleased() : state_(PyEval_SaveThread()) {}
-  ~GilReleased() {
-    WaitForTheEnd wait;
-    PyEval_RestoreThread(state_);
-    wait.disarm();
-  }
+  GilReleased() : last_(Py_IsInitialized() == 0), state_(PyEval_SaveThread()) {}
+  // Not noexcept: Python may end the thread in it, and would end the whole process otherwise.
+  ~GilReleased() noexcept(false) { take(); }
   GilReleased(const GilReleased&) = delete;
   GilReleased& operator=(const GilReleased&) = delete;
 
- private:
-  PyThreadState* state_;
-};
-
-/// Holds the GIL for as long as it lives, on a thread that has released it.
-class GilTaken {
- public:
-  GilTaken() {
-    WaitForTheEnd wait;
-    state_ = PyGILState_Ensure();
-    wait.disarm();
+  /// Takes the GIL for a moment, and returns whether the handler of a signal has raised.
+  bool signal_arrived() {
+    take();
+    const bool raised = call_python([] { return PyErr_CheckSignals(); }) != 0;
+    state_ = PyEval_SaveThread();
+    return raised;
   }
-  ~GilTaken() { PyGILState_Release(state_); }
-  GilTaken(const GilTaken&) = delete;
-  GilTaken& operator=(const GilTaken&) = delete;
 
  private:
-  PyGILState_STATE state_;
+  void take() {
+    // After the end of Python there is no GIL that could be asked for.
+    if (!last_ && Py_IsInitialized() == 0) sleep_until_the_end();
+    call_python([&] {
+      PyEval_RestoreThread(state_);
+      return 0;
+    });
+  }
+
+  // Whether Python is ending already. As this thread held the GIL then, it is the thread that ends
+  // Python, and it may go on.
+  const bool last_;
+  PyThreadState* state_;
 };
 
 /// Runs f() without the GIL; holds it again when it returns or throws.
@@ -74,18 +72,13 @@ decltype(auto) without_gil(const F& f) {
   return f();
 }
 
-/// The ShouldStop of all bindings: whether the handler of a signal, such as Ctrl-C, has raised.
-inline bool signal_arrived() {
-  const GilTaken gil;
-  return PyErr_CheckSignals() != 0;
-}
-
-/// Runs f() without the GIL. f passes signal_arrived to the library as its ShouldStop; if a
-/// signal's handler raised, so does this.
+/// Runs f(should_stop) without the GIL. f passes should_stop to the library; if the handler of a
+/// signal, such as Ctrl-C, raises, so does this.
 template <class F>
-auto interruptible(F&& f) {
+auto interruptible(const F& f) {
   try {
-    return without_gil(f);
+    GilReleased released;
+    return f(ShouldStop([&] { return released.signal_arrived(); }));
   } catch (const Stopped&) {
     throw pybind11::error_already_set();
   }

@@ -1,4 +1,6 @@
 // The module fastmlp._core: one register function for each category of bindings.
+#include "array.hpp"
+
 #include <fastmlp/runtime.hpp>
 
 #include <pybind11/pybind11.h>
@@ -18,6 +20,7 @@ PYBIND11_MODULE(_core, module) {
   // A wrong setting in the environment is reported at import, not in the middle of a fit.
   fastmlp::isa();
   fastmlp::num_threads();
+  fastmlp::python::register_arrays();
   fastmlp::python::register_runtime(module);
   fastmlp::python::register_random(module);
   fastmlp::python::register_ops(module);

@@ -65,7 +65,8 @@ class FASTMLP_EXPORT Network {
   /// (2015), sqrt(6 / (n_{l-1} + n_l)) by Glorot (2010) or sqrt(3 / n_{l-1}) by LeCun (1998).
   /// docs/mathematics.md, "Activations", says which one each activation takes; the output layer
   /// takes Glorot's. The same seed gives the same bits as in Python.
-  void initialize(std::uint64_t seed);
+  /// \throws Stopped if should_stop() returned true; the parameters are then unspecified
+  void initialize(std::uint64_t seed, const ShouldStop& should_stop = {});
 
   /// The seed that initialize() was given, or 0 before that. fit() shuffles by it.
   std::uint64_t seed() const;

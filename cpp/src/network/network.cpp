@@ -67,22 +67,39 @@ template <class T>
 Network<T>& Network<T>::operator=(Network&&) noexcept = default;
 
 template <class T>
-void Network<T>::initialize(std::uint64_t seed) {
+void Network<T>::initialize(std::uint64_t seed, const ShouldStop& should_stop) {
+  constexpr double kDrawFlops = 100;  // a draw takes about as long as so many flops of a product
+  constexpr std::ptrdiff_t kBlock = std::ptrdiff_t{1} << 20;  // drawn before should_stop is asked
+  constexpr std::ptrdiff_t kWords = 4;  // of one step of the generator; kBlock is a multiple
   const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
+  detail::Poller poller(should_stop);
   impl_->seed = seed;
-  for (std::ptrdiff_t l = 0; l < depth(); ++l) {
-    const MatrixView<T> W = impl_->weights(impl_->parameters.data(), l);
-    const bool last = l + 1 == depth();
-    const double r = detail::initial_radius(
-        last ? detail::Initialization::kGlorot
-             : detail::about(impl_->hidden[static_cast<std::size_t>(l)]).initialization,
-        W.rows, W.cols);
-    Philox random(seed, Stream::kWeights, 0, static_cast<std::uint64_t>(l));
-    for (std::ptrdiff_t k = 0; k < W.rows * W.cols; ++k) {
-      W.data[k] = static_cast<T>(r * (2 * random.uniform() - 1));
+  const double flops = kDrawFlops * static_cast<double>(impl_->n_parameters);
+  detail::with_team(detail::team_for(flops, flops), [&] {
+    for (std::ptrdiff_t l = 0; l < depth(); ++l) {
+      const MatrixView<T> W = impl_->weights(impl_->parameters.data(), l);
+      const bool last = l + 1 == depth();
+      const double r = detail::initial_radius(
+          last ? detail::Initialization::kGlorot
+               : detail::about(impl_->hidden[static_cast<std::size_t>(l)]).initialization,
+          W.rows, W.cols);
+      for (std::ptrdiff_t first = 0; first < W.rows * W.cols; first += kBlock) {
+        const std::ptrdiff_t count = std::min(kBlock, W.rows * W.cols - first);
+        const double work = kDrawFlops * static_cast<double>(count);
+        detail::parallel_for(count, kWords, work, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+          // The stream of this layer, from word first + begin on.
+          Philox random(seed, {static_cast<std::uint64_t>((first + begin) / kWords),
+                               static_cast<std::uint64_t>(l), 0,
+                               static_cast<std::uint64_t>(Stream::kWeights)});
+          for (std::ptrdiff_t k = first + begin; k < first + end; ++k) {
+            W.data[k] = static_cast<T>(r * (2 * random.uniform() - 1));
+          }
+        });
+        poller.worked(work);
+      }
+      std::fill_n(impl_->biases(impl_->parameters.data(), l).data, W.cols, T(0));
     }
-    std::fill_n(impl_->biases(impl_->parameters.data(), l).data, W.cols, T(0));
-  }
+  });
 }
 
 template <class T>

@@ -1,0 +1,32 @@
+// Converter: reads the elements of an array of any real dtype as float, double or int64. It calls
+// neither NumPy nor Python, so it can work without the GIL.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <cstddef>
+
+namespace fastmlp::python {
+
+template <class To>
+class Converter {
+ public:
+  /// \pre as_array() returned `array`. For int64: its dtype is bool or an integer.
+  explicit Converter(const pybind11::array& array);
+
+  /// Writes to[i] for the element i * stride bytes after `from`, for i below n.
+  void operator()(const char* from, std::ptrdiff_t stride, std::ptrdiff_t n, To* to) const;
+
+ private:
+  using Function = void(const char* from, std::ptrdiff_t stride, std::ptrdiff_t n, To* to);
+
+  Function* convert_;
+  std::ptrdiff_t itemsize_;
+  bool swapped_;
+};
+
+/// A C-contiguous copy of `array`, of any shape, with elements of type To. \pre as for Converter
+template <class To>
+pybind11::array converted(const pybind11::array& array);
+
+}  // namespace fastmlp::python
