@@ -117,6 +117,7 @@ void require_usable(const std::string& what, const py::array& array, bool aligne
 }  // namespace
 
 void register_arrays() {
+  py::detail::npy_api::get();  // pybind11 looks up NumPy's C functions at their first use
   const auto module = py::module_::import("numpy");
   numpy() = {module.attr("asarray").cast<py::object>().release().ptr(),
              module.attr("shares_memory").cast<py::object>().release().ptr()};

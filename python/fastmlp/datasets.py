@@ -1,5 +1,8 @@
 """Data sets that come with the package; `data/README.md` has their origin and licence."""
 
+import bz2
+import os
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,10 +27,7 @@ def load_breast_cancer() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float6
     >>> X.shape, int(y.sum())
     ((569, 30), 212)
     """
-    import bz2  # here, because these two imports would double the time of `import fastmlp`
-    import importlib.resources
-
-    file = importlib.resources.files("fastmlp").joinpath("data", "breast_cancer.csv.bz2")
-    with file.open("rb") as packed, bz2.open(packed, "rt", encoding="utf-8") as lines:
+    path = os.path.join(os.path.dirname(__file__), "data", "breast_cancer.csv.bz2")
+    with bz2.open(path, "rt", encoding="utf-8") as lines:
         table = np.loadtxt(lines, delimiter=",", skiprows=1)
     return table[:, :-1].copy(), table[:, -1].copy()

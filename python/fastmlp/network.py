@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core
+from fastmlp.gradient_check import check_gradients
 from fastmlp.training import TrainingMixin, resolve_seed
 
 DTYPES = ("float32", "float64")
@@ -110,8 +111,6 @@ class Network(TrainingMixin, _core.Network):
         >>> network.check_gradients([[0.5, -1.0], [2.0, 1.0]], [0, 1]) < 1e-6
         True
         """
-        from fastmlp.gradient_check import check_gradients
-
         return check_gradients(self, X, y)
 
     def save(self, path: str | os.PathLike[str]) -> None:

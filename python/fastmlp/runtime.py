@@ -1,6 +1,7 @@
 """Settings of the whole process, instruction set and threads, and information on this build."""
 
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,8 +87,6 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> Config | None:
     >>> fastmlp.show_config(mode="dicts")["fastmlp"] == fastmlp.__version__
     True
     """
-    import platform  # here, so that importing fastmlp does not have to wait for it
-
     if mode not in ("stdout", "dicts"):
         raise ValueError(f"show_config: mode is {mode!r}; allowed: 'stdout', 'dicts'")
     config: Config = {
