@@ -119,6 +119,9 @@ void require_usable(const std::string& what, const py::array& array, bool aligne
 void register_arrays() {
   py::detail::npy_api::get();  // pybind11 looks up NumPy's C functions at their first use
   const auto module = py::module_::import("numpy");
+  // NumPy imports the Python parts of these methods at their first use.
+  const py::object array = module.attr("ones")(1);
+  for (const char* method : {"all", "any", "max", "mean", "min", "sum"}) array.attr(method)();
   numpy() = {module.attr("asarray").cast<py::object>().release().ptr(),
              module.attr("shares_memory").cast<py::object>().release().ptr()};
 }

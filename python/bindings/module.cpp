@@ -15,7 +15,7 @@ void register_network(pybind11::module_& module);     // bind_network.cpp
 
 }  // namespace fastmlp::python
 
-PYBIND11_MODULE(_core, module) {
+PYBIND11_MODULE(_core_of_main_interpreter, module) {
   module.doc() = "The native core of fastmlp. Use the package's public names instead.";
   // A wrong setting in the environment is reported at import, not in the middle of a fit.
   fastmlp::isa();
@@ -26,4 +26,16 @@ PYBIND11_MODULE(_core, module) {
   fastmlp::python::register_ops(module);
   fastmlp::python::register_optimizers(module);
   fastmlp::python::register_network(module);
+}
+
+/// What Python calls to import the module. In a subinterpreter, pybind11 would wait for the GIL for
+/// ever, and NumPy, which the module needs, does not support subinterpreters.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+    PyErr_SetString(PyExc_ImportError,
+                    "fastmlp cannot be imported in a subinterpreter; import it in the main "
+                    "interpreter, or use a process of its own");
+    return nullptr;
+  }
+  return PyInit__core_of_main_interpreter();
 }

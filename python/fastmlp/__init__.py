@@ -4,9 +4,8 @@
 plain NumPy. `import fastmlp` imports NumPy and the native core and nothing else.
 """
 
-import numpy as _numpy
-
-from fastmlp import datasets, ops, optimizers, schedules
+# _core is first: in a subinterpreter it refuses to be imported, and NumPy would do damage there.
+from fastmlp import _core, datasets, ops, optimizers, schedules  # noqa: F401
 from fastmlp._core import ACTIVATIONS, OUTPUTS, Objective, __version__
 from fastmlp.lbfgs import LBFGS
 from fastmlp.network import Network
@@ -23,12 +22,6 @@ from fastmlp.runtime import (
     threads,
 )
 from fastmlp.training import EarlyStopping, History
-
-# NumPy finds these by an import when they are first used. A `__del__` that runs while Python ends
-# would use them too late for that.
-for _method in ("all", "any", "max", "mean", "min", "sum"):
-    getattr(_numpy.ones(1), _method)()
-_numpy.dtype(float).name  # noqa: B018
 
 __all__ = [
     "ACTIVATIONS",
