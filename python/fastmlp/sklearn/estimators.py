@@ -70,9 +70,12 @@ class NativePerceptron(Base):
 
     @property
     def network_(self) -> Network:
-        """The fitted `fastmlp.Network`, of which `coefs_` and `intercepts_` are views."""
+        """The fitted `fastmlp.Network`, of which `coefs_` and `intercepts_` are views.
+
+        If you have assigned other arrays to `coefs_` or `intercepts_`, it is a copy of them.
+        """
         check_is_fitted(self)
-        return Mirror.of(self).network
+        return Mirror.of(self).hand_out()
 
     def _store_added(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Store the parameters that scikit-learn's constructor does not take; return the others."""
