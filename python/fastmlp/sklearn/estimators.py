@@ -15,7 +15,8 @@ from sklearn.metrics import check_scoring
 from sklearn.neural_network import MLPClassifier as _SklearnClassifier
 from sklearn.neural_network import MLPRegressor as _SklearnRegressor
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp._core import Objective
@@ -314,6 +315,17 @@ def owns_its_memory(estimator: Any) -> bool:
     )
 
 
+def class_weight_of_rows(
+    class_weight: Any, classes: Array, labels: Array, sample_weight: Array | None
+) -> Array:
+    """Return the weight of each row's class; "balanced" takes the rows' weights into account."""
+    with np.errstate(divide="ignore"):  # the rows of a class may all have weight 0
+        weights: Array = compute_class_weight(
+            class_weight, classes=classes, y=labels, sample_weight=sample_weight
+        )
+    return weights[np.searchsorted(classes, labels)]
+
+
 class MLPClassifier(NativePerceptron, _SklearnClassifier):
     """Multi-layer perceptron classifier: scikit-learn's, trained by fastmlp.
 
@@ -328,7 +340,8 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         allowed, for example "gelu". The sigmoid is called "logistic", as in scikit-learn.
     class_weight : dict, "balanced" or None, default None
         Weights of the classes, which multiply the weights of the rows, as in
-        `sklearn.linear_model.LogisticRegression`.
+        `sklearn.linear_model.LogisticRegression`. "balanced" gives every class the same total of
+        `sample_weight`; it is not for `partial_fit`. A dict is not for multilabel targets.
     dropout : float or list of float, default 0.0
         The share, in [0, 1), of a hidden layer's units that a training step leaves out, one for all
         hidden layers or one for each (Srivastava et al., 2014). For the solvers "sgd" and "adam".
@@ -433,14 +446,28 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
                 "rows. Use compute_class_weight('balanced', classes=classes, y=y) once, and pass "
                 "its result as class_weight."
             )
+        if isinstance(self.class_weight, dict) and type_of_target(y).startswith("multilabel"):
+            raise ValueError(
+                "class_weight is a dict and y is multilabel; a dict is for rows of one class each. "
+                "Use class_weight='balanced', or weight the rows by sample_weight."
+            )
         return super()._validate_input(X, y, incremental, reset)
 
     def _row_weights(self, y: Array, sample_weight: Any) -> Any:
         if self.class_weight is None:
             return sample_weight
-        labels = self._label_binarizer.inverse_transform(y)
-        weights = compute_sample_weight(self.class_weight, labels)
-        return weights if sample_weight is None else weights * sample_weight
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            columns = [
+                class_weight_of_rows("balanced", np.unique(c), c, sample_weight) for c in y.T
+            ]
+            weights = np.prod(columns, axis=0)
+        else:
+            labels = self._label_binarizer.inverse_transform(y)
+            weights = class_weight_of_rows(self.class_weight, self.classes_, labels, sample_weight)
+        if sample_weight is None:
+            return weights
+        # A class whose rows all have weight 0 has the balanced weight infinity, and ∞ · 0 is NaN.
+        return np.multiply(weights, sample_weight, out=np.zeros(len(y)), where=sample_weight != 0)
 
     @classmethod
     def from_network(cls, network: Network, classes: Any = None) -> Self:
