@@ -21,7 +21,8 @@ namespace py = pybind11;
 
 // Any array
 
-/// `object` as an array of numbers. \throws TypeError for objects, strings and complex numbers.
+/// `object` as an array of numbers. \throws TypeError for objects, strings and complex numbers;
+/// ValueError for masked values.
 py::array as_array(const char* function, const char* name, const py::object& object);
 
 /// Whether an array lies, at least in part, in these `bytes` of memory.

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp._core import Optimizer
-from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer
+from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer, refuse_masked
 from fastmlp._training_loop import EarlyStopping, History, Plan, train
 from fastmlp.lbfgs import LBFGS
 from fastmlp.optimizers import BY_NAME
@@ -283,6 +283,7 @@ def _apart(network: Trainable, array: Array) -> Array:
 
 
 def _real_array(prefix: str, name: str, values: Any) -> Array:
+    refuse_masked(f"{prefix}: {name}", values)
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(
