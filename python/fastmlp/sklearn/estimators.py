@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp._core import Objective
 from fastmlp.network import Network
+from fastmlp.sklearn._checks import check_outputs, check_range, check_training, refuse_masked
 from fastmlp.sklearn._network_mirror import (
     ACTIVATIONS,
     Mirror,
@@ -121,6 +122,15 @@ class NativePerceptron(Base):
         finally:
             del self._ongoing_fit
         return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
+        refuse_masked(self, X=X, y=y, sample_weight=sample_weight)
+        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
+        X, y = super()._validate_input(X, y, incremental, reset)
+        check_training(self, X, y, first_pass=reset)
+        return X, y
 
     def _initialize(self, y: Array, layer_units: list[int], dtype: Any) -> None:
         n_hidden = len(layer_units) - 2
@@ -227,9 +237,16 @@ class NativePerceptron(Base):
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
         if check_input and not self._needs_no_check(X):
+            refuse_masked(self, X=X)
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         mirror = Mirror.of(self)
+        # scikit-learn would compute in the wider dtype of X.
+        converts = X.dtype.itemsize > mirror.dtype.itemsize and "_ongoing_fit" not in self.__dict__
+        if converts:
+            check_range(self, "X", X, mirror.dtype)
         output = mirror.network.forward(as_rows(X))
+        if converts:
+            check_outputs(self, output, mirror.network.parameters)
         return output.astype(np.result_type(X.dtype, mirror.dtype), copy=False)
 
     def _needs_no_check(self, X: Any) -> bool:
@@ -238,7 +255,7 @@ class NativePerceptron(Base):
             (type(X) is np.ndarray or issparse(X))
             and X.dtype.char in "fd"
             and X.ndim == 2
-            and X.shape[1] == self.n_features_in_
+            and X.shape[1] == getattr(self, "n_features_in_", None)
             and X.shape[0] > 0
         )
         # During a fit a scorer gets rows that are already checked but have lost their column names.
@@ -249,6 +266,11 @@ class NativePerceptron(Base):
             and not hasattr(self, "feature_names_in_")
             and bool(np.isfinite(X).all())
         )
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the mean accuracy of a classifier, or a regressor's R²: scikit-learn's score."""
+        refuse_masked(self, y=y, sample_weight=sample_weight)
+        return float(super().score(X, y, sample_weight))
 
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the score of an epoch for early stopping; greater is better."""
@@ -362,8 +384,8 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
     Notes
     -----
     Three things differ. A predicted probability is as exact as the dtype of the parameters allows,
-    whatever the dtype of X is. A sparse X is made dense one batch at a time. The output of verbose
-    L-BFGS is SciPy's.
+    whatever the dtype of X is, and values of X beyond that dtype's range are refused. A sparse X is
+    made dense one batch at a time. The output of verbose L-BFGS is SciPy's.
 
     Examples
     --------
