@@ -14,6 +14,7 @@ from sklearn_data import data_of, mine, ours
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations"),
     pytest.mark.filterwarnings("ignore:lbfgs failed to converge"),
+    pytest.mark.filterwarnings("ignore:scipy.optimize. The .disp."),
 ]
 
 X, Y = data_of("binary")

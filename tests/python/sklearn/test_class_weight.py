@@ -12,6 +12,7 @@ from sklearn_data import data_of, largest_difference, mine
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations"),
     pytest.mark.filterwarnings("ignore:lbfgs failed to converge"),
+    pytest.mark.filterwarnings("ignore:scipy.optimize. The .disp."),
 ]
 
 
