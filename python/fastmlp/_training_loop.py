@@ -184,7 +184,7 @@ def too_large(network: Trainable, data: Data) -> str | None:
         what = f"the outputs, with values of up to {outputs:.3g}, are"
     return (
         f"its loss is not finite even without training: {what} too large for {network.dtype}; "
-        f"scale {'y' if outputs <= y else 'X'}"
+        f"scale {'y' if outputs <= y else 'X or the parameters'}"
         + (", or use dtype='float64'" if network.dtype == np.float32 else "")
     )
 

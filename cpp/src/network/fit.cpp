@@ -191,7 +191,7 @@ std::string too_large(const Network<T>& net, const RowSource<T>& X, const RowSou
   const bool single = std::is_same_v<T, float>;
   return "its loss is not finite even without training: " +
          (is_y ? "y" + values + ", is" : "the outputs" + values + ", are") + " too large for " +
-         (single ? "float" : "double") + "; scale " + (is_y ? "y" : "X") +
+         (single ? "float" : "double") + "; scale " + (is_y ? "y" : "X or the parameters") +
          (single ? ", or use double" : "");
 }
 

@@ -366,11 +366,15 @@ def test_a_parameter_that_is_not_finite_is_reported(network_class):
     ("X_scale", "y_scale", "cause"),
     [
         (1, 1e25, r"y, with values of up to 2e\+25, is too large for float32; scale y"),
-        (1e30, 1, r"the outputs, with values of up to .*e\+3., are too large for float32; scale X"),
+        (
+            1e30,
+            1,
+            r"the outputs, with values of up to .*e\+3., are too large for float32; scale X or",
+        ),
         (
             1e38,
             1,
-            r"the outputs, with values of up to (inf|nan), are too large for float32; scale X",
+            r"the outputs, with values of up to (inf|nan), are too large for float32; scale X or",
         ),
     ],
 )
@@ -381,7 +385,7 @@ def test_values_that_no_learning_rate_can_train_on_are_named(
     network = make(network_class, (3, 4, 1), output="identity", dtype="float32")
     network.weights[0][:], network.weights[1][:] = 3, 5
     before = network.parameters.copy()
-    with pytest.raises(FloatingPointError, match=cause + ", or use dtype='float64'$") as raised:
+    with pytest.raises(FloatingPointError, match=cause + ".*, or use dtype='float64'$") as raised:
         network.fit(X_scale * (1.5 + np.sin(X)), y_scale * (y + 1), epochs=5, optimizer=optimizer)
     assert "learning rate" not in str(raised.value)
     np.testing.assert_array_equal(network.parameters, before)
