@@ -110,8 +110,8 @@ class TrainingMixin:
         Raises
         ------
         ValueError, TypeError
-            If an argument is not as above, X or y is not finite, or there are no rows. The network
-            is then unchanged.
+            If an argument is not as above, X or y is not finite or has masked values, or there are
+            no rows. The network is then unchanged.
         FloatingPointError
             If the loss or a parameter is no longer finite. The network is then as it was after the
             last finite epoch.

@@ -116,7 +116,8 @@ def checked_eval_set(est: Any, eval_set: Any) -> tuple[Any, Any, Any]:
     if not isinstance(eval_set, tuple | list) or len(eval_set) not in (2, 3):
         raise ValueError("fit: eval_set must be (X, y) or (X, y, sample_weight)")
     X, y, sample_weight = eval_set if len(eval_set) == 3 else (*eval_set, None)
-    refuse_masked(est, **{"eval_set's X": X, "eval_set's y": y, "its sample_weight": sample_weight})
+    refuse_masked(est, **{"eval_set's X": X, "eval_set's y": y})
+    refuse_masked(est, **{"eval_set's sample_weight": sample_weight})
     X, y = validate_data(
         est,
         X,

@@ -268,7 +268,18 @@ class NativePerceptron(Base):
         )
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the mean accuracy of a classifier, or a regressor's R²: scikit-learn's score."""
+        """Return the accuracy of a classifier or the R² of a regressor on X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
         refuse_masked(self, y=y, sample_weight=sample_weight)
         return float(super().score(X, y, sample_weight))
 

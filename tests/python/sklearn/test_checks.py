@@ -145,6 +145,10 @@ CALLS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "fit, sample_weight": (Y + 1.0, lambda a: mine("binary", max_iter=1).fit(X, Y, a)),
     "fit, X of eval_set": (X, lambda a: mine("binary", max_iter=1).fit(X, Y, eval_set=(a, Y))),
     "fit, y of eval_set": (Y, lambda a: mine("binary", max_iter=1).fit(X, Y, eval_set=(X, a))),
+    "fit, weights of eval_set": (
+        Y + 1.0,
+        lambda a: mine("binary", max_iter=1).fit(X, Y, eval_set=(X, Y, a)),
+    ),
     "partial_fit": (X, lambda a: mine("binary").partial_fit(a, Y, classes=[0, 1])),
     "predict": (X, lambda a: fitted().predict(a)),
     "predict_proba": (X, lambda a: fitted().predict_proba(a)),
