@@ -43,7 +43,7 @@ def works(estimator: Any, method: str, X: Any, y: Any) -> bool:
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "regression"])
 @pytest.mark.parametrize(
     ("method", "early_stopping"),
-    [*((method, False) for method in METHODS), ("predict", True), ("fit", True)],
+    [*((method, False) for method in METHODS), ("predict", True)],
 )
 def test_an_attribute_that_scikit_learn_does_not_need_may_be_missing(
     task: str, method: str, early_stopping: bool
