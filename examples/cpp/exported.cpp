@@ -8,9 +8,9 @@
 int main() {
   for (const float a : {0.0F, 1.0F}) {
     for (const float b : {0.0F, 1.0F}) {
-      const float x[xor_model::n_inputs] = {a, b};
-      float out[xor_model::n_outputs];
-      xor_model::forward(x, out);
+      const float x[fastmlp_xor_model::n_inputs] = {a, b};
+      float out[fastmlp_xor_model::n_outputs];
+      fastmlp_xor_model::forward(x, out);
       std::printf("%g xor %g = %.3f\n", a, b, out[0]);
     }
   }

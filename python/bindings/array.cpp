@@ -93,11 +93,32 @@ bool overlap(const py::array& a, const py::array& b) {
   return answer.cast<bool>();
 }
 
+bool is_plain(const py::handle& object) {
+  return Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
+}
+
+/// Refuses a masked array, or a list of arrays, in which a value is masked: a conversion to a plain
+/// array drops the mask and uses the hidden values. (refuse_masked in _trainable.py is the same.)
+void refuse_masked(const std::string& what, const py::object& object) {
+  const auto check = [&](const py::handle& item) {
+    if (is_plain(item) || !py::isinstance<py::array>(item) || !py::hasattr(item, "mask")) return;
+    if (!item.attr("mask").attr("any")().cast<bool>()) return;
+    throw py::value_error(what +
+                          " has masked values; replace them, for example by filled(), or leave "
+                          "their rows out");
+  };
+  check(object);
+  if (py::isinstance<py::list>(object) || py::isinstance<py::tuple>(object)) {
+    for (const py::handle item : object) check(item);
+  }
+}
+
 py::array require_writable(const std::string& what, const py::object& object) {
   if (!py::isinstance<py::array>(object)) {
     throw py::type_error(what + " is a " + text(py::type::of(object).attr("__name__")) +
                          "; it must be a numpy.ndarray");
   }
+  refuse_masked(what, object);
   py::array array = py::reinterpret_borrow<py::array>(object);
   if (!array.writeable()) throw py::value_error(what + " is read-only; it must be writable");
   return array;
@@ -128,7 +149,8 @@ void register_arrays() {
 
 py::array as_array(const char* function, const char* name, const py::object& object) {
   // A subclass may override indexing and conversion, so its plain array is used.
-  const bool plain = Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
+  const bool plain = is_plain(object);
+  if (!plain) refuse_masked(std::string(function) + ": " + name, object);
   const auto array = plain ? py::reinterpret_borrow<py::array>(object)
                            : py::reinterpret_steal<py::array>(call_python([&] {
                                return PyObject_CallOneArg(numpy().asarray, object.ptr());

@@ -29,7 +29,8 @@ void register_arrays();
 /// the work.
 constexpr py::ssize_t kBriefElements = 20000;
 
-/// `object` as an array of numbers. \throws TypeError for objects, strings and complex numbers.
+/// `object` as an array of numbers. \throws TypeError for objects, strings and complex numbers;
+/// ValueError for masked values.
 py::array as_array(const char* function, const char* name, const py::object& object);
 
 /// Whether an array lies, at least in part, in these `bytes` of memory.

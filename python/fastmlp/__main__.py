@@ -75,7 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("model", metavar="FILE", help="a network written by Network.save")
     export.add_argument("--cpp", metavar="HEADER", required=True, help="the header to write")
     export.add_argument(
-        "--namespace", help="C++ namespace; the default is the header's name without its ending"
+        "--namespace",
+        metavar="NAME",
+        help="the C++ namespace is fastmlp_NAME; the default is the header's name without its "
+        "ending",
     )
     return parser
 
@@ -89,12 +92,12 @@ def _export(arguments: argparse.Namespace) -> int:
             raise ValueError(
                 f"{arguments.cpp} is the network's own file; give another name for the header"
             )
-        save_cpp(network, arguments.cpp, arguments.namespace)
+        namespace = save_cpp(network, arguments.cpp, arguments.namespace)
     except (OSError, ValueError) as error:
         print(f"fastmlp export: {error}", file=sys.stderr)
         return 2
     name = arguments.cpp.encode(errors="backslashreplace").decode()  # a name that is not UTF-8
-    print(f"{name}: {network!r}")
+    print(f"{name}: {namespace}::forward, {network!r}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The types that `fit`, its loop and L-BFGS share, and one small check.
+"""The types that `fit`, its loop and L-BFGS share, and two small checks.
 
 Nothing is trained here: `fit` is in training.py, the loop over epochs in _training_loop.py.
 """
@@ -83,3 +83,17 @@ def positive_integer(function: str, name: str, value: Any) -> int:
     if number < 1:
         raise ValueError(f"{function}: {name} is {value!r}; it must be a positive integer")
     return number
+
+
+def refuse_masked(what: str, values: Any) -> None:
+    """Refuse a masked array, or a list of arrays, in which a value is masked.
+
+    A conversion to a plain array drops the mask and uses the hidden values. The bindings have the
+    same function for what native calls are given (array.cpp).
+    """
+    for item in (values, *(values if isinstance(values, list | tuple) else ())):
+        if isinstance(item, np.ndarray) and np.any(getattr(item, "mask", False)):
+            raise ValueError(
+                f"{what} has masked values; replace them, for example by filled(), or leave their "
+                "rows out"
+            )

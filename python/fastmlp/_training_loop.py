@@ -160,13 +160,32 @@ def _train_epoch(method: Batches | Descent, epoch: int, before: Checkpoint) -> f
     if math.isfinite(loss) and before.is_finite():
         return loss
     before.restore()
-    what = "a parameter is not finite" if math.isfinite(loss) else f"the loss is {loss}"
-    at, advice = "", ""
-    if isinstance(method, Batches):
+    what, cause = "a parameter is not finite", None
+    if not math.isfinite(loss):
+        what = f"the loss is {loss}"
+        cause = too_large(before.network, method.data) if epoch == 0 else None
+    at, advice = "", cause
+    if isinstance(method, Batches) and cause is None:
         at = f" at learning rate {method.learning_rate}"
-        advice = ", and a lower learning rate may help"
+        advice = "a lower learning rate or smaller values in X and y may help"
     raise FloatingPointError(
-        f"fit: {what} in epoch {epoch}{at}; the network is as before that epoch{advice}"
+        f"fit: {what} in epoch {epoch}{at}; the network is as before that epoch"
+        + (f", and {advice}" if advice else "")
+    )
+
+
+def too_large(network: Trainable, data: Data) -> str | None:
+    """Say what makes the loss before training infinite or NaN; None if that loss is finite."""
+    if math.isfinite(network.loss(*data)):
+        return None
+    y, outputs = np.abs(data.y).max(), np.abs(network.forward(data.X)).max()
+    what = f"y, with values of up to {y:.3g}, is"
+    if not outputs <= y:  # or the outputs are NaN
+        what = f"the outputs, with values of up to {outputs:.3g}, are"
+    return (
+        f"its loss is not finite even without training: {what} too large for {network.dtype}; "
+        f"scale {'y' if outputs <= y else 'X or the parameters'}"
+        + (", or use dtype='float64'" if network.dtype == np.float32 else "")
     )
 
 
@@ -179,13 +198,14 @@ class Batches:
         self.optimizer = optimizer
         self.network = network
         self.plan = plan
+        self.data = plan.data
 
     @property
     def learning_rate(self) -> float:
         return self.optimizer.learning_rate
 
     def epoch(self) -> float:
-        data, rows = self.plan.data, len(self.plan.data.X)
+        data, rows = self.data, len(self.data.X)
         return self.network.train_epoch(
             data.X,
             data.y,

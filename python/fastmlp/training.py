@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp._core import Optimizer
-from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer
+from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer, refuse_masked
 from fastmlp._training_loop import EarlyStopping, History, Plan, train
 from fastmlp.lbfgs import LBFGS
 from fastmlp.optimizers import BY_NAME
@@ -110,8 +110,8 @@ class TrainingMixin:
         Raises
         ------
         ValueError, TypeError
-            If an argument is not as above, X or y is not finite, or there are no rows. The network
-            is then unchanged.
+            If an argument is not as above, X or y is not finite or has masked values, or there are
+            no rows. The network is then unchanged.
         FloatingPointError
             If the loss or a parameter is no longer finite. The network is then as it was after the
             last finite epoch.
@@ -283,6 +283,7 @@ def _apart(network: Trainable, array: Array) -> Array:
 
 
 def _real_array(prefix: str, name: str, values: Any) -> Array:
+    refuse_masked(f"{prefix}: {name}", values)
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(

@@ -12,6 +12,7 @@
 #include <limits>
 #include <numeric>
 #include <string>
+#include <type_traits>
 
 namespace fastmlp {
 namespace {
@@ -159,20 +160,59 @@ void check_options(const FitOptions<T>& options, std::size_t n_hidden) {
   if (!options.validation) detail::refuse("fit: early_stopping needs validation");
 }
 
-/// Trains one epoch and returns its loss; undoes it if the loss or a parameter is not finite.
-template <class T, class Epoch>
+/// The largest absolute value, or NaN if there is one.
+template <class T>
+T largest(const RowSource<T>& rows) {
+  std::vector<T> scratch(static_cast<std::size_t>(rows.cols()));
+  T found = 0;
+  for (std::ptrdiff_t i = 0; i < rows.rows(); ++i) {
+    const MatrixView<const T> row = rows.block(i, 1, scratch.data());
+    for (std::ptrdiff_t j = 0; j < row.cols; ++j) {
+      const T value = std::abs(row(0, j));
+      if (!(value <= found)) found = value;
+    }
+    if (std::isnan(found)) break;
+  }
+  return found;
+}
+
+/// Says what makes the loss before training infinite or NaN; empty if that loss is finite.
+template <class T>
+std::string too_large(const Network<T>& net, const RowSource<T>& X, const RowSource<T>& y,
+                      const FitOptions<T>& options) {
+  if (std::isfinite(net.loss(X, y, options.sample_weight, options.should_stop).mean())) return "";
+  const std::ptrdiff_t n_out = net.layers().back();
+  std::vector<T> outputs(static_cast<std::size_t>(X.rows() * n_out));
+  net.forward(X, {outputs.data(), X.rows(), n_out}, options.should_stop);
+  const T of_y = largest(y),
+          of_outputs = largest<T>(MatrixView<const T>{outputs.data(), X.rows(), n_out});
+  const bool is_y = of_outputs <= of_y;  // false if the outputs are NaN
+  const std::string values = ", with values of up to " + detail::digits(is_y ? of_y : of_outputs);
+  const bool single = std::is_same_v<T, float>;
+  return "its loss is not finite even without training: " +
+         (is_y ? "y" + values + ", is" : "the outputs" + values + ", are") + " too large for " +
+         (single ? "float" : "double") + "; scale " + (is_y ? "y" : "X or the parameters") +
+         (single ? ", or use double" : "");
+}
+
+/// Trains one epoch and returns its loss; undoes it if the loss or a parameter is not finite. In
+/// the first epoch `cause` says what was not finite before training, if anything was.
+template <class T, class Epoch, class Cause>
 double finite_epoch(Network<T>& net, Checkpoint<T>& before, std::int64_t epoch,
-                    double learning_rate, const Epoch& train) {
+                    double learning_rate, const Epoch& train, const Cause& cause) {
   before.save();
   const double loss = train();
   if (std::isfinite(loss) && all_finite(net.parameters(), net.n_parameters())) return loss;
   before.restore();
-  throw Diverged("fit: " +
-                 (std::isfinite(loss) ? std::string("a parameter is not finite")
-                                      : "the loss is " + detail::digits(loss)) +
-                 " in epoch " + std::to_string(epoch) + " at learning rate " +
-                 detail::digits(learning_rate) +
-                 "; the network is as before that epoch, and a lower learning rate may help");
+  const std::string reason = epoch == 0 && !std::isfinite(loss) ? cause() : "";
+  const std::string rate =
+      reason.empty() ? " at learning rate " + detail::digits(learning_rate) : "";
+  throw Diverged(
+      "fit: " +
+      (std::isfinite(loss) ? std::string("a parameter is not finite")
+                           : "the loss is " + detail::digits(loss)) +
+      " in epoch " + std::to_string(epoch) + rate + "; the network is as before that epoch, and " +
+      (reason.empty() ? "a lower learning rate or smaller values in X and y may help" : reason));
 }
 
 }  // namespace
@@ -205,7 +245,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
     EpochLog log;
     log.epoch = epoch;
     log.learning_rate = optimizer.learning_rate();
-    log.loss = finite_epoch(*this, before, epoch, log.learning_rate, [&] {
+    const auto train = [&] {
       if (options.shuffle) {
         permutation(order.data(), rows, how.dropout_seed,
                     static_cast<std::uint64_t>(epochs_trained()), options.should_stop);
@@ -213,7 +253,9 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
       return train_epoch(X, y, order.data(), rows, std::min(options.batch_size, rows), optimizer,
                          options.sample_weight, options.should_stop, how)
           .mean();
-    });
+    };
+    log.loss = finite_epoch(*this, before, epoch, log.learning_rate, train,
+                            [&] { return too_large(*this, X, y, options); });
     history.loss.push_back(log.loss);
     history.learning_rate.push_back(log.learning_rate);
     if (validation) {

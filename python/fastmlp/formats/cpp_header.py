@@ -25,22 +25,12 @@ MOST_PARAMETERS = 250_000  # 4 MB of text, which a compiler reads in seconds
 # The kernel sources that have marked parts; each follows the sources that it uses.
 SOURCES = ("kernel_table.hpp", "math.hpp", "erf.hpp", "activations.hpp", "losses.hpp")
 
-RESERVED = frozenset(
-    re.findall(
-        r"\w+",
-        """alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t
-        char32_t class compl const const_cast constexpr continue decltype default delete do double
-        dynamic_cast else enum explicit export extern false float for friend goto if inline int long
-        mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public
-        register reinterpret_cast return short signed sizeof static static_assert static_cast std
-        struct switch template this thread_local throw true try typedef typeid typename union
-        unsigned using virtual void volatile wchar_t while xor xor_eq
-        char8_t co_await co_return co_yield concept consteval constinit requires""",
-    )
-)
+# Begins every namespace. A name alone may be that of a function or a macro of some header (gamma,
+# index, linux …), and no list of those is complete; no other library has names that begin so.
+PREFIX = "fastmlp_"
 
 
-def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | None = None) -> None:
+def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | None = None) -> str:
     """Write a network as a C++ header.
 
     Parameters
@@ -49,8 +39,13 @@ def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | No
     path : str or path
         An existing file is replaced. If writing fails, it stays as it was.
     namespace : str, optional
-        The default is the name of the file without its ending, with `_` in place of every character
-        that is not a letter or a digit.
+        As for `cpp_header`. The default is the name of the file without its ending, with `_` in
+        place of the characters that are not letters or digits.
+
+    Returns
+    -------
+    str
+        The C++ namespace.
 
     Raises
     ------
@@ -67,12 +62,12 @@ def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | No
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "model.hpp"
     ...     save_cpp(fastmlp.Network([2, 3, 1], seed=0), path)
-    ...     "namespace model {" in path.read_text()
-    True
+    'fastmlp_model'
     """
     if namespace is None:
-        namespace = re.sub(r"\W", "_", Path(path).stem, flags=re.ASCII)
+        namespace = re.sub(r"[\W_]+", "_", Path(path).stem, flags=re.ASCII).strip("_")
     replace_file(path, cpp_header(network, namespace).encode())
+    return PREFIX + namespace
 
 
 def cpp_header(network: Network, namespace: str = "model") -> str:
@@ -88,8 +83,10 @@ def cpp_header(network: Network, namespace: str = "model") -> str:
     ----------
     network : fastmlp.Network
     namespace : str
-        The C++ namespace of `n_inputs`, `n_outputs`, the type `Scalar` and
-        `forward(const Scalar* x, Scalar* out)`.
+        The header has `n_inputs`, `n_outputs`, the type `Scalar` and
+        `forward(const Scalar* x, Scalar* out)` in the namespace `fastmlp_` and this name:
+        `fastmlp_model`. The prefix keeps it apart from keywords, and from the names of all other
+        headers. To use a name of your own, write `namespace scorer = fastmlp_model;`.
 
     Returns
     -------
@@ -99,7 +96,7 @@ def cpp_header(network: Network, namespace: str = "model") -> str:
     ------
     ValueError
         If a parameter is not finite, there are more than 250 000 parameters, or the namespace is
-        not a valid name.
+        not of letters, digits and single underscores.
 
     Examples
     --------
@@ -118,7 +115,7 @@ def cpp_header(network: Network, namespace: str = "model") -> str:
             "LAYERS": "-".join(map(str, network.layers)),
             "NAMES": ", ".join((*network.hidden, network.output)),
             "SCALAR": {"float32": "float", "float64": "double"}[network.dtype.name],
-            "NAMESPACE": namespace,
+            "NAMESPACE": PREFIX + namespace,
             "N_INPUTS": str(network.layers[0]),
             "N_OUTPUTS": str(network.layers[-1]),
             "KERNELS": "".join(kernels.values()),
@@ -140,11 +137,11 @@ def _fill(template: str, values: dict[str, str]) -> str:
 
 
 def _check(network: Network, namespace: str) -> None:
-    # Names that begin with two underscores, or with one and a capital, belong to the compiler.
-    if not re.fullmatch(r"(?!__|_[A-Z])[A-Za-z_]\w*", namespace, re.ASCII) or namespace in RESERVED:
+    # In C++ names with two underscores in a row belong to the compiler.
+    if not re.fullmatch(r"[^\W_]+(_[^\W_]+)*_?", namespace, re.ASCII):
         raise ValueError(
-            f"export: the namespace is {namespace!r}, which is not a name in C++; give another one "
-            "(--namespace)"
+            f"export: the namespace is {namespace!r}; it must be of letters (a to z), digits and "
+            "single underscores, and not begin with an underscore; give another one (--namespace)"
         )
     if network.n_parameters > MOST_PARAMETERS:
         raise ValueError(

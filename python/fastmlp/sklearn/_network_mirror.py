@@ -1,10 +1,12 @@
 """The native network behind an estimator, kept in step with its `coefs_` and `intercepts_`.
 
 After a fit these arrays are views of the network's parameters, so nothing is copied. If a user
-assigns other arrays, they are copied into the network before each use and, after training, back
-out. The two names of an activation (scikit-learn's and ours) are here too. Start at `Mirror.of`.
+assigns other arrays, they are copied into a second network before each use and, after training,
+back out; the first network may still be in the user's hands and is left alone. The two names of an
+activation (scikit-learn's and ours) are here too. Start at `Mirror.of`.
 """
 
+from collections.abc import Iterator
 from operator import is_
 from typing import Any, Self
 
@@ -53,6 +55,9 @@ class Mirror:
         )
         self.coefs = list(self.network.weights)
         self.intercepts = list(self.network.biases)
+        # Whether anybody outside has this network or its views. Other arrays are then never copied
+        # into it.
+        self.handed_out = False
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
@@ -61,7 +66,7 @@ class Mirror:
         usable = mirror is not None and mirror.fits(estimator)
         if usable and mirror.is_in_use(estimator):
             return mirror
-        if not usable or mirror.is_entangled(estimator):
+        if not usable or mirror.handed_out:
             mirror = estimator.__dict__["_mirror"] = cls(estimator)
         mirror.read(estimator)
         return mirror
@@ -79,7 +84,7 @@ class Mirror:
         return (
             self.dtype == parameter_dtype(estimator)
             and [W.shape for W in self.coefs] == [W.shape for W in estimator.coefs_]
-            and [b.shape for b in self.intercepts] == [b.shape for b in estimator.intercepts_]
+            and [b.shape for b in self.intercepts] == [np.shape(b) for b in estimator.intercepts_]
         )
 
     def is_in_use(self, estimator: Any) -> bool:
@@ -92,32 +97,32 @@ class Mirror:
             and all(map(is_, self.intercepts, intercepts))
         )
 
-    def is_entangled(self, estimator: Any) -> bool:
-        """Whether an array shares this network's memory without being the network's own view."""
-        memory = self.network.parameters
-        return any(np.may_share_memory(array, memory) for _, array in self.assigned(estimator))
-
-    def assigned(self, estimator: Any) -> list[tuple[Array, Array]]:
-        """Return the arrays that a user assigned, each with the view that it replaces."""
-        views = [*self.coefs, *self.intercepts]
+    def pairs(self, estimator: Any) -> Iterator[tuple[Array, Array]]:
+        """Return the network's views, each with the estimator's array."""
         arrays = [*estimator.coefs_, *estimator.intercepts_]
-        return [(v, a) for v, a in zip(views, arrays, strict=True) if v is not a]
+        return zip([*self.coefs, *self.intercepts], arrays, strict=True)
 
     def read(self, estimator: Any) -> None:
-        """Copy the arrays that a user assigned into the network."""
-        for view, array in self.assigned(estimator):
+        """Copy the estimator's arrays into the network."""
+        for view, array in self.pairs(estimator):
             view[...] = array
 
     def write(self, estimator: Any) -> None:
         """Copy the network's parameters into the arrays that a user assigned."""
-        for view, array in self.assigned(estimator):
-            array[...] = view
+        if not self.is_in_use(estimator):
+            for view, array in self.pairs(estimator):
+                array[...] = view
+
+    def hand_out(self) -> Network:
+        """Return the network to a user."""
+        self.handed_out = True
+        return self.network
 
     def take(self, estimator: Any) -> None:
-        """Read the estimator's arrays, then replace them by the network's views."""
-        self.read(estimator)
+        """Replace the estimator's arrays by the network's views."""
         # After early stopping the best arrays and the present ones are the same lists.
         best = getattr(estimator, "_best_coefs", None) is estimator.coefs_
+        self.handed_out = True
         estimator.coefs_ = list(self.coefs)
         estimator.intercepts_ = list(self.intercepts)
         if best:
@@ -149,12 +154,12 @@ def check_shapes(estimator: Any) -> None:
     widths = [W.shape[1] for W in coefs]
     if (
         len(coefs) != estimator.n_layers_ - 1
-        or [b.shape for b in intercepts] != [(n,) for n in widths]
+        or [np.shape(b) for b in intercepts] != [(n,) for n in widths]
         or [W.shape[0] for W in coefs[1:]] != widths[:-1]
     ):
         raise ValueError(
             f"coefs_ have the shapes {[W.shape for W in coefs]} and intercepts_ "
-            f"{[b.shape for b in intercepts]}; they must be those of a network of "
+            f"{[np.shape(b) for b in intercepts]}; they must be those of a network of "
             f"{estimator.n_layers_ - 1} layers of weights"
         )
 
@@ -162,7 +167,7 @@ def check_shapes(estimator: Any) -> None:
 def parameter_dtype(estimator: Any) -> np.dtype[Any]:
     """Return float32 if all parameters are float32, else float64."""
     arrays = [*estimator.coefs_, *estimator.intercepts_]
-    single = all(array.dtype == np.float32 for array in arrays)
+    single = all(np.asarray(array).dtype == np.float32 for array in arrays)
     return np.dtype(np.float32 if single else np.float64)
 
 

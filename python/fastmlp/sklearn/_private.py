@@ -23,6 +23,7 @@ REQUIREMENT = "scikit-learn>=1.7,<1.10"
 SOLVER_ARGUMENTS = "X, y, sample_weight, activations, deltas, coef_grads, intercept_grads"
 METHODS = {
     # overridden
+    "_fit": "X, y, sample_weight, incremental",
     "_fit_lbfgs": f"{SOLVER_ARGUMENTS}, layer_units",
     "_fit_stochastic": f"{SOLVER_ARGUMENTS}, layer_units, incremental",
     "_forward_pass_fast": "X, check_input",
@@ -33,7 +34,6 @@ METHODS = {
     "_unpack": "packed_parameters",
     "_validate_input": "X, y, incremental, reset",
     # called
-    "_fit": "X, y, sample_weight, incremental",
     "_update_no_improvement_count": "early_stopping, X, y, sample_weight",
 }
 

@@ -19,7 +19,8 @@ from sklearn.utils.validation import validate_data
 
 from fastmlp.network import Network
 from fastmlp.optimizers import SGD, AdamW
-from fastmlp.sklearn._network_mirror import Mirror, as_rows
+from fastmlp.sklearn._checks import check_range, refuse_masked
+from fastmlp.sklearn._network_mirror import Mirror, as_rows, parameter_dtype
 from fastmlp.sklearn._private import (
     AdamOptimizer,
     SGDOptimizer,
@@ -114,10 +115,13 @@ def checked_eval_set(est: Any, eval_set: Any) -> tuple[Any, Any, Any]:
     """Return X, y and sample_weight of an eval_set, validated like those of a fit."""
     if not isinstance(eval_set, tuple | list) or len(eval_set) not in (2, 3):
         raise ValueError("fit: eval_set must be (X, y) or (X, y, sample_weight)")
+    X, y, sample_weight = eval_set if len(eval_set) == 3 else (*eval_set, None)
+    refuse_masked(est, **{"eval_set's X": X, "eval_set's y": y})
+    refuse_masked(est, **{"eval_set's sample_weight": sample_weight})
     X, y = validate_data(
         est,
-        eval_set[0],
-        eval_set[1],
+        X,
+        y,
         accept_sparse=["csr", "csc"],
         multi_output=True,
         y_numeric=not is_classifier(est),
@@ -128,7 +132,11 @@ def checked_eval_set(est: Any, eval_set: Any) -> tuple[Any, Any, Any]:
         unknown = np.setdiff1d(unique_labels(y), est.classes_)
         if len(unknown):
             raise ValueError(f"fit: eval_set has classes that y does not have: {unknown}")
-    sample_weight = None if len(eval_set) == 2 else _check_sample_weight(eval_set[2], X)
+    else:
+        check_range(est, "eval_set's y", y, parameter_dtype(est))
+    check_range(est, "eval_set's X", X, parameter_dtype(est))
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, X)
     return as_rows(X), y, sample_weight
 
 

@@ -15,11 +15,13 @@ from sklearn.metrics import check_scoring
 from sklearn.neural_network import MLPClassifier as _SklearnClassifier
 from sklearn.neural_network import MLPRegressor as _SklearnRegressor
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp._core import Objective
 from fastmlp.network import Network
+from fastmlp.sklearn._checks import check_outputs, check_range, check_training, refuse_masked
 from fastmlp.sklearn._network_mirror import (
     ACTIVATIONS,
     Mirror,
@@ -70,9 +72,12 @@ class NativePerceptron(Base):
 
     @property
     def network_(self) -> Network:
-        """The fitted `fastmlp.Network`, of which `coefs_` and `intercepts_` are views."""
+        """The fitted `fastmlp.Network`, of which `coefs_` and `intercepts_` are views.
+
+        If you have assigned other arrays to `coefs_` or `intercepts_`, it is a copy of them.
+        """
         check_is_fitted(self)
-        return Mirror.of(self).network
+        return Mirror.of(self).hand_out()
 
     def _store_added(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Store the parameters that scikit-learn's constructor does not take; return the others."""
@@ -117,6 +122,15 @@ class NativePerceptron(Base):
         finally:
             del self._ongoing_fit
         return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
+        refuse_masked(self, X=X, y=y, sample_weight=sample_weight)
+        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
+        X, y = super()._validate_input(X, y, incremental, reset)
+        check_training(self, X, y, first_pass=reset)
+        return X, y
 
     def _initialize(self, y: Array, layer_units: list[int], dtype: Any) -> None:
         n_hidden = len(layer_units) - 2
@@ -223,9 +237,16 @@ class NativePerceptron(Base):
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
         if check_input and not self._needs_no_check(X):
+            refuse_masked(self, X=X)
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         mirror = Mirror.of(self)
+        # scikit-learn would compute in the wider dtype of X.
+        converts = X.dtype.itemsize > mirror.dtype.itemsize and "_ongoing_fit" not in self.__dict__
+        if converts:
+            check_range(self, "X", X, mirror.dtype)
         output = mirror.network.forward(as_rows(X))
+        if converts:
+            check_outputs(self, output, mirror.network.parameters)
         return output.astype(np.result_type(X.dtype, mirror.dtype), copy=False)
 
     def _needs_no_check(self, X: Any) -> bool:
@@ -234,7 +255,7 @@ class NativePerceptron(Base):
             (type(X) is np.ndarray or issparse(X))
             and X.dtype.char in "fd"
             and X.ndim == 2
-            and X.shape[1] == self.n_features_in_
+            and X.shape[1] == getattr(self, "n_features_in_", None)
             and X.shape[0] > 0
         )
         # During a fit a scorer gets rows that are already checked but have lost their column names.
@@ -245,6 +266,22 @@ class NativePerceptron(Base):
             and not hasattr(self, "feature_names_in_")
             and bool(np.isfinite(X).all())
         )
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of a classifier or the R² of a regressor on X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
+        refuse_masked(self, y=y, sample_weight=sample_weight)
+        return float(super().score(X, y, sample_weight))
 
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the score of an epoch for early stopping; greater is better."""
@@ -311,6 +348,17 @@ def owns_its_memory(estimator: Any) -> bool:
     )
 
 
+def class_weight_of_rows(
+    class_weight: Any, classes: Array, labels: Array, sample_weight: Array | None
+) -> Array:
+    """Return the weight of each row's class; "balanced" takes the rows' weights into account."""
+    with np.errstate(divide="ignore"):  # the rows of a class may all have weight 0
+        weights: Array = compute_class_weight(
+            class_weight, classes=classes, y=labels, sample_weight=sample_weight
+        )
+    return weights[np.searchsorted(classes, labels)]
+
+
 class MLPClassifier(NativePerceptron, _SklearnClassifier):
     """Multi-layer perceptron classifier: scikit-learn's, trained by fastmlp.
 
@@ -325,7 +373,8 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         allowed, for example "gelu". The sigmoid is called "logistic", as in scikit-learn.
     class_weight : dict, "balanced" or None, default None
         Weights of the classes, which multiply the weights of the rows, as in
-        `sklearn.linear_model.LogisticRegression`.
+        `sklearn.linear_model.LogisticRegression`. "balanced" gives every class the same total of
+        `sample_weight`; it is not for `partial_fit`. A dict is not for multilabel targets.
     dropout : float or list of float, default 0.0
         The share, in [0, 1), of a hidden layer's units that a training step leaves out, one for all
         hidden layers or one for each (Srivastava et al., 2014). For the solvers "sgd" and "adam".
@@ -346,8 +395,8 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
     Notes
     -----
     Three things differ. A predicted probability is as exact as the dtype of the parameters allows,
-    whatever the dtype of X is. A sparse X is made dense one batch at a time. The output of verbose
-    L-BFGS is SciPy's.
+    whatever the dtype of X is, and values of X beyond that dtype's range are refused. A sparse X is
+    made dense one batch at a time. The output of verbose L-BFGS is SciPy's.
 
     Examples
     --------
@@ -430,14 +479,28 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
                 "rows. Use compute_class_weight('balanced', classes=classes, y=y) once, and pass "
                 "its result as class_weight."
             )
+        if isinstance(self.class_weight, dict) and type_of_target(y).startswith("multilabel"):
+            raise ValueError(
+                "class_weight is a dict and y is multilabel; a dict is for rows of one class each. "
+                "Use class_weight='balanced', or weight the rows by sample_weight."
+            )
         return super()._validate_input(X, y, incremental, reset)
 
     def _row_weights(self, y: Array, sample_weight: Any) -> Any:
         if self.class_weight is None:
             return sample_weight
-        labels = self._label_binarizer.inverse_transform(y)
-        weights = compute_sample_weight(self.class_weight, labels)
-        return weights if sample_weight is None else weights * sample_weight
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            columns = [
+                class_weight_of_rows("balanced", np.unique(c), c, sample_weight) for c in y.T
+            ]
+            weights = np.prod(columns, axis=0)
+        else:
+            labels = self._label_binarizer.inverse_transform(y)
+            weights = class_weight_of_rows(self.class_weight, self.classes_, labels, sample_weight)
+        if sample_weight is None:
+            return weights
+        # A class whose rows all have weight 0 has the balanced weight infinity, and ∞ · 0 is NaN.
+        return np.multiply(weights, sample_weight, out=np.zeros(len(y)), where=sample_weight != 0)
 
     @classmethod
     def from_network(cls, network: Network, classes: Any = None) -> Self:

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <string>
 
 using namespace fastmlp;
 using namespace fastmlp::testing;
@@ -153,6 +154,40 @@ TEST_CASE("fit undoes an epoch that diverges, the optimizer's state included") {
   net.fit(p.X.cview(), p.y.cview(), adam, epochs<float>(1));
   twin.fit(p.X.cview(), p.y.cview(), adam_twin, epochs<float>(1));
   CHECK(same_bits(state_of(net), state_of(twin)));
+}
+
+TEST_CASE("fit names the values that no learning rate can train on") {
+  const auto message_of = [](float x_scale, float y_scale, double learning_rate) {
+    Problem<float> p;
+    for (float& x : p.X.values) x = x_scale * (2 + std::sin(x));
+    for (float& y : p.y.values) y = y_scale * (1 + y);
+    Network<float> net({4, 6, 1}, {}, Output::kIdentity);
+    net.initialize(1);
+    const std::vector<float> before = state_of(net);
+    std::string message;
+    try {
+      net.fit(p.X.cview(), p.y.cview(), SgdOptions{learning_rate}, epochs<float>(3));
+    } catch (const Diverged& error) {
+      message = error.what();
+    }
+    CHECK(same_bits(state_of(net), before));
+    return message;
+  };
+  const auto says = [](const std::string& message, const char* part) {
+    CAPTURE(message);
+    CHECK(message.find(part) != std::string::npos);
+  };
+  says(message_of(1, 1e25F, 0.01),
+       " in epoch 0; the network is as before that epoch, and its loss is not finite even without "
+       "training: y, with values of up to 2");
+  says(message_of(1, 1e25F, 0.01), "e+25, is too large for float; scale y, or use double");
+  says(message_of(1e30F, 1, 0.01),
+       ", are too large for float; scale X or the parameters, or use double");
+  says(message_of(1e38F, 1, 0.01),
+       ", are too large for float; scale X or the parameters, or use double");
+  says(message_of(1, 1, 1e30),
+       " at learning rate 1e+30; the network is as before that epoch, and a lower learning rate or "
+       "smaller values in X and y may help");
 }
 
 TEST_CASE("a refused fit changes nothing") {

@@ -83,10 +83,11 @@ def source(tmp_path_factory):
         main += f'#include "{name}.hpp"\n'
     main += MAIN
     for name in NETWORKS:
-        main += f"  run<{name}::Scalar>({name}::n_inputs, {name}::n_outputs, {name}::forward);\n"
+        ns = f"fastmlp_{name}"
+        main += f"  run<{ns}::Scalar>({ns}::n_inputs, {ns}::n_outputs, {ns}::forward);\n"
     (folder / "main.cpp").write_text(main + "}\n")
     (folder / "other.cpp").write_text(
-        f'#include "{name}.hpp"\nvoid other({name}::Scalar* x) {{ {name}::forward(x, x); }}\n'
+        f'#include "{name}.hpp"\nvoid other({ns}::Scalar* x) {{ {ns}::forward(x, x); }}\n'
     )
     return folder
 
@@ -127,6 +128,7 @@ def test_a_product_and_a_sum_are_never_joined(tmp_path, compiler, dtype):
     (tmp_path / "main.cpp").write_text("""
     #include "model.hpp"
     #include <cstdio>
+    namespace model = fastmlp_model;
     using V = model::detail::Vec<model::Scalar>;
     int main() {
       model::Scalar x[3];
@@ -160,6 +162,46 @@ def test_fast_math_does_not_compile(source, compiler, flags):
     assert "-ffast-math and its parts would change them" in run.stderr
 
 
+# Keywords, alternative tokens, macros, functions and types of system headers, and the header's own
+# names.
+NAMES = ["and", "class", "co_await", "main", "std", "EOF", "NULL", "errno", "linux", "int8_t"]
+NAMES += ["exp", "gamma", "index", "log", "remove", "Scalar", "detail", "fastmlp", "3d"]
+SYSTEM = ["cmath", "cstdint", "cstdio", "errno.h", "math.h", "signal.h", "string.h", "unistd.h"]
+
+
+@pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
+@pytest.mark.parametrize("standard", ["gnu++17", pytest.param("c++20", marks=pytest.mark.sweep)])
+@pytest.mark.parametrize("compiler", COMPILERS or ["none"])
+def test_no_name_clashes_with_another_header(tmp_path, compiler, standard):
+    network = fastmlp.Network([1, 1])
+    includes = "".join(f"#include <{header}>\n" for header in SYSTEM)
+    calls = ""
+    for i, name in enumerate(NAMES):
+        namespace = save_cpp(network, tmp_path / f"{i}.hpp", name)
+        assert namespace == f"fastmlp_{name}"
+        includes += f'#include "{i}.hpp"\n'
+        calls += f"  {namespace}::forward(x, x);\n"
+    main = f"{includes}int main() {{\n  float x[1] = {{}};\n{calls}}}\n"
+    (tmp_path / "main.cpp").write_text(main)
+    command = [compiler, f"-std={standard}", "-fsyntax-only", "main.cpp"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "namespace"),
+    [
+        ("linux.hpp", "fastmlp_linux"),
+        ("3d.hpp", "fastmlp_3d"),
+        ("my model-2.hpp", "fastmlp_my_model_2"),
+        ("__x__y__.hpp", "fastmlp_x_y"),
+        ("größe.hpp", "fastmlp_gr_e"),
+    ],
+)
+def test_the_namespace_follows_from_the_name_of_the_file(tmp_path, file, namespace):
+    assert save_cpp(fastmlp.Network([1, 1]), tmp_path / file) == namespace
+    assert f"namespace {namespace} {{" in (tmp_path / file).read_text()
+
+
 def test_the_command_writes_what_the_function_returns(tmp_path):
     network = fastmlp.Network([2, 3, 1], seed=1)
     network.save(tmp_path / "model.safetensors")
@@ -175,7 +217,7 @@ def test_the_command_writes_what_the_function_returns(tmp_path):
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     written = (tmp_path / "my-model.hpp").read_text()
     assert written == cpp_header(network, "my_model")
-    assert "my-model.hpp" in run.stdout
+    assert run.stdout.startswith("my-model.hpp: fastmlp_my_model::forward, Network([2, 3, 1]")
     subprocess.run([*command, "--namespace", "other"], cwd=tmp_path, check=True)
     assert (tmp_path / "my-model.hpp").read_text() == cpp_header(network, "other")
 
@@ -185,10 +227,10 @@ def test_the_command_writes_what_the_function_returns(tmp_path):
     [
         (["no.safetensors", "--cpp", "x.hpp"], "no.safetensors"),
         (["model.safetensors", "--cpp", "no/x.hpp"], "no/x.hpp"),
-        (["model.safetensors", "--cpp", "x.hpp", "--namespace", "new"], "namespace is 'new'"),
+        (["model.safetensors", "--cpp", "x.hpp", "--namespace", "a b"], "namespace is 'a b'"),
         (["model.safetensors"], "--cpp"),
         (["model.safetensors", "--cpp", "model.safetensors"], "own file"),
-        (["model.safetensors", "--cpp", "3d.hpp"], "--namespace"),
+        (["model.safetensors", "--cpp", "___.hpp"], "--namespace"),
     ],
 )
 def test_the_command_says_what_is_wrong_and_writes_nothing(tmp_path, arguments, message):
@@ -203,12 +245,13 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(tmp_path, arguments, 
 
 def test_what_cannot_be_a_header_is_refused():
     small = fastmlp.Network([2, 1])
-    for namespace in ("", "2d", "a b", "größe", "class", "std", "x; int y", "__", "_X"):
+    for namespace in ("", "a b", "größe", "x; int y", "__", "_X", "_x", "a__b", "a::b", "a\n"):
         with pytest.raises(ValueError, match="namespace is"):
             cpp_header(small, namespace)
-    small.biases[0][0] = np.inf
-    with pytest.raises(ValueError, match="not finite"):
-        cpp_header(small)
+    for bad in (np.inf, -np.inf, np.nan):
+        small.biases[0][0] = bad
+        with pytest.raises(ValueError, match="not finite"):
+            cpp_header(small)
     with pytest.raises(ValueError, match=f"at most {MOST_PARAMETERS}"):
         cpp_header(fastmlp.Network([MOST_PARAMETERS, 1]))
 

@@ -360,6 +360,45 @@ def test_a_parameter_that_is_not_finite_is_reported(network_class):
     assert network.epochs_trained == 0
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize(
+    ("X_scale", "y_scale", "cause"),
+    [
+        (1, 1e25, r"y, with values of up to 2e\+25, is too large for float32; scale y"),
+        (
+            1e30,
+            1,
+            r"the outputs, with values of up to .*e\+3., are too large for float32; scale X or",
+        ),
+        (
+            1e38,
+            1,
+            r"the outputs, with values of up to (inf|nan), are too large for float32; scale X or",
+        ),
+    ],
+)
+def test_values_that_no_learning_rate_can_train_on_are_named(
+    network_class, optimizer, X_scale, y_scale, cause
+):
+    X, y = data()
+    network = make(network_class, (3, 4, 1), output="identity", dtype="float32")
+    network.weights[0][:], network.weights[1][:] = 3, 5
+    before = network.parameters.copy()
+    with pytest.raises(FloatingPointError, match=cause + ".*, or use dtype='float64'$") as raised:
+        network.fit(X_scale * (1.5 + np.sin(X)), y_scale * (y + 1), epochs=5, optimizer=optimizer)
+    assert "learning rate" not in str(raised.value)
+    np.testing.assert_array_equal(network.parameters, before)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_learning_rate_that_is_too_high_is_named(network_class):
+    X, y = data()
+    network = make(network_class, (3, 1), output="identity")
+    with pytest.raises(FloatingPointError, match="and a lower learning rate or smaller values in"):
+        network.fit(X, y, epochs=5, learning_rate=1e200)
+
+
 def test_undone_is_what_the_callback_of_the_epoch_before_left(network_class):
     X, y = data()
     network = scripted(
