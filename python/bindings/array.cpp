@@ -2,6 +2,7 @@
 #include "array.hpp"
 
 #include "arguments.hpp"
+#include "kernels/float_mode.hpp"
 
 #include <pybind11/stl.h>
 
@@ -129,9 +130,14 @@ bool is_usable(const py::array& array) {
 }
 
 template <class T>
-py::array usable(const py::array& array) {
-  if (is_usable<T>(array)) return array;
+py::array converted(const py::array& array) {
+  const detail::DefaultFloatMode mode;
   return array.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
+}
+
+template <class T>
+py::array usable(const py::array& array) {
+  return is_usable<T>(array) ? array : converted<T>(array);
 }
 
 template <class T>
@@ -197,7 +203,7 @@ py::array_t<T> values_of(const char* function, const char* name, const py::objec
                           "; it must be (" + std::to_string(n) + ",)");
   }
   if (is_usable<T>(array) && is_contiguous(array)) return array;
-  return array.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
+  return converted<T>(array);
 }
 
 double* doubles_of(const char* function, const char* name, const py::object& object,
@@ -236,6 +242,7 @@ std::vector<py::ssize_t> shape_of(const py::array& array) {
 }
 
 template bool is_usable<float>(const py::array&);
+template py::array converted<float>(const py::array&);
 template py::array usable<float>(const py::array&);
 template py::array_t<float> values_of(const char*, const char*, const py::object&, std::ptrdiff_t);
 template MatrixView<const float> view(const py::array&);
@@ -243,6 +250,7 @@ template MatrixView<float> mutable_view(const py::array&);
 template py::array output<float>(const char*, const py::object&, const std::vector<py::ssize_t>&,
                                  std::initializer_list<py::array>);
 template bool is_usable<double>(const py::array&);
+template py::array converted<double>(const py::array&);
 template py::array usable<double>(const py::array&);
 template py::array_t<double> values_of(const char*, const char*, const py::object&, std::ptrdiff_t);
 template MatrixView<const double> view(const py::array&);

@@ -44,6 +44,10 @@ bool is_single(std::initializer_list<py::array> arrays);
 template <class T>
 bool is_usable(const py::array& array);
 
+/// A C-contiguous aligned copy of type T.
+template <class T>
+py::array converted(const py::array& array);
+
 /// The array itself if it is usable, else a C-contiguous aligned copy of type T.
 template <class T>
 py::array usable(const py::array& array);

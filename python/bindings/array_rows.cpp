@@ -189,7 +189,7 @@ py::array_t<T> sample_weight_of(const char* function, const py::object& object,
     throw py::value_error(std::string(function) + ": sample_weight has shape " + shape_text(array) +
                           "; it must be (" + std::to_string(rows) + ",), one for each row of X");
   }
-  return array.attr("astype")(py::dtype::of<T>(), py::arg("order") = "C");
+  return converted<T>(array);
 }
 
 py::array_t<std::int64_t> order_of(const char* function, const py::object& object) {

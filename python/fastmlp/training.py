@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp._core import Optimizer
+from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer
 from fastmlp._training_loop import EarlyStopping, History, Plan, train
 from fastmlp.lbfgs import LBFGS
@@ -36,6 +37,7 @@ FINITE_CHECK_ELEMENTS = 65536
 class TrainingMixin:
     """`fit` and `predict`, built on the network's `train_epoch`, `loss` and `forward`."""
 
+    @in_default_float_mode
     def fit(
         self: Trainable,
         X: npt.ArrayLike,
@@ -145,6 +147,7 @@ class TrainingMixin:
         )
         return train(self, plan)
 
+    @in_default_float_mode
     def predict(self: Trainable, X: npt.ArrayLike, threshold: float = 0.5) -> Array:
         """Return labels for the rows of X; a network for regression returns its outputs.
 

@@ -21,11 +21,11 @@ namespace fastmlp {
 /// The sum of the rows' losses, each times the weight of its row, and the sum of these weights. The
 /// loss includes the penalty of an Objective: alpha / 2 times the sum of all squared weights of the
 /// network.
-struct LossSum {
+struct FASTMLP_EXPORT LossSum {
   double loss = 0;
   double weight = 0;
   /// The mean loss, or 0 if the sum of the weights is 0.
-  double mean() const { return weight > 0 ? loss / weight : 0; }
+  double mean() const;
 };
 
 /// A fully connected network for T = float or double (docs/mathematics.md):
