@@ -181,6 +181,7 @@ template <class T>
 History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer& optimizer,
                         const FitOptions<T>& options) {
   const detail::DefaultFloatMode default_mode;
+  const detail::Ownership owned(impl_->users, detail::kInUse);
   check_options(options, hidden().size());
   check_rows(*this, "fit", X, y, options.sample_weight, options.should_stop);
   const auto& validation = options.validation;

@@ -136,6 +136,11 @@ std::int64_t Network<T>::snapshot(T* out) const {
 }
 
 template <class T>
+std::shared_ptr<void> Network<T>::own() {
+  return std::make_shared<detail::Ownership>(impl_->users, detail::kInUse);
+}
+
+template <class T>
 void Network<T>::validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                           const T* sample_weight, const ShouldStop& should_stop) const {
   const detail::DefaultFloatMode mode;

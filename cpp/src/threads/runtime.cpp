@@ -70,6 +70,12 @@ Team*& team_of_this_thread() {
   return team;
 }
 
+std::uint64_t number_of_this_thread() {
+  static std::atomic<std::uint32_t> last{0};
+  static thread_local const std::uint32_t number = ++last;
+  return std::uint64_t{fork_generation.load(std::memory_order_relaxed)} << 32 | number;
+}
+
 ThreadState& thread_state() {
   static ThreadState& state = first_use();  // one look per call: a dozen per call of the library
   return state;
