@@ -91,8 +91,8 @@ std::vector<std::string> available_isas() {
 void set_isa(std::string_view name) {
   const detail::Isa& isa = detail::find_isa("set_isa", name);
   const detail::WriteLock alone(detail::running_calls,
-                                "set_isa: a call is running; the instruction set can be changed "
-                                "only between calls");
+                                {"set_isa: a call is running; the instruction set can be changed "
+                                 "only between calls"});
   detail::current().store(&isa, std::memory_order_relaxed);
 }
 

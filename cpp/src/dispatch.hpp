@@ -40,12 +40,14 @@ const Isa& current_isa();
 /// Every call of the library is a reader; set_isa, as the writer, is refused while there are any.
 inline ReadersWriterLock running_calls;
 
+constexpr Refusal kIsaChanges{"the instruction set is being changed"};
+
 /// One call of the library. Until it ends, its kernels stay the same and the calling thread rounds
 /// to nearest and keeps denormals.
 template <class T>
 class Call {
  public:
-  Call() : reading_(running_calls, "the instruction set is being changed") {
+  Call() : reading_(running_calls, kIsaChanges) {
     const Isa& isa = current_isa();
     if constexpr (sizeof(T) == sizeof(float)) {
       kernels_ = isa.float_kernels;

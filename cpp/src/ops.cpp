@@ -184,8 +184,8 @@ void add_losses(const OutputKernels<T>& sigmoid, MatrixView<const T> Z, MatrixVi
 template <class T>
 void matmul(MatrixView<const T> A, MatrixView<const T> B, MatrixView<T> C,
             const ShouldStop& should_stop) {
-  detail::check_matmul(A, B, C);
   const detail::Call<T> call;
+  detail::check_matmul(A, B, C);
   const double flops = detail::product_flops(A.rows, B.cols, A.cols);
   detail::LentWorkspace<T> workspace(flops);
   detail::Poller poller(should_stop);
@@ -236,11 +236,11 @@ void sigmoid_backward(MatrixView<const T> dA, MatrixView<const T> A, MatrixView<
 template <class T>
 double binary_cross_entropy(MatrixView<const T> Z, MatrixView<const T> Y,
                             const ShouldStop& should_stop) {
+  const detail::Call<T> call;
   detail::check_same_shape("binary_cross_entropy", "Z", Z, "y", Y);
   detail::Poller poller(should_stop);
   detail::check_probabilities("binary_cross_entropy", Y, poller);
   if (Z.rows == 0 || Z.cols == 0) return 0;
-  const detail::Call<T> call;
   const auto& sigmoid = call.kernels().outputs[static_cast<std::size_t>(Output::kSigmoid)];
   const auto m = static_cast<double>(Z.rows);
   // The sum over one column is that over one row: the same numbers in the same lanes.
@@ -279,9 +279,9 @@ double binary_cross_entropy(MatrixView<const T> Z, MatrixView<const T> Y,
 template <class T>
 void sgd_update(MatrixView<T> parameter, MatrixView<const T> gradient, double learning_rate,
                 const ShouldStop& should_stop) {
+  const detail::Call<T> call;
   detail::check_same_shape("sgd_update", "parameter", parameter, "gradient", gradient);
   detail::check_learning_rate<T>("sgd_update", learning_rate);
-  const detail::Call<T> call;
   detail::elementwise<T, 2>({parameter, gradient}, parameter, should_stop,
                             [&](std::ptrdiff_t n, const auto& in, T* out) noexcept {
                               if (out != in[0]) std::copy(in[0], in[0] + n, out);

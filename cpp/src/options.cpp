@@ -58,6 +58,7 @@ Activation parse_activation(std::string_view name) {
 Output parse_output(std::string_view name) { return parse<Output>("output", output_names(), name); }
 
 void validate(const Objective& objective) {
+  const detail::DefaultFloatMode mode;
   detail::check_not_negative("Objective", "alpha", objective.alpha);
   detail::check_positive("Objective", "loss_scale", objective.loss_scale);
   detail::check_positive("Objective", "gradient_scale", objective.gradient_scale);
@@ -65,6 +66,7 @@ void validate(const Objective& objective) {
 }
 
 void validate(const OptimizerOptions& options) {
+  const detail::DefaultFloatMode mode;
   std::visit(
       [](const auto& chosen) {
         chosen.visit(chosen, detail::HyperParameterCheck{detail::name_of_optimizer(chosen)});

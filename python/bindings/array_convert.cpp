@@ -3,6 +3,7 @@
 
 #include "array.hpp"
 #include "gil.hpp"
+#include "kernels/float_mode.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -106,6 +107,7 @@ py::array converted(const py::array& array) {
   const std::size_t outer = shape.empty() ? 0 : shape.size() - 1;
   const py::ssize_t n = shape.empty() ? 1 : shape.back();
   const auto fill = [&] {
+    const detail::DefaultFloatMode mode;
     std::vector<py::ssize_t> index(outer, 0);
     for (py::ssize_t rows = n > 0 ? result.size() / n : 0; rows > 0; --rows, to += n) {
       convert(from, shape.empty() ? 0 : strides.back(), n, to);

@@ -7,6 +7,7 @@
 #include "docs_network.hpp"
 #include "gil.hpp"
 #include "py_optimizer.hpp"
+#include "scope.hpp"
 
 #include <fastmlp/network.hpp>
 
@@ -76,6 +77,9 @@ class PyNetwork {
   std::uint64_t seed() {
     return visit([](auto& net) { return net.seed(); });
   }
+
+  /// Keeps the memory of the network alive.
+  std::shared_ptr<void> shared() const { return net_; }
 
   /// The base of NumPy views: it keeps the memory of the network alive.
   py::capsule memory() const {
@@ -275,6 +279,16 @@ void restore(PyNetwork& self, const py::object& parameters, std::int64_t epochs_
   });
 }
 
+Scope own(PyNetwork& self) {
+  return self.visit([&](auto& net) {
+    struct Held {
+      std::shared_ptr<void> network;
+      std::shared_ptr<void> ownership;  // ends before the network
+    };
+    return Scope(std::make_shared<Held>(Held{self.shared(), net.own()}));
+  });
+}
+
 void validate(PyNetwork& self, const char* function, const py::object& X, const py::object& y,
               const py::object& weight) {
   self.visit([&](auto& net) {
@@ -428,6 +442,10 @@ void register_network(py::module_& module) {
            "Return (a copy of the parameters, epochs_trained), not in the middle of a step.")
       .def("_restore", &restore, py::arg("parameters"), py::arg("epochs_trained"),
            "Set the parameters and epochs_trained. Wait for calls that read the network.")
+      .def("_own", &own,
+           "Refuse other threads until the result's block ends. RuntimeError if one owns the "
+           "network "
+           "or trains it.")
       .def("_validate", &validate, py::arg("function"), py::arg("X"), py::arg("y"),
            py::arg("sample_weight") = none,
            "Raise what loss() would raise for these arguments, with `function` in the message.");

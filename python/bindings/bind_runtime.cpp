@@ -1,8 +1,13 @@
 // The module functions of fastmlp.runtime.
+#include "kernels/float_mode.hpp"
+#include "scope.hpp"
+
 #include <fastmlp/options.hpp>
 #include <fastmlp/runtime.hpp>
 
 #include <pybind11/stl.h>
+
+#include <memory>
 
 namespace fastmlp::python {
 
@@ -91,6 +96,15 @@ Raises
 ValueError
     If `n` is out of that range.
 )");
+  py::class_<Scope>(module, "Scope", "A context manager: the end of its block ends what it holds.")
+      .def("__enter__", [](py::object self) { return self; })
+      .def("__exit__", [](Scope& self, const py::args&) { self.end(); });
+  module.def(
+      "has_default_float_mode", [] { return detail::float_mode() == detail::kDefaultMode; },
+      "Whether this thread rounds to nearest and keeps denormals.");
+  module.def(
+      "default_float_mode", [] { return Scope(std::make_shared<detail::DefaultFloatMode>()); },
+      "Make this thread round to nearest and keep denormals until the result's block ends.");
   module.def("_last_team_size", &last_team_size,
              "The number of threads of the last call; for tests.");
 }

@@ -5,6 +5,7 @@ Nothing is trained here: `fit` is in training.py, the loop over epochs in _train
 
 import operator
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -62,6 +63,7 @@ class Trainable(Protocol):
         dropout: float | Sequence[float] | None = None,
         seed: int | None = None,
     ) -> float: ...
+    def _own(self) -> AbstractContextManager[object]: ...
     def _restore(self, parameters: Array, epochs_trained: int) -> None: ...
     def _validate(
         self,

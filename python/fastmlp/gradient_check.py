@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core
+from fastmlp._float_mode import in_default_float_mode
 
 # Steps h, relative to max(1, |θ|). The first is near the cube root of eps. There the truncation
 # error (h²) and the rounding error (eps/h) are both about 1e-11. If the gradients disagree at this
@@ -42,6 +43,7 @@ class _Structure(Protocol):
     def parameters(self) -> npt.NDArray[Any]: ...
 
 
+@in_default_float_mode
 def check_gradients(network: _Structure, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
     """Return the largest relative error over all parameters; see `Network.check_gradients`."""
     structure = network.layers, network.hidden, network.output, "float64", network.seed

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import Array, Data, Trainable, positive_integer
 
 # Nocedal and Wright's values: a step must lower the loss by at least C_1 times what the slope
@@ -155,6 +156,7 @@ class Descent:
         self.ended: Literal["converged", "line_search"] | None = None
         self._last: Point | None = None
 
+    @in_default_float_mode  # as `fit` is, but a callback may have changed the mode
     def epoch(self) -> float:
         """Take one step, unless dθ is small or the loss not finite; return the loss after it."""
         start, self.learning_rate = self._here(), 0.0

@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import positive_integer
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Schedule", "StepDecay"]
@@ -73,6 +74,7 @@ class StepDecay:
         positive_integer("StepDecay", "step_size", self.step_size)
         _require("StepDecay", "gamma", self.gamma, 0.0 < self.gamma <= 1.0, "in (0, 1]")
 
+    @in_default_float_mode
     def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
         """α_e = α gamma^⌊e / step_size⌋."""
         return learning_rate * _power(self.gamma, epoch // self.step_size)
@@ -113,6 +115,7 @@ class Cosine:
         positive_integer("Cosine", "epochs", self.epochs)
         _require_minimum("Cosine", self.minimum)
 
+    @in_default_float_mode
     def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
         """α_e = minimum + (α - minimum) (1 + cos(π e / epochs)) / 2."""
         _require_above_minimum("Cosine", self.minimum, learning_rate)
@@ -168,6 +171,7 @@ class OneCycle:
         rule = f"finite and above the minimum, {self.minimum!r}"
         _require("OneCycle", "maximum", self.maximum, above, rule)
 
+    @in_default_float_mode
     def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
         """Rise from α to the maximum, then fall to the minimum."""
         if not learning_rate < self.maximum:
@@ -232,6 +236,7 @@ class Plateau:
     def _forget(self) -> None:
         self._lowest, self._epochs_waited, self._reductions = math.inf, 0, 0
 
+    @in_default_float_mode
     def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
         """α_e = max(minimum, α factor^k) after k reductions."""
         _require_above_minimum("Plateau", self.minimum, learning_rate)

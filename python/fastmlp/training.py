@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp._core import Optimizer
+from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer, refuse_masked
 from fastmlp._training_loop import EarlyStopping, History, Plan, train
 from fastmlp.lbfgs import LBFGS
@@ -36,6 +37,7 @@ FINITE_CHECK_ELEMENTS = 65536
 class TrainingMixin:
     """`fit` and `predict`, built on the network's `train_epoch`, `loss` and `forward`."""
 
+    @in_default_float_mode
     def fit(
         self: Trainable,
         X: npt.ArrayLike,
@@ -61,6 +63,9 @@ class TrainingMixin:
         10. (An optimizer's name makes a new object in each call.) If an exception is raised during
         training, by Ctrl-C or by a callback, the network keeps the parameters of that moment; with
         L-BFGS it keeps those of the last complete iteration.
+
+        From its beginning to its end `fit` owns the network: callbacks may use it as they like, and
+        calls of other threads raise RuntimeError. They may use a copy.
 
         Parameters
         ----------
@@ -112,6 +117,8 @@ class TrainingMixin:
         ValueError, TypeError
             If an argument is not as above, X or y is not finite or has masked values, or there are
             no rows. The network is then unchanged.
+        RuntimeError
+            If another thread is in `fit` with this network or trains it.
         FloatingPointError
             If the loss or a parameter is no longer finite. The network is then as it was after the
             last finite epoch.
@@ -127,24 +134,26 @@ class TrainingMixin:
         >>> network.predict(X).tolist()
         [0, 1, 1, 1]
         """
-        chosen = optimizer_object(optimizer, learning_rate)
-        plan = Plan(
-            epochs=positive_integer("fit", "epochs", epochs),
-            batch_size=positive_integer("fit", "batch_size", batch_size),
-            optimizer=chosen,
-            schedule=schedule_or_none(schedule, chosen),
-            dropout=dropout_rates(dropout, len(self.layers) - 2, chosen),
-            data=training_data(self, "fit", X, y, sample_weight),
-            validation=validation_data_or_none(self, validation_data),
-            early_stopping=early_stopping_or_none(early_stopping, validation_data),
-            callbacks=callback_tuple(callbacks),
-            bar_class=progress_bar_class() if progress else None,
-            shuffle=bool(shuffle),
-            # Last, because a call that is refused must not draw from the caller's generator.
-            seed=self.seed if seed is None else resolve_seed(seed, "fit"),
-        )
-        return train(self, plan)
+        with self._own():
+            chosen = optimizer_object(optimizer, learning_rate)
+            plan = Plan(
+                epochs=positive_integer("fit", "epochs", epochs),
+                batch_size=positive_integer("fit", "batch_size", batch_size),
+                optimizer=chosen,
+                schedule=schedule_or_none(schedule, chosen),
+                dropout=dropout_rates(dropout, len(self.layers) - 2, chosen),
+                data=training_data(self, "fit", X, y, sample_weight),
+                validation=validation_data_or_none(self, validation_data),
+                early_stopping=early_stopping_or_none(early_stopping, validation_data),
+                callbacks=callback_tuple(callbacks),
+                bar_class=progress_bar_class() if progress else None,
+                shuffle=bool(shuffle),
+                # Last, because a call that is refused must not draw from the caller's generator.
+                seed=self.seed if seed is None else resolve_seed(seed, "fit"),
+            )
+            return train(self, plan)
 
+    @in_default_float_mode
     def predict(self: Trainable, X: npt.ArrayLike, threshold: float = 0.5) -> Array:
         """Return labels for the rows of X; a network for regression returns its outputs.
 

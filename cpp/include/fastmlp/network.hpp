@@ -21,11 +21,11 @@ namespace fastmlp {
 /// The sum of the rows' losses, each times the weight of its row, and the sum of these weights. The
 /// loss includes the penalty of an Objective: alpha / 2 times the sum of all squared weights of the
 /// network.
-struct LossSum {
+struct FASTMLP_EXPORT LossSum {
   double loss = 0;
   double weight = 0;
   /// The mean loss, or 0 if the sum of the weights is 0.
-  double mean() const { return weight > 0 ? loss / weight : 0; }
+  double mean() const;
 };
 
 /// A fully connected network for T = float or double (docs/mathematics.md):
@@ -40,7 +40,9 @@ struct LossSum {
 ///
 /// Many threads may call forward() and loss() at once. While one call trains the network, any other
 /// call that would read or write parameters throws std::runtime_error. A call that trains waits
-/// until all calls that read have returned; after 10 s it throws std::runtime_error.
+/// until all calls that read have returned; after 10 s it throws std::runtime_error. fit() owns the
+/// network from its beginning to its end: callbacks on its thread may use the network as they like,
+/// and calls of other threads throw.
 ///
 /// ```cpp
 /// fastmlp::Network<float> net({30, 64, 32, 1});  // ReLU, ReLU, sigmoid
@@ -107,6 +109,11 @@ class FASTMLP_EXPORT Network {
 
   /// Sets the parameters and epochs_trained() to those of a snapshot().
   void restore(const T* parameters, std::int64_t epochs_trained);
+
+  /// Makes the calling thread the owner of the network, as in fit(), until the result is destroyed.
+  /// For a loop of train_epoch() of your own. The network must live longer than the result.
+  /// \throws std::runtime_error if another thread is the owner, or a call trains the network
+  [[nodiscard]] std::shared_ptr<void> own();
 
   /// Throws the exception that loss() would throw for these arguments, with `function` as the name
   /// in its message. Computes nothing.
@@ -181,6 +188,7 @@ class FASTMLP_EXPORT Network {
   /// \throws std::invalid_argument if an argument does not fit; nothing is changed then. Also if a
   /// schedule returns a learning rate that is not positive and finite
   /// \throws Stopped if should_stop() returned true
+  /// \throws std::runtime_error if another thread is in fit() or trains the network
   ///
   /// After Stopped, after an exception of a callback and after a wrong learning rate of a schedule,
   /// the parameters stay as trained so far.

@@ -220,6 +220,8 @@ double finite_epoch(Network<T>& net, Checkpoint<T>& before, std::int64_t epoch,
 template <class T>
 History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer& optimizer,
                         const FitOptions<T>& options) {
+  const detail::DefaultFloatMode default_mode;
+  const detail::Ownership owned(impl_->users, detail::kInUse);
   check_options(options, hidden().size());
   check_rows(*this, "fit", X, y, options.sample_weight, options.should_stop);
   const auto& validation = options.validation;
@@ -241,6 +243,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
   detail::Poller between_epochs(options.should_stop);  // one epoch may be too short to ask in
   rates.ask(epochs_trained(), nullptr);
   for (std::int64_t epoch = 0; epoch < options.epochs; ++epoch) {
+    const detail::DefaultFloatMode mode;  // again, because a callback may have changed it
     rates.use();
     EpochLog log;
     log.epoch = epoch;

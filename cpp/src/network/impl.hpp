@@ -17,10 +17,14 @@
 namespace fastmlp {
 namespace detail {
 
-constexpr const char* kTraining =
-    "the network is being trained by another call; wait for that to return";
-constexpr const char* kInUse =
-    "the network is in use by another call; wait for that to return before you change the network";
+constexpr const char* kFitRuns =
+    "another thread is in fit with this network; wait for fit to return, or let its callback copy "
+    "the network and use the copy";
+constexpr Refusal kTraining{"the network is being trained by another call; wait for that to return",
+                            kFitRuns};
+constexpr Refusal kInUse{
+    "the network is in use by another call; wait for that to return before you change the network",
+    kFitRuns};
 
 // How long training waits for calls that read the network to return. Most predictions take less; a
 // caller that waits for itself gets an error instead of a hang.

@@ -32,6 +32,11 @@ double initial_radius(Initialization initialization, std::ptrdiff_t n_in, std::p
 }  // namespace
 }  // namespace detail
 
+double LossSum::mean() const {
+  const detail::DefaultFloatMode mode;
+  return weight > 0 ? loss / weight : 0;
+}
+
 template <class T>
 Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden,
                     Output output)
@@ -71,6 +76,7 @@ void Network<T>::initialize(std::uint64_t seed, const ShouldStop& should_stop) {
   constexpr double kDrawFlops = 100;  // a draw takes about as long as so many flops of a product
   constexpr std::ptrdiff_t kBlock = std::ptrdiff_t{1} << 20;  // drawn before should_stop is asked
   constexpr std::ptrdiff_t kWords = 4;  // of one step of the generator; kBlock is a multiple
+  const detail::DefaultFloatMode mode;
   const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
   detail::Poller poller(should_stop);
   impl_->seed = seed;
@@ -147,8 +153,14 @@ std::int64_t Network<T>::snapshot(T* out) const {
 }
 
 template <class T>
+std::shared_ptr<void> Network<T>::own() {
+  return std::make_shared<detail::Ownership>(impl_->users, detail::kInUse);
+}
+
+template <class T>
 void Network<T>::validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                           const T* sample_weight, const ShouldStop& should_stop) const {
+  const detail::DefaultFloatMode mode;
   impl_->check_data(function, X, y, sample_weight, should_stop);
 }
 
@@ -177,6 +189,7 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
 template <class T>
 LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
                          const ShouldStop& should_stop) const {
+  const detail::DefaultFloatMode mode;
   validate("loss", X, y, sample_weight, should_stop);
   const detail::ReadLock reading(impl_->users, detail::kTraining);
   const detail::Call<T> call;
@@ -226,6 +239,7 @@ template <class T>
 LossSum Network<T>::loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                        const T* sample_weight, const ShouldStop& should_stop,
                                        const Objective& objective) {
+  const detail::DefaultFloatMode mode;
   fastmlp::validate(objective);
   validate("loss_and_gradients", X, y, sample_weight, should_stop);
   return evaluate(*impl_, X, y, sample_weight, {GradientUse::kStore, objective}, should_stop);
@@ -240,6 +254,7 @@ LossSum Network<T>::accumulate_gradients(const RowSource<T>& X, const RowSource<
 
 template <class T>
 void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
+  const detail::DefaultFloatMode mode;
   detail::check_learning_rate<T>("apply_gradients", optimizer.learning_rate());
   detail::check_scale<T>("apply_gradients", scale);
   const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
@@ -261,6 +276,7 @@ void Network<T>::zero_gradients() {
 template <class T>
 double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double learning_rate,
                         const ShouldStop& should_stop) {
+  const detail::DefaultFloatMode mode;
   detail::check_learning_rate<T>("step", learning_rate);
   validate("step", X, y, nullptr, should_stop);
   const Goal goal{GradientUse::kUpdate, {}, nullptr, learning_rate};
@@ -274,6 +290,7 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
                                 std::ptrdiff_t batch_size, Optimizer& optimizer,
                                 const T* sample_weight, const ShouldStop& should_stop,
                                 const EpochOptions& options) {
+  const detail::DefaultFloatMode mode;
   detail::check_at_least_one("train_epoch", "batch_size", batch_size);
   detail::check_learning_rate<T>("train_epoch", optimizer.learning_rate());
   fastmlp::validate(options.objective);
@@ -330,6 +347,7 @@ void refuse_nan(const MatrixView<const T>& outputs) {
 template <class T>
 void Network<T>::predict(const RowSource<T>& X, MatrixView<std::int64_t> labels, double threshold,
                          const ShouldStop& should_stop) const {
+  const detail::DefaultFloatMode mode;
   const Impl& net = *impl_;
   const bool softmax = labels_of(net.output) == Labels::kLargest;
   detail::check_features("predict", X.rows(), X.cols(), net.layers.front());

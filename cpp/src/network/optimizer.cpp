@@ -145,6 +145,7 @@ const OptimizerOptions& Optimizer::options() const { return impl_->options; }
 double Optimizer::learning_rate() const { return impl_->learning_rate(); }
 
 void Optimizer::set_learning_rate(double learning_rate) {
+  const detail::DefaultFloatMode mode;
   detail::check_positive("set_learning_rate", "learning_rate", learning_rate);
   std::visit([&](auto& o) { o.learning_rate = learning_rate; }, impl_->options);
 }

@@ -86,6 +86,10 @@ inline int team_size() {
   return team != nullptr ? team->size() : 1;
 }
 
+/// The largest team, of at most `size`, for which the system lets this thread start the threads. In
+/// startable.cpp.
+int startable_team(int size);
+
 /// Lives as long as a call that leads a team. When several threads call the library at once, each
 /// call gets its share of the processors, so that they do not fight for the same ones.
 class SharedProcessors {
@@ -112,7 +116,7 @@ void with_team([[maybe_unused]] int size, const Body& body) {
   Team** const led = size > 1 ? &team_of_this_thread() : nullptr;
   if (led != nullptr && *led == nullptr) {
     const SharedProcessors processors;
-    const int share = processors.share(size);
+    const int share = startable_team(processors.share(size));
     std::exception_ptr thrown;
     Team team(all_threads());
 #pragma omp parallel num_threads(share)

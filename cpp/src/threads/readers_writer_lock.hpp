@@ -1,7 +1,8 @@
 // ReadersWriterLock: many readers or one writer. It refuses instead of blocking: a reader is
 // refused while there is a writer, a writer while there is another. Only a writer ever waits: for
-// the readers that came before it. Calls use it through ReadLock and WriteLock, which throw if they
-// are refused.
+// the readers that came before it. A thread can own the lock for a while; readers and writers of
+// other threads are then refused too. Calls use it through ReadLock, WriteLock and Ownership, which
+// throw if they are refused.
 #pragma once
 
 #include <atomic>
@@ -15,30 +16,35 @@ namespace fastmlp::detail {
 /// The number of fork() calls between the first process and this one. runtime.cpp counts it.
 inline std::atomic<std::uint32_t> fork_generation{0};
 
+/// A number, not 0, that only the calling thread of this process has; a child made by fork() has
+/// another one. In runtime.cpp.
+std::uint64_t number_of_this_thread();
+
 class ReadersWriterLock {
  public:
   using Word = std::uint64_t;
   Word word() const { return word_.load(); }
 
-  /// Refuses while there is a writer. `old` is the word that this thread has read. Other threads
-  /// may have changed the word since then; a test passes such an old word on purpose.
+  /// Refuses while there is a writer or another thread owns the lock. `old` is the word that this
+  /// thread has read. Other threads may have changed the word since then; a test passes such an old
+  /// word on purpose.
   bool try_lock_shared() { return try_lock_shared(word()); }
   bool try_lock_shared(Word old) {
     Word now;
     do {
       now = in_this_process(old);
-      if ((now & kWriter) != 0) return false;
+      if ((now & kClosed) != 0 && !is_open_to_owner(now)) return false;
     } while (!word_.compare_exchange_weak(old, now + 1));
     return true;
   }
 
-  /// Refuses while there is another writer. Otherwise no new reader gets in from now on. Refuses
-  /// also if the present readers have not left after `patience`.
+  /// Refuses while there is another writer or another thread owns the lock. Otherwise no new reader
+  /// gets in from now on. Refuses also if the present readers have not left after `patience`.
   bool try_lock(std::chrono::milliseconds patience) {
     Word old = word_.load(), now;
     do {
       now = in_this_process(old);
-      if ((now & kWriter) != 0) return false;
+      if ((now & kClosed) != 0 && !is_open_to_owner(now)) return false;
     } while (!word_.compare_exchange_weak(old, now | kWriter));
     if ((now & kReaders) == 0) return true;  // nearly always: without a look at the clock
     const auto deadline = std::chrono::steady_clock::now() + patience;
@@ -52,6 +58,22 @@ class ReadersWriterLock {
     return true;
   }
 
+  /// From now on refuses every other thread. Refuses while there is a writer or an owner; readers
+  /// that are in may stay.
+  bool try_own() {
+    Word old = word_.load(), now;
+    do {
+      now = in_this_process(old);
+      if ((now & kClosed) != 0) return false;
+    } while (!word_.compare_exchange_weak(old, now | kOwned));
+    owner_.store(number_of_this_thread());
+    return true;
+  }
+  bool is_owned() const { return (in_this_process(word()) & kOwned) != 0; }
+  bool is_owned_by_this_thread() const {
+    return is_owned() && owner_.load() == number_of_this_thread();
+  }
+
   /// `generation` is the fork_generation of the process that took the lock. In a child made by
   /// fork() since then the lock no longer counts, and nothing happens.
   void unlock_shared(std::uint32_t generation) {
@@ -60,10 +82,16 @@ class ReadersWriterLock {
   void unlock(std::uint32_t generation) {
     if (generation == fork_generation.load(std::memory_order_relaxed)) word_.fetch_and(~kWriter);
   }
+  void disown(std::uint32_t generation) {
+    if (generation != fork_generation.load(std::memory_order_relaxed)) return;
+    owner_.store(0);  // before another thread can own the lock
+    word_.fetch_and(~kOwned);
+  }
 
  private:
   static constexpr int kGenerationShift = 32;
-  static constexpr Word kWriter = Word{1} << 31, kReaders = kWriter - 1;
+  static constexpr Word kOwned = Word{1} << 31, kWriter = Word{1} << 30, kReaders = kWriter - 1;
+  static constexpr Word kClosed = kOwned | kWriter;
 
   /// `word`, or a free lock if `word` is from before this process came out of fork(): the threads
   /// that held the lock in the parent do not exist here and will never unlock it.
@@ -72,17 +100,34 @@ class ReadersWriterLock {
     return word >> kGenerationShift == generation ? word : generation << kGenerationShift;
   }
 
+  /// Whether a closed lock is closed only to other threads.
+  [[gnu::cold]] bool is_open_to_owner(Word word) const {
+    return (word & kWriter) == 0 && owner_.load() == number_of_this_thread();
+  }
+
   // The generation, the writer and the number of readers share one word. A thread that finds an old
   // generation therefore replaces it and takes its own lock in one atomic step, and two threads of
   // a child cannot undo each other's lock.
   std::atomic<Word> word_{0};
+  // number_of_this_thread() of the owner, or 0. A number from before a fork() is no thread's here.
+  std::atomic<std::uint64_t> owner_{0};
 };
 
-/// A reader for as long as it lives. \throws std::runtime_error(refusal)
+/// What a refused call is told: while another call has the lock, and while another thread owns it.
+struct Refusal {
+  const char* in_use;
+  const char* owned = in_use;
+
+  [[noreturn, gnu::cold, gnu::noinline]] void fail(const ReadersWriterLock& lock) const {
+    throw std::runtime_error(lock.is_owned() && !lock.is_owned_by_this_thread() ? owned : in_use);
+  }
+};
+
+/// A reader for as long as it lives. \throws std::runtime_error if refused
 class ReadLock {
  public:
-  ReadLock(ReadersWriterLock& lock, const char* refusal) : lock_(lock) {
-    if (!lock_.try_lock_shared()) throw std::runtime_error(refusal);
+  ReadLock(ReadersWriterLock& lock, const Refusal& refusal) : lock_(lock) {
+    if (!lock_.try_lock_shared()) refusal.fail(lock_);
   }
   ~ReadLock() { lock_.unlock_shared(generation_); }
   ReadLock(const ReadLock&) = delete;
@@ -93,13 +138,13 @@ class ReadLock {
   const std::uint32_t generation_ = fork_generation.load(std::memory_order_relaxed);
 };
 
-/// The only writer for as long as it lives. \throws std::runtime_error(refusal)
+/// The only writer for as long as it lives. \throws std::runtime_error if refused
 class WriteLock {
  public:
-  WriteLock(ReadersWriterLock& lock, const char* refusal,
+  WriteLock(ReadersWriterLock& lock, const Refusal& refusal,
             std::chrono::milliseconds patience = std::chrono::milliseconds(0))
       : lock_(lock) {
-    if (!lock_.try_lock(patience)) throw std::runtime_error(refusal);
+    if (!lock_.try_lock(patience)) refusal.fail(lock_);
   }
   ~WriteLock() { lock_.unlock(generation_); }
   WriteLock(const WriteLock&) = delete;
@@ -107,6 +152,26 @@ class WriteLock {
 
  private:
   ReadersWriterLock& lock_;
+  const std::uint32_t generation_ = fork_generation.load(std::memory_order_relaxed);
+};
+
+/// Makes this thread the owner for as long as it lives. Does nothing if the thread is the owner
+/// already. \throws std::runtime_error if refused
+class Ownership {
+ public:
+  Ownership(ReadersWriterLock& lock, const Refusal& refusal)
+      : lock_(lock), nested_(lock.is_owned_by_this_thread()) {
+    if (!nested_ && !lock_.try_own()) refusal.fail(lock_);
+  }
+  ~Ownership() {
+    if (!nested_) lock_.disown(generation_);
+  }
+  Ownership(const Ownership&) = delete;
+  Ownership& operator=(const Ownership&) = delete;
+
+ private:
+  ReadersWriterLock& lock_;
+  const bool nested_;
   const std::uint32_t generation_ = fork_generation.load(std::memory_order_relaxed);
 };
 

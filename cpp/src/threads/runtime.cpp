@@ -4,17 +4,13 @@
 
 #include "check.hpp"
 #include "threads/parallel.hpp"
+#include "threads/processors.hpp"
 #include "threads/readers_writer_lock.hpp"
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <string>
-#include <thread>
 
-#ifdef __linux__
-#include <sched.h>
-#endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -37,28 +33,6 @@ double min_work_from_environment() {
   return value;
 }
 
-int processors_by_affinity() {
-#ifdef __linux__
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 1024u));
-}
-
-/// The cgroup's CPU quota in whole processors, rounded up; 0 if there is no quota.
-int processors_by_quota() {
-  double quota = 0, period = 0;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> quota >> period) {
-    // "max 100000" fails to read as a number: no quota
-  } else {
-    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    std::ifstream period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    if (!(quota_file >> quota && period_file >> period)) return 0;
-  }
-  if (quota <= 0 || period <= 0) return 0;
-  return std::max(1, static_cast<int>(std::ceil(quota / period)));
-}
-
 int default_threads() {
   if (!kHasOpenMP) return 1;
   if (const char* text = std::getenv("OMP_NUM_THREADS"); text != nullptr) {
@@ -71,6 +45,22 @@ int default_threads() {
   return quota > 0 ? std::min(affinity, quota) : affinity;
 }
 
+ThreadState& settings() {
+  static ThreadState state{{default_threads()}, min_work_from_environment(), {false}, {1}};
+  return state;
+}
+
+[[gnu::noinline]] ThreadState& first_use() {
+  ThreadState& state = settings();
+#if defined(__unix__) || defined(__APPLE__)
+  pthread_atfork(nullptr, nullptr, [] {
+    settings().forked = true;
+    ++fork_generation;
+  });
+#endif
+  return state;
+}
+
 }  // namespace
 
 // Not declared initial-exec, which would save the call of __tls_get_addr: a library that dlopen()
@@ -80,15 +70,14 @@ Team*& team_of_this_thread() {
   return team;
 }
 
+std::uint64_t number_of_this_thread() {
+  static std::atomic<std::uint32_t> last{0};
+  static thread_local const std::uint32_t number = ++last;
+  return std::uint64_t{fork_generation.load(std::memory_order_relaxed)} << 32 | number;
+}
+
 ThreadState& thread_state() {
-  static ThreadState state{{default_threads()}, min_work_from_environment(), {false}, {1}};
-#if defined(__unix__) || defined(__APPLE__)
-  static const int registered = pthread_atfork(nullptr, nullptr, [] {
-    thread_state().forked = true;
-    ++fork_generation;
-  });
-  static_cast<void>(registered);
-#endif
+  static ThreadState& state = first_use();  // one look per call: a dozen per call of the library
   return state;
 }
 

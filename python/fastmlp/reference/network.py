@@ -5,6 +5,7 @@ It is naive on purpose and checks nothing. The operations on elements are in `re
 `Network._mean_gradients`.
 """
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -208,6 +209,10 @@ class Network(TrainingMixin):
 
     def _validate(self, function_name: str, X: Any, y: Any, sample_weight: Any) -> None:
         """Check nothing."""
+
+    def _own(self) -> contextlib.AbstractContextManager[None]:
+        """Guard nothing."""
+        return contextlib.nullcontext()
 
     def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         return permutation(rows, seed, epoch)

@@ -65,6 +65,7 @@ def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, *others: Any)
         warn("Training interrupted by user.")
     finally:
         training.mirror.write(est)
+        training.ownership.__exit__()
     if est.early_stopping:
         restore_best(est)
 
@@ -188,6 +189,7 @@ class Training:
             "dropout": est.dropout,
             "seed": int(est._random_state.randint(2**31)) if self.drops else 0,
         }
+        self.ownership = self.mirror.network._own()
 
     def _targets_of_validation(self) -> Array | None:
         """Return the targets of the rows to score, if the loss of these rows is asked for."""

@@ -5,8 +5,10 @@ Everything else is inherited. Epochs of sgd and adam are in `_stochastic.py`, th
 `_network_mirror.py`. Start reading at `NativePerceptron.fit`.
 """
 
+import functools
 import numbers
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastmlp._core import Objective
+from fastmlp._core import Objective, default_float_mode
 from fastmlp.network import Network
 from fastmlp.sklearn._checks import check_outputs, check_range, check_training, refuse_masked
 from fastmlp.sklearn._network_mirror import (
@@ -28,6 +30,7 @@ from fastmlp.sklearn._network_mirror import (
     activation_of_layers,
     as_rows,
     their_name,
+    untrained_network,
 )
 from fastmlp.sklearn._private import (
     CallbackSupportMixin,
@@ -47,7 +50,7 @@ else:
     Base = CallbackSupportMixin
 
 # Attributes that belong to this process or to one call of fit: neither copied nor pickled.
-TRANSIENT = ("_mirror", "_ongoing_fit")
+TRANSIENT = ("_mirror", "_ongoing_fit", "_guard")
 
 # The allowed values of parameters, in scikit-learn's form: of `activation`, which scikit-learn has
 # too, and of the parameters added to both estimators.
@@ -57,6 +60,27 @@ ADDED_TO_BOTH = {
     "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
     "scoring": [str, callable, None],
 }
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def alone(method: Callable[P, R]) -> Callable[P, R]:
+    """Refuse a call while another thread is in such a call of the same estimator.
+
+    The call also computes in the default float mode.
+    """
+
+    @functools.wraps(method)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        # A network only for its guard: `fit` makes the estimator's own network anew.
+        guard = untrained_network([1, 1], [], "identity", np.dtype(np.float32))
+        estimator: Any = args[0]
+        with estimator.__dict__.setdefault("_guard", guard)._own(), default_float_mode():
+            return method(*args, **kwargs)
+
+    return wrapper
 
 
 class NativePerceptron(Base):
@@ -88,6 +112,7 @@ class NativePerceptron(Base):
 
     # Training
 
+    @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> Self:
@@ -123,7 +148,9 @@ class NativePerceptron(Base):
             del self._ongoing_fit
         return self
 
+    @alone
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
+        """Train: for `fit`, and for `partial_fit`, which is scikit-learn's."""
         refuse_masked(self, X=X, y=y, sample_weight=sample_weight)
         return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
 
@@ -179,7 +206,8 @@ class NativePerceptron(Base):
         self.intercepts_ = [b.astype(np.float64) for b in self.intercepts_]
         Mirror.of(self).take(self)
         weight = self._row_weights(y, sample_weight)
-        super()._fit_lbfgs(as_rows(X), self._native_targets(y), weight, *others)
+        with Mirror.of(self).network._own():
+            super()._fit_lbfgs(as_rows(X), self._native_targets(y), weight, *others)
 
     def _loss_grad_lbfgs(
         self, packed_coef_inter: Array, X: Any, y: Array, sample_weight: Any, *others: Any

@@ -10,6 +10,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 using namespace fastmlp;
 using namespace fastmlp::testing;
@@ -299,4 +300,47 @@ TEST_CASE("a copy is the same network with parameters of its own") {
   CHECK_FALSE(same_bits(state_of(copy), state_of(net)));
   copy.fit(p.X.cview(), p.y.cview(), SgdOptions{}, epochs<double>(2));
   CHECK(same_bits(state_of(copy), state_of(net)));
+}
+
+TEST_CASE("fit owns the network: its thread may use it in callbacks, other threads may not") {
+  const Problem<float> p;
+  Network<float> net = network<float>();
+  const auto refused_elsewhere = [&](const auto& use) {
+    bool refused = false;
+    std::thread([&] {
+      try {
+        use();
+      } catch (const std::runtime_error& error) {
+        refused = std::string(error.what()).find("is in fit") != std::string::npos;
+      }
+    }).join();
+    return refused;
+  };
+  Matrix<float> out(50, 1);
+  const auto forward = [&] { net.forward(p.X.cview(), out.view()); };
+  const auto step = [&] { net.step(p.X.cview(), p.y.cview(), 0.1); };
+  const auto fit = [&] { net.fit(p.X.cview(), p.y.cview(), SgdOptions{0.1}, epochs<float>(1)); };
+  FitOptions<float> options = epochs<float>(3);
+  options.on_epoch = [&](const EpochLog& log) {
+    CHECK(refused_elsewhere(forward));
+    CHECK(refused_elsewhere(step));
+    CHECK(refused_elsewhere(fit));
+    CHECK(refused_elsewhere([&] { net.copy(); }));
+    forward();
+    net.copy();
+    step();
+    fit();
+    CHECK(refused_elsewhere(forward));  // the inner fit has not ended the outer one
+    if (log.epoch == 1) throw std::domain_error("a callback that fails");
+    return false;
+  };
+  CHECK_THROWS_AS(net.fit(p.X.cview(), p.y.cview(), SgdOptions{0.1}, options), std::domain_error);
+  CHECK(net.epochs_trained() == 4);  // two of fit, two of the callback
+  CHECK(!refused_elsewhere(fit));
+  {
+    const auto owned = net.own();
+    CHECK(refused_elsewhere(forward));
+    forward();
+  }
+  CHECK(!refused_elsewhere(forward));
 }

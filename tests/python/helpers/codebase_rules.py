@@ -187,7 +187,13 @@ def reference_imports_only_numpy_and_training(root: Path) -> list[str]:
     ]
 
 
-NATIVE_OPTIMIZERS = {"fastmlp._core", "fastmlp._core.Optimizer"}
+# The float mode computes nothing.
+NATIVE_OPTIMIZERS = {
+    "fastmlp._core",
+    "fastmlp._core.Optimizer",
+    "fastmlp._core.default_float_mode",
+    "fastmlp._core.has_default_float_mode",
+}
 
 
 def the_twin_reaches_nothing_native_but_optimizers(root: Path) -> list[str]:

@@ -175,6 +175,7 @@ READS = {
     "copy": lambda network, X, y: network.copy(),
     "pickle": lambda network, X, y: pickle.dumps(network),
     "step": lambda network, X, y: network.step(X, y, 0.1),
+    "fit": lambda network, X, y: network.fit(X, y, epochs=1),
     "epochs_trained": lambda network, X, y: setattr(network, "epochs_trained", 7),
     "_restore": lambda network, X, y: network._restore(np.zeros(network.n_parameters), 7),
 }

@@ -1,0 +1,151 @@
+// Every public call gives the same bits if its caller rounds up, down or to zero, or flushes
+// denormals to zero, and leaves the caller's mode as it was.
+#include "kernels/float_mode.hpp"
+#include "support.hpp"
+
+#include <fastmlp/network.hpp>
+#include <fastmlp/ops.hpp>
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <string>
+#include <utility>
+
+using namespace fastmlp;
+using namespace fastmlp::testing;
+
+namespace {
+
+using Mode = decltype(detail::float_mode());
+
+#if defined(__x86_64__)
+const std::map<std::string, Mode> kModes = {{"up", 0x4000 | 0x0800 << 16},
+                                            {"down", 0x2000 | 0x0400 << 16},
+                                            {"to zero", 0x6000 | 0x0C00 << 16},
+                                            {"flush", 0x8040}};
+#elif defined(__aarch64__)
+const std::map<std::string, Mode> kModes = {
+    {"up", 1 << 22}, {"down", 2 << 22}, {"to zero", 3 << 22}, {"flush", 1 << 24}};
+#else
+const std::map<std::string, Mode> kModes;
+#endif
+
+/// The results of many calls, as bytes, with the name of the call.
+class Results {
+ public:
+  template <class T>
+  void add(const char* name, const std::vector<T>& values) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
+    all[name].assign(bytes, bytes + values.size() * sizeof(T));
+  }
+  void add(const char* name, double value) { add(name, std::vector<double>{value}); }
+
+  std::map<std::string, std::vector<unsigned char>> all;
+};
+
+template <class T>
+std::vector<T> copy_of(const T* values, std::ptrdiff_t n) {
+  return {values, values + n};
+}
+
+template <class T>
+void add_network_calls(Results& results, const Matrix<T>& X, const Matrix<T>& y,
+                       const std::vector<T>& weight) {
+  const auto made = [] {
+    Network<T> net({6, 7, 1}, {Activation::kTanh});
+    net.initialize(5);
+    return net;
+  };
+  const auto x = X.cview();
+  const auto t = y.cview();
+  Network<T> net = made();
+  const std::ptrdiff_t n = net.n_parameters();
+  results.add("initialize", copy_of(net.parameters(), n));
+  Matrix<T> out(X.rows, 1);
+  net.forward(x, out.view());
+  results.add("forward", out.values);
+  Matrix<std::int64_t> labels(X.rows, 1);
+  net.predict(x, labels.view(), static_cast<double>(out.values[3]));
+  results.add("predict", labels.values);
+  results.add("loss", net.loss(x, t, weight.data()).mean());
+  results.add("loss_and_gradients", net.loss_and_gradients(x, t, weight.data()).mean());
+  results.add("gradients", copy_of(net.gradients(), n));
+  results.add("accumulate_gradients", net.accumulate_gradients(x, t, weight.data()).loss);
+  Optimizer adam(AdamOptions{});
+  net.apply_gradients(adam, 1.0 / 3);
+  results.add("apply_gradients", copy_of(net.parameters(), n));
+  results.add("step", net.step(x, t, 0.1));
+  results.add("parameters after step", copy_of(net.parameters(), n));
+  results.add("a learning rate that only a denormal can hold", net.step(x, t, 1e-40));
+
+  FitOptions<T> options;
+  options.epochs = 3;
+  options.batch_size = 8;
+  options.sample_weight = weight.data();
+  options.dropout = {0.3};
+  options.validation = ValidationData<T>{x, t, nullptr};
+  options.early_stopping = EarlyStopping{1, 1e-3};
+  options.schedule = [](std::int64_t epoch, double rate, const EpochLog*) {
+    return rate / static_cast<double>(epoch + 3);
+  };
+  Network<T> trained = made();
+  const History history = trained.fit(x, t, Optimizer(RmspropOptions{}), options);
+  results.add("fit", copy_of(trained.parameters(), n));
+  results.add("fit's losses", history.loss);
+  results.add("fit's validation losses", history.val_loss);
+  results.add("fit's learning rates", history.learning_rate);
+}
+
+/// What the calls are given. It is made in the default mode.
+struct Data {
+  Matrix<float> X = noise<float>(40, 6, 1), y{40, 1}, parameter = noise<float>(40, 6, 4);
+  std::vector<float> weight = noise<float>(1, 40, 2).values;
+  Data() {
+    for (std::size_t i = 0; i < 40; ++i) {
+      y.values[i] = X.values[6 * i] > 0 ? 1.0f : 0.0f;
+      weight[i] = i % 5 == 0 ? 1e-40f : weight[i] * weight[i];
+    }
+  }
+};
+
+Results all_results(const Data& data) {
+  Results results;
+  const auto& [X, y, parameter_before, weight] = data;
+  add_network_calls<float>(results, X, y, weight);
+  const std::vector<float> tiny(40, 1e-40f);
+  Network<float> net({6, 1});
+  net.initialize(1);
+  results.add("loss of denormal weights", net.loss(X.cview(), y.cview(), tiny.data()).mean());
+
+  Matrix<float> square(6, 6), parameter = parameter_before, activated(40, 6);
+  matmul(X.cview().transposed(), X.cview(), square.view());
+  results.add("matmul", square.values);
+  sigmoid(X.cview(), activated.view());
+  results.add("sigmoid", activated.values);
+  sgd_update(parameter.view(), X.cview(), 0.1);
+  results.add("sgd_update", parameter.values);
+  results.add("binary_cross_entropy", binary_cross_entropy(X.cview(), activated.cview()));
+  results.add("dot", dot(X.values.data(), parameter.values.data(), 240));
+  return results;
+}
+
+}  // namespace
+
+TEST_CASE("no public call depends on the caller's rounding or denormals, or changes them") {
+  const Data data;
+  const Results expected = all_results(data);
+  const Mode before = detail::float_mode();
+  for (const auto& [name, bits] : kModes) {
+    CAPTURE(name);
+    detail::set_float_mode(before | bits);
+    const Results found = all_results(data);
+    const Mode after = detail::float_mode();
+    detail::set_float_mode(before);
+    CHECK(after == (before | bits));
+    for (const auto& [call, bytes] : expected.all) {
+      CAPTURE(call);
+      CHECK(found.all.at(call) == bytes);
+    }
+  }
+}
