@@ -66,7 +66,7 @@ void add_network_calls(Results& results, const Matrix<T>& X, const Matrix<T>& y,
   net.forward(x, out.view());
   results.add("forward", out.values);
   Matrix<std::int64_t> labels(X.rows, 1);
-  net.predict(x, labels.view(), static_cast<double>(out.values[3]));
+  net.predict(x, labels.view(), static_cast<double>(out.values[3]) + 1e-12);
   results.add("predict", labels.values);
   results.add("loss", net.loss(x, t, weight.data()).mean());
   results.add("loss_and_gradients", net.loss_and_gradients(x, t, weight.data()).mean());
@@ -78,6 +78,9 @@ void add_network_calls(Results& results, const Matrix<T>& X, const Matrix<T>& y,
   results.add("step", net.step(x, t, 0.1));
   results.add("parameters after step", copy_of(net.parameters(), n));
   results.add("a learning rate that only a denormal can hold", net.step(x, t, 1e-40));
+
+  const std::int64_t order[] = {3, 1};
+  results.add("train_epoch", net.train_epoch(x, t, order, 2, 1, SgdOptions{1e-40}).mean());
 
   FitOptions<T> options;
   options.epochs = 3;
@@ -117,6 +120,14 @@ Results all_results(const Data& data) {
   Network<float> net({6, 1});
   net.initialize(1);
   results.add("loss of denormal weights", net.loss(X.cview(), y.cview(), tiny.data()).mean());
+
+  // Denormal hyper-parameters are positive; these calls throw if they are not.
+  Objective objective;
+  objective.loss_scale = 1e-310;
+  validate(objective);
+  Optimizer sgd(SgdOptions{1e-310});
+  sgd.set_learning_rate(1e-311);
+  results.add("learning_rate", sgd.learning_rate());
 
   Matrix<float> square(6, 6), parameter = parameter_before, activated(40, 6);
   matmul(X.cview().transposed(), X.cview(), square.view());

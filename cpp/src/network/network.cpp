@@ -189,7 +189,6 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
 template <class T>
 LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
                          const ShouldStop& should_stop) const {
-  const detail::DefaultFloatMode mode;
   validate("loss", X, y, sample_weight, should_stop);
   const detail::ReadLock reading(impl_->users, detail::kTraining);
   const detail::Call<T> call;
@@ -239,7 +238,6 @@ template <class T>
 LossSum Network<T>::loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                        const T* sample_weight, const ShouldStop& should_stop,
                                        const Objective& objective) {
-  const detail::DefaultFloatMode mode;
   fastmlp::validate(objective);
   validate("loss_and_gradients", X, y, sample_weight, should_stop);
   return evaluate(*impl_, X, y, sample_weight, {GradientUse::kStore, objective}, should_stop);

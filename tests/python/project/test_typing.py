@@ -128,7 +128,7 @@ Network.load(3)  # arg-type
 
 # pybind11's metaclass has no stub.
 STUBTEST_ALLOWS = """
-fastmlp\\._core\\.(Network|Objective|Optimizer)
+fastmlp\\._core\\.(Network|Objective|Optimizer|Scope)
 """
 
 
