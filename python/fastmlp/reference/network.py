@@ -190,7 +190,7 @@ class Network(TrainingMixin):
         return y.astype(self.dtype).reshape(rows, self.layers[-1])
 
     def _weights_of_rows(self, rows: int, sample_weight: npt.ArrayLike | None) -> Array:
-        """s in float64, which is 1 for every row unless given."""
+        """s, in float64; it is 1 for every row unless given."""
         return np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
 
     def _shapes(self) -> list[tuple[int, int]]:

@@ -257,11 +257,11 @@ TEST_CASE_TEMPLATE("three chunks are added in order", T, float, double) {
 // product of two padding zeros would make it +0.
 TEST_CASE_TEMPLATE("a product with one column keeps the sign of zero", T, float, double) {
   for (std::ptrdiff_t k = detail::kLanes; k <= 3 * detail::kLanes; ++k) {
-    Matrix<T> a(1, k), x(k, 1);
+    Matrix<T> a(3, k), x(k, 1);
     for (T& value : a.values) value = -std::numeric_limits<T>::min();
     for (T& value : x.values) value = std::numeric_limits<T>::min();
-    CHECK(same_everywhere<T>({-T(0)}, [&] {
-      Matrix<T> c(1, 1);
+    CHECK(same_everywhere<T>({-T(0), -T(0), -T(0)}, [&] {
+      Matrix<T> c(3, 1);
       matmul<T>(a.cview(), x.cview(), c.view());
       return c.values;
     }));

@@ -632,11 +632,10 @@ def test_an_epoch_without_rows_is_an_epoch(dtype, kind):
 
 @KINDS
 @DTYPES
-def test_weights_that_are_all_zero_change_nothing(dtype, kind):
+def test_a_batch_of_weights_that_are_all_zero_changes_nothing(dtype, kind):
     case = make_case(**OUTPUTS[kind], dtype=dtype, weights="all of them 0")
     data = case.X, case.y, case.weight
     before = case.native.parameters.tobytes()
-    assert case.native.loss(*data) == 0
     case.native.gradients[:] = 1
     assert case.native.accumulate_gradients(*data) == (0, 0)
     assert (case.native.gradients == 1).all()
