@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <numeric>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -348,12 +349,40 @@ void check_target_values(const char* function, MatrixView<const T> y, std::ptrdi
   }
 }
 
-template <class T>
-void check_sample_weight(const char* function, const T* weight, std::ptrdiff_t rows) {
+inline void check_sample_weight(const char* function, const double* weight, std::ptrdiff_t rows) {
+  double sum = 0;
   for (std::ptrdiff_t i = 0; weight != nullptr && i < rows; ++i) {
     if (!(weight[i] >= 0 && std::isfinite(weight[i]))) {
       refuse(function, ": sample_weight[", i, "] is ", weight[i],
              "; weights must be finite and not negative");
+    }
+    sum += weight[i];
+  }
+  if (!std::isfinite(sum)) {
+    refuse(function, ": sample_weight has an infinite sum; divide the weights by the largest one");
+  }
+}
+
+/// For a mean over a whole data set. A single batch may have no weight.
+inline void check_weight_sum(const char* function, const double* weight, std::ptrdiff_t rows) {
+  constexpr double kLeast = std::numeric_limits<double>::min();
+  if (weight == nullptr || rows == 0) return;
+  const double sum = std::accumulate(weight, weight + rows, 0.0);
+  if (sum < kLeast) {
+    refuse(function, ": sample_weight has the sum ", sum, "; it must be at least ", kLeast,
+           ", because the loss is divided by it");
+  }
+}
+
+/// For weights that multiply gradients of T without being divided by their sum.
+template <class T>
+void check_summed_weight(const char* function, const double* weight, std::ptrdiff_t rows) {
+  using Limits = std::numeric_limits<T>;
+  for (std::ptrdiff_t i = 0; weight != nullptr && i < rows; ++i) {
+    if (weight[i] != 0 && !(weight[i] >= Limits::min() && weight[i] <= Limits::max())) {
+      refuse(function, ": sample_weight[", i, "] is ", weight[i], "; in ", type_name<T>(),
+             " a weight must be 0 or from ", Limits::min(), " to ", Limits::max(),
+             "; multiply all weights by the same number");
     }
   }
 }

@@ -120,10 +120,9 @@ template <class T>
 RowSource<T> csr_rows_of(const char* function, const char* name, const py::object& object,
                          CsrArrays& keep);
 
-/// One weight for each of `rows` rows, as a contiguous array of T; empty for None.
-template <class T>
-py::array_t<T> sample_weight_of(const char* function, const py::object& object,
-                                std::ptrdiff_t rows);
+/// One weight for each of `rows` rows, as a contiguous array of double; empty for None.
+py::array_t<double> sample_weight_of(const char* function, const py::object& object,
+                                     std::ptrdiff_t rows);
 
 /// The order of the rows of an epoch, as contiguous int64.
 py::array_t<std::int64_t> order_of(const char* function, const py::object& object);

@@ -119,16 +119,15 @@ RowSource<T> csr_rows_of(const char* function, const char* name, const py::objec
                 : csr_rows<T, std::int64_t>(rows, cols, keep);
 }
 
-template <class T>
-py::array_t<T> sample_weight_of(const char* function, const py::object& object,
-                                std::ptrdiff_t rows) {
-  if (object.is_none()) return py::array_t<T>(0);
+py::array_t<double> sample_weight_of(const char* function, const py::object& object,
+                                     std::ptrdiff_t rows) {
+  if (object.is_none()) return py::array_t<double>(0);
   const py::array array = as_array(function, "sample_weight", object);
   if (array.ndim() != 1 || array.shape(0) != rows) {
     throw py::value_error(std::string(function) + ": sample_weight has shape " + shape_text(array) +
                           "; it must be (" + std::to_string(rows) + ",), one for each row of X");
   }
-  return converted<T>(array);
+  return converted<double>(array);
 }
 
 py::array_t<std::int64_t> order_of(const char* function, const py::object& object) {
@@ -147,10 +146,8 @@ py::array_t<std::int64_t> order_of(const char* function, const py::object& objec
 template RowSource<float> rows_of(const char*, const char*, const py::array&);
 template RowSource<float> targets_of(const char*, const char*, const py::array&);
 template RowSource<float> csr_rows_of(const char*, const char*, const py::object&, CsrArrays&);
-template py::array_t<float> sample_weight_of(const char*, const py::object&, std::ptrdiff_t);
 template RowSource<double> rows_of(const char*, const char*, const py::array&);
 template RowSource<double> targets_of(const char*, const char*, const py::array&);
 template RowSource<double> csr_rows_of(const char*, const char*, const py::object&, CsrArrays&);
-template py::array_t<double> sample_weight_of(const char*, const py::object&, std::ptrdiff_t);
 
 }  // namespace fastmlp::python

@@ -118,7 +118,7 @@ class CallData {
         y_(apart_from(net, as_array(function, "y", y))),
         x_rows(is_csr(X) ? csr_rows_of<T>(function, "X", X, csr_) : rows_of<T>(function, "X", x_)),
         y_rows(targets_of<T>(function, "y", y_)),
-        weight_(sample_weight_of<T>(function, weight, x_rows.rows())),
+        weight_(sample_weight_of(function, weight, x_rows.rows())),
         weights(weight.is_none() ? nullptr : weight_.data()) {}
 
  private:
@@ -134,10 +134,10 @@ class CallData {
   const RowSource<T> x_rows, y_rows;
 
  private:
-  py::array_t<T> weight_;
+  py::array_t<double> weight_;
 
  public:
-  const T* const weights;
+  const double* const weights;
 };
 
 /// Below this much work the GIL is kept: releasing it and taking it again costs as much.

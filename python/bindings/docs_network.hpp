@@ -44,17 +44,17 @@ y : array
     (m,) or (m, 1) for one output, (m, n_out) for several. For softmax, class indices (m,) or
     one-hot rows (m, n_out).
 sample_weight : array (m,), optional
-    The weight of each row, not negative; by default 1.
+    The weight of each row in float64, not negative; by default 1.
 
 Returns
 -------
 float
-    The weighted mean; 0.0 if the sum of the weights is 0.
+    The weighted mean; 0.0 if there are no rows.
 
 Raises
 ------
 ValueError, TypeError
-    If shapes, types or targets do not fit.
+    If shapes, types or targets do not fit, or if the sum of the weights is 0 or infinite.
 RuntimeError
     If another thread is training this network.
 
@@ -69,8 +69,8 @@ Examples
 constexpr const char* kLossAndGradientsDoc =
     R"(Return the mean loss and write its gradient to ``gradients``.
 
-Parameters, errors and the result are those of :meth:`loss`. An ``objective`` may add a penalty.
-Afterwards the network keeps at most 64 MiB of the memory that the call needed.
+Parameters, errors and the result are those of :meth:`loss`, but all weights may be 0: then the loss
+and the gradient are 0. An ``objective`` may add a penalty. Afterwards the network keeps at most 64 MiB of the memory that the call needed.
 
 Examples
 --------
@@ -86,8 +86,9 @@ array([-3., -6., -3.])
 constexpr const char* kAccumulateGradientsDoc =
     R"(Add the gradient of the *sum* of the losses of these rows to ``gradients``.
 
-Parameters and errors are those of :meth:`loss`. Use this to take one step on more rows than fit
-into memory, or on rows of several machines.
+Parameters and errors are those of :meth:`loss`, but all weights may be 0. A weight multiplies the
+gradient of its row, so it must be 0 or a normal number of the network's dtype. Use this to take one
+step on more rows than fit into memory, or on rows of several machines.
 
 Returns
 -------

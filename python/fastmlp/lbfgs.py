@@ -17,6 +17,7 @@ import numpy as np
 
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import Array, Data, Trainable, positive_integer
+from fastmlp.optimizers import flushed
 
 # Nocedal and Wright's values: a step must lower the loss by at least C_1 times what the slope
 # promises, and the slope after it must be at most C_2 times the slope before.
@@ -225,7 +226,7 @@ class Descent:
     def _new_pair(self, start: Point) -> tuple[Pair, ...]:
         """Return the pair of the step from `start`, or none if rounding hides its curvature."""
         here, dot = self._here(), self.network._dot
-        s, y = here.theta - start.theta, here.gradient - start.gradient
+        s, y = flushed(here.theta - start.theta), flushed(here.gradient - start.gradient)
         sy, yy = dot(s, y), dot(y, y)
         return (Pair(s, y, sy, yy),) if sy > np.finfo(s.dtype).eps * yy else ()
 

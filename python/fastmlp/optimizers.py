@@ -49,6 +49,11 @@ class State:
     v: Array
 
 
+def flushed(x: Array, least: float = 1.0) -> Array:
+    """Return x with +0 for each element below `least` times the smallest normal number."""
+    return np.where(np.abs(x) < least * np.finfo(x.dtype).tiny, 0, x)
+
+
 class Optimizer(_core.Optimizer):
     """The base class of the optimizers."""
 
@@ -83,6 +88,8 @@ class Optimizer(_core.Optimizer):
         """Update θ in place; `decays` is 1 for weights and 0 for biases."""
         state.t += 1
         g = dtheta
+        if self.weight_decay > 0:
+            theta[:] = np.where(decays, flushed(theta, 2.0**40), theta)
         if self.decoupled:
             theta *= 1 - self.learning_rate * self.weight_decay * decays
         else:
@@ -166,7 +173,7 @@ class SGD(Optimizer):
 
     def _step_in_numpy(self, s: State, theta: Array, g: Array) -> None:
         """θ := θ + v, v := μ v - α g; plain if μ is 0, Nesterov's θ := θ + μ v - α g."""
-        s.m[:] = self.momentum * s.m - self.learning_rate * g
+        s.m[:] = flushed(self.momentum * s.m - self.learning_rate * g)
         theta += self.momentum * s.m - self.learning_rate * g if self.nesterov else s.m
 
 
@@ -245,8 +252,8 @@ class Adam(Optimizer):
 
     def _step_in_numpy(self, s: State, theta: Array, g: Array) -> None:
         """θ := θ - α m' / (√v' + ε)."""
-        s.m[:] = self.beta_1 * s.m + (1 - self.beta_1) * g
-        s.v[:] = self.beta_2 * s.v + (1 - self.beta_2) * g**2
+        s.m[:] = flushed(self.beta_1 * s.m + (1 - self.beta_1) * g)
+        s.v[:] = flushed(self.beta_2 * s.v + flushed((1 - self.beta_2) * g**2))
         root = np.sqrt(1 - self.beta_2**s.t)
         epsilon = self.epsilon if self.epsilon_hat else self.epsilon * root
         rate = self.learning_rate * root / (1 - self.beta_1**s.t)
@@ -352,7 +359,7 @@ class RMSprop(Optimizer):
 
     def _step_in_numpy(self, s: State, theta: Array, g: Array) -> None:
         """θ := θ - α g / (√v + ε), where α is the learning rate."""
-        s.v[:] = self.alpha * s.v + (1 - self.alpha) * g**2
+        s.v[:] = flushed(self.alpha * s.v + flushed((1 - self.alpha) * g**2))
         theta -= self.learning_rate * g / (np.sqrt(s.v) + self.epsilon)
 
 
@@ -409,7 +416,7 @@ class Lion(Optimizer):
     def _step_in_numpy(self, s: State, theta: Array, g: Array) -> None:
         """θ := θ - α sign(β_1 m + (1 - β_1) g), m := β_2 m + (1 - β_2) g."""
         theta -= self.learning_rate * np.sign(self.beta_1 * s.m + (1 - self.beta_1) * g)
-        s.m[:] = self.beta_2 * s.m + (1 - self.beta_2) * g
+        s.m[:] = flushed(self.beta_2 * s.m + (1 - self.beta_2) * g)
 
 
 # All optimizers, and the same by the names that `fit` takes. `fastmlp` exports `__all__` too.

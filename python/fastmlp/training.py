@@ -93,7 +93,8 @@ class TrainingMixin:
             Whether each epoch takes the rows in a new order, which depends on seed and
             `epochs_trained`. If False, every epoch takes them in the order of X.
         sample_weight : array_like of shape (m,), optional
-            The weight of each row in the loss.
+            The weight of each row in the loss, not negative. Only the ratios of the weights count;
+            their sum must not be 0.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows whose loss is computed after each epoch.
         early_stopping : int or EarlyStopping, optional
@@ -279,7 +280,8 @@ def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight
     )
     for name, values in data._asdict().items():
         if values is not None:
-            _check_finite(f"{prefix}: {name}", values, network.dtype)
+            dtype = np.dtype(np.float64) if name == "sample_weight" else network.dtype
+            _check_finite(f"{prefix}: {name}", values, dtype)
     network._validate(prefix, *data)
     if len(data.X) == 0:
         raise ValueError(f"{prefix}: X has shape {data.X.shape}; there must be at least one row")
@@ -303,7 +305,7 @@ def _real_array(prefix: str, name: str, values: Any) -> Array:
 
 
 def _check_finite(what: str, values: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse values that are not finite in the network's dtype; 1e300 is infinite in float32."""
+    """Refuse values that are not finite in this dtype; 1e300 is infinite in float32."""
     if values.dtype.kind != "f" or values.ndim not in (1, 2):
         return  # Integers are finite in both dtypes; `_validate` refuses other shapes.
     table = values if values.ndim == 2 else values[:, np.newaxis]

@@ -34,16 +34,16 @@ template <class T>
 struct ValidationData {
   RowSource<T> X;  ///< (m, n_0)
   RowSource<T> y;  ///< as for Network::loss()
-  const T* sample_weight = nullptr;
+  const double* sample_weight = nullptr;
 };
 
 /// The options of fit(). An option with the name of an argument of Python's `fit` means the same.
 template <class T>
 struct FitOptions {
-  std::int64_t epochs = 1;           ///< passes over the rows, at least 1
-  std::ptrdiff_t batch_size = 32;    ///< rows per step, at least 1; the last step may have fewer
-  bool shuffle = true;               ///< each epoch takes the rows in a new permutation()
-  const T* sample_weight = nullptr;  ///< null, or m finite weights, none negative
+  std::int64_t epochs = 1;         ///< passes over the rows, at least 1
+  std::ptrdiff_t batch_size = 32;  ///< rows per step, at least 1; the last step may have fewer
+  bool shuffle = true;             ///< each epoch takes the rows in a new permutation()
+  const double* sample_weight = nullptr;  ///< null, or m finite weights, none negative
   std::optional<ValidationData<T>> validation;
   std::optional<EarlyStopping> early_stopping;  ///< needs `validation`
   std::vector<double> dropout;                  ///< see EpochOptions::dropout

@@ -33,7 +33,9 @@ struct FASTMLP_EXPORT LossSum {
 ///
 /// Shapes: X is (m, n_0). For a sigmoid, identity or exp output, y is (m, n_L). For a softmax
 /// output, y has class indices (m, 1) or one-hot rows (m, n_L). `sample_weight` is null or has m
-/// finite weights, none negative.
+/// finite weights, none negative, with a finite sum. Only their ratios count. fit() and loss()
+/// refuse a sum below the smallest normal double; elsewhere, rows without weight give no loss, a
+/// zero gradient and no step.
 ///
 /// Every call checks its arguments. If they do not fit, it throws std::invalid_argument and changes
 /// nothing.
@@ -118,7 +120,7 @@ class FASTMLP_EXPORT Network {
   /// Throws the exception that loss() would throw for these arguments, with `function` as the name
   /// in its message. Computes nothing.
   void validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
-                const T* sample_weight = nullptr, const ShouldStop& should_stop = {}) const;
+                const double* sample_weight = nullptr, const ShouldStop& should_stop = {}) const;
 
   /// Writes the outputs Yhat (m, n_L) for X (m, n_0) to `out`. Needs memory for at most 512 rows at
   /// a time.
@@ -134,20 +136,20 @@ class FASTMLP_EXPORT Network {
                const ShouldStop& should_stop = {}) const;
 
   /// The loss over all rows; `.mean()` is the mean loss. Needs as much memory as forward().
-  LossSum loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight = nullptr,
+  LossSum loss(const RowSource<T>& X, const RowSource<T>& y, const double* sample_weight = nullptr,
                const ShouldStop& should_stop = {}) const;
 
   /// Returns the loss, and writes the gradient of the mean loss to gradients(). Needs memory for at
   /// most 4096 rows at a time. As after forward() and loss(), the network keeps at most 64 MiB of
   /// it for the next call.
   LossSum loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
-                             const T* sample_weight = nullptr, const ShouldStop& should_stop = {},
-                             const Objective& objective = {});
+                             const double* sample_weight = nullptr,
+                             const ShouldStop& should_stop = {}, const Objective& objective = {});
 
-  /// Returns the loss, and adds the gradient of the *sum* of the losses to gradients(). Needs as
-  /// much memory as loss_and_gradients().
+  /// Returns the loss, and adds the gradient of the *sum* of the losses to gradients(). A weight
+  /// must be 0 or a normal number of T. Needs as much memory as loss_and_gradients().
   LossSum accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
-                               const T* sample_weight = nullptr,
+                               const double* sample_weight = nullptr,
                                const ShouldStop& should_stop = {});
 
   /// Updates the parameters once, by gradients() times `scale`.
@@ -171,11 +173,11 @@ class FASTMLP_EXPORT Network {
   /// losses, each computed before the step of its batch.
   LossSum train_epoch(const RowSource<T>& X, const RowSource<T>& y, const std::int64_t* order,
                       std::ptrdiff_t count, std::ptrdiff_t batch_size, Optimizer& optimizer,
-                      const T* sample_weight = nullptr, const ShouldStop& should_stop = {},
+                      const double* sample_weight = nullptr, const ShouldStop& should_stop = {},
                       const EpochOptions& options = {});
   LossSum train_epoch(const RowSource<T>& X, const RowSource<T>& y, const std::int64_t* order,
                       std::ptrdiff_t count, std::ptrdiff_t batch_size, const SgdOptions& optimizer,
-                      const T* sample_weight = nullptr, const ShouldStop& should_stop = {},
+                      const double* sample_weight = nullptr, const ShouldStop& should_stop = {},
                       const EpochOptions& options = {}) {
     Optimizer sgd(optimizer);
     return train_epoch(X, y, order, count, batch_size, sgd, sample_weight, should_stop, options);

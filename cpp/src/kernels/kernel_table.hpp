@@ -168,14 +168,15 @@ struct OutputKernels {
 };
 
 /// The numbers of one step of a rule (optimizers.hpp). A rule has at most two running means; the
-/// mean m of x becomes keep m + take x.
+/// mean m of x becomes keep m + take x. From |g| = least_g on, take_2 g^2 is a normal number.
 template <class T>
 struct StepNumbers {
-  T rate = 0, keep_1 = 0, take_1 = 0, keep_2 = 0, take_2 = 0, epsilon = 0;
+  T rate = 0, keep_1 = 0, take_1 = 0, keep_2 = 0, take_2 = 0, epsilon = 0, least_g = 0;
 };
 
 /// One update of n parameters theta by their gradients. The rule gets shrink * theta instead of
-/// theta, and g = scale * gradient + decay * theta.
+/// theta, and g = scale * gradient + decay * theta. If decay is not 0 or shrink not 1, a theta that
+/// is nearly 0 becomes 0 first.
 template <class T>
 struct OptimizerStep {
   T* parameters = nullptr;

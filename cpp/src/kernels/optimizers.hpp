@@ -27,6 +27,29 @@ struct RuleDefaults {
   }
 };
 
+/// x, or +0 if |x| is below `least`; a NaN stays a NaN.
+template <class V>
+V flushed(V x, typename V::Scalar least) {
+  return zero_where(abs(x) < V(least), x);
+}
+
+/// What a rule remembers: +0 instead of a denormal number. Without this the state of a parameter
+/// whose gradient stays 0 would shrink to a denormal number and stay there, because 0.9 times the
+/// smallest one rounds to itself. On some processors each operation with such a number takes a
+/// hundred times as long (docs/performance.md, "Very small numbers").
+template <class V>
+V remembered(V state) {
+  return flushed(state, ConstantsOf<V>::kMinNormal);
+}
+
+/// v = keep_2 v + take_2 g^2. A g below least_g counts as 0, so that its square is never denormal.
+template <class V>
+V mean_square(V v, V g, const StepNumbers<V>& n) {
+  const V counted = zero_where(abs(g) < n.least_g, g);
+  v = fma(n.keep_2, v, n.take_2 * (counted * counted));
+  return zero_where(v < V(ConstantsOf<V>::kMinNormal), v);  // as remembered(v), for v >= 0
+}
+
 /// The numbers of a rule with two running means, which keep beta_1 and beta_2 of what they were.
 template <class Options>
 StepNumbers<double> with_two_means(const Options& o) {
@@ -75,7 +98,7 @@ struct Momentum : RuleDefaults {  // m = mu m - rate g,  theta = theta + m
   }
   template <class V>
   static V step(V theta, V g, V& m, V&, const StepNumbers<V>& n) {
-    m = fma(n.keep_1, m, (V(0) - n.rate) * g);
+    m = remembered(fma(n.keep_1, m, (V(0) - n.rate) * g));
     return theta + m;
   }
 };
@@ -88,7 +111,7 @@ struct Nesterov : Momentum {  // m = mu m - rate g,  theta = theta + mu m - rate
   template <class V>
   static V step(V theta, V g, V& m, V&, const StepNumbers<V>& n) {
     const V down = (V(0) - n.rate) * g;
-    m = fma(n.keep_1, m, down);
+    m = remembered(fma(n.keep_1, m, down));
     return theta + fma(n.keep_1, m, down);
   }
 };
@@ -111,8 +134,8 @@ struct Adam : RuleDefaults {  // theta = theta - rate m / (sqrt(v) + epsilon),
   }
   template <class V>
   static V step(V theta, V g, V& m, V& v, const StepNumbers<V>& n) {
-    m = fma(n.keep_1, m, n.take_1 * g);
-    v = fma(n.keep_2, v, n.take_2 * (g * g));
+    m = remembered(fma(n.keep_1, m, n.take_1 * g));
+    v = mean_square(v, g, n);
     return theta + (V(0) - n.rate) * m / (sqrt(v) + n.epsilon);
   }
 };
@@ -124,14 +147,14 @@ struct RmsProp : RuleDefaults {  // theta = theta - rate g / (sqrt(v) + epsilon)
   static StepNumbers<double> numbers(const Options& o, Powers&) {
     StepNumbers<double> n;
     n.rate = o.learning_rate;
-    n.keep_1 = o.alpha;
-    n.take_1 = 1 - o.alpha;
+    n.keep_2 = o.alpha;
+    n.take_2 = 1 - o.alpha;
     n.epsilon = o.epsilon;
     return n;
   }
   template <class V>
   static V step(V theta, V g, V& v, V&, const StepNumbers<V>& n) {
-    v = fma(n.keep_1, v, n.take_1 * (g * g));
+    v = mean_square(v, g, n);
     return theta + (V(0) - n.rate) * g / (sqrt(v) + n.epsilon);
   }
 };
@@ -147,7 +170,7 @@ struct Lion : RuleDefaults {  // theta = theta - rate sign(beta_1 m + (1 - beta_
   template <class V>
   static V step(V theta, V g, V& m, V&, const StepNumbers<V>& n) {
     const V c = fma(n.keep_1, m, n.take_1 * g);
-    m = fma(n.keep_2, m, n.take_2 * g);
+    m = remembered(fma(n.keep_2, m, n.take_2 * g));
     const V minus_one = V(0) - V(1);
     const V sign = select(V(0) < c, V(1), select(c < V(0), minus_one, c));  // 0 and NaN stay
     return fma(V(0) - n.rate, sign, theta);
@@ -156,29 +179,39 @@ struct Lion : RuleDefaults {  // theta = theta - rate sign(beta_1 m + (1 - beta_
 
 using Rules = List<GradientDescent, Momentum, Nesterov, Adam, RmsProp, Lion>;
 
-/// Copies each number of a step to all lanes of a vector.
+/// Copies each number of a step to all lanes of a vector, and adds least_g.
 template <class V>
 StepNumbers<V> broadcast(const StepNumbers<typename V::Scalar>& n) {
-  return {V(n.rate), V(n.keep_1), V(n.take_1), V(n.keep_2), V(n.take_2), V(n.epsilon)};
+  const V take_2(n.take_2);
+  const V least_g = sqrt(V(ConstantsOf<V>::kMinNormal) / take_2);  // a rule without v ignores it
+  return {V(n.rate), V(n.keep_1), V(n.take_1), V(n.keep_2), take_2, V(n.epsilon), least_g};
 }
+
+/// A weight that decays becomes +0 below this. It is far above the denormal numbers, so that the
+/// weight's products with the decay and with the learning rate are not denormal either.
+template <class T>
+constexpr T kLeastDecaying = MathConstants<T>::kMinNormal * T(0x1p40);
 
 template <class V, class R, bool kDecays, class T = typename V::Scalar>
 void update_all(const OptimizerStep<T>& s) {
   const StepNumbers<V> numbers = broadcast<V>(s.numbers);
   const V scale(s.scale), decay(s.decay), shrink(s.shrink);
+  T *const parameters = s.parameters, *const first = s.state[0], *const second = s.state[1];
+  const T* const gradients = s.gradients;
   for_each_vec<V>(s.n, [&](std::ptrdiff_t i, auto access) {
-    V theta = access.template load<V>(s.parameters + i);
-    V g = scale * access.template load<V>(s.gradients + i);
+    V theta = access.template load<V>(parameters + i);
+    V g = scale * access.template load<V>(gradients + i);
     if constexpr (kDecays) {
+      theta = flushed(theta, kLeastDecaying<T>);
       g = fma(decay, theta, g);
       theta = shrink * theta;
     }
     V m, v;
-    if constexpr (R::kStates > 0) m = access.template load<V>(s.state[0] + i);
-    if constexpr (R::kStates > 1) v = access.template load<V>(s.state[1] + i);
-    access.store(s.parameters + i, R::step(theta, g, m, v, numbers));
-    if constexpr (R::kStates > 0) access.store(s.state[0] + i, m);
-    if constexpr (R::kStates > 1) access.store(s.state[1] + i, v);
+    if constexpr (R::kStates > 0) m = access.template load<V>(first + i);
+    if constexpr (R::kStates > 1) v = access.template load<V>(second + i);
+    access.store(parameters + i, R::step(theta, g, m, v, numbers));
+    if constexpr (R::kStates > 0) access.store(first + i, m);
+    if constexpr (R::kStates > 1) access.store(second + i, v);
   });
 }
 

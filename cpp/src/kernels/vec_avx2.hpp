@@ -183,5 +183,12 @@ inline Vec<double> select(Vec<double>::Mask mask, Vec<double> a, Vec<double> b) 
   return _mm256_blendv_pd(b.value, a.value, mask.value);
 }
 
+inline Vec<float> zero_where(Vec<float>::Mask mask, Vec<float> x) {
+  return _mm256_andnot_ps(mask.value, x.value);
+}
+inline Vec<double> zero_where(Vec<double>::Mask mask, Vec<double> x) {
+  return _mm256_andnot_pd(mask.value, x.value);
+}
+
 }  // namespace
 }  // namespace fastmlp::detail

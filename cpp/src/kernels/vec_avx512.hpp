@@ -199,5 +199,12 @@ inline Vec<double> select(Vec<double>::Mask mask, Vec<double> a, Vec<double> b) 
   return _mm512_mask_blend_pd(mask.value, b.value, a.value);
 }
 
+inline Vec<float> zero_where(Vec<float>::Mask mask, Vec<float> x) {
+  return _mm512_mask_blend_ps(mask.value, x.value, _mm512_setzero_ps());
+}
+inline Vec<double> zero_where(Vec<double>::Mask mask, Vec<double> x) {
+  return _mm512_mask_blend_pd(mask.value, x.value, _mm512_setzero_pd());
+}
+
 }  // namespace
 }  // namespace fastmlp::detail

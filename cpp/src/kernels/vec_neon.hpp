@@ -184,5 +184,12 @@ inline Vec<double> select(Vec<double>::Mask mask, Vec<double> a, Vec<double> b) 
   return vbslq_f64(mask.value, a.value, b.value);
 }
 
+inline Vec<float> zero_where(Vec<float>::Mask mask, Vec<float> x) {
+  return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x.value), mask.value));
+}
+inline Vec<double> zero_where(Vec<double>::Mask mask, Vec<double> x) {
+  return vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(x.value), mask.value));
+}
+
 }  // namespace
 }  // namespace fastmlp::detail

@@ -103,5 +103,11 @@ Vec<T> select(typename Vec<T>::Mask mask, Vec<T> a, Vec<T> b) {
   return mask.value ? a : b;
 }
 
+/// Lane by lane: mask ? +0 : x.
+template <class T>
+Vec<T> zero_where(typename Vec<T>::Mask mask, Vec<T> x) {
+  return mask.value ? Vec<T>() : x;
+}
+
 }  // namespace
 }  // namespace fastmlp::detail

@@ -139,7 +139,7 @@ void check_finite(const std::string& what, const RowSource<T>& rows, detail::Pol
 
 template <class T>
 void check_rows(const Network<T>& net, const std::string& function, const RowSource<T>& X,
-                const RowSource<T>& y, const T* sample_weight, const ShouldStop& should_stop) {
+                const RowSource<T>& y, const double* sample_weight, const ShouldStop& should_stop) {
   detail::check_features(function.c_str(), X.rows(), X.cols(), net.layers().front());
   detail::check_target_shape(function.c_str(), X, y, net.layers().back(), net.output());
   detail::Poller poller(should_stop);

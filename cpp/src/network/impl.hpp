@@ -60,7 +60,7 @@ template <class T>
 struct Rows {
   const RowSource<T>& X;
   const RowSource<T>& y;
-  const T* weight;  // a weight for each row of the whole data set, or null
+  const double* weight;  // a weight for each row of the whole data set, or null
   const std::int64_t* order;
   std::ptrdiff_t first, count;
 
@@ -108,7 +108,7 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
 
   /// Refuses data that does not fit the network, naming `function`.
   void check_data(const char* function, const RowSource<T>& X, const RowSource<T>& y,
-                  const T* sample_weight, const ShouldStop& should_stop) const;
+                  const double* sample_weight, const ShouldStop& should_stop) const;
 
   /// Writes Z_L of a block to `z` (rows, n_L) and the activations of the hidden layers to scratch.
   /// `first` is the number of the block's first row in its batch.

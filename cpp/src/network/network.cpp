@@ -159,9 +159,10 @@ std::shared_ptr<void> Network<T>::own() {
 
 template <class T>
 void Network<T>::validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
-                          const T* sample_weight, const ShouldStop& should_stop) const {
+                          const double* sample_weight, const ShouldStop& should_stop) const {
   const detail::DefaultFloatMode mode;
   impl_->check_data(function, X, y, sample_weight, should_stop);
+  detail::check_weight_sum(function, sample_weight, X.rows());
 }
 
 template <class T>
@@ -187,7 +188,7 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
 }
 
 template <class T>
-LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
+LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const double* sample_weight,
                          const ShouldStop& should_stop) const {
   validate("loss", X, y, sample_weight, should_stop);
   const detail::ReadLock reading(impl_->users, detail::kTraining);
@@ -208,7 +209,7 @@ namespace {
 /// A pass with a gradient over all rows, in order. The caller holds the write lock.
 template <class T, class Impl>
 LossSum pass_over(Impl& net, detail::Scratch<T>& scratch, const RowSource<T>& X,
-                  const RowSource<T>& y, const T* sample_weight, const Goal& goal,
+                  const RowSource<T>& y, const double* sample_weight, const Goal& goal,
                   const ShouldStop& should_stop) {
   const GradientUse use = goal.use;
   const detail::Call<T> call;
@@ -225,8 +226,8 @@ LossSum pass_over(Impl& net, detail::Scratch<T>& scratch, const RowSource<T>& X,
 /// A pass that computes a gradient but does not train. It may have many more rows than a training
 /// step, so its memory comes from the pool, which frees it if it is too large to keep.
 template <class T, class Impl>
-LossSum evaluate(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const T* sample_weight,
-                 const Goal& goal, const ShouldStop& should_stop) {
+LossSum evaluate(Impl& net, const RowSource<T>& X, const RowSource<T>& y,
+                 const double* sample_weight, const Goal& goal, const ShouldStop& should_stop) {
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience);
   const typename detail::ScratchPool<T>::Lease scratch(net.pool);
   return pass_over(net, *scratch, X, y, sample_weight, goal, should_stop);
@@ -236,17 +237,19 @@ LossSum evaluate(Impl& net, const RowSource<T>& X, const RowSource<T>& y, const 
 
 template <class T>
 LossSum Network<T>::loss_and_gradients(const RowSource<T>& X, const RowSource<T>& y,
-                                       const T* sample_weight, const ShouldStop& should_stop,
+                                       const double* sample_weight, const ShouldStop& should_stop,
                                        const Objective& objective) {
   fastmlp::validate(objective);
-  validate("loss_and_gradients", X, y, sample_weight, should_stop);
+  impl_->check_data("loss_and_gradients", X, y, sample_weight, should_stop);
   return evaluate(*impl_, X, y, sample_weight, {GradientUse::kStore, objective}, should_stop);
 }
 
 template <class T>
 LossSum Network<T>::accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
-                                         const T* sample_weight, const ShouldStop& should_stop) {
-  validate("accumulate_gradients", X, y, sample_weight, should_stop);
+                                         const double* sample_weight,
+                                         const ShouldStop& should_stop) {
+  impl_->check_data("accumulate_gradients", X, y, sample_weight, should_stop);
+  detail::check_summed_weight<T>("accumulate_gradients", sample_weight, X.rows());
   return evaluate(*impl_, X, y, sample_weight, {GradientUse::kAdd}, should_stop);
 }
 
@@ -276,7 +279,7 @@ double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double lea
                         const ShouldStop& should_stop) {
   const detail::DefaultFloatMode mode;
   detail::check_learning_rate<T>("step", learning_rate);
-  validate("step", X, y, nullptr, should_stop);
+  impl_->check_data("step", X, y, nullptr, should_stop);
   const Goal goal{GradientUse::kUpdate, {}, nullptr, learning_rate};
   const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
   return pass_over<T>(*impl_, impl_->scratch, X, y, nullptr, goal, should_stop).mean();
@@ -286,14 +289,14 @@ template <class T>
 LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
                                 const std::int64_t* order, std::ptrdiff_t count,
                                 std::ptrdiff_t batch_size, Optimizer& optimizer,
-                                const T* sample_weight, const ShouldStop& should_stop,
+                                const double* sample_weight, const ShouldStop& should_stop,
                                 const EpochOptions& options) {
   const detail::DefaultFloatMode mode;
   detail::check_at_least_one("train_epoch", "batch_size", batch_size);
   detail::check_learning_rate<T>("train_epoch", optimizer.learning_rate());
   fastmlp::validate(options.objective);
   detail::check_dropout("train_epoch", options.dropout, impl_->hidden.size());
-  validate("train_epoch", X, y, sample_weight, should_stop);
+  impl_->check_data("train_epoch", X, y, sample_weight, should_stop);
   detail::check_order("train_epoch", order, count, X.rows());
   Impl& net = *impl_;
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience);

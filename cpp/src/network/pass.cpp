@@ -23,7 +23,7 @@ constexpr double kGatherFlops = 8;
 /// The weight of row i of these rows.
 template <class T>
 double weight_of(const Rows<T>& rows, std::ptrdiff_t i) {
-  return rows.weight != nullptr ? static_cast<double>(rows.weight[rows.index(i)]) : 1.0;
+  return rows.weight != nullptr ? rows.weight[rows.index(i)] : 1.0;
 }
 
 /// The sum of the weights of these rows, in 16 lanes.
@@ -72,7 +72,7 @@ MatrixView<const T> read(const detail::KernelTable<T>& kernels, const RowSource<
 
 template <class T>
 void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
-                                  const RowSource<T>& y, const T* sample_weight,
+                                  const RowSource<T>& y, const double* sample_weight,
                                   const ShouldStop& should_stop) const {
   detail::check_features(function, X.rows(), X.cols(), layers.front());
   detail::check_target_shape(function, X, y, layers.back(), output);

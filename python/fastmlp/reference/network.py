@@ -153,7 +153,7 @@ class Network(TrainingMixin):
         if S == 0:
             return 0.0, 0.0, gradients
         output, row_loss = OUTPUTS[self.output][:2]
-        dZ = s[:, np.newaxis] * (output(Z[-1]) - Y) / S
+        dZ = (s / S).astype(self.dtype)[:, np.newaxis] * (output(Z[-1]) - Y)
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
             dW, db = views[layer]
@@ -191,8 +191,8 @@ class Network(TrainingMixin):
         return y.astype(self.dtype).reshape(rows, self.layers[-1])
 
     def _weights_of_rows(self, rows: int, sample_weight: npt.ArrayLike | None) -> Array:
-        """s, which is 1 for every row unless given."""
-        return np.asarray(np.ones(rows) if sample_weight is None else sample_weight, self.dtype)
+        """s, in float64; it is 1 for every row unless given."""
+        return np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
 
     def _shapes(self) -> list[tuple[int, int]]:
         """(n_in, n_out) of each layer of weights."""

@@ -8,10 +8,12 @@
 #include "threads/parallel.hpp"
 
 #include <fastmlp/network.hpp>
+#include <fastmlp/ops.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -248,6 +250,21 @@ TEST_CASE_TEMPLATE("three chunks are added in order", T, float, double) {
   const std::ptrdiff_t k = 2 * detail::kChunk + 100;
   for (const auto& [m, n] : {std::pair{3, 5}, {1, 19}, {17, 1}, {26, 70}}) {
     check_products<T>(m, n, k, false);
+  }
+}
+
+// Each term underflows to -0. A lane past the end of a vector must keep its -0, because adding the
+// product of two padding zeros would make it +0.
+TEST_CASE_TEMPLATE("a product with one column keeps the sign of zero", T, float, double) {
+  for (std::ptrdiff_t k = detail::kLanes; k <= 3 * detail::kLanes; ++k) {
+    Matrix<T> a(3, k), x(k, 1);
+    for (T& value : a.values) value = -std::numeric_limits<T>::min();
+    for (T& value : x.values) value = std::numeric_limits<T>::min();
+    CHECK(same_everywhere<T>({-T(0), -T(0), -T(0)}, [&] {
+      Matrix<T> c(3, 1);
+      matmul<T>(a.cview(), x.cview(), c.view());
+      return c.values;
+    }));
   }
 }
 

@@ -141,8 +141,8 @@ Network<T> train(const Case& c, const Recipe& recipe) {
   Matrix<T> X = small_integers<T>(c.rows, c.layers.front(), 0);
   for (T& value : X.values) value /= 4;
   const Matrix<T> y = targets<T>(c);
-  Matrix<T> weight = small_integers<T>(c.rows, 1, 11);
-  for (T& value : weight.values) value += 4;
+  Matrix<double> weight = small_integers<double>(c.rows, 1, 11);
+  for (double& value : weight.values) value += 4;
   Optimizer optimizer = optimizer_of(c, recipe);
   std::vector<std::int64_t> order(static_cast<std::size_t>(c.rows));
   for (std::uint64_t epoch = 0; epoch < c.epochs; ++epoch) {

@@ -340,4 +340,27 @@ TEST_CASE("weights that sum to zero give no loss, a zero gradient and no step") 
   std::iota(order.begin(), order.end(), 0);
   CHECK(net.train_epoch(X.cview(), y.cview(), order.data(), 3, 2, {}, none.data()).mean() == 0);
   CHECK(same_bits(parameters_of(net), before));
+  constexpr const char* kMessage =
+      "loss: sample_weight has the sum 0; it must be at least 2.2250738585072014e-308, because the "
+      "loss is divided by it";
+  CHECK_THROWS_WITH_AS(net.loss(X.cview(), y.cview(), none.data()), kMessage,
+                       std::invalid_argument);
+}
+
+TEST_CASE("weights beyond the range of float train like weights of 1") {
+  for (const double weight : {0x1p-166, 0x1p130, 0x1p-1000, 0x1p1000}) {
+    Network<float> plain({2, 3, 1}), weighted({2, 3, 1});
+    plain.initialize(0);
+    weighted.initialize(0);
+    const Matrix<float> X = pattern<float>(5, 2), y = targets<float>(5, 1, Output::kSigmoid);
+    const std::vector<double> weights(5, weight);
+    FitOptions<float> options;
+    options.epochs = 3;
+    options.batch_size = 2;
+    Optimizer adam(AdamOptions{}), twin(AdamOptions{});
+    const History expected = plain.fit(X.cview(), y.cview(), adam, options);
+    options.sample_weight = weights.data();
+    CHECK(weighted.fit(X.cview(), y.cview(), twin, options).loss == expected.loss);
+    CHECK(same_bits(parameters_of(weighted), parameters_of(plain)));
+  }
 }

@@ -446,6 +446,42 @@ def test_weights_are_finite_and_not_negative(value, member):
     )
 
 
+@pytest.mark.parametrize(
+    ("weight", "what"), [(0.0, "the sum 0;"), (1e-320, "the sum "), (1e308, "an infinite sum")]
+)
+@pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
+def test_a_sum_of_weights_that_a_loss_cannot_be_divided_by(optimizer, weight, what):
+    network = make()
+    X, y = good(network)
+    fine, bad = np.ones(ROWS), np.full(ROWS, weight)
+    options = {"epochs": 1, "optimizer": optimizer}
+    for function, call in {
+        "loss": lambda: network.loss(X, y, bad),
+        "fit": lambda: network.fit(X, y, sample_weight=bad, **options),
+        "fit: validation_data": lambda: network.fit(X, y, validation_data=(X, y, bad), **options),
+    }.items():
+        refused(network, call, ValueError, function, f"sample_weight has {what}")
+    assert network.fit(X, y, sample_weight=fine * 1e-300, **options).epochs == 1
+
+
+@pytest.mark.parametrize("value", [1e-50, 1e-40, 1e39])
+def test_weights_that_float32_cannot_multiply_gradients_by(value):
+    network = make()
+    weight = np.ones(ROWS)
+    weight[2] = value
+    refused(
+        network,
+        lambda: network.accumulate_gradients(*good(network), weight),
+        ValueError,
+        "accumulate_gradients",
+        re.escape(f"sample_weight[2] is {value:g}"),
+        "in float32 a weight must be 0 or from",
+    )
+    assert network.loss_and_gradients(*good(network), weight) > 0
+    in_double = make(dtype="float64")
+    assert in_double.accumulate_gradients(*good(in_double), weight)[1] == weight.sum()
+
+
 # Order, batch size, learning rate, scale
 
 

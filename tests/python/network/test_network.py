@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import arrays
@@ -309,6 +309,7 @@ def test_many_threads_may_call_forward_at_once():
 @given(every_case)
 @random_test
 def test_the_loss_is_the_twins(case):
+    assume(case.weight is None or case.weight.any())
     before = state(case.native)
     with fastmlp.threads(case.threads):
         loss = case.native.loss(case.X, case.y, case.weight)
@@ -332,7 +333,8 @@ def test_loss_and_gradients_are_the_twins(case):
         case.native.gradients, case.twin.gradients, bounds.gradients, "gradient"
     )
     assert case.native.parameters.tobytes() == before
-    assert loss == case.native.loss(case.X, case.y, case.weight)
+    if case.weight is None or case.weight.any():  # `loss` refuses a sum of 0
+        assert loss == case.native.loss(case.X, case.y, case.weight)
 
 
 @given(every_case)
@@ -632,11 +634,10 @@ def test_an_epoch_without_rows_is_an_epoch(dtype, kind):
 
 @KINDS
 @DTYPES
-def test_weights_that_are_all_zero_change_nothing(dtype, kind):
+def test_a_batch_of_weights_that_are_all_zero_changes_nothing(dtype, kind):
     case = make_case(**OUTPUTS[kind], dtype=dtype, weights="all of them 0")
     data = case.X, case.y, case.weight
     before = case.native.parameters.tobytes()
-    assert case.native.loss(*data) == 0
     case.native.gradients[:] = 1
     assert case.native.accumulate_gradients(*data) == (0, 0)
     assert (case.native.gradients == 1).all()

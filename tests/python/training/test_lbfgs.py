@@ -417,17 +417,6 @@ def test_where_the_gradient_is_small_already_there_is_one_epoch_without_a_step(n
     assert (network.parameters == before).all()
 
 
-@BOTH
-def test_weights_that_are_all_zero_change_nothing(network_class):
-    X, y = data()
-    network, optimizer = make(network_class), LBFGS(**ENDLESS)
-    before = network.parameters.copy()
-    history = network.fit(X, y, epochs=3, optimizer=optimizer, sample_weight=np.zeros(len(X)))
-    assert (history.stopped_by, history.loss) == ("converged", [0.0])
-    assert (network.parameters == before).all()
-    assert optimizer._state() == ()
-
-
 def lying(network_class, honest_calls=0):
     """A network whose loss rises in every direction after some calls."""
 

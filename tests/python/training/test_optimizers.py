@@ -230,6 +230,104 @@ def test_a_penalty_is_part_of_the_gradient_of_the_weights_before_the_update(name
         assert (W_plain != W).any()
 
 
+# Very small numbers
+
+
+def border(dtype, n):
+    """Numbers below and above the smallest normal number; none rounds to it in one step."""
+    return (np.finfo(dtype).tiny * np.resize([1.7, -0.6, 5, 0.1, -3, 0.01], n)).astype(dtype)
+
+
+def with_state(optimizer, network, values):
+    """Give the optimizer a state made of these values; squares are positive. All θ become 0."""
+    apply(network, optimizer, 1.0)
+    network.parameters[:] = 0
+    steps, *powers, vectors = optimizer._state()
+    vectors = [values.copy() for _ in vectors]
+    if isinstance(optimizer, Adam | fastmlp.RMSprop):
+        vectors[-1] = np.abs(values)
+    optimizer._set_state((steps, *powers, vectors))
+    return vectors
+
+
+@EACH_WITH_STATE
+@DTYPES
+def test_a_state_below_the_smallest_normal_number_becomes_zero(name, dtype):
+    network, optimizer = make(dtype=dtype), OPTIMIZERS[name]()
+    vectors = with_state(optimizer, network, border(dtype, network.n_parameters))
+    state = State(1, vectors[0].copy(), vectors[-1].copy())
+    zeros = np.zeros(network.n_parameters, dtype)
+    optimizer._update_in_numpy(state, zeros.copy(), zeros, zeros)
+    apply(network, optimizer, 0.0)
+    found = optimizer._state()[-1]
+    expected = [state.v] if isinstance(optimizer, fastmlp.RMSprop) else [state.m, state.v]
+    for vector, twins in zip(found, expected, strict=False):
+        np.testing.assert_allclose(vector, twins, rtol=4 * np.finfo(dtype).eps)
+        assert (vector == 0).any()
+        assert (vector != 0).any()
+        assert not np.signbit(vector[vector == 0]).any()
+
+
+@EACH_WITH_STATE
+@DTYPES
+def test_a_parameter_without_gradients_comes_to_rest(name, dtype):
+    network, optimizer = make(dtype=dtype), OPTIMIZERS[name]()
+    with_state(optimizer, network, border(dtype, network.n_parameters))
+    for _ in range(200):
+        apply(network, optimizer, 0.0)
+    before = network.parameters.copy()
+    apply(network, optimizer, 0.0)
+    assert (optimizer._state()[-1][0] == 0).all()
+    assert (network.parameters == before).all() or optimizer.weight_decay > 0
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW, fastmlp.RMSprop])
+@DTYPES
+def test_a_square_whose_share_is_denormal_counts_as_zero(kind, dtype):
+    network, optimizer = make(dtype=dtype), kind(weight_decay=0.0)
+    share = 1 - (optimizer.alpha if kind is fastmlp.RMSprop else optimizer.beta_2)
+    least = np.sqrt(np.finfo(dtype).tiny / share).astype(dtype)
+    apply(network, optimizer, np.resize([1.01 * least, 0.99 * least], network.n_parameters))
+    v = optimizer._state()[-1][-1]
+    np.testing.assert_allclose(v[::2], 1.01**2 * np.finfo(dtype).tiny, rtol=1e-6)
+    assert (v[1::2] == 0).all()
+
+
+@EACH_WITH_STATE
+def test_a_state_of_nan_stays_nan(name):
+    network, optimizer = make(), OPTIMIZERS[name]()
+    apply(network, optimizer, math.nan)
+    apply(network, optimizer, 0.0)
+    for vector in optimizer._state()[-1]:
+        assert np.isnan(vector).all()
+
+
+@BOTH
+@EACH
+@DTYPES
+def test_a_weight_that_decays_ends_at_zero(network_class, name, dtype):
+    least = np.finfo(dtype).tiny * 2.0**40
+    X, y = np.zeros((1, 3)), np.zeros((1, 2))  # all gradients are 0
+    for factor in (2, 0.5):
+        network, optimizer = make(network_class, dtype=dtype), OPTIMIZERS[name]()
+        network.parameters[:] = 0
+        network.weights[0][:] = -factor * least
+        network.train_epoch(X, y, np.arange(1), batch_size=1, optimizer=optimizer)
+        ends = factor == 0.5 and optimizer.weight_decay > 0
+        assert ((network.weights[0] == 0) == ends).all()
+        assert not (ends and np.signbit(network.weights[0]).any())
+
+
+@EACH
+@DTYPES
+def test_a_small_bias_stays(name, dtype):
+    network, optimizer = make(dtype=dtype), OPTIMIZERS[name]()
+    network.parameters[:] = np.finfo(dtype).smallest_subnormal
+    apply(network, optimizer, 0.0)
+    for b in network.biases:
+        assert (b == np.finfo(dtype).smallest_subnormal).all()
+
+
 # The state
 
 

@@ -120,13 +120,18 @@ def test_rows_of_weight_zero_count_for_nothing(network_class):
     np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-12)
 
 
-def test_weights_that_are_all_zero_change_nothing(network_class):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("exponent", [-1000, -166, 130, 1000])
+def test_only_the_ratios_of_weights_count(network_class, dtype, exponent):
     X, y = data()
-    network = make(network_class)
-    before = network.parameters.copy()
-    history = network.fit(X, y, epochs=1, sample_weight=np.zeros(len(X)))
-    assert history.loss == [0.0]
-    np.testing.assert_array_equal(network.parameters, before)
+    weight = np.arange(len(X)) % 4 + 0.25
+    networks = [make(network_class, dtype=dtype) for _ in range(2)]
+    histories = [
+        network.fit(X, y, epochs=2, sample_weight=w, validation_data=(X, y, w))
+        for network, w in zip(networks, [weight, weight * 2.0**exponent], strict=True)
+    ]
+    assert histories[0] == histories[1]
+    assert networks[0].parameters.tobytes() == networks[1].parameters.tobytes()
 
 
 def test_validation_loss_is_that_after_the_epoch(network_class):
@@ -538,6 +543,11 @@ REFUSED = {
         {"sample_weight": with_value(Y_GOOD, 4, math.nan)},
         ValueError,
         "sample_weight has nan at row 4",
+    ),
+    "infinite weight": (
+        {"sample_weight": with_value(Y_GOOD, 4, math.inf)},
+        ValueError,
+        "sample_weight has inf at row 4",
     ),
     "NaN in validation X": (
         {"validation_data": (with_value(X_GOOD, (6, 1), math.nan), Y_GOOD)},
