@@ -223,7 +223,8 @@ def _begins(entries: dict[str, Any], settings: dict[str, Any]) -> dict[str, int]
             begin = offsets[0] if _is_list(offsets, int) and offsets else 0
             end = begin + math.prod(shape) * np.dtype(settings["dtype"]).itemsize
             right = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
-            if found != right or not _is_list(found["shape"], int):  # true equals 1
+            # The types too, because true equals 1.
+            if found != right or not _is_list(found["shape"] + offsets, int):
                 raise ValueError(f"{name} is {found!r:.120}; for its layers it must be {right!r}")
             begins[name], ends[begin] = begin, end
     position = 0

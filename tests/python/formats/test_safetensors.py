@@ -411,7 +411,7 @@ def hostile(count):
 
 def test_a_hostile_header_allocates_a_small_multiple_of_the_file_at_most(tmp_path):
     path = tmp_path / "model.safetensors"
-    for header in hostile(30_000):
+    for header in hostile(10_000):
         content = file_corpus.file(header)
         path.write_bytes(content)
         tracemalloc.start()
@@ -420,7 +420,7 @@ def test_a_hostile_header_allocates_a_small_multiple_of_the_file_at_most(tmp_pat
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert peak < 2 * PIECE + 20 * len(content), header[:40]
+        assert peak < 100_000 + 20 * len(content), header[:40]
 
 
 @pytest.mark.parametrize("layers", [[10**9, 1], [1, 10**9, 1], [2**40, 2**20]])
