@@ -11,8 +11,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
+#include <locale>
 #include <numeric>
 #include <sstream>
 #include <stdexcept>
@@ -25,17 +25,25 @@ namespace fastmlp::detail {
 
 // Parts of messages
 
+/// A stream that writes and reads numbers as C++ does, whatever the locale of the program: a German
+/// one would write 1.234,5 for 1234.5.
+class Text : public std::stringstream {
+ public:
+  Text() { imbue(std::locale::classic()); }
+};
+
 /// A number with the fewest digits that read back as the same number.
 template <class T>
 std::string digits(T value) {
   if (value != value) return "nan";  // some standard libraries would write "-nan" too
   std::string text;
   for (int precision : {6, 9, 12, 15, 17}) {
-    std::ostringstream stream;
+    Text stream;
     stream.precision(precision);
     stream << value;
     text = stream.str();
-    if (static_cast<T>(std::strtod(text.c_str(), nullptr)) == value) break;
+    double back = 0;
+    if (stream >> back && static_cast<T>(back) == value) break;
   }
   return text;
 }
@@ -73,7 +81,7 @@ std::string shape(const MatrixView<T>& m) {
 
 template <class... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
-  std::ostringstream message;
+  Text message;
   (message << ... << shown(parts));
   throw std::invalid_argument(message.str());
 }
@@ -142,10 +150,15 @@ void check_scale(const char* function, double scale) {
   }
 }
 
-inline void check_min_work(const char* text, bool is_number, double value) {
-  if (!is_number || !(value >= 0)) {
+/// The number of flops in the environment variable FASTMLP_MIN_WORK.
+inline double check_min_work(const char* text) {
+  Text stream;
+  stream << text;
+  double value = -1;
+  if (!(stream >> value && stream.peek() == Text::traits_type::eof() && value >= 0)) {
     refuse("FASTMLP_MIN_WORK: '", text, "' given; it must be a number of flops, at least 0");
   }
+  return value;
 }
 
 inline void check_layer_index(const char* function, std::ptrdiff_t l, std::ptrdiff_t depth) {

@@ -113,22 +113,26 @@ class Network(TrainingMixin, _core.Network):
         """
         return check_gradients(self, X, y)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         """Write the network to a safetensors file.
 
         The file is written under a temporary name and then renamed, so no reader ever sees half of
         it. It holds the tensors `layers.0.weight` (n_in, n_out), `layers.0.bias` (n_out,), … The
-        structure, the seed and `epochs_trained` are JSON in the metadata key `fastmlp`.
+        structure, the seed and `epochs_trained` are JSON in the metadata key `fastmlp`. The page
+        "The file format" has the details.
 
         Parameters
         ----------
-        path : str or path
-            An existing file is replaced.
+        path : str, bytes or path
+            An existing file is replaced. A pipe or a device is written to.
 
         Raises
         ------
         OSError
-            If the file cannot be written. An existing file is then unchanged.
+            If `open(path, "wb")` or writing the file fails, for example because the old file is
+            read-only. An existing file is then unchanged.
+        TypeError
+            If `path` is no path, such as a number or an open file.
 
         Examples
         --------
@@ -145,14 +149,15 @@ class Network(TrainingMixin, _core.Network):
         save(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Self:
         """Read a network from a file that `save` wrote.
 
         Called on a subclass, it returns an instance of the subclass without calling its `__init__`.
 
         Parameters
         ----------
-        path : str or path
+        path : str, bytes or path
+            A pipe is read to its end.
 
         Returns
         -------
@@ -165,6 +170,8 @@ class Network(TrainingMixin, _core.Network):
             If the file is damaged or was not written by `save`; the message says what is wrong.
         OSError
             If the file does not exist or cannot be read.
+        TypeError
+            If `path` is no path, such as a number or an open file.
 
         Examples
         --------

@@ -9,6 +9,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <new>
 
 namespace fastmlp {
 
@@ -19,6 +20,8 @@ namespace fastmlp {
 /// ```cpp
 /// fastmlp::save(net, "model.safetensors");
 /// ```
+/// A pipe or a device is written to. A read-only file is refused.
+///
 /// \throws FileError if the file cannot be written; an existing file is then unchanged
 template <class T>
 void save(const Network<T>& net, const std::filesystem::path& path) {
@@ -36,18 +39,29 @@ void save(const Network<T>& net, const std::filesystem::path& path) {
 /// const auto net = fastmlp::load<float>("model.safetensors");
 /// net.forward(X, out);  // the bits that Python gets
 /// ```
+/// A pipe is read to its end.
+///
 /// \throws FileError if the file does not exist, is damaged, has another dtype or is of another
 /// kind
 template <class T>
 Network<T> load(const std::filesystem::path& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path)) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (!file || std::filesystem::is_directory(status)) {
     io_detail::refuse("load: ", path.string(), ": ",
                       file ? "a folder" : std::strerror(errno != 0 ? errno : ENOENT));
   }
   try {
-    return io_detail::read<T>(file);
+    std::uint64_t size = io_detail::kUnknown;
+    if (std::filesystem::is_regular_file(status)) {
+      size = static_cast<std::uint64_t>(file.seekg(0, std::ios::end).tellg());
+      file.seekg(0);
+    }
+    return io_detail::read<T>(file, size);
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& error) {
     io_detail::refuse("load: ", path.string(),
                       " is damaged or not a network of this type: ", error.what());

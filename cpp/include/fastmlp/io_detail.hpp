@@ -1,7 +1,7 @@
 // How fastmlp/io.hpp reads and writes a safetensors file: 8 bytes with the size of a JSON header,
-// the header, the tensors one after another. Reading checks everything that a file says before
-// using it, so that no file can make it allocate more memory than the file's size justifies.
-// Writing gives the same bytes as Python's Network.save. For io.hpp only. Start at `read` and
+// the header, the tensors one after another. docs/file_format.md has the rules. Reading checks
+// everything that a file says before using it, and allocates at most a small multiple of the file's
+// size. Writing gives the same bytes as Python's Network.save. For io.hpp only. Start at `read` and
 // `write`, at the end.
 #pragma once
 
@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <istream>
 #include <limits>
+#include <locale>
 #include <map>
 #include <memory>
 #include <random>
@@ -31,6 +32,7 @@
 #include <utility>
 #include <vector>
 #if defined(__unix__) || defined(__APPLE__)
+#include <sys/file.h>
 #include <unistd.h>
 #endif
 
@@ -50,10 +52,12 @@ namespace io_detail {
 
 constexpr int kFormat = 1;  // version of the metadata; a reader refuses any that it does not know
 constexpr std::uint64_t kMostHeader = 100'000'000;  // bytes; the limit of the safetensors library
+constexpr std::size_t kMostMetadata = 100;          // entries
 
 template <class... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
   std::ostringstream message;
+  message.imbue(std::locale::classic());  // the program's own may write 1.234 for 1234
   (message << ... << parts);
   throw FileError(message.str());
 }
@@ -104,11 +108,11 @@ struct Settings {
 using Json = nlohmann::json;  // a sorted map: finding one of a million names is fast
 
 /// Reads JSON without storing it, to find out whether it is safe to store. It stops if an object
-/// has the same name twice, if values are nested deeper than in any file, or if there are more than
+/// has the same name twice, if values are nested deeper than `depth`, or if there are more than
 /// `most` values.
 class Look : public nlohmann::json_sax<Json> {
  public:
-  explicit Look(std::uint64_t most) : left_(most) {}
+  Look(std::size_t depth, std::uint64_t most) : depth_(depth), left_(most) {}
   const char* wrong() const { return wrong_; }
 
   bool null() override { return value(); }
@@ -134,26 +138,29 @@ class Look : public nlohmann::json_sax<Json> {
     wrong_ = wrong;
     return false;
   }
-  bool value() { return left_-- > 0 || stop("has more values than its tensors can need"); }
+  bool value() { return left_-- > 0 || stop("has more values than a network needs"); }
   bool open() {
     names_.emplace_back();
-    return value() && (names_.size() <= 8 || stop("is nested too deep"));
+    return value() && (names_.size() <= depth_ || stop("is nested too deep"));
   }
   bool close() {
     names_.pop_back();
     return true;
   }
 
+  std::size_t depth_;
   std::uint64_t left_;
   const char* wrong_ = nullptr;
   std::vector<std::unordered_set<std::string>> names_;  // one set for each open object or array
 };
 
-/// Parses a JSON object of at most `most` values. `what` begins the messages.
-inline Json parse(const std::string& text, const char* what, std::uint64_t most) {
+/// Parses a JSON object that has at most 1 value for `spacing` bytes, and 1,000 more. `what` begins
+/// the messages.
+inline Json parse(const std::string& text, const char* what, std::size_t depth,
+                  std::size_t spacing) {
   if (text.empty() || text[0] != '{') refuse(what, " does not begin with '{'");
   if (text.find('\0') != std::string::npos) refuse(what, " is not JSON");
-  Look look(most);
+  Look look(depth, 1000 + text.size() / spacing);
   if (!Json::sax_parse(text, &look)) refuse(what, " ", look.wrong());
   return Json::parse(text);
 }
@@ -185,15 +192,20 @@ inline const Json& list(const Json& value, const char* name) {
   return value;
 }
 
-inline Settings settings_of(const Json& header, std::uint64_t most) {
+inline Settings settings_of(const Json& header) {
   const Json& metadata = member(header, "__metadata__", "the header");
   if (!metadata.is_object()) refuse("the metadata is not an object");
+  if (metadata.size() > kMostMetadata) {
+    refuse("the metadata has ", metadata.size(), " entries; at most ", kMostMetadata,
+           " are allowed");
+  }
   for (const Json& value : metadata) text(value, "the metadata");
   if (metadata.find("fastmlp") == metadata.end()) {
     refuse("the metadata has no key 'fastmlp'; this file was not written by fastmlp");
   }
   constexpr const char* kWhat = "the metadata 'fastmlp'";
-  const Json json = parse(text(metadata["fastmlp"], kWhat), kWhat, most);
+  // A layer adds two values: at least ',1' and ',"elu"', which are 8 bytes.
+  const Json json = parse(text(metadata["fastmlp"], kWhat), kWhat, 2, 4);
   constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
   integer(member(json, "format", kWhat), "format", kFormat, kFormat);
   Settings s;
@@ -213,35 +225,35 @@ inline Settings settings_of(const Json& header, std::uint64_t most) {
       integer(member(json, "seed", kWhat), "seed", 0, std::numeric_limits<std::uint64_t>::max());
   s.epochs_trained = static_cast<std::int64_t>(
       integer(member(json, "epochs_trained", kWhat), "epochs_trained", 0, kMost));
+  if (json.size() != 7) refuse(kWhat, " has a key that format ", kFormat, " does not have");
   return s;
 }
 
-/// Refuses layers whose parameters do not take exactly `bytes` bytes. After this check the sizes in
-/// the metadata are known to be no larger than the file.
-inline void check_size(const std::vector<std::ptrdiff_t>& layers, std::uint64_t element,
-                       std::uint64_t bytes) {
-  std::uint64_t left = bytes / element;
-  bool fits = bytes % element == 0;
-  for (std::size_t l = 0; fits && l + 1 < layers.size(); ++l) {
+/// The number of bytes of all parameters.
+inline std::uint64_t bytes_of(const std::vector<std::ptrdiff_t>& layers, std::uint64_t element) {
+  std::uint64_t left = (std::uint64_t{1} << 62) / element;  // more than any file has
+  const std::uint64_t most = left;
+  for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
     const auto n_in = static_cast<std::uint64_t>(layers[l]);
     const auto n_out = static_cast<std::uint64_t>(layers[l + 1]);
-    fits = n_in < left && n_out <= left / (n_in + 1);
-    if (fits) left -= (n_in + 1) * n_out;
+    if (n_in >= left || n_out > left / (n_in + 1))
+      refuse("no file has tensors of its layers' size");
+    left -= (n_in + 1) * n_out;
   }
-  if (!fits || left != 0) {
-    refuse("its tensors have ", bytes, " bytes, which is not what layers of these sizes have");
-  }
+  return (most - left) * element;
 }
 
-/// The byte at which each tensor begins, counted from the first tensor. Refuses a file that does
-/// not have exactly the tensors of the layers, one after another.
+/// The tensors by the byte at which each begins, counted from the first tensor. Refuses a header
+/// that does not have exactly the tensors of the layers, one after another.
 template <class T>
-std::map<std::string, std::uint64_t> offsets_of(const Json& header,
-                                                const std::map<std::string, Tensor>& tensors,
-                                                std::uint64_t bytes) {
-  std::map<std::string, std::uint64_t> offsets;
-  std::map<std::uint64_t, std::uint64_t> parts;  // begin to end
-  for (const auto& [name, tensor] : tensors) {
+std::map<std::uint64_t, Tensor> tensors_in(const Json& header,
+                                           const std::vector<std::ptrdiff_t>& layers) {
+  // Numbers are compared first: a long list of layers without tensors must not cost memory.
+  if (header.size() != 2 * layers.size() - 1) {
+    refuse("the file has ", header.size() - 1, " tensors; its layers have ", 2 * layers.size() - 2);
+  }
+  std::map<std::uint64_t, Tensor> parts;
+  for (auto& [name, tensor] : tensors_of<T>(layers)) {
     const Json& entry = member(header, name.c_str(), "the file");
     if (!entry.is_object()) refuse(name, " is not described by an object");
     const std::string& dtype = text(member(entry, "dtype", name.c_str()), "dtype");
@@ -255,66 +267,77 @@ std::map<std::string, std::uint64_t> offsets_of(const Json& header,
     }
     const Json& range = list(member(entry, "data_offsets", name.c_str()), "data_offsets");
     if (range.size() != 2) refuse("data_offsets of ", name, " must be two numbers");
-    const std::uint64_t begin = integer(range[0], "data_offsets", 0, bytes);
-    const std::uint64_t end = integer(range[1], "data_offsets", begin, bytes);
+    constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+    const std::uint64_t begin = integer(range[0], "data_offsets", 0, kMost);
+    const std::uint64_t end = integer(range[1], "data_offsets", begin, kMost);
     if (end - begin != tensor.bytes) {
       refuse(name, " has ", end - begin, " bytes; for its shape it must have ", tensor.bytes);
     }
-    offsets[name] = begin;
-    parts[begin] = end;
+    if (entry.size() != 3) refuse(name, " has a key that tensors do not have");
+    parts.emplace(begin, std::move(tensor));
   }
-  if (header.size() != tensors.size() + 1) refuse("the file has tensors that layers do not");
   std::uint64_t next = 0;
-  for (const auto& [begin, end] : parts) {
-    if (begin != next) refuse("its tensors overlap or leave a hole at byte ", next);
-    next = end;
+  for (const auto& [begin, tensor] : parts) {
+    if (begin != next) break;
+    next += tensor.bytes;
   }
-  if (next != bytes) refuse("its tensors end at byte ", next, " of ", bytes);
-  return offsets;
+  if (next != bytes_of(layers, sizeof(T))) {
+    refuse("its tensors overlap or leave a hole at byte ", next);
+  }
+  return parts;
 }
 
-/// An upper bound for the number of JSON values of a file with so many bytes of tensors: 8 values
-/// for each tensor, which has at least 4 bytes.
-constexpr std::uint64_t most_values(std::uint64_t bytes) { return 100 + 2 * bytes; }
-
-/// Reads the header; returns its JSON and the number of bytes that follow it.
-inline std::pair<Json, std::uint64_t> read_header(std::istream& file) {
-  file.seekg(0, std::ios::end);
-  const auto size = static_cast<std::uint64_t>(std::max<std::streamoff>(file.tellg(), 0));
-  file.seekg(0);
-  std::uint64_t n = 0;
-  if (size < sizeof n || !file.read(reinterpret_cast<char*>(&n), sizeof n)) {
-    refuse("the file has ", size, " bytes and no header");
+/// Reads so many bytes. Memory grows with what the stream really has, because `bytes` may be a lie.
+inline std::string take(std::istream& file, std::uint64_t bytes, const char* what) {
+  constexpr std::uint64_t kFirst = 1 << 16;
+  std::string data;
+  while (data.size() < bytes) {
+    const std::size_t old = data.size();
+    const std::uint64_t more =
+        std::min<std::uint64_t>(bytes - old, std::max<std::uint64_t>(old, kFirst));
+    data.resize(old + static_cast<std::size_t>(more));
+    if (!file.read(&data[old], static_cast<std::streamsize>(more))) {
+      refuse("the file ends in ", what);
+    }
   }
-  if (n > kMostHeader || n > size - sizeof n) {
-    refuse("its header has ", n, " bytes by the file's first eight, of ", size,
-           " in the file and at most ", kMostHeader);
-  }
-  std::string text(static_cast<std::size_t>(n), '\0');
-  if (!file.read(text.data(), static_cast<std::streamsize>(n)))
-    refuse("the file ends in its header");
-  const std::uint64_t bytes = size - sizeof n - n;
-  return {parse(text, "its header", most_values(bytes)), bytes};
+  return data;
 }
 
+constexpr std::uint64_t kUnknown = std::numeric_limits<std::uint64_t>::max();
+
+/// Reads a network. `size` is that of a regular file; that of a pipe or a device is kUnknown.
 template <class T>
-Network<T> read(std::istream& file) {
-  const auto [header, bytes] = read_header(file);
-  const Settings settings = settings_of(header, most_values(bytes));
+Network<T> read(std::istream& file, std::uint64_t size) {
+  std::uint64_t n = 0;
+  std::memcpy(&n, take(file, sizeof n, "its first 8 bytes").data(), sizeof n);
+  if (n > kMostHeader) {
+    refuse("its header has ", n, " bytes by the file's first eight; at most ", kMostHeader,
+           " are allowed");
+  }
+  // A layer adds 15 values to the header, which are more than 120 bytes.
+  const Json header = parse(take(file, n, "its header"), "its header", 3, 8);
+  const Settings settings = settings_of(header);
   if (settings.dtype != Dtype<T>::kName) {
     refuse("its dtype is '", settings.dtype.substr(0, 80), "' and a network of ", Dtype<T>::kName,
            " was asked for");
   }
-  check_size(settings.layers, sizeof(T), bytes);
-  const auto tensors = tensors_of<T>(settings.layers);
-  const auto offsets = offsets_of<T>(header, tensors, bytes);
+  const std::uint64_t bytes = bytes_of(settings.layers, sizeof(T));
+  const bool is_known = size != kUnknown;
+  if (is_known && size - sizeof n - n != bytes) {
+    refuse("its tensors have ", size - sizeof n - n, " bytes; layers of these sizes have ", bytes);
+  }
+  const auto tensors = tensors_in<T>(header, settings.layers);
+  std::istringstream copy;
+  if (!is_known) {  // the network is allocated after its bytes have come
+    copy.str(take(file, bytes, "its tensors"));
+    if (file.peek() != std::istream::traits_type::eof()) refuse("more bytes follow its tensors");
+  }
+  std::istream& from = is_known ? file : copy;
   Network<T> net(settings.layers, settings.hidden, settings.output);
-  const std::streamoff start = file.tellg();
-  for (const auto& [name, tensor] : tensors) {
-    file.seekg(start + static_cast<std::streamoff>(offsets.at(name)));
+  for (const auto& [begin, tensor] : tensors) {
     T* data = tensor.is_bias ? net.biases(tensor.layer).data : net.weights(tensor.layer).data;
-    if (!file.read(reinterpret_cast<char*>(data), static_cast<std::streamsize>(tensor.bytes))) {
-      refuse("the file ends in ", name);
+    if (!from.read(reinterpret_cast<char*>(data), static_cast<std::streamsize>(tensor.bytes))) {
+      refuse("the file ends in its tensors");
     }
   }
   net.set_seed(settings.seed);
@@ -372,21 +395,32 @@ inline std::string header_of(const Settings& settings, const std::map<std::strin
 /// synchronised with the disk.
 class OutputFile {
  public:
-  explicit OutputFile(const std::filesystem::path& path)
-      : file_(std::fopen(path.string().c_str(), "wb")) {
+  OutputFile(const std::filesystem::path& path, const char* mode)
+      : file_(std::fopen(path.string().c_str(), mode)) {
     if (!file_) fail();
   }
   void write(const void* data, std::size_t bytes) {
     if (std::fwrite(data, 1, bytes, file_.get()) != bytes) fail();
   }
-  /// Makes sure that it is on the disk, and closes it.
-  void finish() {
+  /// Makes sure that everything is on the disk.
+  void flush() {
     if (std::fflush(file_.get()) != 0) fail();
 #if defined(__unix__) || defined(__APPLE__)
     // A pipe or a device cannot be synchronised: EINVAL or ENOTSUP.
     if (::fsync(::fileno(file_.get())) != 0 && errno != EINVAL && errno != ENOTSUP) fail();
 #endif
+  }
+  void close() {
     if (std::fclose(file_.release()) != 0) fail();
+  }
+  /// Locks the file until it is closed, or until the process ends, however that happens. Returns
+  /// whether it could: it does not wait if `now`.
+  bool lock([[maybe_unused]] bool now) {
+#if defined(__unix__) || defined(__APPLE__)
+    return ::flock(::fileno(file_.get()), LOCK_EX | (now ? LOCK_NB : 0)) == 0;
+#else
+    return false;
+#endif
   }
 
  private:
@@ -397,43 +431,91 @@ class OutputFile {
   std::unique_ptr<std::FILE, Close> file_;
 };
 
-/// A name in the folder of `target` that no other process uses.
-inline std::filesystem::path beside(const std::filesystem::path& target) {
-  std::random_device random;
-  char name[40];
-  std::snprintf(name, sizeof name, ".fastmlp-%08x%08x.tmp", static_cast<unsigned>(random()),
-                static_cast<unsigned>(random()));
-  return target.parent_path() / name;
+/// How the names of temporary files for `target` begin, in Python too. A hash (FNV-1a) stands for
+/// the name of the target, because both names together may be too long.
+inline std::string temporary_prefix(const std::filesystem::path& target) {
+  std::uint32_t hash = 0x811c9dc5;
+  for (const auto byte : target.filename().u8string()) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x01000193;
+  }
+  char prefix[24];
+  std::snprintf(prefix, sizeof prefix, ".fastmlp-%08x-", static_cast<unsigned>(hash));
+  return prefix;
 }
 
-/// Calls write(temporary) for a file in the same folder, then renames it to `path`: a reader sees
-/// the old file or the new one. A symbolic link is followed, and the permissions of the old file
-/// stay.
+/// Removes the temporary files that killed processes left: those that nobody has locked.
+inline void remove_stale(const std::filesystem::path& target) {
+  namespace fs = std::filesystem;
+  const std::string prefix = temporary_prefix(target);
+  std::error_code error;
+  fs::directory_iterator entry(target.parent_path(), error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (entry->path().filename().string().rfind(prefix, 0) != 0) continue;
+    std::error_code ignored;
+    if (entry->symlink_status(ignored).type() != fs::file_type::regular) continue;
+    try {
+      OutputFile file(entry->path(), "r+b");
+      if (file.lock(true)) fs::remove(entry->path(), ignored);
+    } catch (const std::system_error&) {  // another save has removed it, or it is somebody else's
+    }
+  }
+}
+
+/// Makes an empty file beside `target` and locks it. Returns it and its path.
+inline std::pair<OutputFile, std::filesystem::path> temporary_beside(
+    const std::filesystem::path& target) {
+  std::random_device random;
+  for (;;) {
+    char name[24];
+    std::snprintf(name, sizeof name, "%08x%08x.tmp", static_cast<unsigned>(random()),
+                  static_cast<unsigned>(random()));
+    const std::filesystem::path path = target.parent_path() / (temporary_prefix(target) + name);
+    OutputFile file(path, "wbx");
+    file.lock(false);
+    // Before the lock, another save may have taken it for one that was left, and removed it.
+    if (std::filesystem::exists(path)) return {std::move(file), path};
+  }
+}
+
+/// Calls write(file) for a file in the same folder, then renames it to `path`: a reader sees the
+/// old file or the new one. A symbolic link is followed, and the permissions of the old file stay.
 template <class Write>
 void replace(const std::filesystem::path& path, const Write& write) {
   namespace fs = std::filesystem;
-  if (fs::exists(path) && !fs::is_regular_file(path)) {
-    return write(path);  // a device or a pipe is written to; for a folder write() fails
+  const fs::file_status old = fs::status(path);  // throws if links form a loop
+  if (fs::exists(old) && !fs::is_regular_file(old)) {
+    OutputFile file(path, "wb");  // a device or a pipe is written to; a folder is refused here
+    write(file);
+    file.flush();
+    return file.close();
   }
+  if (fs::exists(old)) OutputFile(path, "ab");  // refuses a read-only file, which rename would not
   fs::path link = path;  // the last of a chain of links may point to a file that does not exist
   for (int i = 0; i < 40 && fs::is_symlink(link); ++i) {
     link = link.parent_path() / fs::read_symlink(link);
   }
   const fs::path target = fs::weakly_canonical(link);
-  const fs::path temporary = beside(target);
+  remove_stale(target);
+  auto [file, temporary] = temporary_beside(target);
   try {
-    write(temporary);
-    if (fs::exists(target)) fs::permissions(temporary, fs::status(target).permissions());
+    write(file);
+    file.flush();
+#ifdef _WIN32
+    file.close();  // Windows renames no open file; elsewhere the lock holds until after the rename
+#endif
+    if (fs::exists(old)) fs::permissions(temporary, old.permissions());
     fs::rename(temporary, target);
   } catch (...) {
     std::error_code ignored;
+    OutputFile(std::move(file));  // closes it
     fs::remove(temporary, ignored);
     throw;
   }
 }
 
-template <class T>
-void write(const Network<T>& net, const std::filesystem::path& path) {
+/// The parts of a file, each given to write(data, bytes) in its turn.
+template <class T, class Write>
+void write_parts(const Network<T>& net, const Write& write) {
   std::vector<T> parameters(static_cast<std::size_t>(net.n_parameters()));
   Settings settings{net.layers(), net.hidden(), net.output(), Dtype<T>::kName, net.seed(), 0};
   settings.epochs_trained = net.snapshot(parameters.data());
@@ -448,13 +530,16 @@ void write(const Network<T>& net, const std::filesystem::path& path) {
       begin += static_cast<std::size_t>(tensors.at(name).bytes) / sizeof(T);
     }
   }
-  replace(path, [&](const std::filesystem::path& to) {
-    OutputFile file(to);
-    file.write(header.data(), header.size());
-    for (const auto& [name, tensor] : tensors) {
-      file.write(parameters.data() + begins[name], static_cast<std::size_t>(tensor.bytes));
-    }
-    file.finish();
+  write(header.data(), header.size());
+  for (const auto& [name, tensor] : tensors) {
+    write(parameters.data() + begins[name], static_cast<std::size_t>(tensor.bytes));
+  }
+}
+
+template <class T>
+void write(const Network<T>& net, const std::filesystem::path& path) {
+  replace(path, [&](OutputFile& file) {
+    write_parts(net, [&](const void* data, std::size_t bytes) { file.write(data, bytes); });
   });
 }
 

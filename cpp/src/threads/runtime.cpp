@@ -27,10 +27,7 @@ constexpr double kMinWork = 4e6;
 double min_work_from_environment() {
   const char* text = std::getenv("FASTMLP_MIN_WORK");
   if (text == nullptr || *text == '\0') return kMinWork;
-  char* end = nullptr;
-  const double value = std::strtod(text, &end);
-  check_min_work(text, *end == '\0', value);
-  return value;
+  return check_min_work(text);
 }
 
 int default_threads() {

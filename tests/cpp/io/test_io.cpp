@@ -9,8 +9,15 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <locale>
+#include <map>
 #include <string>
+#include <thread>
 #include <vector>
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
 
 using namespace fastmlp;
 using namespace fastmlp::testing;
@@ -116,6 +123,134 @@ TEST_CASE("a file that Python wrote is read, and written again with the same byt
   CHECK(again(load<double>(data / "float64.safetensors")) == read(data / "float64.safetensors"));
 }
 
+TEST_CASE("every file of the corpus gets the answer that Python's reader gives too") {
+  const Folder folder;
+  std::map<std::string, std::string> bytes;
+  const auto cases = nlohmann::json::parse(read(fs::path(FASTMLP_TEST_DATA) / "files.json"));
+  for (const auto& [name, entry] : cases.items()) {
+    const auto text = entry["bytes"].get<std::string>();  // UTF-8 of characters up to 255
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const auto byte = static_cast<unsigned char>(text[i]);
+      bytes[name] += static_cast<char>(byte < 0x80 ? byte : (byte << 6) | (text[++i] & 0x3f));
+    }
+  }
+  for (const auto& [name, entry] : cases.items()) {
+    CAPTURE(name);
+    write(folder / "model", bytes[name]);
+    std::string saved = "refused";
+    const auto try_as = [&](auto zero) {
+      try {
+        save(load<decltype(zero)>(folder / "model"), folder / "again");
+        saved = read(folder / "again");
+      } catch (const FileError&) {
+      }
+    };
+    try_as(0.0f);
+    try_as(0.0);
+    CHECK(saved == (entry["saved"].is_null() ? "refused" : bytes[entry["saved"]]));
+  }
+}
+
+#if defined(__unix__) || defined(__APPLE__)
+TEST_CASE("a pipe is read to its end, and written to") {
+  const Folder folder;
+  const fs::path pipe = folder / "pipe", path = folder / "model";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  save(network<float>(), path);
+  const std::string bytes = read(path);
+  for (const std::string& sent : {bytes, bytes + '\0', bytes.substr(0, bytes.size() - 1)}) {
+    std::thread writer([&] { write(pipe, sent); });
+    if (sent == bytes) {
+      CHECK(load<float>(pipe).epochs_trained() == 7);
+    } else {
+      check_refused(pipe, sent > bytes ? "more bytes follow" : "the file ends in its tensors");
+    }
+    writer.join();
+  }
+  std::string received;
+  std::thread reader([&] { received = read(pipe); });
+  save(network<float>(), pipe);
+  reader.join();
+  CHECK(received == bytes);
+  CHECK(fs::is_fifo(pipe));
+  check_refused("/dev/zero", "does not begin with '{'");
+}
+
+TEST_CASE("save refuses a read-only file and a loop of links") {
+  const Folder folder;
+  fs::create_symlink("loop", folder / "loop");
+  CHECK_THROWS_AS(save(network<float>(), folder / "loop"), FileError);
+  CHECK(fs::is_symlink(folder / "loop"));
+  write(folder / "model", "precious");
+  fs::permissions(folder / "model", fs::perms::owner_read | fs::perms::others_read);
+  fs::permissions(folder / ".", fs::perms::all);
+  const bool is_root = ::geteuid() == 0;
+  if (is_root) REQUIRE(::seteuid(65534) == 0);  // permissions do not bind root
+  CHECK_THROWS_AS(save(network<float>(), folder / "model"), FileError);
+  if (is_root) REQUIRE(::seteuid(0) == 0);
+  CHECK(read(folder / "model") == "precious");
+  CHECK(folder.size() == 2);
+}
+
+TEST_CASE("save removes what a killed save left, and nothing else") {
+  const Folder folder;
+  const fs::path path = folder / "model";
+  const std::string prefix = io_detail::temporary_prefix(path);
+  CHECK(prefix == ".fastmlp-b08b665a-");  // in Python too
+  for (const std::string& name : {prefix + "0.tmp", prefix + "1.tmp", std::string("other")}) {
+    write(folder / name.c_str(), "");
+  }
+  io_detail::OutputFile running(folder / (prefix + "1.tmp").c_str(), "r+b");
+  REQUIRE(running.lock(true));
+  save(network<float>(), path);
+  CHECK_FALSE(fs::exists(folder / (prefix + "0.tmp").c_str()));
+  CHECK(fs::exists(folder / (prefix + "1.tmp").c_str()));
+  CHECK(fs::exists(folder / "other"));
+}
+
+TEST_CASE("many threads save to one path, and each file is whole") {
+  const Folder folder;
+  const fs::path path = folder / "model";
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 20; ++i) save(network<float>(), path);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(load<float>(path).epochs_trained() == 7);
+  CHECK(folder.size() == 1);
+}
+#endif
+
+namespace {
+/// Numbers as a German locale writes them.
+struct German : std::numpunct<char> {
+  char do_decimal_point() const override { return ','; }
+  char do_thousands_sep() const override { return '.'; }
+  std::string do_grouping() const override { return "\3"; }
+};
+}  // namespace
+
+TEST_CASE("messages and files do not depend on the locale") {
+  const Folder folder;
+  const std::locale before = std::locale::global(std::locale(std::locale(), new German));
+  Network<float> net({1234, 1});
+  net.set_seed(1234567);
+  CHECK_THROWS_WITH_AS(net.loss(Matrix<float>(1, 5678).cview(), Matrix<float>(1, 1).cview()),
+                       "loss: X has shape (1, 5678); this network takes 1234 features",
+                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(
+      net.step(Matrix<float>(1, 1234).cview(), Matrix<float>(1, 1).cview(), -1234.5f),
+      doctest::Contains("is -1234.5;"), std::invalid_argument);
+  save(net, folder / "model");
+  CHECK(load<float>(folder / "model").seed() == 1234567);
+  const std::string bytes = read(folder / "model");
+  write(folder / "model", bytes.substr(0, bytes.size() - 1));
+  check_refused(folder / "model", "its tensors have 4939 bytes; layers of these sizes have 4940");
+  std::locale::global(before);
+}
+
 TEST_CASE("load refuses a missing file, a folder and another dtype") {
   const Folder folder;
   check_refused(folder / "none", "No such file");
@@ -180,7 +315,7 @@ TEST_CASE("a wrong header is refused") {
   refused("{\"x\":[" + std::string(1000, '0') + "]}", "is not JSON");
   std::string many = "{\"x\":[{}";
   for (int i = 0; i < 500'000; ++i) many += ",{}";  // a careless reader would take a day
-  refused(many + "]}", "more values than its tensors can need");
+  refused(many + "]}", "more values than a network needs");
   change("\"fastmlp\":\"", "\"other\":3,\"fastmlp\":\"", "the metadata is 3");
   change("[3,4]", "[3.0,4]", "of shape [3.0,4]");
   refused("[]", "does not begin with '{'");
@@ -190,11 +325,11 @@ TEST_CASE("a wrong header is refused") {
   change("\\\"format\\\": 1", "\\\"format\\\": 2", "format is 2");
   change("\\\"format\\\": 1", "\\\"format\\\": true", "format is true");
   change("[3, 4, 2]", "[3, 4]", "entries");
-  change("[3, 4, 2]", "[3, 5, 2]", "not what layers of these sizes have");
+  change("[3, 4, 2]", "[3, 5, 2]", "its tensors have 104 bytes; layers of these sizes have 128");
   change("[3, 4, 2]", "[3, 4, -2]", "layers is -2");
   change("[3, 4, 2]", "[3, 4, 2.0]", "layers is 2.0");
-  change("[3, 4, 2]", "[3, 4611686018427387904, 2]", "not what layers");
-  change("[3, 4, 2]", "[9223372036854775807, 4, 2]", "not what layers");
+  change("[3, 4, 2]", "[3, 4611686018427387904, 2]", "no file has tensors of its layers' size");
+  change("[3, 4, 2]", "[9223372036854775807, 4, 2]", "no file has tensors of its layers' size");
   change("[3, 4, 2]", "[99999999999999999999, 4, 2]", "layers is");
   change("\\\"gelu\\\"", "\\\"glue\\\"", "unknown activation 'glue'");
   change("\\\"softmax\\\"", "\\\"hardmax\\\"", "unknown output 'hardmax'");
@@ -210,8 +345,9 @@ TEST_CASE("a wrong header is refused") {
   change("[0,16]", "[0]", "must be two numbers");
   change("[0,16]", "[16,0]", "data_offsets is 0");
   change("[0,16]", "[16,32]", "overlap or leave a hole");
-  change("[0,16]", "[0,16000]", "data_offsets is 16000");
-  change("\"layers.0.bias\":", "\"extra\":{},\"layers.0.bias\":", "tensors that layers do not");
+  change("[0,16]", "[0,16000]", "has 16000 bytes");
+  change("\"layers.0.bias\":", "\"extra\":{},\"layers.0.bias\":",
+         "the file has 5 tensors; its layers have 4");
 }
 
 TEST_CASE("a file that is too short or too long is refused") {
@@ -224,7 +360,7 @@ TEST_CASE("a file that is too short or too long is refused") {
     CHECK_THROWS_AS(load<float>(path), FileError);
   }
   write(path, bytes + '\0');
-  check_refused(path, "not what layers");
+  check_refused(path, "its tensors have 105 bytes; layers of these sizes have 104");
   for (const std::uint64_t n : {std::uint64_t(100'000'001), ~std::uint64_t(0), ~std::uint64_t(7)}) {
     std::string huge = bytes;
     std::memcpy(huge.data(), &n, sizeof n);

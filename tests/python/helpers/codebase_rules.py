@@ -161,7 +161,7 @@ def installed_headers_include_only_std_and_each_other(root: Path) -> list[str]:
     files_of_io = [path for path in files(root, HEADERS) if re.match(r"io\b|io_", path.stem)]
     others = [path for path in files(root, HEADERS) if path not in files_of_io]
     allowed = rf"<[a-z_]+>|<fastmlp/({own})>"
-    with_json = rf"{allowed}|<nlohmann/json\.hpp>|<unistd\.h>"  # io.hpp calls fsync
+    with_json = rf"{allowed}|<nlohmann/json\.hpp>|<sys/file\.h>|<unistd\.h>"  # flock, fsync
     return includes(root, others, allowed, rule) + includes(root, files_of_io, with_json, rule)
 
 

@@ -1,0 +1,104 @@
+// The memory that load() allocates for hostile files. A program of its own, because it replaces
+// operator new.
+#include <fastmlp/io.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <sstream>
+#include <string>
+
+namespace {
+std::atomic<std::size_t> live{0}, peak{0};  // bytes
+constexpr std::size_t kUnit = alignof(std::max_align_t);
+}  // namespace
+
+// The size of an allocation is stored in front of it. Neither function is inlined, or else GCC
+// would warn that free() releases what operator new returned.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  void* p = std::malloc(size + kUnit);
+  if (p == nullptr) throw std::bad_alloc();
+  *static_cast<std::size_t*>(p) = size;
+  peak = std::max<std::size_t>(peak, live += size);
+  return static_cast<char*>(p) + kUnit;
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept {
+  if (p == nullptr) return;
+  void* const start = static_cast<char*>(p) - kUnit;
+  live -= *static_cast<std::size_t*>(start);
+  std::free(start);
+}
+void operator delete(void* p, std::size_t) noexcept { operator delete(p); }
+
+namespace {
+
+std::string repeated(const std::string& text, std::size_t times) {
+  std::string all;
+  for (std::size_t i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+/// A header with these settings and no tensors.
+std::string with_settings(const std::string& layers, const std::string& hidden) {
+  const std::string settings =
+      "{\"dtype\":\"float32\",\"epochs_trained\":0,\"format\":1,\"hidden\":[" + hidden +
+      "],\"layers\":[" + layers + "],\"output\":\"sigmoid\",\"seed\":0}";
+  return "{\"__metadata__\":{\"fastmlp\":" + nlohmann::json(settings).dump() + "}}";
+}
+
+std::string members(const std::string& value, std::size_t count) {
+  std::string all = "{";
+  for (std::size_t i = 0; i < count; ++i) {
+    all += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":" + value;
+  }
+  return all + "}";
+}
+
+/// The largest number of bytes allocated at once while a file with this header is read and refused,
+/// divided by the file's size.
+double peak_per_byte(const std::string& header, bool is_pipe) {
+  const std::uint64_t n = header.size();
+  std::string bytes(sizeof n, '\0');
+  std::memcpy(bytes.data(), &n, sizeof n);
+  bytes += header;
+  std::istringstream file(bytes);
+  const std::size_t before = live;
+  peak = before;
+  const std::uint64_t size = is_pipe ? fastmlp::io_detail::kUnknown : bytes.size();
+  CHECK_THROWS_AS(fastmlp::io_detail::read<float>(file, size), fastmlp::FileError);
+  return static_cast<double>(peak - before) / static_cast<double>(bytes.size());
+}
+
+}  // namespace
+
+TEST_CASE("load allocates a small multiple of a hostile file at most") {
+  const std::size_t n = 100'000;
+  const std::string many[] = {
+      with_settings("1" + repeated(",1", n), "\"elu\"" + repeated(",\"elu\"", n - 2)),
+      with_settings("1,4611686018427387904", ""),
+      with_settings("1000000000,1", ""),
+      "{\"x\":[{}" + repeated(",{}", n) + "]}",
+      "{\"x\":[[]" + repeated(",[]", n) + repeated(" ", 4 * n) + "]}",
+      "{\"x\":[1" + repeated(",1", n) + "]}",
+      "{\"x\":[\"\"" + repeated(",\"\"", n) + repeated(" ", 4 * n) + "]}",
+      "{\"x\":" + repeated("[", n) + repeated("]", n) + "}",
+      "{\"x\":\"" + repeated("\\u0000", n) + "\"}",
+      "{\"x\":\"" + repeated("\\\"", n),
+      members("1", n),
+      members("{}", n),
+      members("{ }", n) + repeated(" ", 4 * n),
+  };
+  for (const std::string& header : many) {
+    for (const bool is_pipe : {false, true}) {
+      CAPTURE(header.substr(0, 40));
+      const double multiple = peak_per_byte(header, is_pipe);
+      if (header.size() > 10'000) CHECK(multiple < 16);
+      CHECK(multiple * static_cast<double>(header.size()) < 16e6);
+    }
+  }
+}

@@ -1,0 +1,364 @@
+"""Small files, right and wrong, and the answer that both readers must give to each.
+
+tests/data/files.json has them: the bytes as text, one character of Latin-1 for each, and the
+answer. It is null if the file is refused, or else the name of the case whose bytes `save` writes
+for the network that was loaded. test_safetensors.py and tests/cpp/io/test_io.cpp compare both
+readers with it; the fuzzers in tests/fuzz start from it. `python file_corpus.py --write` writes it,
+after a change of the cases below. docs/file_format.md has the rules.
+"""
+
+import json
+import struct
+import sys
+from pathlib import Path
+
+FILE = Path(__file__).parents[2] / "data" / "files.json"
+
+# A network of 2 inputs, 3 hidden units and 1 output, as `save` writes it.
+SETTINGS = (
+    '{"dtype": "float32", "epochs_trained": 7, "format": 1, "hidden": ["relu"], '
+    '"layers": [2, 3, 1], "output": "sigmoid", "seed": 5}'
+)
+TENSORS = {
+    "layers.0.bias": ([3], (0, 12)),
+    "layers.0.weight": ([2, 3], (12, 36)),
+    "layers.1.bias": ([1], (36, 40)),
+    "layers.1.weight": ([3, 1], (40, 52)),
+}
+VALUES = [value / 8 for value in range(13)]
+
+
+def values(*changed: float) -> bytes:
+    return struct.pack("<13f", *changed, *VALUES[len(changed) :])
+
+
+def tensor(name: str, shape: list[int], offsets: tuple[int, int], dtype: str = "F32") -> str:
+    entry = {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+    return f"{json.dumps(name)}:{json.dumps(entry, separators=(',', ':'))}"
+
+
+def header(settings: str = SETTINGS) -> str:
+    entries = [tensor(name, *entry) for name, entry in TENSORS.items()]
+    return ",".join([f'{{"__metadata__":{{"fastmlp":{json.dumps(settings)}}}', *entries]) + "}"
+
+
+def file(text: str | bytes, data: bytes = values(), size: int | None = None) -> bytes:
+    raw = text if isinstance(text, bytes) else text.encode()
+    return struct.pack("<Q", len(raw) if size is None else size) + raw + data
+
+
+def padded(text: str) -> str:
+    return text + " " * (-len(text) % 8)
+
+
+def in_header(old: str, new: str | bytes) -> bytes:
+    before, found, after = header().partition(old)
+    assert found, old
+    return file(before.encode() + (new.encode() if isinstance(new, str) else new) + after.encode())
+
+
+def in_settings(old: str, new: str) -> bytes:
+    assert old in SETTINGS, old
+    return file(header(SETTINGS.replace(old, new)))
+
+
+def moved(order: list[str]) -> bytes:
+    """The tensors in another order, in the data and in the header."""
+    entries, data, begin = [], b"", 0
+    for name in order:
+        shape, (first, last) = TENSORS[name]
+        entries.append(tensor(name, shape, (begin, begin + last - first)))
+        data += values()[first:last]
+        begin += last - first
+    start = header().partition(',"layers.0.bias"')[0]
+    return file(",".join([start, *entries]) + "}", data)
+
+
+def as_saved(text: str, data: bytes = values()) -> bytes:
+    return file(padded(text), data)
+
+
+def small(settings: str, tensors: str, data: bytes) -> bytes:
+    return file(f'{{"__metadata__":{{"fastmlp":{json.dumps(settings)}}},{tensors}}}', data)
+
+
+def deep(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+METADATA = '"__metadata__":{'
+BIAS = '"layers.0.bias":'
+SAVED = as_saved(header())
+NAN = as_saved(header(), values(float("nan"), float("inf"), -0.0))
+LATER = as_saved(header(SETTINGS.replace("7", str(2**62)).replace("5}", f"{2**64 - 1}}}")))
+ZERO = as_saved(header(SETTINGS.replace("5}", "0}")))
+DOUBLE = as_saved(
+    header(SETTINGS.replace("float32", "float64"))
+    .replace("F32", "F64")
+    .replace("[0,12]", "[0,24]")
+    .replace("[12,36]", "[24,72]")
+    .replace("[36,40]", "[72,80]")
+    .replace("[40,52]", "[80,104]"),
+    struct.pack("<13d", *VALUES),
+)
+
+# name: (bytes, the case whose bytes `save` would write; None if the file is refused)
+CASES: dict[str, tuple[bytes, str | None]] = {
+    "as saved": (SAVED, "as saved"),
+    "float64": (DOUBLE, "float64"),
+    "weights that are not finite": (NAN, "weights that are not finite"),
+    "largest numbers": (LATER, "largest numbers"),
+    # The header's size and the file's end
+    "empty file": (b"", None),
+    "seven bytes": (SAVED[:7], None),
+    "no header": (file("", b""), None),
+    "header of size zero, then zeros": (bytes(64), None),
+    "header past the end": (file(header(), size=2**20), None),
+    "header of 100,000,001 bytes": (file(header(), size=100_000_001), None),
+    "header of 2**64 - 1 bytes": (file(header(), size=2**64 - 1), None),
+    "header too short by one": (file(header(), size=len(header()) - 1), None),
+    "header of odd size": (file(header() + " " * (1 - len(header()) % 2)), "as saved"),
+    "padding of every whitespace": (file(header() + " \t\r\n"), "as saved"),
+    "padding of form feed": (file(header() + "\f"), None),
+    "padding of zeros": (file(header() + "\0"), None),
+    "text after the object": (file(header() + "1"), None),
+    "two objects": (file(header() + "{}"), None),
+    "space before the object": (file(" " + header()), None),
+    "byte order mark": (file("\ufeff" + header()), None),
+    "UTF-16": (file(header().encode("utf-16-le")), None),
+    "one byte less": (SAVED[:-1], None),
+    "one byte more": (SAVED + b"\0", None),
+    "one float more": (SAVED + bytes(4), None),
+    "no tensors' bytes": (file(header(), b""), None),
+    # JSON
+    "a list": (file("[]"), None),
+    "an empty object": (file("{}"), None),
+    "not closed": (file(header()[:-1]), None),
+    "comma at the end": (file(header()[:-1] + ",}"), None),
+    "comment": (in_header(BIAS, "/**/" + BIAS), None),
+    "single quotes": (file(header().replace('"', "'")), None),
+    "whitespace everywhere": (
+        file(json.dumps(json.loads(header()), indent="\t ").replace("\n", "\r\n")),
+        "as saved",
+    ),
+    "escapes in names": (in_header("layers.0.bias", "\\u006cayers\\u002e0.bias"), "as saved"),
+    "depth 20": (in_header(BIAS, f'"x":{deep(20)},{BIAS}'), None),
+    "depth 1500": (in_header(BIAS, f'"x":{deep(1500)},{BIAS}'), None),
+    "many empty objects": (file('{"x":[' + "{}," * 600 + "{}]}"), None),
+    # Metadata
+    "no metadata": (file("{" + header().partition("},")[2]), None),
+    "metadata null": (in_header("{" + METADATA, '{"__metadata__":null,"x":{'), None),
+    "metadata twice": (in_header(BIAS, f'{METADATA}"fastmlp":"{{}}"}},{BIAS}'), None),
+    "metadata last": (
+        file("{" + header().partition("},")[2][:-1] + "," + header().partition("},")[0][1:] + "}}"),
+        "as saved",
+    ),
+    "metadata without fastmlp": (in_header('"fastmlp"', '"format"'), None),
+    "fastmlp twice": (in_header('"fastmlp":', '"fastmlp":"{}","fastmlp":'), None),
+    "fastmlp twice, once escaped": (
+        in_header('"fastmlp":', '"\\u0066astmlp":"{}","fastmlp":'),
+        None,
+    ),
+    "fastmlp a number": (in_header('"fastmlp":', '"fastmlp":1,"x":'), None),
+    "other metadata": (in_header(METADATA, METADATA + '"format":"pt",'), "as saved"),
+    "other metadata of commas": (
+        in_header(METADATA, METADATA + f'"list":"{"[{,:" * 400}",'),
+        "as saved",
+    ),
+    "other metadata a number": (in_header(METADATA, METADATA + '"format":1,'), None),
+    "other metadata twice": (in_header(METADATA, METADATA + '"a":"","a":"",'), None),
+    "99 others in the metadata": (
+        in_header(METADATA, METADATA + "".join(f'"{i}":"",' for i in range(99))),
+        "as saved",
+    ),
+    "100 others in the metadata": (
+        in_header(METADATA, METADATA + "".join(f'"{i}":"",' for i in range(100))),
+        None,
+    ),
+    "surrogate alone": (in_header(METADATA, METADATA + '"a":"\\ud800",'), None),
+    "low surrogate alone": (in_header(METADATA, METADATA + '"a":"\\udc00",'), None),
+    "surrogate alone in a name": (in_header(METADATA, METADATA + '"\\ud800":"",'), None),
+    "surrogate pair": (in_header(METADATA, METADATA + '"a":"\\ud83d\\ude00",'), "as saved"),
+    "escaped zero": (in_header(METADATA, METADATA + '"a\\u0000":"\\u0000",'), "as saved"),
+    "character zero": (in_header(METADATA, METADATA + '"a":"\0",'), None),
+    "line feed in a string": (in_header(METADATA, METADATA + '"a":"\n",'), None),
+    "delete in a string": (in_header(METADATA, METADATA + '"a":"\x7f",'), "as saved"),
+    "escape that JSON lacks": (in_header(METADATA, METADATA + '"a":"\\x41",'), None),
+    "UTF-8": (in_header(METADATA, METADATA + '"ä":"€😀",'), "as saved"),
+    "Latin-1": (in_header(METADATA, b'"__metadata__":{"a":"\xe4",'), None),
+    "UTF-8, cut off": (in_header(METADATA, b'"__metadata__":{"a":"\xe2\x82",'), None),
+    "UTF-8, too long": (in_header(METADATA, b'"__metadata__":{"a":"\xc0\xaf",'), None),
+    "UTF-8, a surrogate": (in_header(METADATA, b'"__metadata__":{"a":"\xed\xa0\x80",'), None),
+    "UTF-8, past the last": (in_header(METADATA, b'"__metadata__":{"a":"\xf4\x90\x80\x80",'), None),
+    # Settings
+    "settings in another order": (
+        file(header(json.dumps(dict(reversed(json.loads(SETTINGS).items()))))),
+        "as saved",
+    ),
+    "settings without spaces": (file(header(SETTINGS.replace(" ", ""))), "as saved"),
+    "settings with an escape": (in_settings("relu", "\\u0072elu"), "as saved"),
+    "space before the settings": (file(header(" " + SETTINGS)), None),
+    "space after the settings": (file(header(SETTINGS + " \n")), "as saved"),
+    "text after the settings": (file(header(SETTINGS + "x")), None),
+    "settings a list": (file(header("[]")), None),
+    "settings empty": (file(header("")), None),
+    "settings {}": (file(header("{}")), None),
+    "settings with a byte order mark": (file(header("\ufeff" + SETTINGS)), None),
+    "unknown setting": (in_settings('"seed"', '"speed": 1, "seed"'), None),
+    "setting twice": (in_settings('"seed"', '"seed": 5, "seed"'), None),
+    "setting twice, once escaped": (in_settings('"seed"', '"\\u0073eed": 5, "seed"'), None),
+    "setting missing": (in_settings(', "seed": 5', ""), None),
+    "format 2": (in_settings('"format": 1', '"format": 2'), None),
+    "format 1.0": (in_settings('"format": 1', '"format": 1.0'), None),
+    "format true": (in_settings('"format": 1', '"format": true'), None),
+    "seed NaN": (in_settings('"seed": 5', '"seed": NaN'), None),
+    "seed Infinity": (in_settings('"seed": 5', '"seed": Infinity'), None),
+    "seed null": (in_settings('"seed": 5', '"seed": null'), None),
+    "seed 0": (
+        in_settings('"seed": 5', '"seed": 0'),
+        "as saved with seed 0",
+    ),
+    "as saved with seed 0": (
+        as_saved(header(SETTINGS.replace("5}", "0}"))),
+        "as saved with seed 0",
+    ),
+    "seed -0": (in_settings('"seed": 5', '"seed": -0'), None),
+    "seed -1": (in_settings('"seed": 5', '"seed": -1'), None),
+    "seed +5": (in_settings('"seed": 5', '"seed": +5'), None),
+    "seed 05": (in_settings('"seed": 5', '"seed": 05'), None),
+    "seed 0x5": (in_settings('"seed": 5', '"seed": 0x5'), None),
+    "seed 5e0": (in_settings('"seed": 5', '"seed": 5e0'), None),
+    "seed 5.0": (in_settings('"seed": 5', '"seed": 5.0'), None),
+    "seed 1e999": (in_settings('"seed": 5', '"seed": 1e999'), None),
+    "seed a string": (in_settings('"seed": 5', '"seed": "5"'), None),
+    "seed of other digits": (in_settings('"seed": 5', '"seed": \u0665'), None),
+    "seed 2**64": (in_settings('"seed": 5', f'"seed": {2**64}'), None),
+    "seed of 5000 digits": (in_settings('"seed": 5', f'"seed": {"5" * 5000}'), None),
+    "epochs 2**62 + 1": (in_settings(": 7", f": {2**62 + 1}"), None),
+    "epochs 2**63": (in_settings(": 7", f": {2**63}"), None),
+    "hidden a name": (in_settings('["relu"]', '"relu"'), None),
+    "hidden unknown": (in_settings("relu", "cube"), None),
+    "hidden in capitals": (in_settings("relu", "ReLU"), None),
+    "hidden too long": (in_settings('["relu"]', '["relu", "relu"]'), None),
+    "output unknown": (in_settings("sigmoid", "cube"), None),
+    "softmax of one output": (in_settings("sigmoid", "softmax"), None),
+    "dtype unknown": (in_settings("float32", "float16"), None),
+    "dtype not that of the tensors": (in_settings("float32", "float64"), None),
+    "one layer": (in_settings("[2, 3, 1]", "[2]"), None),
+    "layers of another size": (in_settings("[2, 3, 1]", "[2, 4, 1]"), None),
+    "layer -3": (in_settings("[2, 3, 1]", "[2, -3, 1]"), None),
+    "layer 3.0": (in_settings("[2, 3, 1]", "[2, 3.0, 1]"), None),
+    "layers in a list": (in_settings("[2, 3, 1]", "[[2, 3, 1]]"), None),
+    "a layer of size zero": (
+        small(
+            SETTINGS.replace("[2, 3, 1]", "[2, 0, 1]"),
+            ",".join(
+                [
+                    tensor("layers.0.bias", [0], (0, 0)),
+                    tensor("layers.0.weight", [2, 0], (0, 0)),
+                    tensor("layers.1.bias", [1], (0, 4)),
+                    tensor("layers.1.weight", [0, 1], (4, 4)),
+                ]
+            ),
+            bytes(4),
+        ),
+        None,
+    ),
+    "layers that overflow 64 bits": (
+        small(
+            SETTINGS.replace("[2, 3, 1]", f"[{2**32}, {2**32 - 1}, 1]"),
+            ",".join(
+                [
+                    tensor("layers.0.bias", [2**32 - 1], (0, 2**34 - 4)),
+                    tensor("layers.0.weight", [2**32, 2**32 - 1], (2**34 - 4, 0)),
+                    tensor("layers.1.bias", [1], (0, 4)),
+                    tensor("layers.1.weight", [2**32 - 1, 1], (4, 2**34)),
+                ]
+            ),
+            bytes(64),
+        ),
+        None,
+    ),
+    "layers of 2**62 units": (
+        small(
+            SETTINGS.replace("[2, 3, 1]", f"[{2**62}, {2**62}]").replace('["relu"]', "[]"),
+            ",".join(
+                [
+                    tensor("layers.0.bias", [2**62], (0, 2**64)),
+                    tensor("layers.0.weight", [2**62, 2**62], (2**64, 2**126)),
+                ]
+            ),
+            bytes(64),
+        ),
+        None,
+    ),
+    # Tensors
+    "tensors in another order": (moved(sorted(TENSORS, reverse=True)), "as saved"),
+    "entries in another order": (
+        file(
+            header().partition(',"layers.0')[0]
+            + "".join(f",{tensor(name, *TENSORS[name])}" for name in reversed(TENSORS))
+            + "}"
+        ),
+        "as saved",
+    ),
+    "keys in another order": (
+        in_header(
+            '{"dtype":"F32","shape":[3],"data_offsets":[0,12]}',
+            '{"data_offsets":[0,12],"shape":[3],"dtype":"F32"}',
+        ),
+        "as saved",
+    ),
+    "tensor twice": (in_header(BIAS, tensor("layers.0.bias", [3], (0, 12)) + "," + BIAS), None),
+    "tensor missing": (in_header("," + tensor("layers.1.bias", [1], (36, 40)), ""), None),
+    "tensor of another name": (in_header("layers.0.bias", "layers.00.bias"), None),
+    "tensor too many": (in_header(BIAS, tensor("x", [0], (0, 0)) + "," + BIAS), None),
+    "tensor null": (
+        in_header(tensor("layers.1.bias", [1], (36, 40)), '"layers.1.bias":null'),
+        None,
+    ),
+    "tensor with another key": (in_header('"shape":[3]', '"shape":[3],"strides":[1]'), None),
+    "tensor without a shape": (in_header('"shape":[3],', ""), None),
+    "tensor with a key twice": (in_header('"shape":[3]', '"shape":[3],"shape":[3]'), None),
+    "tensor of integers": (in_header('"F32"', '"I32"'), None),
+    "tensor dtype a list": (in_header('"F32"', '["F32"]'), None),
+    "shape transposed": (in_header("[2,3]", "[3,2]"), None),
+    "shape flat": (in_header("[2,3]", "[6]"), None),
+    "shape of floats": (in_header("[2,3]", "[2.0,3]"), None),
+    "shape true": (in_header("[1]", "[true]"), None),
+    "shape an object": (in_header("[3]", '{"a":3}'), None),
+    "shape a number": (in_header("[3]", "3"), None),
+    "offsets -0": (in_header("[0,12]", "[-0,12]"), None),
+    "offsets 0.0": (in_header("[0,12]", "[0.0,12]"), None),
+    "offsets false": (in_header("[0,12]", "[false,12]"), None),
+    "offsets of three": (in_header("[0,12]", "[0,12,12]"), None),
+    "offsets of one": (in_header("[0,12]", "[12]"), None),
+    "offsets an object": (in_header("[0,12]", '{"0":0,"1":12}'), None),
+    "offsets reversed": (in_header("[0,12]", "[12,0]"), None),
+    "offsets that overlap": (in_header("[36,40]", "[32,36]"), None),
+    "offsets of a hole": (in_header("[40,52]", "[44,56]"), None),
+    "offsets of a hole with its bytes": (
+        file(header().replace("[40,52]", "[44,56]"), values() + bytes(4)),
+        None,
+    ),
+    "offsets past the end": (in_header("[40,52]", "[40,56]"), None),
+    "offsets past 64 bits": (in_header("[40,52]", f"[{2**64},{2**64 + 12}]"), None),
+}
+
+
+def as_json() -> str:
+    cases = {
+        name: {"saved": saved, "bytes": raw.decode("latin-1")}
+        for name, (raw, saved) in CASES.items()
+    }
+    return json.dumps(cases, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        FILE.write_text(as_json())
+    else:  # a folder: each case as a file, for a fuzzer to start from
+        folder = Path(sys.argv[1])
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, (raw, _) in enumerate(CASES.values()):
+            (folder / f"{index:03}").write_bytes(raw)
