@@ -1,6 +1,7 @@
 // The one place that checks the dtype, dimensions, strides and alignment of arrays from Python. It
 // turns arguments into views and row sources, and makes or checks outputs. array.cpp has single
-// arrays, array_rows.cpp the rows of data sets. What a shape means, the library checks (check.hpp).
+// arrays, array_rows.cpp and array_csr.cpp the rows of data sets. What a shape means, the library
+// checks (check.hpp).
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
