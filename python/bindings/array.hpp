@@ -104,10 +104,9 @@ struct CsrArrays {
   py::array data, indices, indptr;
 };
 
-/// The rows of a CSR matrix, made dense a block at a time. Duplicate entries are summed. `keep`
-/// receives the arrays that must outlive the result.
-/// \throws TypeError, ValueError if the arrays cannot be those of a CSR matrix. Reading a row
-/// throws if its indices are out of range.
+/// The rows of a CSR matrix. `keep` receives the arrays that must outlive the result.
+/// \throws TypeError, ValueError if the arrays cannot be those of a CSR matrix. Whoever reads a row
+/// checks its indices.
 template <class T>
 RowSource<T> csr_rows_of(const char* function, const char* name, const py::object& object,
                          CsrArrays& keep);

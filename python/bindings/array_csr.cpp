@@ -4,36 +4,27 @@
 #include "arguments.hpp"
 
 #include <algorithm>
-#include <stdexcept>
+#include <cstring>
 
 namespace fastmlp::python {
 namespace {
 
-/// The rows of a CSR matrix whose indices are of type Index.
-template <class T, class Index>
-RowSource<T> csr_rows(std::ptrdiff_t rows, std::ptrdiff_t cols, const CsrArrays& arrays) {
-  const T* data = static_cast<const T*>(arrays.data.data());
-  const Index* columns = static_cast<const Index*>(arrays.indices.data());
-  const Index* starts = static_cast<const Index*>(arrays.indptr.data());
-  const auto stored = static_cast<Index>(std::min(arrays.data.shape(0), arrays.indices.shape(0)));
-  return {rows, cols,
-          [=](const std::int64_t* order, std::ptrdiff_t first, std::ptrdiff_t count, T* out) {
-            std::fill_n(out, count * cols, T(0));
-            for (std::ptrdiff_t i = 0; i < count; ++i, out += cols) {
-              const std::ptrdiff_t row =
-                  order != nullptr ? static_cast<std::ptrdiff_t>(order[i]) : first + i;
-              const Index begin = starts[row], end = starts[row + 1];
-              if (begin < 0 || begin > end || end > stored) {
-                throw std::invalid_argument("a sparse matrix has an indptr that leaves its data");
-              }
-              for (Index p = begin; p < end; ++p) {
-                if (columns[p] < 0 || columns[p] >= static_cast<Index>(cols)) {
-                  throw std::invalid_argument("a sparse matrix has a column index out of range");
-                }
-                out[columns[p]] += data[p];
-              }
-            }
-          }};
+/// An array of indices as int32 if it is that, else as int64; contiguous, aligned, native order.
+py::array indices_of(const std::string& what, const py::object& object) {
+  const py::array array = py::array::ensure(object);
+  if (!array || std::strchr("iu", array.dtype().kind()) == nullptr) {
+    throw py::type_error(what + " must be an array of integers");
+  }
+  const bool narrow = array.dtype().kind() == 'i' && array.itemsize() == 4;
+  const auto size = static_cast<std::uintptr_t>(array.itemsize());
+  const bool aligned = reinterpret_cast<std::uintptr_t>(array.data()) % size == 0;
+  return array.attr("astype")(narrow ? "int32" : "int64", py::arg("order") = "C",
+                              py::arg("copy") = !aligned);
+}
+
+IndexView index_view(const py::array& array) {
+  if (array.itemsize() == 4) return static_cast<const std::int32_t*>(array.data());
+  return static_cast<const std::int64_t*>(array.data());
 }
 
 }  // namespace
@@ -49,28 +40,30 @@ RowSource<T> csr_rows_of(const char* function, const char* name, const py::objec
                          CsrArrays& keep) {
   const std::string what = std::string(function) + ": " + name;
   keep.data = usable<T>(as_array(function, name, object.attr("data")));
-  keep.indices = py::array(object.attr("indices"));
-  keep.indptr = py::array(object.attr("indptr"));
+  keep.indices = indices_of(what + ".indices", object.attr("indices"));
+  keep.indptr = indices_of(what + ".indptr", object.attr("indptr"));
   const py::tuple shape = object.attr("shape");
+  const auto size = [&](std::size_t axis) {
+    const Py_ssize_t n = PyNumber_AsSsize_t(py::object(shape[axis]).ptr(), PyExc_ValueError);
+    if (n == -1 && PyErr_Occurred() != nullptr) throw py::error_already_set();
+    return n;
+  };
   const bool flat = keep.data.ndim() == 1 && keep.indices.ndim() == 1 && keep.indptr.ndim() == 1;
   if (!flat || shape.size() != 2)
     throw py::value_error(what + " is not a CSR matrix of two dimensions");
-  const auto rows = shape[0].cast<std::ptrdiff_t>(), cols = shape[1].cast<std::ptrdiff_t>();
-  if (rows < 0 || cols < 0 || keep.indptr.shape(0) != rows + 1) {
+  const std::ptrdiff_t rows = size(0), cols = size(1);
+  if (rows < 0 || keep.indptr.shape(0) - 1 != rows) {
     throw py::value_error(what + " has shape " + text(shape) + " and an indptr of shape " +
-                          shape_text(keep.indptr) + "; it must have one more than rows");
+                          shape_text(keep.indptr) +
+                          "; indptr must have one element more than there are rows");
   }
   keep.data = py::array::ensure(keep.data, py::array::c_style);
-  const bool narrow = keep.indices.dtype().kind() == 'i' && keep.indices.itemsize() == 4 &&
-                      keep.indptr.dtype().kind() == 'i' && keep.indptr.itemsize() == 4;
-  const auto as_index = [&](const py::array& array) {
-    return py::array(array.attr("astype")(narrow ? "int32" : "int64", py::arg("order") = "C",
-                                          py::arg("copy") = false));
-  };
-  keep.indices = as_index(keep.indices);
-  keep.indptr = as_index(keep.indptr);
-  return narrow ? csr_rows<T, std::int32_t>(rows, cols, keep)
-                : csr_rows<T, std::int64_t>(rows, cols, keep);
+  return CsrView<T>{rows,
+                    cols,
+                    static_cast<const T*>(keep.data.data()),
+                    index_view(keep.indices),
+                    index_view(keep.indptr),
+                    std::min(keep.data.shape(0), keep.indices.shape(0))};
 }
 
 template RowSource<float> csr_rows_of(const char*, const char*, const py::object&, CsrArrays&);

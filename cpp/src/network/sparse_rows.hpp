@@ -1,0 +1,61 @@
+// The rows of a CSR matrix as the products of gemm/sparse.hpp take them. They are copied, because
+// the caller's arrays may change during a call, and every index is checked on the way.
+#pragma once
+
+#include "gemm/sparse.hpp"
+
+#include <fastmlp/row_source.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace fastmlp::detail {
+
+/// Whether a pass takes the rows of X as they are stored. Otherwise it makes them dense.
+template <class T>
+bool stays_sparse(const RowSource<T>& X) {
+  // From about this share of stored elements on, the dense product is as fast, because it reads a
+  // row of W once for many rows of X.
+  constexpr double kDense = 0.10;
+  const CsrView<T>* const csr = X.csr();
+  return csr != nullptr && static_cast<double>(csr->stored) <= kDense *
+                                                                   static_cast<double>(csr->rows) *
+                                                                   static_cast<double>(csr->cols);
+}
+
+/// Some rows of a CSR matrix and their transpose. The memory is kept for the next rows.
+template <class T>
+class SparseRows {
+ public:
+  /// Reads the rows order[0 ... count), or `first` to `first + count` if `order` is null.
+  /// \throws std::invalid_argument if an index is out of range
+  void read(const CsrView<T>& matrix, const std::int64_t* order, std::ptrdiff_t first,
+            std::ptrdiff_t count);
+  /// The rows that were read last.
+  SparseView<T> rows() const { return view(starts_, entries_, cols_); }
+
+  /// Makes transposed().
+  void transpose();
+  /// The transpose of rows().
+  SparseView<T> transposed() const { return view(column_starts_, column_entries_, count()); }
+
+  /// The memory it holds.
+  std::size_t bytes() const {
+    return (starts_.capacity() + column_starts_.capacity()) * sizeof(std::ptrdiff_t) +
+           (entries_.capacity() + column_entries_.capacity()) * sizeof(SparseEntry<T>);
+  }
+
+ private:
+  std::ptrdiff_t count() const { return static_cast<std::ptrdiff_t>(starts_.size()) - 1; }
+  static SparseView<T> view(const std::vector<std::ptrdiff_t>& starts,
+                            const std::vector<SparseEntry<T>>& entries, std::ptrdiff_t cols) {
+    return {static_cast<std::ptrdiff_t>(starts.size()) - 1, cols, starts.data(), entries.data()};
+  }
+
+  std::ptrdiff_t cols_ = 0;
+  std::vector<std::ptrdiff_t> starts_{0}, column_starts_{0};
+  std::vector<SparseEntry<T>> entries_, column_entries_;
+};
+
+}  // namespace fastmlp::detail
