@@ -286,14 +286,14 @@ void check_target_shape(const char* function, const RowSource<T>& X, const RowSo
   }
 }
 
-/// The entries of row i of a CSR matrix: indptr[i] and indptr[i + 1].
-template <class T>
-std::pair<std::ptrdiff_t, std::ptrdiff_t> check_csr_row(const CsrView<T>& matrix,
-                                                        std::ptrdiff_t i) {
-  const std::int64_t begin = matrix.indptr[i], end = matrix.indptr[i + 1];
-  if (begin < 0 || begin > end || end > matrix.stored) {
+/// The entries of row i of a CSR matrix with `stored` entries: indptr[i] and indptr[i + 1].
+inline std::pair<std::ptrdiff_t, std::ptrdiff_t> check_csr_row(const IndexView& indptr,
+                                                               std::ptrdiff_t stored,
+                                                               std::ptrdiff_t i) {
+  const std::int64_t begin = indptr[i], end = indptr[i + 1];
+  if (begin < 0 || begin > end || end > stored) {
     refuse("X is a CSR matrix whose row ", i, " has the entries ", begin, " to ", end,
-           "; indptr must rise from 0 to the number of stored elements, ", matrix.stored);
+           "; indptr must rise from 0 to the number of stored elements, ", stored);
   }
   return {static_cast<std::ptrdiff_t>(begin), static_cast<std::ptrdiff_t>(end)};
 }

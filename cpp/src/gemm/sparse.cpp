@@ -14,6 +14,42 @@ namespace {
 // the number of threads.
 constexpr double kFarFlops = 4;
 
+/// A reference to a function of [begin, end). Thanks to it run_parts is compiled once.
+class Part {
+ public:
+  template <class Body>
+  Part(const Body& body)
+      : body_(&body), call_([](const void* f, std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+          (*static_cast<const Body*>(f))(begin, end);
+        }) {}
+  void operator()(std::ptrdiff_t begin, std::ptrdiff_t end) const noexcept {
+    call_(body_, begin, end);
+  }
+
+ private:
+  const void* body_;
+  void (*call_)(const void*, std::ptrdiff_t, std::ptrdiff_t) noexcept;
+};
+
+/// Runs `part` over parts of [0, n) on at most `team` threads. Asks the poller, if there is one,
+/// between them.
+void run_parts(std::ptrdiff_t n, double flops, int team, Poller* poller, const Part& part) {
+  constexpr double kMost = 64;  // so that the poller is asked often
+  flops *= kFarFlops;
+  const auto parts = std::clamp<std::ptrdiff_t>(
+      static_cast<std::ptrdiff_t>(std::min(pieces_for(flops), kMost)), 1, n);
+  std::atomic<bool> stop{false};
+  parallel_tasks(parts, team, [&](std::ptrdiff_t task, int slot) noexcept {
+    if (stop.load(std::memory_order_relaxed)) return;
+    const Range range = part_of(n, 1, task, parts);
+    part(range.begin, range.end);
+    if (slot == 0 && poller != nullptr && poller->stop_after(flops / static_cast<double>(parts))) {
+      stop.store(true, std::memory_order_relaxed);
+    }
+  });
+  if (poller != nullptr) poller->worked(flops);
+}
+
 /// Whether a matrix with contiguous rows is finite.
 template <class T>
 bool all_finite(const KernelTable<T>& kernels, const MatrixView<const T>& B) {
@@ -40,25 +76,6 @@ class SparseProduct {
       sums(A_.entries + A_.starts[i], A_.entries + A_.starts[i + 1], j, n, out);
       epilogue.row(out, n, at(to, i, j));
     }
-  }
-
-  /// Runs body(begin, end) over parts of [0, n), on all threads, and asks the poller between them.
-  template <class Body>
-  void for_parts(std::ptrdiff_t n, double flops, const Body& body) const {
-    constexpr std::ptrdiff_t kMost = 64;  // so that the poller is asked often
-    const double pieces = std::min(pieces_for(kFarFlops * flops), static_cast<double>(kMost));
-    const auto parts = std::clamp<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(pieces), 1, n);
-    std::atomic<bool> stop{false};
-    parallel_tasks(parts, context_.max_team, [&](std::ptrdiff_t part, int slot) noexcept {
-      if (stop.load(std::memory_order_relaxed)) return;
-      const Range range = part_of(n, 1, part, parts);
-      body(range.begin, range.end);
-      if (slot == 0 && context_.poller != nullptr &&
-          context_.poller->stop_after(kFarFlops * flops / static_cast<double>(parts))) {
-        stop.store(true, std::memory_order_relaxed);
-      }
-    });
-    if (context_.poller != nullptr) context_.poller->worked(flops);
   }
 
   double flops() const {
@@ -148,15 +165,16 @@ void write_zeros(const EpilogueKernels<T>& epilogue, const Epilogue<T>& to, std:
 
 template <class T>
 void FiniteChunks::look(const KernelTable<T>& kernels, const MatrixView<const T>& B) {
-  chunks_.resize(static_cast<std::size_t>((B.rows + kChunk - 1) / kChunk));
-  parallel_for(B.rows, kChunk, kFarFlops * product_flops(B.rows, B.cols, 1),
-               [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                 for (std::ptrdiff_t k = begin; k < end; k += kChunk) {
-                   const std::ptrdiff_t rows = std::min(kChunk, end - k);
-                   chunks_[static_cast<std::size_t>(k / kChunk)] =
-                       all_finite(kernels, B.row_block(k, rows));
-                 }
-               });
+  const std::ptrdiff_t chunks = (B.rows + kChunk - 1) / kChunk;
+  chunks_.resize(static_cast<std::size_t>(chunks));
+  run_parts(chunks, product_flops(B.rows, B.cols, 1), max_team(), nullptr,
+            [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+              for (std::ptrdiff_t c = begin; c < end; ++c) {
+                const std::ptrdiff_t k = c * kChunk;
+                chunks_[static_cast<std::size_t>(c)] =
+                    all_finite(kernels, B.row_block(k, std::min(kChunk, B.rows - k)));
+              }
+            });
   all_ = std::find(chunks_.begin(), chunks_.end(), 0) == chunks_.end();
   known_ = true;
 }
@@ -165,14 +183,14 @@ template <class T>
 bool finite_where_written(const KernelTable<T>& kernels, const SparseView<T>& A,
                           const MatrixView<const T>& B) {
   std::atomic<bool> finite{true};
-  parallel_for(A.rows, 1, kFarFlops * product_flops(A.stored(), B.cols, 1),
-               [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                 for (std::ptrdiff_t i = begin; i < end; ++i) {
-                   if (A.starts[i] < A.starts[i + 1] && !kernels.all_finite(&B(i, 0), B.cols)) {
-                     finite.store(false, std::memory_order_relaxed);
-                   }
-                 }
-               });
+  run_parts(A.rows, product_flops(A.stored(), B.cols, 1), max_team(), nullptr,
+            [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+              for (std::ptrdiff_t i = begin; i < end; ++i) {
+                if (A.starts[i] < A.starts[i + 1] && !kernels.all_finite(&B(i, 0), B.cols)) {
+                  finite.store(false, std::memory_order_relaxed);
+                }
+              }
+            });
   return finite.load(std::memory_order_relaxed);
 }
 
@@ -182,10 +200,10 @@ void sparse_gemm(const GemmContext<T>& context, const SparseView<T>& A,
                  const EpilogueKernels<T>& epilogue, const Epilogue<T>& to) {
   if (A.rows == 0) return;
   const SparseProduct<T> product(context, A, B, finite);
-  product.for_parts(A.rows, product.flops(),
-                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                      for (std::ptrdiff_t i = begin; i < end; ++i) product.row(i, epilogue, to);
-                    });
+  run_parts(A.rows, product.flops(), context.max_team, context.poller,
+            [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+              for (std::ptrdiff_t i = begin; i < end; ++i) product.row(i, epilogue, to);
+            });
 }
 
 template <class T>
@@ -198,14 +216,15 @@ void mostly_empty_gemm(const GemmContext<T>& context, const SparseView<T>& A,
   // The sum of an empty row is +0 if B is finite, and fma(-alpha, +0, c) is c.
   const bool updates = &epilogue == &context.kernels.update;
   const double flops = product.flops() + (updates ? 0.0 : product_flops(A.rows, B.cols, 1));
-  product.for_parts(A.rows, flops, [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-    for (std::ptrdiff_t i = begin; i < end; ++i) {
-      const std::ptrdiff_t empty_from = i;
-      while (finite && i < end && A.starts[i] == A.starts[i + 1]) ++i;
-      if (!updates) write_zeros(epilogue, to, empty_from * B.cols, i * B.cols);
-      if (i < end) product.row(i, epilogue, to);
-    }
-  });
+  run_parts(A.rows, flops, context.max_team, context.poller,
+            [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+              for (std::ptrdiff_t i = begin; i < end; ++i) {
+                const std::ptrdiff_t empty_from = i;
+                while (finite && i < end && A.starts[i] == A.starts[i + 1]) ++i;
+                if (!updates) write_zeros(epilogue, to, empty_from * B.cols, i * B.cols);
+                if (i < end) product.row(i, epilogue, to);
+              }
+            });
 }
 
 template void FiniteChunks::look(const KernelTable<float>&, const MatrixView<const float>&);

@@ -1,18 +1,21 @@
 // Products with a sparse A, from its stored entries alone, with the bits of the dense product in
-// gemm.hpp. The terms left out are 0 b. They change nothing, with two exceptions, for which the
-// driver computes the chunk with the zeros instead:
+// gemm.hpp.
+//
+// The dense chain t = fma(a, b, t) has a term t + 0 b for each element of A that is not stored.
+// Without it the bits are the same, except in two cases. In these the driver computes the chunk
+// with its zeros:
 //
 // 1. b is infinite or NaN. Then 0 b is NaN.
-// 2. The chunk's sum without them is -0. A chain begins at +0, and only the underflow of a negative
-//    sum makes it -0; a term of +0 would make it +0 again.
+// 2. The chunk's sum without the zeros is -0. A term of +0 would have made it +0.
 //
-// Otherwise b is finite, and the term is +0 or -0. It leaves a sum that is not 0 as it is. A sum of
-// +0 stays +0, as +0 + -0 is +0. So both chains, with the zeros and without, are equal or are both
-// 0 at any time, and the one without them never has the sign + where the other has -: a later term
-// that is not 0 gives both the same sum, and a term of 0 cannot turn +0 into -0. What is left is a
-// last sum of -0 without the zeros, which is the second exception. The same holds for 16 lanes and
-// their tree. A chunk without entries is +0, which as a sum that is added can only matter to a
-// total of -0.
+// Proof. Let b be finite, so that 0 b is +0 or -0. It does not change a t that is not 0, and +0
+// stays +0. By induction, both chains have the same t, or t is -0 without the zeros and +0 with
+// them: an entry whose product is not 0 takes both to the same t, because t is 0 in both or equal;
+// an entry whose product is 0 cannot turn +0 into -0. So the chunk's sum is the same unless it is
+// -0 without the zeros. That happens only if a negative sum underflows, since chains begin at +0
+// and x - x is +0. The same holds for each of 16 lanes, and then for the sums in their tree.
+//
+// The sum of a chunk without entries is +0. Adding it changes a total only if that is -0.
 #pragma once
 
 #include "gemm/gemm.hpp"

@@ -70,8 +70,7 @@ bool sparse_row(const SparseEntry<typename V::Scalar>* entries, std::ptrdiff_t c
       sparse_tile<V, kVectors>(entries, count, b + j, ldb, Whole{}, out + j, minus_zeros);
     }
   };
-  tiles(Index<8>());
-  if constexpr (V::kWidth > 1) tiles(Index<2>());
+  tiles(Index<4>());
   tiles(Index<1>());
   if (j < n) sparse_tile<V, 1>(entries, count, b + j, ldb, First{n - j}, out + j, minus_zeros);
   typename V::Scalar found[V::kWidth];
@@ -97,19 +96,10 @@ typename V::Scalar sparse_dot(const SparseEntry<typename V::Scalar>* entries, st
 /// Whether n numbers are all finite.
 template <class V>
 bool all_finite(const typename V::Scalar* x, std::ptrdiff_t n) {
-  constexpr int kSums = 4;  // enough chains to read as fast as memory delivers
-  decltype(V::value) sums[kSums];
-  repeat<kSums>([&](auto s) __attribute__((always_inline)) { sums[s.value] = V().value; });
-  std::ptrdiff_t i = 0;
-  for (; i + kSums * V::kWidth <= n; i += kSums * V::kWidth) {
-    repeat<kSums>([&](auto s) __attribute__((always_inline)) {  // 0 x is NaN if x is not finite
-      sums[s.value] = fma(V::load(x + i + s.value * V::kWidth), V(), V(sums[s.value])).value;
-    });
-  }
-  V sum = V(sums[0]) + V(sums[1]) + V(sums[2]) + V(sums[3]);
-  for (; i < n; i += V::kWidth) {
-    sum = fma(V::load_partial(x + i, n - i < V::kWidth ? n - i : V::kWidth), V(), sum);
-  }
+  V sum;
+  for_each_vec<V>(n, [&](std::ptrdiff_t i, auto access) {  // 0 x is NaN if x is not finite
+    sum = fma(access.template load<V>(x + i), V(), sum);
+  });
   typename V::Scalar lanes[V::kWidth];
   sum.store(lanes);
   for (std::ptrdiff_t l = 0; l < V::kWidth; ++l) {

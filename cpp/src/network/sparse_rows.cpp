@@ -13,69 +13,75 @@ std::ptrdiff_t row_number(const std::int64_t* order, std::ptrdiff_t first, std::
   return order != nullptr ? static_cast<std::ptrdiff_t>(order[i]) : first + i;
 }
 
-/// Sorts the entries of one row by column and adds up those of the same column, in their order.
-/// Returns their new end.
-template <class T>
-SparseEntry<T>* merged(SparseEntry<T>* begin, SparseEntry<T>* end) {
-  std::stable_sort(begin, end,
-                   [](const SparseEntry<T>& a, const SparseEntry<T>& b) { return a.at < b.at; });
-  SparseEntry<T>* last = begin;
-  for (SparseEntry<T>* entry = begin + 1; entry < end; ++entry) {
-    if (entry->at == last->at) {
-      last->value += entry->value;
-    } else {
-      *++last = *entry;
-    }
-  }
-  return last + 1;
-}
-
 }  // namespace
 
 template <class T>
 void SparseRows<T>::read(const CsrView<T>& matrix, const std::int64_t* order, std::ptrdiff_t first,
                          std::ptrdiff_t count) {
-  cols_ = matrix.cols;
-  starts_.assign(1, 0);
-  entries_.clear();
+  Lines& to = rows_;
+  to.cols = matrix.cols;
+  to.starts.assign(1, 0);
+  to.entries.clear();
+  bool rises = true;
   for (std::ptrdiff_t i = 0; i < count; ++i) {
     const std::ptrdiff_t row = row_number(order, first, i);
-    const auto [begin, end] = check_csr_row(matrix, row);
-    const auto mine = static_cast<std::ptrdiff_t>(entries_.size());
-    entries_.resize(static_cast<std::size_t>(mine + end - begin));
-    SparseEntry<T>* entry = entries_.data() + mine;
+    const auto [begin, end] = check_csr_row(matrix.indptr, matrix.stored, row);
     std::ptrdiff_t before = -1;
-    bool rises = true;
-    for (std::ptrdiff_t p = begin; p < end; ++p, ++entry) {
-      entry->at = check_csr_column(matrix.indices[p], cols_, row);
-      entry->value = T(0) + matrix.data[p];  // as in a dense row, where -0 is added to a 0
-      rises = rises && entry->at > before;
-      before = entry->at;
+    for (std::ptrdiff_t p = begin; p < end; ++p) {
+      const std::ptrdiff_t at = check_csr_column(matrix.indices[p], matrix.cols, row);
+      // 0 + x, as in a dense row, where -0 is added to a 0.
+      to.entries.push_back({at, T(0) + matrix.data[p]});
+      rises = rises && at > before;
+      before = at;
     }
-    if (!rises) {
-      entries_.resize(
-          static_cast<std::size_t>(merged(entries_.data() + mine, entry) - entries_.data()));
-    }
-    starts_.push_back(static_cast<std::ptrdiff_t>(entries_.size()));
+    to.starts.push_back(static_cast<std::ptrdiff_t>(to.entries.size()));
   }
+  if (!rises) sort();
 }
 
-// A counting sort by column. It keeps the entries of a column in the order of their rows.
 template <class T>
-void SparseRows<T>::transpose() {
-  // Element c + 1 counts the entries of column c, is then the place of its next one, and in the end
-  // the start of column c + 1.
-  column_starts_.assign(static_cast<std::size_t>(cols_) + 1, 0);
-  std::ptrdiff_t* const next = column_starts_.data() + 1;
-  for (const SparseEntry<T>& entry : entries_) ++next[entry.at];
+void SparseRows<T>::sort() {
+  // A transpose keeps the order of the entries of a column. So two of them sort the rows, and
+  // entries of the same column stay in the order in which they are stored.
+  transpose();
+  transpose(columns_, rows_);
+  std::ptrdiff_t last = -1;
+  for (std::ptrdiff_t i = 0; i < rows_.count(); ++i) {
+    std::ptrdiff_t p = rows_.starts[static_cast<std::size_t>(i)];
+    const std::ptrdiff_t end = rows_.starts[static_cast<std::size_t>(i) + 1];
+    rows_.starts[static_cast<std::size_t>(i)] = last + 1;
+    for (; p < end; ++p) {
+      const SparseEntry<T> entry = rows_.entries[static_cast<std::size_t>(p)];
+      const bool again = last >= rows_.starts[static_cast<std::size_t>(i)] &&
+                         rows_.entries[static_cast<std::size_t>(last)].at == entry.at;
+      if (again) {
+        rows_.entries[static_cast<std::size_t>(last)].value += entry.value;
+      } else {
+        rows_.entries[static_cast<std::size_t>(++last)] = entry;
+      }
+    }
+  }
+  rows_.starts.back() = last + 1;
+  rows_.entries.resize(static_cast<std::size_t>(last) + 1);
+}
+
+// A counting sort by column.
+template <class T>
+void SparseRows<T>::transpose(const Lines& from, Lines& to) {
+  to.cols = from.count();
+  to.starts.assign(static_cast<std::size_t>(from.cols) + 1, 0);
+  to.entries.resize(from.entries.size());
+  // next[c] counts the entries of column c, is then the place of its next one, and in the end the
+  // start of column c + 1.
+  std::ptrdiff_t* const next = to.starts.data() + 1;
+  for (const SparseEntry<T>& entry : from.entries) ++next[entry.at];
   std::ptrdiff_t sum = 0;
-  for (std::ptrdiff_t c = 0; c < cols_; ++c) sum += std::exchange(next[c], sum);
-  column_entries_.resize(entries_.size());
-  for (std::ptrdiff_t i = 0; i < count(); ++i) {
-    for (std::ptrdiff_t p = starts_[static_cast<std::size_t>(i)];
-         p < starts_[static_cast<std::size_t>(i) + 1]; ++p) {
-      const SparseEntry<T>& entry = entries_[static_cast<std::size_t>(p)];
-      column_entries_[static_cast<std::size_t>(next[entry.at]++)] = {i, entry.value};
+  for (std::ptrdiff_t c = 0; c < from.cols; ++c) sum += std::exchange(next[c], sum);
+  const SparseEntry<T>* const entries = from.entries.data();
+  const std::ptrdiff_t* const starts = from.starts.data();
+  for (std::ptrdiff_t i = 0; i < to.cols; ++i) {
+    for (std::ptrdiff_t p = starts[i]; p < starts[i + 1]; ++p) {
+      to.entries[static_cast<std::size_t>(next[entries[p].at]++)] = {i, entries[p].value};
     }
   }
 }
@@ -86,7 +92,7 @@ void read_dense(const CsrView<T>& matrix, const std::int64_t* order, std::ptrdif
   std::fill_n(out, count * matrix.cols, T(0));
   for (std::ptrdiff_t i = 0; i < count; ++i, out += matrix.cols) {
     const std::ptrdiff_t row = row_number(order, first, i);
-    const auto [begin, end] = check_csr_row(matrix, row);
+    const auto [begin, end] = check_csr_row(matrix.indptr, matrix.stored, row);
     for (std::ptrdiff_t p = begin; p < end; ++p) {
       out[check_csr_column(matrix.indices[p], matrix.cols, row)] += matrix.data[p];
     }

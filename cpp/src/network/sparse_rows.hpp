@@ -19,9 +19,9 @@ bool stays_sparse(const RowSource<T>& X) {
   // row of W once for many rows of X.
   constexpr double kDense = 0.10;
   const CsrView<T>* const csr = X.csr();
-  return csr != nullptr && static_cast<double>(csr->stored) <= kDense *
-                                                                   static_cast<double>(csr->rows) *
-                                                                   static_cast<double>(csr->cols);
+  if (csr == nullptr) return false;
+  return static_cast<double>(csr->stored) <=
+         kDense * static_cast<double>(csr->rows) * static_cast<double>(csr->cols);
 }
 
 /// Some rows of a CSR matrix and their transpose. The memory is kept for the next rows.
@@ -33,29 +33,33 @@ class SparseRows {
   void read(const CsrView<T>& matrix, const std::int64_t* order, std::ptrdiff_t first,
             std::ptrdiff_t count);
   /// The rows that were read last.
-  SparseView<T> rows() const { return view(starts_, entries_, cols_); }
+  SparseView<T> rows() const { return rows_.view(); }
 
   /// Makes transposed().
-  void transpose();
+  void transpose() { transpose(rows_, columns_); }
   /// The transpose of rows().
-  SparseView<T> transposed() const { return view(column_starts_, column_entries_, count()); }
+  SparseView<T> transposed() const { return columns_.view(); }
 
   /// The memory it holds.
-  std::size_t bytes() const {
-    return (starts_.capacity() + column_starts_.capacity()) * sizeof(std::ptrdiff_t) +
-           (entries_.capacity() + column_entries_.capacity()) * sizeof(SparseEntry<T>);
-  }
+  std::size_t bytes() const { return rows_.bytes() + columns_.bytes(); }
 
  private:
-  std::ptrdiff_t count() const { return static_cast<std::ptrdiff_t>(starts_.size()) - 1; }
-  static SparseView<T> view(const std::vector<std::ptrdiff_t>& starts,
-                            const std::vector<SparseEntry<T>>& entries, std::ptrdiff_t cols) {
-    return {static_cast<std::ptrdiff_t>(starts.size()) - 1, cols, starts.data(), entries.data()};
-  }
+  struct Lines {  // see SparseView
+    std::ptrdiff_t cols = 0;
+    std::vector<std::ptrdiff_t> starts{0};
+    std::vector<SparseEntry<T>> entries;
 
-  std::ptrdiff_t cols_ = 0;
-  std::vector<std::ptrdiff_t> starts_{0}, column_starts_{0};
-  std::vector<SparseEntry<T>> entries_, column_entries_;
+    std::ptrdiff_t count() const { return static_cast<std::ptrdiff_t>(starts.size()) - 1; }
+    SparseView<T> view() const { return {count(), cols, starts.data(), entries.data()}; }
+    std::size_t bytes() const {
+      return starts.capacity() * sizeof(std::ptrdiff_t) +
+             entries.capacity() * sizeof(SparseEntry<T>);
+    }
+  };
+  static void transpose(const Lines& from, Lines& to);
+  void sort();
+
+  Lines rows_, columns_;
 };
 
 }  // namespace fastmlp::detail

@@ -4,6 +4,7 @@ The product takes stored entries only; `cpp/src/gemm/sparse.hpp` says why the ze
 out change nothing, and when they do. The tests by name aim at those exceptions.
 """
 
+import os
 import subprocess
 import sys
 import threading
@@ -94,8 +95,8 @@ def networks(layers: list[int], dtype: str, seed: int = 0, **names: str) -> list
 def test_every_call_gives_the_bits_of_the_dense_rows(isa: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     fastmlp.set_num_threads(int(rng.choice([1, 2, 3])))
-    rows, cols = int(rng.choice([1, 2, 17, 40])), int(rng.choice([1, 40, 4096, 4097, 8200]))
-    hidden = [int(n) for n in rng.choice([1, 2, 13, 40], rng.integers(2))]
+    rows, cols = int(rng.choice([1, 2, 17])), int(rng.choice([1, 40, 4096, 4097, 8200]))
+    hidden = [int(n) for n in rng.choice([1, 2, 13], rng.integers(2))]
     dtype, out = str(rng.choice(DTYPES)), int(rng.choice([1, 3]))
     X, y = random_rows(rng, rows, cols, dtype), rng.random((rows, out))
     D = dense(X, dtype)
@@ -122,16 +123,25 @@ def test_every_call_gives_the_bits_of_the_dense_rows(isa: str, seed: int) -> Non
 def test_a_sum_that_underflows_to_minus_zero_takes_the_sign_of_the_zeros(
     isa: str, out: int, after: float
 ) -> None:
-    a, b = networks([20, out], "float32", output="identity")
-    X = csr([-1e-30], [2], [0, 1], (1, 20))
+    a, b = networks([40, out], "float32", output="identity")
+    columns = np.arange(16)  # one for each lane of a sum with a single output
+    X = csr(np.full(16, -1e-30), columns, [0, 16], (1, 40))
     for network in (a, b):
         network.weights[0][...] = after
-        network.weights[0][2] = 1e-30
+        network.weights[0][columns] = 1e-30
         network.biases[0][...] = -0.0
     result = a.forward(X)
     assert_same(result, b.forward(dense(X, "float32")))
-    # A single output is a sum of 16 lanes, and the lanes without column 2 are +0.
-    assert np.signbit(result).all() == (after < 0 and out > 1)
+    assert np.signbit(result).all() == (after < 0)
+
+
+def test_a_stored_minus_zero_counts_as_zero(isa: str) -> None:
+    a, b = networks([3, 2], "float32", output="identity")
+    X = csr([-1e-30, -0.0], [0, 1], [0, 2, 2, 2, 2, 2, 2, 2, 2], (8, 3))
+    for network in (a, b):
+        network.weights[0][...] = [[1e-30], [1], [-1]]
+        network.biases[0][...] = -0.0
+    assert_same(a.forward(X), b.forward(dense(X, "float32")))
 
 
 def test_a_chunk_without_entries_counts_as_plus_zero(isa: str) -> None:
@@ -165,7 +175,8 @@ def test_a_gradient_that_is_not_finite_reaches_the_columns_that_are_not_stored()
     assert np.isnan(a.gradients[:60].reshape(30, 2)[7]).tolist() == [True, False]
 
 
-def test_a_weight_that_overflows_in_a_step_counts_in_the_next_steps() -> None:
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_a_weight_that_overflows_in_a_step_counts_in_the_next_steps(momentum: float) -> None:
     a, b = networks([30, 2, 1], "float32", hidden="relu", output="identity")
     for network in (a, b):
         network.weights[0][...] = 1
@@ -173,7 +184,8 @@ def test_a_weight_that_overflows_in_a_step_counts_in_the_next_steps() -> None:
     X = csr([1e20, 1e20, 1.0], [3, 3, 4], [0, 1, 2, 3], (3, 30))
     y, order = np.zeros((3, 1)), np.arange(3)
     for network, rows in ((a, X), (b, dense(X, "float32"))):
-        network.train_epoch(rows, y, order, batch_size=1, optimizer=fastmlp.SGD(1e10))
+        sgd = fastmlp.SGD(1e10, momentum=momentum)
+        network.train_epoch(rows, y, order, batch_size=1, optimizer=sgd)
     assert not np.isfinite(a.weights[0]).all()
     assert_same(a.parameters, b.parameters)
 
@@ -182,7 +194,7 @@ MEMORY = """
 import resource
 from types import SimpleNamespace
 import numpy as np, fastmlp
-rows, cols = 600, 300_000
+rows, cols = 600, 100_000
 network = fastmlp.Network([cols, 4, 1], seed=0)
 network.gradients[...] = 0
 y, order, sgd = np.zeros(rows), np.arange(rows), fastmlp.SGD(0.1)
@@ -205,12 +217,18 @@ network.train_epoch(X, y, order, batch_size=200, optimizer=sgd);"""
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
 @pytest.mark.parametrize(
     ("X", "work", "most"),
-    [("sparse", PREDICT + TRAIN, 30), ("converted", "network.forward(X);", 100)],
+    [("sparse", PREDICT + TRAIN, 30), ("converted", "network.forward(X);", 80)],
 )
 def test_no_dense_copy_of_all_rows_is_made(X: str, work: str, most: int) -> None:
-    """512 dense rows would take 586 MiB."""
+    """512 dense rows would take 195 MiB."""
     code = f"{MEMORY}X = {X}\n{work}\nprint(peak() - before)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert int(run.stdout) < most
 
 
@@ -350,7 +368,7 @@ def test_indices_that_change_during_the_calls_are_used_as_they_were_checked(stor
     thread.start()
     refused = 0
     try:
-        for _ in range(100):
+        for _ in range(60):
             try:
                 network.forward(X)
             except ValueError:
