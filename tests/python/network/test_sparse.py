@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -123,9 +124,9 @@ def test_every_call_gives_the_bits_of_the_dense_rows(isa: str, seed: int) -> Non
 def test_a_sum_that_underflows_to_minus_zero_takes_the_sign_of_the_zeros(
     isa: str, out: int, after: float
 ) -> None:
-    a, b = networks([40, out], "float32", output="identity")
+    a, b = networks([400, out], "float32", output="identity")
     columns = np.arange(16)  # one for each lane of a sum with a single output
-    X = csr(np.full(16, -1e-30), columns, [0, 16], (1, 40))
+    X = csr(np.full(16, -1e-30), columns, [0, 16], (1, 400))
     for network in (a, b):
         network.weights[0][...] = after
         network.weights[0][columns] = 1e-30
@@ -177,16 +178,13 @@ def test_a_gradient_that_is_not_finite_reaches_the_columns_that_are_not_stored()
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
 def test_a_weight_that_overflows_in_a_step_counts_in_the_next_steps(momentum: float) -> None:
-    a, b = networks([30, 2, 1], "float32", hidden="relu", output="identity")
-    for network in (a, b):
-        network.weights[0][...] = 1
-        network.weights[1][...] = [[1], [1]]
-    X = csr([1e20, 1e20, 1.0], [3, 3, 4], [0, 1, 2, 3], (3, 30))
-    y, order = np.zeros((3, 1)), np.arange(3)
+    a, b = networks([30, 2], "float32", output="identity")
+    X = csr([1e20, 1.0, 1.0], [3, 4, 5], [0, 1, 2, 3], (3, 30))
+    y, order = np.zeros((3, 2)), np.arange(3)
     for network, rows in ((a, X), (b, dense(X, "float32"))):
-        sgd = fastmlp.SGD(1e10, momentum=momentum)
+        sgd = fastmlp.SGD(1e-3, momentum=momentum)
         network.train_epoch(rows, y, order, batch_size=1, optimizer=sgd)
-    assert not np.isfinite(a.weights[0]).all()
+    assert np.isnan(a.weights[0][5]).all()
     assert_same(a.parameters, b.parameters)
 
 
@@ -366,9 +364,11 @@ def test_indices_that_change_during_the_calls_are_used_as_they_were_checked(stor
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     thread.start()
-    refused = 0
+    calls = refused = 0
+    end = time.monotonic() + 10
     try:
-        for _ in range(60):
+        while time.monotonic() < end and (calls < 50 or not refused):
+            calls += 1
             try:
                 network.forward(X)
             except ValueError:
