@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace fastmlp::detail {
@@ -297,6 +298,27 @@ void check_target_shape(const char* function, const RowSource<T>& X, const RowSo
            shape(X.rows(), X.cols()), " this network takes ", shape(y.rows(), outputs),
            classes ? ", one-hot, or class indices " : "", classes ? shape(y.rows(), 1) : "");
   }
+}
+
+/// The entries of row i of a CSR matrix with `stored` entries: indptr[i] and indptr[i + 1].
+inline std::pair<std::ptrdiff_t, std::ptrdiff_t> check_csr_row(const IndexView& indptr,
+                                                               std::ptrdiff_t stored,
+                                                               std::ptrdiff_t i) {
+  const std::int64_t begin = indptr[i], end = indptr[i + 1];
+  if (begin < 0 || begin > end || end > stored) {
+    refuse("X is a CSR matrix whose row ", i, " has the entries ", begin, " to ", end,
+           "; indptr must rise from 0 to the number of stored elements, ", stored);
+  }
+  return {static_cast<std::ptrdiff_t>(begin), static_cast<std::ptrdiff_t>(end)};
+}
+
+/// A column index that was found in row i of a CSR matrix.
+inline std::ptrdiff_t check_csr_column(std::int64_t column, std::ptrdiff_t cols, std::ptrdiff_t i) {
+  if (column < 0 || column >= cols) {
+    refuse("X is a CSR matrix whose row ", i, " has the column index ", column,
+           "; it must be from 0 to ", cols - 1);
+  }
+  return static_cast<std::ptrdiff_t>(column);
 }
 
 /// The class in row i of softmax targets: the index there, or the column of the 1 in a one-hot row.

@@ -1,7 +1,7 @@
 // The one place that checks the dtype, dimensions, strides and alignment of arrays from Python. It
 // turns arguments into views and row sources, and makes or checks outputs. array.cpp has single
-// arrays, array_rows.cpp the rows of data sets, array_convert.cpp the conversion of elements. What
-// a shape means, the library checks (check.hpp).
+// arrays, array_rows.cpp and array_csr.cpp the rows of data sets, array_convert.cpp the conversion
+// of elements. What a shape means, the library checks (check.hpp).
 #pragma once
 
 #include <fastmlp/matrix_view.hpp>
@@ -112,10 +112,9 @@ struct CsrArrays {
   py::array data, indices, indptr;
 };
 
-/// The rows of a CSR matrix, made dense a block at a time. Duplicate entries are summed. `keep`
-/// receives the arrays that must outlive the result.
-/// \throws TypeError, ValueError if the arrays cannot be those of a CSR matrix. Reading a row
-/// throws if its indices are out of range.
+/// The rows of a CSR matrix. `keep` receives the arrays that must outlive the result.
+/// \throws TypeError, ValueError if the arrays cannot be those of a CSR matrix. Whoever reads a row
+/// checks its indices.
 template <class T>
 RowSource<T> csr_rows_of(const char* function, const char* name, const py::object& object,
                          CsrArrays& keep);

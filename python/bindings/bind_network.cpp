@@ -140,6 +140,14 @@ class CallData {
   const double* const weights;
 };
 
+/// Refuses an `out` of forward that is a view of the network.
+template <class T>
+void require_apart(Network<T>& net, const py::object& out, const py::array& result) {
+  if (!out.is_none() && is_view_of(net, result)) {
+    throw py::value_error("forward: out shares memory with the network's parameters or gradients");
+  }
+}
+
 /// Below this much work the GIL is kept: releasing it and taking it again costs as much.
 constexpr py::ssize_t kBriefFlops = 20000;
 
@@ -147,7 +155,9 @@ template <class T>
 py::array forward_sparse(Network<T>& net, const py::object& X, const py::object& out) {
   CsrArrays keep;
   const RowSource<T> rows = csr_rows_of<T>("forward", "X", X, keep);
-  const py::array result = output<T>("forward", out, {rows.rows(), net.layers().back()}, {});
+  const py::array result = output<T>("forward", out, {rows.rows(), net.layers().back()},
+                                     {keep.data, keep.indices, keep.indptr});
+  require_apart(net, out, result);
   const MatrixView<T> target = mutable_view<T>(result);
   interruptible([&](const ShouldStop& should_stop) { net.forward(rows, target, should_stop); });
   return result;
@@ -166,10 +176,7 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
     const std::vector<py::ssize_t> shape =
         one_row ? std::vector<py::ssize_t>{n_out} : std::vector<py::ssize_t>{rows.rows(), n_out};
     const py::array result = output<T>("forward", out, shape, {given});
-    if (!out.is_none() && is_view_of(net, result)) {
-      throw py::value_error(
-          "forward: out shares memory with the network's parameters or gradients");
-    }
+    require_apart(net, out, result);
     const MatrixView<T> target = mutable_view<T>(result);
     if (one_row && 2 * net.n_parameters() <= kBriefFlops) {
       net.forward(rows, target);

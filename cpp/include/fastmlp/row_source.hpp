@@ -1,19 +1,21 @@
 // RowSource<T>: the rows of a data set, in memory or delivered by a function.
 #pragma once
 
+#include <fastmlp/csr_view.hpp>
 #include <fastmlp/matrix_view.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <utility>
 
 namespace fastmlp {
 
-/// A (rows, cols) data set: a matrix in memory, or a function that delivers rows on demand (read
-/// from a file, converted from another type, ...). A MatrixView converts implicitly:
-/// `net.loss(MatrixView<const float>(...), ...)`.
+/// A (rows, cols) data set: a matrix in memory, dense or sparse, or a function that delivers rows
+/// on demand (read from a file, converted from another type, ...). A MatrixView and a CsrView
+/// convert implicitly: `net.loss(MatrixView<const float>(...), ...)`.
 template <class T>
 class RowSource {
  public:
@@ -27,25 +29,29 @@ class RowSource {
   RowSource(MatrixView<T> matrix) : matrix_(matrix) {}
   RowSource(std::ptrdiff_t rows, std::ptrdiff_t cols, Reader reader)
       : matrix_(nullptr, rows, cols), reader_(std::move(reader)) {}
+  RowSource(const CsrView<T>& csr) : matrix_(nullptr, csr.rows, csr.cols), csr_(csr) {}
 
   std::ptrdiff_t rows() const { return matrix_.rows; }
   std::ptrdiff_t cols() const { return matrix_.cols; }
 
-  /// Whether the data is a matrix in memory, so that block() returns a view of it.
-  bool in_place() const { return !reader_; }
+  /// Whether the data is a dense matrix in memory, so that block() returns a view of it.
+  bool in_place() const { return !reader_ && !csr_; }
+
+  /// The sparse matrix, or null if the data is none.
+  const CsrView<T>* csr() const { return csr_ ? &*csr_ : nullptr; }
 
   /// Rows `first` to `first + count`: a view of the matrix if there is one. Otherwise reads them
   /// into `scratch`, which has room for count * cols() elements.
   MatrixView<const T> block(std::ptrdiff_t first, std::ptrdiff_t count, T* scratch) const {
     if (in_place()) return matrix_.row_block(first, count);
-    reader_(nullptr, first, count, scratch);
+    read(nullptr, first, count, scratch);
     return {scratch, count, cols()};
   }
 
   /// Reads rows `indices[0 ... count)` into `scratch`, which has room for count * cols() elements.
   /// \pre !in_place()
   MatrixView<const T> gather(const std::int64_t* indices, std::ptrdiff_t count, T* scratch) const {
-    reader_(indices, 0, count, scratch);
+    read(indices, 0, count, scratch);
     return {scratch, count, cols()};
   }
 
@@ -68,11 +74,16 @@ class RowSource {
   }
 
  private:
+  void read(const std::int64_t* indices, std::ptrdiff_t first, std::ptrdiff_t count, T* out) const {
+    if (csr_) return detail::read_dense(*csr_, indices, first, count, out);
+    reader_(indices, first, count, out);
+  }
   const T* row(std::int64_t index) const {
     return matrix_.data + static_cast<std::ptrdiff_t>(index) * matrix_.row_stride;
   }
 
   MatrixView<const T> matrix_;
+  std::optional<CsrView<T>> csr_;
   Reader reader_;
 };
 

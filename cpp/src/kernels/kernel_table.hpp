@@ -109,6 +109,13 @@ struct GatheredRows {
   std::ptrdiff_t out_stride;
 };
 
+/// One stored element of a sparse row.
+template <class T>
+struct SparseEntry {
+  std::ptrdiff_t at;  // its column
+  T value;
+};
+
 /// The kernels that end in one epilogue: `block` multiplies, then applies it; `row` applies it to n
 /// complete sums s, which belong to row 0 of `to`.
 template <class T>
@@ -216,6 +223,13 @@ struct KernelTable {
   /// (rows, cols) with contiguous rows. If x is null, it stands for ones: the sum of the rows.
   void (*column_dots)(const T* a, std::ptrdiff_t lda, const T* x, std::ptrdiff_t rows,
                       std::ptrdiff_t cols, T* out);
+  /// out = a sparse row times B (any number of rows, n), from its `count` entries, which are in the
+  /// order of their columns. Returns whether the sum of a chunk is -0.
+  bool (*sparse_row)(const SparseEntry<T>* entries, std::ptrdiff_t count, const T* b,
+                     std::ptrdiff_t ldb, std::ptrdiff_t n, T* out);
+  /// A sparse row times x, in 16 lanes, from its entries in one chunk.
+  T (*sparse_dot)(const SparseEntry<T>* entries, std::ptrdiff_t count, const T* x);
+  bool (*all_finite)(const T* x, std::ptrdiff_t n);
 };
 
 }  // namespace fastmlp::detail

@@ -7,6 +7,7 @@
 #include "losses.hpp"
 #include "optimizers.hpp"
 #include "pack.hpp"
+#include "sparse.hpp"
 
 namespace fastmlp::detail {
 namespace {
@@ -66,6 +67,9 @@ constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_byte
   table.row_product = row_product<V>;
   table.row_dots = row_dots<V>;
   table.column_dots = column_dots<V>;
+  table.sparse_row = sparse_row<V>;
+  table.sparse_dot = sparse_dot<V>;
+  table.all_finite = all_finite<V>;
   return table;
 }
 

@@ -121,11 +121,13 @@ bool all_finite(const T* x, std::ptrdiff_t n) {
 
 template <class T>
 void check_finite(const std::string& what, const RowSource<T>& rows, detail::Poller& poller) {
-  constexpr std::ptrdiff_t kRows = 256;
-  std::vector<T> scratch(rows.in_place() ? 0 : static_cast<std::size_t>(kRows * rows.cols()));
-  for (std::ptrdiff_t first = 0; first < rows.rows(); first += kRows) {
+  constexpr std::ptrdiff_t kElements = 1 << 20;  // of a copy
+  const std::ptrdiff_t step =
+      std::clamp<std::ptrdiff_t>(kElements / std::max<std::ptrdiff_t>(rows.cols(), 1), 1, 256);
+  std::vector<T> scratch(rows.in_place() ? 0 : static_cast<std::size_t>(step * rows.cols()));
+  for (std::ptrdiff_t first = 0; first < rows.rows(); first += step) {
     const MatrixView<const T> block =
-        rows.block(first, std::min(kRows, rows.rows() - first), scratch.data());
+        rows.block(first, std::min(step, rows.rows() - first), scratch.data());
     for (std::ptrdiff_t i = 0; i < block.rows; ++i) {
       for (std::ptrdiff_t j = 0; j < block.cols; ++j) {
         if (std::isfinite(block(i, j))) continue;
@@ -133,7 +135,7 @@ void check_finite(const std::string& what, const RowSource<T>& rows, detail::Pol
                        "; every value must be finite");
       }
     }
-    poller.worked(static_cast<double>(kRows * rows.cols()));
+    poller.worked(static_cast<double>(step * rows.cols()));
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include <fastmlp/network.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <limits>
@@ -72,12 +73,22 @@ struct Rows {
   }
 };
 
+/// The rows of X in one block: dense or sparse.
+template <class T>
+struct InputRows {
+  std::ptrdiff_t rows;
+  MatrixView<const T> dense;
+  bool is_sparse = false;  // then the rows are in Scratch::sparse_x
+};
+
 template <class T>
 struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   // A forward pass takes this many rows at a time, so that their activations stay in the L2 cache.
-  // A pass with a gradient takes kChunk rows: with blocks of another size, the order in which the
-  // rows are summed would depend on the size.
+  // If X is not read in place, it takes no more rows than have kForwardBytes in X, but at least 16,
+  // the number of lanes in which losses are summed. A pass with a gradient takes kChunk rows: with
+  // blocks of another size, the order in which the rows are summed would depend on the size.
   static constexpr std::ptrdiff_t kForwardRows = 512;
+  static constexpr std::ptrdiff_t kForwardBytes = 32 << 20;
 
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
@@ -112,12 +123,12 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
 
   /// Writes Z_L of a block to `z` (rows, n_L) and the activations of the hidden layers to scratch.
   /// `first` is the number of the block's first row in its batch.
-  void forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
+  void forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const InputRows<T>& X,
                std::ptrdiff_t first, T* z, detail::Poller& poller) const;
 
-  /// Writes Yhat of a block to `out`.
-  void predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
-               MatrixView<T> out, detail::Poller& poller) const;
+  /// Writes Yhat of the rows from `first` on to `out`, as many as it has.
+  void predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const RowSource<T>& X,
+               std::ptrdiff_t first, MatrixView<T> out, detail::Poller& poller) const;
 
   /// Computes the loss of some rows and does with the gradient what the goal says. LossSum::weight
   /// is S, the sum of the rows' weights.
@@ -132,9 +143,17 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   int team(std::ptrdiff_t rows, GradientUse use,
            std::ptrdiff_t batch_size = std::numeric_limits<std::ptrdiff_t>::max()) const;
 
-  /// The most rows that pass() takes at a time out of `rows`.
-  static std::ptrdiff_t block_rows(std::ptrdiff_t rows, GradientUse use) {
-    return std::min(rows, use == GradientUse::kNone ? kForwardRows : detail::kChunk);
+  /// Whether a pass over rows of X in this order copies them to Scratch::x.
+  static bool copies(const RowSource<T>& X, const std::int64_t* order) {
+    return X.in_place() ? order != nullptr : !detail::stays_sparse(X);
+  }
+
+  /// The most rows that pass() takes at a time out of `rows` rows of X.
+  static std::ptrdiff_t block_rows(const RowSource<T>& X, std::ptrdiff_t rows, GradientUse use) {
+    if (use != GradientUse::kNone) return std::min(rows, detail::kChunk);
+    if (X.in_place()) return std::min(rows, kForwardRows);
+    const std::ptrdiff_t fit = kForwardBytes / bytes_of_row(X) / detail::kLanes * detail::kLanes;
+    return std::min(rows, std::clamp(fit, detail::kLanes, kForwardRows));
   }
 
  private:
@@ -148,11 +167,21 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   }
   void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const T* y,
                    std::ptrdiff_t rows, const Goal& goal) const;
-  void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, MatrixView<const T> X,
+  void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const InputRows<T>& X,
                 const detail::EpilogueKernels<T>& epilogue, T* target, double alpha,
                 detail::Poller* poller) const;
+  InputRows<T> input(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                     const RowSource<T>& X, const std::int64_t* order, std::ptrdiff_t first,
+                     std::ptrdiff_t count, bool gradient, detail::Poller& poller) const;
   const T* targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                    const Rows<T>& rows, detail::Poller& poller) const;
+
+  /// The bytes of a row of X in memory, on average if X is sparse.
+  static std::ptrdiff_t bytes_of_row(const RowSource<T>& X) {
+    if (!detail::stays_sparse(X)) return X.cols() * static_cast<std::ptrdiff_t>(sizeof(T));
+    const auto entry = static_cast<std::ptrdiff_t>(sizeof(detail::SparseEntry<T>));
+    return 1 + X.csr()->stored / std::max<std::ptrdiff_t>(X.rows(), 1) * entry;
+  }
 };
 
 }  // namespace fastmlp

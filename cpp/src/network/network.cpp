@@ -174,15 +174,14 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
   if (X.rows() == 0) return;
   const detail::ReadLock reading(net.users, detail::kTraining);
   const detail::Call<T> call;
-  const std::ptrdiff_t step = Impl::block_rows(X.rows(), GradientUse::kNone);
+  const std::ptrdiff_t step = Impl::block_rows(X, X.rows(), GradientUse::kNone);
   const typename detail::ScratchPool<T>::Lease s(net.pool);
-  s->prepare(net.layers, net.hidden, step, false, call.kernels());
+  s->prepare(net.layers, net.hidden, step, false, Impl::copies(X, nullptr), call.kernels());
   detail::Poller poller(should_stop);
   detail::with_team(net.team(X.rows(), GradientUse::kNone), [&] {
     for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
       const std::ptrdiff_t rows = std::min(step, X.rows() - first);
-      net.predict(call.kernels(), *s, X.block(first, rows, s->x), out.row_block(first, rows),
-                  poller);
+      net.predict(call.kernels(), *s, X, first, out.row_block(first, rows), poller);
     }
   });
 }
@@ -194,8 +193,8 @@ LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const dou
   const detail::ReadLock reading(impl_->users, detail::kTraining);
   const detail::Call<T> call;
   const typename detail::ScratchPool<T>::Lease s(impl_->pool);
-  s->prepare(impl_->layers, impl_->hidden, Impl::block_rows(X.rows(), GradientUse::kNone), false,
-             call.kernels());
+  s->prepare(impl_->layers, impl_->hidden, Impl::block_rows(X, X.rows(), GradientUse::kNone), false,
+             Impl::copies(X, nullptr), call.kernels());
   detail::Poller poller(should_stop);
   LossSum sum;
   detail::with_team(impl_->team(X.rows(), GradientUse::kNone), [&] {
@@ -213,7 +212,8 @@ LossSum pass_over(Impl& net, detail::Scratch<T>& scratch, const RowSource<T>& X,
                   const ShouldStop& should_stop) {
   const GradientUse use = goal.use;
   const detail::Call<T> call;
-  scratch.prepare(net.layers, net.hidden, Impl::block_rows(X.rows(), use), true, call.kernels());
+  scratch.prepare(net.layers, net.hidden, Impl::block_rows(X, X.rows(), use), true,
+                  Impl::copies(X, nullptr), call.kernels());
   detail::Poller poller(should_stop);
   LossSum sum;
   detail::with_team(net.team(X.rows(), use), [&] {
@@ -301,14 +301,13 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
   Impl& net = *impl_;
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience);
   const detail::Call<T> call;
-  net.scratch.prepare(net.layers, net.hidden,
-                      Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate), true,
-                      call.kernels());
+  const std::ptrdiff_t block =
+      Impl::block_rows(X, std::min(batch_size, count), GradientUse::kUpdate);
+  net.scratch.prepare(net.layers, net.hidden, block, true, Impl::copies(X, order), call.kernels());
   optimizer.impl().template bind<T>("train_epoch", net.id, net.n_parameters);
   const Goal goal{GradientUse::kUpdate, options.objective, &optimizer.impl()};
-  net.scratch.dropout.begin_epoch(
-      net.layers, Impl::block_rows(std::min(batch_size, count), GradientUse::kUpdate),
-      options.dropout, options.dropout_seed, static_cast<std::uint64_t>(net.epochs_trained));
+  net.scratch.dropout.begin_epoch(net.layers, block, options.dropout, options.dropout_seed,
+                                  static_cast<std::uint64_t>(net.epochs_trained));
   const typename detail::Dropout<T>::End end{net.scratch.dropout};  // also if a step throws
   double* batch_loss = options.batch_losses;
   detail::Poller poller(should_stop);

@@ -41,26 +41,27 @@ double weight_sum(const Rows<T>& rows) {
   return sum.total();
 }
 
-/// Rows of X or y. Rows in order are read in place. Rows in another order are copied to `scratch`,
-/// spaced<T>(cols) elements apart. A caller's reader writes its rows to `scratch` without gaps.
+/// `count` rows of X or y: order[first ...), or `first` and so on if `order` is null. Rows in order
+/// are read in place. Rows in another order are copied to `scratch`, spaced<T>(cols) elements
+/// apart. A caller's reader writes its rows to `scratch` without gaps.
 template <class T>
 MatrixView<const T> read(const detail::KernelTable<T>& kernels, const RowSource<T>& source,
-                         const Rows<T>& rows, T* scratch, detail::Poller& poller) {
-  const std::int64_t* order = rows.order != nullptr ? rows.order + rows.first : nullptr;
+                         const std::int64_t* order, std::ptrdiff_t first, std::ptrdiff_t count,
+                         T* scratch, detail::Poller& poller) {
+  if (order != nullptr) order += first;
   if (!source.in_place()) {
-    const MatrixView<const T> read = order != nullptr
-                                         ? source.gather(order, rows.count, scratch)
-                                         : source.block(rows.first, rows.count, scratch);
+    const MatrixView<const T> read = order != nullptr ? source.gather(order, count, scratch)
+                                                      : source.block(first, count, scratch);
     // The caller's reader may be slow, so the poller looks at the clock after it.
     poller.worked(detail::Poller::kFlopsPerLook);
     return read;
   }
-  if (order == nullptr) return source.block(rows.first, rows.count, scratch);
+  if (order == nullptr) return source.block(first, count, scratch);
   const MatrixView<const T>& matrix = source.matrix();
   const std::ptrdiff_t cols = matrix.cols;
-  const MatrixView<T> copy(scratch, rows.count, cols, detail::spaced<T>(cols), 1);
+  const MatrixView<T> copy(scratch, count, cols, detail::spaced<T>(cols), 1);
   detail::parallel_for(
-      rows.count, 1, kGatherFlops * static_cast<double>(rows.count * cols),
+      count, 1, kGatherFlops * static_cast<double>(count * cols),
       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
         kernels.gather({matrix.data, matrix.row_stride, matrix.col_stride, order + begin,
                         end - begin, cols, &copy(begin, 0), copy.row_stride});
@@ -94,11 +95,27 @@ void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
 }
 
 template <class T>
+InputRows<T> Network<T>::Impl::input(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                                     const RowSource<T>& X, const std::int64_t* order,
+                                     std::ptrdiff_t first, std::ptrdiff_t count, bool gradient,
+                                     detail::Poller& poller) const {
+  if (!detail::stays_sparse(X)) {
+    return {count, read(kernels, X, order, first, count, s.x.data(), poller)};
+  }
+  s.sparse_x.read(*X.csr(), order != nullptr ? order + first : nullptr, first, count);
+  if (gradient) s.sparse_x.transpose();
+  const MatrixView<const T> W = weights(parameters.data(), 0);
+  if (!s.finite.known()) s.finite.look(kernels, W);
+  poller.worked(detail::Poller::kFlopsPerLook);
+  return {count, {}, true};
+}
+
+template <class T>
 void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                               MatrixView<const T> X, std::ptrdiff_t first, T* z,
+                               const InputRows<T>& X, std::ptrdiff_t first, T* z,
                                detail::Poller& poller) const {
   const detail::GemmContext<T> context{kernels, s.workspace, s.max_team, &poller};
-  MatrixView<const T> A = X;
+  MatrixView<const T> A = X.dense;
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     const bool last = l + 1 == depth();
     const Activation g = last ? Activation::kIdentity : hidden[static_cast<std::size_t>(l)];
@@ -112,19 +129,24 @@ void Network<T>::Impl::forward(const detail::KernelTable<T>& kernels, detail::Sc
     to.z = s.z[static_cast<std::size_t>(l) + 1];
     to.ld_z = next.row_stride;
     // A_l = g_l(A_{l-1} . W_l + b_l)
-    detail::gemm<T>(context, A, weights(parameters.data(), l),
-                    kernels.activations[static_cast<std::size_t>(g)].activate, to);
+    const MatrixView<const T> W = weights(parameters.data(), l);
+    const auto& activate = kernels.activations[static_cast<std::size_t>(g)].activate;
+    if (l == 0 && X.is_sparse) {
+      detail::sparse_gemm(context, s.sparse_x.rows(), W, s.finite.flags(), activate, to);
+    } else {
+      detail::gemm<T>(context, A, W, activate, to);
+    }
     A = s.dropout.drops(l + 1) ? s.dropout.keep(l + 1, next, first) : next;
   }
 }
 
 template <class T>
 void Network<T>::Impl::predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                               MatrixView<const T> X, MatrixView<T> out,
+                               const RowSource<T>& X, std::ptrdiff_t first, MatrixView<T> out,
                                detail::Poller& poller) const {
   const auto& output_forward = kernels.outputs[static_cast<std::size_t>(output)].forward;
   T* z = out.is_contiguous() ? out.data : s.a.back();
-  forward(kernels, s, X, 0, z, poller);
+  forward(kernels, s, input(kernels, s, X, nullptr, first, out.rows, false, poller), 0, z, poller);
   // An output's exp and division cost about 32 flops.
   detail::parallel_for(out.rows, detail::kLanes, 32.0 * static_cast<double>(out.rows * out.cols),
                        [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
@@ -140,7 +162,8 @@ void Network<T>::Impl::predict(const detail::KernelTable<T>& kernels, detail::Sc
 template <class T>
 const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                    const Rows<T>& rows, detail::Poller& poller) const {
-  const MatrixView<const T> y = read(kernels, rows.y, rows, s.y, poller);
+  const MatrixView<const T> y =
+      read(kernels, rows.y, rows.order, rows.first, rows.count, s.y, poller);
   if (kernels.outputs[static_cast<std::size_t>(output)].targets == detail::Targets::kClasses) {
     // Class indices are checked again here, because the caller's memory may have changed since
     // validate(). One-hot rows become indices; row i is read before index i is written over it.
@@ -180,14 +203,14 @@ void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail
 
 template <class T>
 void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                                MatrixView<const T> X, const detail::EpilogueKernels<T>& epilogue,
+                                const InputRows<T>& X, const detail::EpilogueKernels<T>& epilogue,
                                 T* target, double alpha, detail::Poller* poller) const {
   const detail::GemmContext<T> context{kernels, s.workspace, s.max_team, poller};
   MatrixView<const T> dZ(s.a.back(), X.rows, classes());
   for (std::ptrdiff_t l = depth() - 1; l >= 0; --l) {
     const auto below = static_cast<std::size_t>(l);  // A_below is the layer's input
     const MatrixView<const T> A =
-        l == 0 ? X : MatrixView<const T>(hidden_rows(s.a[below], X.rows, l));
+        l == 0 ? X.dense : MatrixView<const T>(hidden_rows(s.a[below], X.rows, l));
     const MatrixView<T> dZ_below = hidden_rows(s.delta[l % 2], X.rows, l);
     if (l > 0) {  // dZ_{l-1} = (dZ_l . W_l^T) * g'(A_{l-1}), with W_l before its update
       const auto g = static_cast<std::size_t>(hidden[below - 1]);
@@ -206,8 +229,12 @@ void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::S
     to.alpha = static_cast<T>(alpha);
     to.c = weights(target, l).data;
     to.ldc = outputs(l);
-    const MatrixView<const T> input = s.dropout.drops(l) ? s.dropout.kept(l, X.rows) : A;
-    detail::gemm(context, input.transposed(), dZ, epilogue, to);  // dW = A^T . dZ
+    if (l == 0 && X.is_sparse) {
+      detail::mostly_empty_gemm(context, s.sparse_x.transposed(), dZ, epilogue, to);
+    } else {
+      const MatrixView<const T> kept = s.dropout.drops(l) ? s.dropout.kept(l, X.rows) : A;
+      detail::gemm(context, kept.transposed(), dZ, epilogue, to);  // dW = A^T . dZ
+    }
     to.c = biases(target, l).data;
     detail::sum_rows(context, dZ, epilogue, to);  // db = sum of the rows of dZ
     dZ = dZ_below;
@@ -298,7 +325,7 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
   const double gradient_scale = goal.objective.gradient_scale;
   const double penalty =
       goal.objective.alpha > 0 ? goal.objective.alpha / 2 * squared_weights(kernels) : 0;
-  const std::ptrdiff_t step = block_rows(rows.count, use);
+  const std::ptrdiff_t step = block_rows(rows.X, rows.count, use);
   const detail::Poller::Clock::time_point start = poller.now();
   bool stored = false;  // whether the gradient is in gradients()
   detail::LaneSum<double> sum;
@@ -307,7 +334,8 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
     for (std::ptrdiff_t i = 0; i < block.count; ++i) {
       s.scale[i] = static_cast<T>(gradient_scale * weight_of(block, i) / divisor);
     }
-    const MatrixView<const T> X = read(kernels, rows.X, block, s.x, poller);
+    const InputRows<T> X = input(kernels, s, block.X, block.order, block.first, block.count,
+                                 use != GradientUse::kNone, poller);
     const T* y = targets(kernels, s, block, poller);
     forward(kernels, s, X, first, s.a.back(), poller);
     output_loss(kernels, s, y, block.count, goal);
@@ -326,13 +354,22 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
     if (fused) {
       backward(kernels, s, X, kernels.update, parameters.data(), goal.rate(), nullptr);
       poller.count(2 * detail::product_flops(n_parameters, 1, block.count));
+      // The other rows of W_1 are as they were.
+      if (!X.is_sparse || s.finite.flags() != nullptr ||
+          !detail::finite_where_written<T>(kernels, s.sparse_x.transposed(),
+                                           weights(parameters.data(), 0))) {
+        s.finite.forget();
+      }
     } else {
       const bool begins = use != GradientUse::kAdd && first == 0;
       backward(kernels, s, X, begins ? kernels.store : kernels.add, gradients.data(), 0, &poller);
       stored = true;
     }
   }
-  if (use == GradientUse::kUpdate && stored) update(kernels, goal, total_weight);
+  if (use == GradientUse::kUpdate && stored) {
+    update(kernels, goal, total_weight);
+    s.finite.forget();
+  }
   if (use == GradientUse::kStore && goal.objective.alpha > 0) {
     add_decay(goal.objective.alpha / total_weight);
   }
@@ -341,7 +378,8 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
 
 template <class T>
 int Network<T>::Impl::team(std::ptrdiff_t rows, GradientUse use, std::ptrdiff_t batch_size) const {
-  const std::ptrdiff_t block = block_rows(std::min(rows, batch_size), use);
+  const std::ptrdiff_t block =
+      std::min({rows, batch_size, use == GradientUse::kNone ? kForwardRows : detail::kChunk});
   double widest = 0;
   for (std::ptrdiff_t l = 0; l < depth(); ++l) {
     widest = std::max(widest, detail::product_flops(block, inputs(l), outputs(l)));

@@ -6,6 +6,7 @@
 #include "aligned_buffer.hpp"
 #include "gemm/gemm.hpp"
 #include "network/dropout.hpp"
+#include "network/sparse_rows.hpp"
 #include "threads/parallel.hpp"
 
 #include <fastmlp/options.hpp>
@@ -22,31 +23,37 @@ namespace fastmlp::detail {
 template <class T>
 class Scratch {
  public:
-  T* x = nullptr;      // (rows, n_0), spaced<T>(n_0) apart: rows of X that are not used in place
-  T* y = nullptr;      // (rows, n_L), spaced likewise, or class indices (rows,)
-  T* scale = nullptr;  // (rows,): dZ_L = scale * (Yhat - Y)
-  std::vector<T*> a;   // a[l] for 0 < l < L: A_l (rows, n_l), spaced<T>(n_l) apart;
-                       // a[L] (rows, n_L): Z_L, then dZ_L
-  T* delta[2] = {};    // dZ_l (rows, n_l) for 0 < l < L, spaced<T>(n_l) apart: in delta[l % 2]
-  std::vector<T*> z;   // z[l]: Z_l, laid out as a[l], if training needs it; else null
+  AlignedBuffer<T> x;  // (rows, n_0), spaced<T>(n_0) apart: rows of X that are not used in place
+  SparseRows<T> sparse_x;  // or, if X is sparse, its rows
+  FiniteChunks finite;     // where W_1 is finite, for a sparse X
+  T* y = nullptr;          // (rows, n_L), spaced likewise, or class indices (rows,)
+  T* scale = nullptr;      // (rows,): dZ_L = scale * (Yhat - Y)
+  std::vector<T*> a;       // a[l] for 0 < l < L: A_l (rows, n_l), spaced<T>(n_l) apart;
+                           // a[L] (rows, n_L): Z_L, then dZ_L
+  T* delta[2] = {};        // dZ_l (rows, n_l) for 0 < l < L, spaced<T>(n_l) apart: in delta[l % 2]
+  std::vector<T*> z;       // z[l]: Z_l, laid out as a[l], if training needs it; else null
   double* row_losses = nullptr;  // (rows,)
   Dropout<T> dropout;            // the masks of a training epoch
   AlignedBuffer<T> workspace;    // for the products, with a team of at most
   int max_team = 1;              // so many threads
 
-  /// Allocates room for blocks of `rows` rows, and for the gradient if `training`. The network has
-  /// `layers` and the activations `hidden`. Allocates nothing if there is enough room already, and
-  /// never gives up room, so that calls of several kinds can take turns with one Scratch.
+  /// Allocates room for blocks of `rows` rows, for the gradient if `training`, and for rows of X if
+  /// `copies_x`. The network has `layers` and the activations `hidden`. Allocates nothing if there
+  /// is enough room already, and never gives up room, so that calls of several kinds can take turns
+  /// with one Scratch.
   void prepare(const std::vector<std::ptrdiff_t>& layers, const std::vector<Activation>& hidden,
-               std::ptrdiff_t rows, bool training, const KernelTable<T>& kernels) {
+               std::ptrdiff_t rows, bool training, bool copies_x, const KernelTable<T>& kernels) {
+    finite.forget();
     reserve_workspace(layers, rows, training, kernels);
+    if (copies_x) x.reserve(static_cast<std::size_t>(rows * spaced<T>(layers.front())));
     if (rows <= rows_ && (training_ || !training)) return;
     allocate(layers, hidden, std::max(rows, rows_), training || training_, kernels);
   }
 
   /// The memory it holds, without the masks of dropout, which only training has.
   std::size_t bytes() const {
-    return (memory_.size() + workspace.size()) * sizeof(T) + losses_.size() * sizeof(double);
+    return (memory_.size() + x.size() + workspace.size()) * sizeof(T) + sparse_x.bytes() +
+           losses_.size() * sizeof(double);
   }
 
  private:
@@ -59,7 +66,6 @@ class Scratch {
     parts.reserve(2 * layers.size() + 5);
     a.resize(layers.size());
     z.resize(layers.size());
-    parts.emplace_back(&x, spaced<T>(layers.front()));
     parts.emplace_back(&y, spaced<T>(layers.back()));
     parts.emplace_back(&scale, 1);
     for (std::size_t l = 1; l + 1 < layers.size(); ++l) {

@@ -422,9 +422,9 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
 
     Notes
     -----
-    Three things differ. A predicted probability is as exact as the dtype of the parameters allows,
-    whatever the dtype of X is, and values of X beyond that dtype's range are refused. A sparse X is
-    made dense one batch at a time. The output of verbose L-BFGS is SciPy's.
+    Two things differ. A predicted probability is as exact as the dtype of the parameters allows,
+    whatever the dtype of X is, and values of X beyond that dtype's range are refused. The output of
+    verbose L-BFGS is SciPy's.
 
     Examples
     --------
