@@ -185,7 +185,7 @@ py::array floats_of(const char* function, const py::object& object) {
                          " and shape " + shape_text(array) +
                          "; it must be float32 or float64 and have one dimension");
   }
-  return py::array::ensure(array, py::array::c_style);
+  return is_contiguous(array) ? array : py::array(array.attr("copy")("C"));
 }
 
 template <class T>

@@ -167,7 +167,7 @@ RowSource<T> csr_rows_of(const char* function, const char* name, const py::objec
     throw py::value_error(what + " has shape " + text(shape) + " and an indptr of shape " +
                           shape_text(keep.indptr) + "; it must have one more than rows");
   }
-  keep.data = py::array::ensure(keep.data, py::array::c_style);
+  keep.data = py::module_::import("numpy").attr("ascontiguousarray")(keep.data);
   const bool narrow = keep.indices.dtype().kind() == 'i' && keep.indices.itemsize() == 4 &&
                       keep.indptr.dtype().kind() == 'i' && keep.indptr.itemsize() == 4;
   const auto as_index = [&](const py::array& array) {
