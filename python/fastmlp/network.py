@@ -194,22 +194,26 @@ class Network(TrainingMixin, _core.Network):
         """
         return copy.copy(self)
 
-    # copy.copy, copy.deepcopy and pickle call these three. A subclass may extend __getstate__ and
-    # __setstate__. Its __init__ is not called, so it may take any arguments.
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        structure = (self.layers, self.hidden, self.output, self.dtype.name, self.seed)
-        return type(self)._rebuild, structure, self.__getstate__()
+    # copy.copy, copy.deepcopy and pickle make a network by __new__ and call these two. A subclass
+    # may extend them. Its __init__ is not called, so it may take any arguments.
 
     def __getstate__(self) -> dict[str, Any]:
         parameters, epochs_trained = self._snapshot()  # refused while another thread trains
         return {
+            "layers": self.layers,
+            "hidden": self.hidden,
+            "output": self.output,
+            "dtype": self.dtype.name,
+            "seed": self.seed,
             "parameters": parameters,
             "epochs_trained": epochs_trained,
             "attributes": self.__dict__.copy(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "layers" in state:  # else this is an old pickle, which has called _rebuild
+            structure = (state[name] for name in ("layers", "hidden", "output", "dtype", "seed"))
+            _core.Network.__init__(self, *structure, initialize=False)
         self._restore(state["parameters"], state["epochs_trained"])
         self.__dict__.update(state["attributes"])
 
@@ -220,7 +224,7 @@ class Network(TrainingMixin, _core.Network):
         """Return a network whose parameters are all 0: for a caller that overwrites them.
 
         Unlike the constructor it draws no weights, and it does not call the `__init__` of a
-        subclass. Pickles name this method, so its name and its arguments must stay.
+        subclass. Old pickles name this method, so its name and its arguments must stay.
         """
         network = cls.__new__(cls)
         _core.Network.__init__(network, layers, hidden, output, dtype, seed, initialize=False)
