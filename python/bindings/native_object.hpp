@@ -55,8 +55,12 @@ PyObject* new_object(PyTypeObject* type, PyObject*, PyObject*) noexcept {
 /// An extra of py::class_<T>, which makes its objects by new_object.
 template <class T>
 pybind11::custom_type_setup made_at_once() {
-  return pybind11::custom_type_setup(
-      [](PyHeapTypeObject* type) { type->ht_type.tp_new = &new_object<T>; });
+  return pybind11::custom_type_setup([](PyHeapTypeObject* type) {
+    type->ht_type.tp_new = &new_object<T>;
+    // Python lets `__class__` change between classes that add nothing to the size of their base. An
+    // object must not come to a class whose C++ part it does not have.
+    type->ht_type.tp_basicsize += static_cast<Py_ssize_t>(sizeof(void*));
+  });
 }
 
 /// Lets copy and pickle call `__new__`, then `__setstate__` with the state of `__getstate__`. In a
