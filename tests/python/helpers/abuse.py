@@ -108,6 +108,8 @@ def of_another_class(kind):
 
 
 def with_two_native_bases(kind):
+    if not issubclass(kind, _core.Network | _core.Optimizer | _core.Objective):
+        return None
     other = _core.Optimizer if issubclass(kind, _core.Network) else _core.Network
     made = type("Both", (kind, other), {})
     return made.__new__(made)
