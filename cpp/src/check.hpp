@@ -201,6 +201,15 @@ void check_enum(const char* what, Enum value, std::size_t count) {
   }
 }
 
+inline void check_steps(std::int64_t steps, double beta_1_power, double beta_2_power) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 62;  // so many more steps fit in 64 bits
+  if (steps < 0 || steps > kMost) {
+    refuse("set_state: steps is ", steps, "; it must be at least 0 and at most ", kMost);
+  }
+  check_between("set_state", "beta_1^steps", beta_1_power, 0, 1, true);
+  check_between("set_state", "beta_2^steps", beta_2_power, 0, 1, true);
+}
+
 inline void check_epochs_trained(std::int64_t epochs) {
   constexpr std::int64_t kMost = std::int64_t{1} << 62;  // so many more epochs fit in 64 bits
   if (epochs < 0 || epochs > kMost) {

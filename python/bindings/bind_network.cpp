@@ -6,6 +6,7 @@
 #include "array_convert.hpp"
 #include "docs_network.hpp"
 #include "gil.hpp"
+#include "native_object.hpp"
 #include "py_optimizer.hpp"
 #include "scope.hpp"
 
@@ -14,9 +15,7 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -44,28 +43,24 @@ std::shared_ptr<AnyNetwork> make_network(const std::string& dtype,
   throw py::value_error("Network: dtype is '" + dtype + "'; allowed: float32, float64");
 }
 
-/// A network of float or double behind one type, which Python sees as _core.Network.
+/// A network of float or double behind one type, which Python sees as _core.Network. It has no
+/// network before __init__.
 class PyNetwork {
  public:
   /// Without `initialize` no weights are drawn: all parameters are zero.
-  PyNetwork(const py::object& layers, const py::object& hidden, const py::object& output,
-            const std::string& dtype, std::uint64_t seed, bool initialize)
-      : PyNetwork(layers_of(layers), hidden, output, dtype) {
+  void init(const py::object& layers, const py::object& hidden, const py::object& output,
+            const std::string& dtype, std::uint64_t seed, bool initialize) {
+    const std::vector<std::ptrdiff_t> sizes = layers_of(layers);
+    auto net = make_network(dtype, sizes, hidden_of(hidden, sizes.size()), output_of(output));
     interruptible([&](const ShouldStop& should_stop) {
       std::visit(
-          [&](auto& net) { initialize ? net.initialize(seed, should_stop) : net.set_seed(seed); },
-          *net_);
+          [&](auto& n) { initialize ? n.initialize(seed, should_stop) : n.set_seed(seed); }, *net);
     });
+    // The check is the last step, because Python code of the arguments may have called __init__
+    // too.
+    if (net_) throw std::runtime_error("Network: __init__ has been called before");
+    net_ = std::move(net);
   }
-
-  // If __init__ was not called, or failed, pybind11 allocates the object at its first use and calls
-  // no constructor. The memory is then all zeros, so that net_ is null, which visit() notices.
-  static void* operator new(std::size_t size) {
-    void* memory = std::calloc(1, size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-  }
-  static void operator delete(void* memory) { std::free(memory); }
 
   /// f(Network<T>&)
   template <class F>
@@ -88,10 +83,6 @@ class PyNetwork {
   }
 
  private:
-  PyNetwork(std::vector<std::ptrdiff_t> layers, const py::object& hidden, const py::object& output,
-            const std::string& dtype)
-      : net_(make_network(dtype, layers, hidden_of(hidden, layers.size()), output_of(output))) {}
-
   std::shared_ptr<AnyNetwork> net_;
 };
 
@@ -197,7 +188,7 @@ double loss(PyNetwork& self, const py::object& X, const py::object& y, const py:
 }
 
 double loss_and_gradients(PyNetwork& self, const py::object& X, const py::object& y,
-                          const py::object& weight, const Objective& objective) {
+                          const py::object& weight, Objective objective) {
   return self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data("loss_and_gradients", net, X, y, weight);
     return interruptible([&](const ShouldStop& should_stop) {
@@ -354,11 +345,13 @@ py::tuple hidden(PyNetwork& self) {
 
 void register_network(py::module_& module) {
   const py::object none = py::none();
-  py::class_<PyNetwork>(module, "Network", "The native part of fastmlp.Network; see there.")
-      .def(py::init<const py::object&, const py::object&, const py::object&, const std::string&,
-                    std::uint64_t, bool>(),
-           py::arg("layers"), py::arg("hidden"), py::arg("output"), py::arg("dtype"),
-           py::arg("seed"), py::kw_only(), py::arg("initialize") = true)
+  py::class_<PyNetwork> network(module, "Network", "The native part of fastmlp.Network; see there.",
+                                made_at_once<PyNetwork>());
+  define_initializer(network, "__init__", &PyNetwork::init, py::arg("layers"), py::arg("hidden"),
+                     py::arg("output"), py::arg("dtype"), py::arg("seed"), py::kw_only(),
+                     py::arg("initialize") = true);
+  define_reduce(network);
+  network
       .def_property_readonly(
           "layers",
           [](PyNetwork& self) {

@@ -3,13 +3,17 @@
 #include "array.hpp"
 #include "docs_optimizers.hpp"
 #include "gil.hpp"
+#include "native_object.hpp"
 #include "py_optimizer.hpp"
 
 #include <fastmlp/optimizer.hpp>
 
+#include <pybind11/stl.h>
+
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -86,12 +90,16 @@ py::tuple state_of(PyOptimizer& self) {
   return py::make_tuple(state.steps, state.beta_1_power, state.beta_2_power, py::tuple(vectors));
 }
 
-void set_state(PyOptimizer& self, const py::tuple& given) {
+void set_state(PyOptimizer& self, const py::object& given) {
   Optimizer::State state;
-  state.steps = given[0].cast<std::int64_t>();
-  state.beta_1_power = given[1].cast<double>();
-  state.beta_2_power = given[2].cast<double>();
-  const py::tuple vectors = given[3];
+  py::sequence vectors;
+  try {
+    std::tie(state.steps, state.beta_1_power, state.beta_2_power, vectors) =
+        given.cast<std::tuple<std::int64_t, double, double, py::sequence>>();
+  } catch (const py::cast_error&) {
+    throw py::type_error("set_state: state is " + text(py::repr(given)) +
+                         "; it must be (steps, beta_1^steps, beta_2^steps, vectors)");
+  }
   if (vectors.size() > 2) throw py::value_error("set_state: there are at most two vectors");
   std::vector<py::array> keep;
   for (std::size_t i = 0; i < vectors.size(); ++i) {
@@ -110,14 +118,33 @@ void set_state(PyOptimizer& self, const py::tuple& given) {
 }  // namespace
 
 void register_optimizers(py::module_& module) {
-  py::class_<Objective>(module, "Objective", kObjectiveDoc)
-      .def(py::init([](double alpha, double loss_scale, double gradient_scale, double clip) {
-             const Objective objective{alpha, loss_scale, gradient_scale, clip};
-             fastmlp::validate(objective);
-             return objective;
-           }),
-           py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0,
-           py::arg("gradient_scale") = 1.0, py::arg("clip") = 0.0)
+  // Without __init__ an objective has the default values.
+  py::class_<Objective> objective(module, "Objective", kObjectiveDoc, made_at_once<Objective>());
+  define_initializer(
+      objective, "__init__",
+      [](Objective& self, double alpha, double loss_scale, double gradient_scale, double clip) {
+        const Objective given{alpha, loss_scale, gradient_scale, clip};
+        fastmlp::validate(given);
+        self = given;
+      },
+      py::kw_only(), py::arg("alpha") = 0.0, py::arg("loss_scale") = 1.0,
+      py::arg("gradient_scale") = 1.0, py::arg("clip") = 0.0);
+  define_initializer(
+      objective, "__setstate__",
+      [](const py::object& self, const py::dict& state) {
+        py::type::of<Objective>().attr("__init__")(self, **state);
+      },
+      py::arg("state"), "Set the values of __getstate__().");
+  define_reduce(objective);
+  objective
+      .def(
+          "__getstate__",
+          [](const Objective& self) {
+            return py::dict(py::arg("alpha") = self.alpha, py::arg("loss_scale") = self.loss_scale,
+                            py::arg("gradient_scale") = self.gradient_scale,
+                            py::arg("clip") = self.clip);
+          },
+          "The values by name: a dict.")
       .def_readonly("alpha", &Objective::alpha, "The penalty of squared weights: a float.")
       .def_readonly("loss_scale", &Objective::loss_scale, "The factor of the loss: a float.")
       .def_readonly("gradient_scale", &Objective::gradient_scale,
@@ -125,13 +152,18 @@ void register_optimizers(py::module_& module) {
       .def_readonly("clip", &Objective::clip,
                     "Losses are reported for probabilities in [clip, 1 - clip]: a float.");
 
-  py::class_<PyOptimizer>(module, "Optimizer",
-                          "The native part of the optimizers; see fastmlp.optimizers.")
-      .def(py::init(
-               [](const std::string& kind, const std::string& name, const py::dict& parameters) {
-                 return PyOptimizer(options_of(kind, name, parameters, OptimizerOptions()));
-               }),
-           py::arg("kind"), py::arg("name"), py::arg("parameters"))
+  py::class_<PyOptimizer> optimizer(module, "Optimizer",
+                                    "The native part of the optimizers; see fastmlp.optimizers.",
+                                    made_at_once<PyOptimizer>());
+  define_initializer(
+      optimizer, "__init__",
+      [](PyOptimizer& self, const std::string& kind, const std::string& name,
+         const py::dict& parameters) {
+        self.init(options_of(kind, name, parameters, OptimizerOptions()));
+      },
+      py::arg("kind"), py::arg("name"), py::arg("parameters"));
+  define_reduce(optimizer);
+  optimizer
       .def_property(
           "learning_rate", [](const PyOptimizer& self) { return self.get().learning_rate(); },
           [](PyOptimizer& self, double rate) { self.get().set_learning_rate(rate); },

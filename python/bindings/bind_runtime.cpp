@@ -1,5 +1,6 @@
 // The module functions of fastmlp.runtime.
 #include "kernels/float_mode.hpp"
+#include "native_object.hpp"
 #include "scope.hpp"
 
 #include <fastmlp/options.hpp>
@@ -96,7 +97,8 @@ Raises
 ValueError
     If `n` is out of that range.
 )");
-  py::class_<Scope>(module, "Scope", "A context manager: the end of its block ends what it holds.")
+  py::class_<Scope>(module, "Scope", "A context manager: the end of its block ends what it holds.",
+                    made_at_once<Scope>())
       .def("__enter__", [](py::object self) { return self; })
       .def("__exit__", [](Scope& self, const py::args&) { self.end(); });
   module.def(

@@ -13,6 +13,19 @@ void register_ops(pybind11::module_& module);         // bind_ops.cpp
 void register_optimizers(pybind11::module_& module);  // bind_optimizers.cpp
 void register_network(pybind11::module_& module);     // bind_network.cpp
 
+namespace {
+
+/// Takes `__new__` and `__init__` from the type of the objects in which pybind11 keeps a function,
+/// `type(isa.__self__)`. Both would end the process.
+void close_function_records(const pybind11::module_& module) {
+  auto* type = Py_TYPE(PyCFunction_GET_SELF(module.attr("isa").ptr()));
+  for (const char* name : {"__new__", "__init__"}) {
+    pybind11::delattr(reinterpret_cast<PyObject*>(type), name);
+  }
+  type->tp_new = nullptr;
+}
+
+}  // namespace
 }  // namespace fastmlp::python
 
 PYBIND11_MODULE(_core_of_main_interpreter, module) {
@@ -22,6 +35,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, module) {
   fastmlp::num_threads();
   fastmlp::python::register_arrays();
   fastmlp::python::register_runtime(module);
+  fastmlp::python::close_function_records(module);
   fastmlp::python::register_random(module);
   fastmlp::python::register_ops(module);
   fastmlp::python::register_optimizers(module);

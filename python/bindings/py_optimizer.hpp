@@ -1,29 +1,20 @@
-// PyOptimizer: an Optimizer as Python sees it, which may not be constructed yet.
+// PyOptimizer: an Optimizer as Python sees it, which has none before __init__.
 #pragma once
 
 #include <fastmlp/optimizer.hpp>
 
-#include <cstddef>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <stdexcept>
 
 namespace fastmlp::python {
 
 class PyOptimizer {
  public:
-  explicit PyOptimizer(const OptimizerOptions& options)
-      : optimizer_(std::make_unique<Optimizer>(options)) {}
-
-  // If __init__ was not called, or failed, pybind11 allocates the object when it is first used,
-  // without a constructor. optimizer_ is null then, because the memory is all zero.
-  static void* operator new(std::size_t size) {
-    void* memory = std::calloc(1, size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
+  /// \throws std::runtime_error if it has been called before: a thread may be using the optimizer
+  void init(const OptimizerOptions& options) {
+    if (optimizer_) throw std::runtime_error("Optimizer: __init__ has been called before");
+    optimizer_ = std::make_unique<Optimizer>(options);
   }
-  static void operator delete(void* memory) { std::free(memory); }
 
   Optimizer& get() const {
     if (!optimizer_) throw std::runtime_error("Optimizer: __init__ has not been called");

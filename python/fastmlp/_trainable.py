@@ -76,6 +76,11 @@ class Trainable(Protocol):
     def _dot(self, a: Array, b: Array) -> float: ...
 
 
+def dtype_name(network: Any) -> str:
+    """Return "float32" or "float64". `network.dtype.name` imports, and fails while Python ends."""
+    return "float32" if network.dtype.itemsize == 4 else "float64"
+
+
 def positive_integer(function: str, name: str, value: Any) -> int:
     """Return value as an int, or raise ValueError; True does not count as 1."""
     try:

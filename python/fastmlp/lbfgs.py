@@ -110,9 +110,13 @@ class LBFGS:
         """Set the pairs that `_state` returned, for the next network that the optimizer trains."""
         self._memory.pairs, self._memory.owner = pairs, None
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        arguments = self.memory, self.tolerance, self.max_evaluations
-        return _rebuild, (type(self), arguments, [tuple(pair) for pair in self._state()])
+    # copy.copy, copy.deepcopy and pickle call these two.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_memory": [tuple(pair) for pair in self._state()]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _memory=Memory(tuple(Pair(*pair) for pair in state["_memory"])))
 
     def _bind(self, network: Trainable) -> None:
         """Make it the optimizer of this network."""
@@ -132,6 +136,7 @@ class LBFGS:
 
 
 def _rebuild(kind: type[LBFGS], arguments: tuple[Any, ...], pairs: list[Any]) -> LBFGS:
+    """Return the optimizer of an old pickle, which names this function."""
     optimizer = kind(*arguments)
     optimizer._set_state(tuple(Pair(*pair) for pair in pairs))
     return optimizer

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core
+from fastmlp._trainable import dtype_name
+from fastmlp.formats import safetensors
 from fastmlp.gradient_check import check_gradients
 from fastmlp.training import TrainingMixin, resolve_seed
 
@@ -144,9 +146,7 @@ class Network(TrainingMixin, _core.Network):
         ...     fastmlp.Network.load(path).layers
         (2, 1)
         """
-        from fastmlp.formats.safetensors import save
-
-        save(self, path)
+        safetensors.save(self, path)
 
     @classmethod
     def load(cls, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Self:
@@ -177,9 +177,7 @@ class Network(TrainingMixin, _core.Network):
         --------
         See `save`.
         """
-        from fastmlp.formats.safetensors import load
-
-        return load(cls, path)
+        return safetensors.load(cls, path)
 
     def copy(self) -> Self:
         """Return an independent network with the same parameters, seed and `epochs_trained`.
@@ -200,22 +198,26 @@ class Network(TrainingMixin, _core.Network):
         """
         return copy.copy(self)
 
-    # copy.copy, copy.deepcopy and pickle call these three. A subclass may extend __getstate__ and
-    # __setstate__. Its __init__ is not called, so it may take any arguments.
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        structure = (self.layers, self.hidden, self.output, self.dtype.name, self.seed)
-        return type(self)._rebuild, structure, self.__getstate__()
+    # copy.copy, copy.deepcopy and pickle make a network by __new__ and call these two. A subclass
+    # may extend them. Its __init__ is not called, so it may take any arguments.
 
     def __getstate__(self) -> dict[str, Any]:
         parameters, epochs_trained = self._snapshot()  # refused while another thread trains
         return {
+            "layers": self.layers,
+            "hidden": self.hidden,
+            "output": self.output,
+            "dtype": dtype_name(self),
+            "seed": self.seed,
             "parameters": parameters,
             "epochs_trained": epochs_trained,
             "attributes": self.__dict__.copy(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "layers" in state:  # else this is an old pickle, which has called _rebuild
+            structure = (state[name] for name in ("layers", "hidden", "output", "dtype", "seed"))
+            _core.Network.__init__(self, *structure, initialize=False)
         self._restore(state["parameters"], state["epochs_trained"])
         self.__dict__.update(state["attributes"])
 
@@ -226,7 +228,7 @@ class Network(TrainingMixin, _core.Network):
         """Return a network whose parameters are all 0: for a caller that overwrites them.
 
         Unlike the constructor it draws no weights, and it does not call the `__init__` of a
-        subclass. Pickles name this method, so its name and its arguments must stay.
+        subclass. Old pickles name this method, so its name and its arguments must stay.
         """
         network = cls.__new__(cls)
         _core.Network.__init__(network, layers, hidden, output, dtype, seed, initialize=False)
@@ -240,7 +242,7 @@ class Network(TrainingMixin, _core.Network):
         hidden = names.pop() if len(names) == 1 else list(self.hidden)
         return (
             f"{type(self).__name__}({list(self.layers)}, hidden={hidden!r}, "
-            f"output={self.output!r}, dtype={self.dtype.name!r}, seed={self.seed})"
+            f"output={self.output!r}, dtype={dtype_name(self)!r}, seed={self.seed})"
         )
 
 

@@ -81,8 +81,21 @@ class Optimizer(_core.Optimizer):
         arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
         return f"{type(self).__name__}({arguments})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._arguments(), self._state())
+    # copy.copy, copy.deepcopy and pickle make an optimizer by __new__ and call these two, not the
+    # __init__ of a subclass.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "parameters": self._parameters(),
+            "state": self._state(),
+            "attributes": getattr(self, "__dict__", {}).copy(),  # only a subclass may have some
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _core.Optimizer.__init__(self, self._kind, type(self).__name__, state["parameters"])
+        self._set_state(state["state"])
+        for name, value in state["attributes"].items():
+            setattr(self, name, value)
 
     def _update_in_numpy(self, state: State, theta: Array, dtheta: Array, decays: Array) -> None:
         """Update θ in place; `decays` is 1 for weights and 0 for biases."""
@@ -102,6 +115,7 @@ class Optimizer(_core.Optimizer):
 
 
 def _rebuild(kind: type[Optimizer], arguments: dict[str, Any], state: Any) -> Optimizer:
+    """Return the optimizer of an old pickle, which names this function."""
     optimizer = kind(**arguments)
     optimizer._set_state(state)
     return optimizer

@@ -62,7 +62,7 @@ class FASTMLP_EXPORT Optimizer {
   /// Copies `state`, which may be the optimizer's own. The copy belongs to the next network that
   /// the optimizer updates. An empty state starts afresh.
   /// \throws std::invalid_argument unless `state` is empty or has state_count() vectors of floats
-  /// or doubles
+  /// or doubles, steps >= 0 and both powers in [0, 1]
   void set_state(const State& state);
 
   struct Impl;

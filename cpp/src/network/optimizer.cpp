@@ -176,6 +176,7 @@ void Optimizer::set_state(const State& state) {
                    state.bytes, " bytes given; it must be ", state_count(),
                    " vectors of floats or doubles");
   }
+  detail::check_steps(state.steps, state.beta_1_power, state.beta_2_power);
   if (empty) {
     impl_->size = 0;
   } else {

@@ -11,24 +11,22 @@ import json
 import math
 import os
 import re
-import secrets
 import stat
 import struct
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from fastmlp.network import Network
+from fastmlp._trainable import dtype_name
 
 if sys.platform != "win32":
     import fcntl
 
-AnyNetwork = TypeVar("AnyNetwork", bound="Network")
+AnyNetwork = TypeVar("AnyNetwork")  # network.py imports this module, not the other way round
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Part = bytes | np.ndarray[Any, Any]  # of a file
 
@@ -42,7 +40,7 @@ STRING = re.compile(r'"(?>[^"\\]+|\\.)*+"?', re.DOTALL)  # possessive: no text m
 PIECE = 1 << 20  # bytes read or written at once: Ctrl-C is noticed between two pieces
 
 
-def save(network: "Network", path: AnyPath) -> None:
+def save(network: Any, path: AnyPath) -> None:
     """Write a network; see `Network.save`."""
     checked_path(path, "save")
     network = network.copy()  # while another thread trains, this raises
@@ -71,7 +69,7 @@ def checked_path(path: AnyPath, function: str) -> str:
     return os.fsdecode(path)
 
 
-def _tensors(network: "Network") -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+def _tensors(network: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """Yield the arrays of a network with their names in a file."""
     for index, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         yield f"layers.{index}.weight", weight
@@ -97,14 +95,16 @@ def read(cls: type[AnyNetwork], file: BinaryIO) -> AnyNetwork:
     data = _take(file, size * dtype.itemsize, "its tensors")
     if file.read(1):
         raise ValueError("more bytes follow its tensors")
-    network = cls._rebuild(
+    make: Any = cls
+    network: Any = make._rebuild(
         *(settings[key] for key in ("layers", "hidden", "output", "dtype", "seed"))
     )
     for name, values in _tensors(network):
         found = np.frombuffer(data, dtype, values.size, begins[name])
         values[:] = found.reshape(values.shape)
     network.epochs_trained = settings["epochs_trained"]
-    return network
+    read: AnyNetwork = network
+    return read
 
 
 def _take(file: BinaryIO, size: int, what: str) -> memoryview:
@@ -238,14 +238,14 @@ def _begins(entries: dict[str, Any], settings: dict[str, Any]) -> dict[str, int]
 # Writing
 
 
-def file_parts(network: "Network") -> list[Part]:
+def file_parts(network: Any) -> list[Part]:
     """Return the parts of a network's file, in their order."""
     settings = {
         "format": FORMAT,
         "layers": network.layers,
         "hidden": network.hidden,
         "output": network.output,
-        "dtype": network.dtype.name,
+        "dtype": dtype_name(network),
         "seed": network.seed,
         "epochs_trained": network.epochs_trained,
     }
@@ -257,7 +257,7 @@ def file_parts(network: "Network") -> list[Part]:
     for name, values in tensors.items():
         begin, end = end, end + values.nbytes
         header[name] = {
-            "dtype": TENSOR_DTYPES[network.dtype.name],
+            "dtype": TENSOR_DTYPES[dtype_name(network)],
             "shape": values.shape,
             "data_offsets": (begin, end),
         }
@@ -328,7 +328,7 @@ def _temporary(prefix: Path) -> Iterator[BinaryIO]:
     """Make an empty file with this prefix and lock it; the lock lasts as long as it is open."""
     while True:
         # Not `tempfile`: only the owner could read such a file, but the umask should decide.
-        with open(f"{prefix}{secrets.token_hex(8)}.tmp", "xb") as file:
+        with open(f"{prefix}{os.urandom(8).hex()}.tmp", "xb") as file:
             _lock(file)
             # Before the lock, another save may have taken it for one that was left, and removed it.
             if os.path.exists(file.name):

@@ -7,7 +7,7 @@ are the same. The messages are scikit-learn's word for word, under the licence i
 """
 
 import warnings
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 
 from fastmlp.network import Network
-from fastmlp.optimizers import SGD, AdamW
+from fastmlp.optimizers import SGD, AdamW, Optimizer
 from fastmlp.sklearn._checks import check_range, refuse_masked
 from fastmlp.sklearn._network_mirror import Mirror, as_rows, parameter_dtype
 from fastmlp.sklearn._private import (
@@ -341,8 +341,7 @@ def begin_optimizer(est: Any, incremental: bool) -> None:
     """Set `_optimizer`: a new one, or in partial_fit the one of the calls before."""
     before = getattr(est, "_optimizer", None)
     if not incremental or not isinstance(before, NativeOptimizer):
-        kind = NativeSGD if est.solver == "sgd" else NativeAdam
-        est._optimizer = kind([*est.coefs_, *est.intercepts_], est)
+        est._optimizer = KINDS[est.solver]([*est.coefs_, *est.intercepts_], est)
         if incremental and before is not None:  # it came with a pickle of scikit-learn's estimator
             est._optimizer.take(before)
 
@@ -350,6 +349,7 @@ def begin_optimizer(est: Any, incremental: bool) -> None:
 class NativeOptimizer:
     """The base of both kinds: the native optimizer, and the network that it last updated."""
 
+    _kind: ClassVar[type[Optimizer]]
     native: Any
     _network: Network | None = None
 
@@ -387,12 +387,25 @@ class NativeOptimizer:
         self._shapes = [p.shape for p in params]
         self._sizes = [p.size for pair in zip(params[:n], params[n:], strict=True) for p in pair]
 
+    # The state has plain values only, so that a pickle of an estimator names no other class of
+    # fastmlp.
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_network": None}
+        state = {**self.__dict__, "native": self.native.__getstate__()}
+        state.pop("_network", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(self.native, dict):  # else this is an old pickle
+            self.native = self._kind.__new__(self._kind)
+            self.native.__setstate__(state["native"])
 
 
 class NativeSGD(NativeOptimizer, SGDOptimizer):
     """scikit-learn's SGDOptimizer with a native SGD: its attributes and its learning rates."""
+
+    _kind = SGD
 
     def __init__(self, params: list[Array], estimator: Any) -> None:
         self._remember_shapes(params)
@@ -426,6 +439,8 @@ class NativeSGD(NativeOptimizer, SGDOptimizer):
 
 class NativeAdam(NativeOptimizer, AdamOptimizer):
     """scikit-learn's AdamOptimizer with a native AdamW: its attributes."""
+
+    _kind = AdamW
 
     def __init__(self, params: list[Array], estimator: Any) -> None:
         self._remember_shapes(params)
@@ -463,3 +478,24 @@ class NativeAdam(NativeOptimizer, AdamOptimizer):
     def vs(self) -> list[Array]:
         """Copies of the second moments."""
         return self._vectors(1)
+
+
+KINDS: dict[str, Any] = {"sgd": NativeSGD, "adam": NativeAdam}
+
+
+def state_of(optimizer: Any) -> Any:
+    """Return plain values for a native optimizer, and any other object as it is."""
+    for name, kind in KINDS.items():
+        if isinstance(optimizer, kind):
+            return {"solver": name, **optimizer.__getstate__()}
+    return optimizer
+
+
+def optimizer_of(state: Any) -> Any:
+    """Return the optimizer that `state_of` was given."""
+    if not isinstance(state, dict):
+        return state
+    kind = KINDS[state["solver"]]
+    optimizer = kind.__new__(kind)
+    optimizer.__setstate__({name: value for name, value in state.items() if name != "solver"})
+    return optimizer

@@ -39,7 +39,7 @@ from fastmlp.sklearn._private import (
     _fit_context,
     with_callbacks,
 )
-from fastmlp.sklearn._stochastic import OngoingFit, fit_stochastic
+from fastmlp.sklearn._stochastic import OngoingFit, fit_stochastic, optimizer_of, state_of
 
 Array = npt.NDArray[Any]
 
@@ -327,10 +327,14 @@ class NativePerceptron(Base):
         state = dict(super().__getstate__())
         for name in TRANSIENT:
             state.pop(name, None)
+        if "_optimizer" in state:
+            state["_optimizer"] = state_of(state["_optimizer"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        if "_optimizer" in state:
+            self._optimizer = optimizer_of(state["_optimizer"])
         if owns_its_memory(self):
             Mirror.of(self).take(self)
 

@@ -1,0 +1,89 @@
+// How Python makes the objects of the bound classes. Each has its C++ part as soon as it exists, so
+// no member can find it missing: not after __new__ alone, nor when a subclass leaves out __init__.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <exception>
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace fastmlp::python {
+
+/// Makes pybind11 look at `type` again, because it may have run out of memory in the middle of it.
+inline void forget(PyTypeObject* type) {
+  pybind11::detail::with_internals(
+      [&](auto& internals) { internals.registered_types_py.erase(type); });
+}
+
+/// `__new__` of the class that binds T. pybind11's own leaves the C++ part to `__init__`, and ends
+/// the process if there is no memory.
+template <class T>
+PyObject* new_object(PyTypeObject* type, PyObject*, PyObject*) noexcept {
+  namespace detail = pybind11::detail;
+  PyObject* self = nullptr;
+  try {
+    // pybind11 remembers the answer and needs it to free an object, so this call comes first.
+    const auto& parts = detail::all_type_info(type);
+    if (parts.size() != 1) {
+      PyErr_Format(PyExc_TypeError, "%s: a class must not extend two native classes",
+                   type->tp_name);
+      return nullptr;
+    }
+    auto part = std::make_unique<T>();
+    self = type->tp_alloc(type, 0);
+    if (self == nullptr) return nullptr;
+    auto* instance = reinterpret_cast<detail::instance*>(self);
+    instance->allocate_layout();
+    detail::value_and_holder slot = instance->get_value_and_holder(parts.front());
+    slot.value_ptr() = part.release();
+    slot.type->init_instance(instance, nullptr);
+    return self;
+  } catch (const std::bad_alloc&) {
+    forget(type);
+    PyErr_NoMemory();
+  } catch (pybind11::error_already_set& error) {
+    error.restore();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  Py_XDECREF(self);
+  return nullptr;
+}
+
+/// An extra of py::class_<T>, which makes its objects by new_object.
+template <class T>
+pybind11::custom_type_setup made_at_once() {
+  return pybind11::custom_type_setup([](PyHeapTypeObject* type) {
+    type->ht_type.tp_new = &new_object<T>;
+    // Python lets `__class__` change between classes that add nothing to the size of their base. An
+    // object must not come to a class whose C++ part it does not have.
+    type->ht_type.tp_basicsize += static_cast<Py_ssize_t>(sizeof(void*));
+  });
+}
+
+/// Lets copy and pickle call `__new__`, then `__setstate__` with the state of `__getstate__`. In a
+/// pickle this names the class and nothing else, except under protocols 0 and 1, where it names
+/// copyreg.__newobj__ too.
+template <class T>
+void define_reduce(pybind11::class_<T>& cls) {
+  const pybind11::object make = pybind11::module_::import("copyreg").attr("__newobj__");
+  cls.def(
+      "__reduce__",
+      [make](const pybind11::object& self) {
+        return pybind11::make_tuple(make, pybind11::make_tuple(pybind11::type::of(self)),
+                                    self.attr("__getstate__")());
+      },
+      "How to make a copy: a tuple for copy and pickle.");
+}
+
+/// Binds a special method that completes an object: `__init__` or `__setstate__`. By these names
+/// `def` would bind a constructor, which makes the C++ part itself.
+template <class T, class F, class... Extra>
+void define_initializer(pybind11::class_<T>& cls, const char* name, F&& f, const Extra&... extra) {
+  cls.attr(name) = pybind11::cpp_function(std::forward<F>(f), pybind11::name("init"),
+                                          pybind11::is_method(cls), extra...);
+}
+
+}  // namespace fastmlp::python
