@@ -1,1 +1,1 @@
-"""Networks in files, one module for each format. `import fastmlp` loads none of them."""
+"""Networks in files, one module for each format. `import fastmlp` loads only safetensors.py."""

@@ -21,6 +21,7 @@ os.environ |= {"FASTMLP_MIN_WORK": "0", "OPENBLAS_NUM_THREADS": "1"}
 import numpy as np
 import fastmlp
 
+fastmlp.set_num_threads(1)
 network = fastmlp.Network([64, 64, 1], seed=0)
 X = np.linspace(-1, 1, 600 * 64, dtype=np.float32).reshape(600, 64)
 
@@ -36,7 +37,6 @@ def allow_memory(more):
     now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     limit(resource.RLIMIT_AS, now + more)
 
-fastmlp.set_num_threads(1)
 expected = network.forward(X).tobytes()
 """
 
