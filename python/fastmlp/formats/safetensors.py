@@ -26,6 +26,7 @@ from fastmlp._trainable import dtype_name
 if sys.platform != "win32":
     import fcntl
 
+open_file = io.open  # the built-in name is gone while Python ends
 AnyNetwork = TypeVar("AnyNetwork")  # network.py imports this module, not the other way round
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Part = bytes | np.ndarray[Any, Any]  # of a file
@@ -50,7 +51,7 @@ def save(network: Any, path: AnyPath) -> None:
 def load(cls: type[AnyNetwork], path: AnyPath) -> AnyNetwork:
     """Read a network; see `Network.load`."""
     path = checked_path(path, "load")
-    with open(path, "rb") as file:
+    with open_file(path, "rb") as file:
         try:
             return read(cls, file)
         except ValueError as error:
@@ -273,7 +274,7 @@ def replace_file(path: AnyPath, *parts: Part, function: str = "save") -> None:
     """
     path = checked_path(path, function)
     mode = None
-    with suppress(FileNotFoundError), open(path, "wb", opener=_open_existing) as file:
+    with suppress(FileNotFoundError), open_file(path, "wb", opener=_open_existing) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             _write(file, parts)  # a device or a pipe is written to, not replaced
@@ -328,7 +329,7 @@ def _temporary(prefix: Path) -> Iterator[BinaryIO]:
     """Make an empty file with this prefix and lock it; the lock lasts as long as it is open."""
     while True:
         # Not `tempfile`: only the owner could read such a file, but the umask should decide.
-        with open(f"{prefix}{os.urandom(8).hex()}.tmp", "xb") as file:
+        with open_file(f"{prefix}{os.urandom(8).hex()}.tmp", "xb") as file:
             _lock(file)
             # Before the lock, another save may have taken it for one that was left, and removed it.
             if os.path.exists(file.name):
@@ -353,6 +354,6 @@ def _remove_stale(folder: Path, prefix: str) -> None:
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(prefix) and entry.is_file(follow_symlinks=False):
-                with suppress(OSError), open(entry.path, "r+b") as file:
+                with suppress(OSError), open_file(entry.path, "r+b") as file:
                     if _lock(file, fcntl.LOCK_NB):
                         os.unlink(entry.path)
