@@ -42,9 +42,10 @@ template <class T>
 Network<T> load(const std::filesystem::path& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path)) {
-    io_detail::refuse("load: ", path.string(), ": ",
-                      file ? "a folder" : std::strerror(errno != 0 ? errno : ENOENT));
+  const int error = errno != 0 ? errno : ENOENT;
+  const bool is_folder = std::filesystem::is_directory(path);  // Windows does not open one
+  if (!file || is_folder) {
+    io_detail::refuse("load: ", path.string(), ": ", is_folder ? "a folder" : std::strerror(error));
   }
   try {
     return io_detail::read<T>(file);
