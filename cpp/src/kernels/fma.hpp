@@ -9,9 +9,9 @@ namespace {
 #ifdef __MINGW32__
 // The fma of MinGW's C library rounds a fifth of all results twice.
 
-/// `Wide` holds every product of two T exactly and has at least two bits more than a sum of T needs.
-/// If the sum in Wide is not exact, its last bit is set ("round to odd"); rounding it to T then gives
-/// the same as rounding the exact sum.
+/// `Wide` holds every product of two T exactly and has at least two bits more than a sum of T
+/// needs. If the sum in Wide is not exact, its last bit is set ("round to odd"); rounding it to T
+/// then gives the same as rounding the exact sum.
 template <class Wide, class Bits, class T>
 inline T fma_in(T a, T b, T c) {
   const Wide product = static_cast<Wide>(a) * b;
