@@ -1,5 +1,6 @@
 // The operations give naive sums in a wider type, for any strides, and the same bits with every
 // instruction set and number of threads.
+#include "kernels/fma.hpp"
 #include "support.hpp"
 
 #include <fastmlp/network.hpp>
@@ -226,7 +227,7 @@ TEST_CASE("sgd_update rounds once, on any strides") {
   sgd_update<float>(p.view(), g.cview().transposed(), 0.3);
   for (std::ptrdiff_t i = 0; i < 3; ++i) {
     for (std::ptrdiff_t j = 0; j < 4; ++j) {
-      CHECK(p.view()(i, j) == std::fma(-0.3f, g.cview()(j, i), 1.0f));
+      CHECK(p.view()(i, j) == detail::scalar_fma(-0.3f, g.cview()(j, i), 1.0f));
     }
   }
 }

@@ -3,6 +3,7 @@
 // two. Only that test includes this file; the library does not.
 #pragma once
 
+#include "kernels/fma.hpp"
 #include "kernels/kernel_table.hpp"
 
 #include <fastmlp/matrix_view.hpp>
@@ -18,7 +19,7 @@ template <class T>
 T chain_sum(const MatrixView<const T>& A, const MatrixView<const T>& B, std::ptrdiff_t i,
             std::ptrdiff_t j, std::ptrdiff_t first, std::ptrdiff_t end) {
   T sum = 0;
-  for (std::ptrdiff_t k = first; k < end; ++k) sum = std::fma(A(i, k), B(k, j), sum);
+  for (std::ptrdiff_t k = first; k < end; ++k) sum = scalar_fma(A(i, k), B(k, j), sum);
   return sum;
 }
 
@@ -29,7 +30,7 @@ T lanes_sum(const MatrixView<const T>& A, const MatrixView<const T>& B, std::ptr
             std::ptrdiff_t j, std::ptrdiff_t first, std::ptrdiff_t end) {
   T lane[kLanes] = {};
   for (std::ptrdiff_t k = first; k < end; ++k) {
-    lane[k % kLanes] = std::fma(A(i, k), B(k, j), lane[k % kLanes]);
+    lane[k % kLanes] = scalar_fma(A(i, k), B(k, j), lane[k % kLanes]);
   }
   for (std::ptrdiff_t half = kLanes / 2; half > 0; half /= 2) {
     for (std::ptrdiff_t l = 0; l < half; ++l) lane[l] += lane[l + half];

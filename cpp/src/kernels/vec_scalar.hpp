@@ -2,6 +2,8 @@
 // Included by scalar.cpp only. Everything is in an unnamed namespace (dispatch.hpp says why).
 #pragma once
 
+#include "kernels/fma.hpp"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -19,8 +21,6 @@ struct BitsOf<double> {
   using type = std::uint64_t;
 };
 
-inline float scalar_fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-inline double scalar_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 inline float scalar_sqrt(float x) { return __builtin_sqrtf(x); }
 inline double scalar_sqrt(double x) { return __builtin_sqrt(x); }
 

@@ -99,7 +99,7 @@ constexpr EpilogueCase<T> kEpilogues[] = {
     {"add", [](const Table<T>& t) -> auto& { return t.add; }, [](T s, T c, T, T) { return c + s; },
      true},
     {"update", [](const Table<T>& t) -> auto& { return t.update; },
-     [](T s, T c, T, T) { return std::fma(-static_cast<T>(kAlpha), s, c); }, true},
+     [](T s, T c, T, T) { return detail::scalar_fma(-static_cast<T>(kAlpha), s, c); }, true},
     {"activate", [](const Table<T>& t) -> auto& { return t.activations[kRelu].activate; },
      [](T s, T, T bias, T) { return s + bias <= 0 ? 0 : s + bias; }},
     {"derivative", [](const Table<T>& t) -> auto& { return t.activations[kRelu].derivative; },

@@ -77,6 +77,7 @@ set(ENV{OMP_NUM_THREADS} ${THREADS})
 set(ENV{FASTMLP_MIN_WORK} 0)  # otherwise work as small as this would get one thread
 execute_process(COMMAND ${PROGRAM} ${FOLDER}/cases.txt ${FOLDER}
                 OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE "\r\n" "\n" printed "${printed}")  # Windows
 message(STATUS ${printed})
 if(printed MATCHES "skipped")
   return()

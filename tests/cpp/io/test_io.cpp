@@ -274,7 +274,12 @@ TEST_CASE("save replaces a file through a symbolic link and keeps its permission
   const Folder folder;
   write(folder / "model", "old");
   fs::permissions(folder / "model", fs::perms::owner_read | fs::perms::owner_write);
-  fs::create_symlink(folder / "model", folder / "link");
+  std::error_code no_links;
+  fs::create_symlink(folder / "model", folder / "link", no_links);
+  if (no_links) {
+    MESSAGE("skipped: this system or standard library has no symbolic links");
+    return;
+  }
   save(network<float>(), folder / "link");
   CHECK(fs::is_symlink(folder / "link"));
   CHECK(load<float>(folder / "model").epochs_trained() == 7);

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <numeric>
 
@@ -19,36 +20,41 @@ std::atomic<std::size_t> allocated{0}, freed{0};  // bytes
 
 std::size_t live() { return allocated - freed; }
 
-// The size of an allocation is stored in front of it, in a space as large as the alignment.
+// In front of the memory stand its size and the pointer that free() needs.
+struct Front {
+  std::size_t size;
+  void* start;
+};
+constexpr std::size_t kUnit = alignof(std::max_align_t);
+static_assert(sizeof(Front) <= kUnit);
+
 void* allocate(std::size_t size, std::size_t unit) {
   ++allocations;
   allocated += size;
-  void* p = std::aligned_alloc(unit, (size + 2 * unit - 1) / unit * unit);
-  if (p == nullptr) throw std::bad_alloc();
-  *static_cast<std::size_t*>(p) = size;
-  return static_cast<char*>(p) + unit;
+  std::size_t space = size + unit;
+  void* const start = std::malloc(size + 2 * unit);
+  if (start == nullptr) throw std::bad_alloc();
+  void* p = static_cast<char*>(start) + unit;
+  std::align(unit, size, p, space);
+  static_cast<Front*>(p)[-1] = {size, start};
+  return p;
 }
-void release(void* p, std::size_t unit) {
+void release(void* p) {
   if (p == nullptr) return;
-  void* const start = static_cast<char*>(p) - unit;
-  freed += *static_cast<std::size_t*>(start);
-  std::free(start);
+  const Front front = static_cast<Front*>(p)[-1];
+  freed += front.size;
+  std::free(front.start);
 }
-constexpr std::size_t kUnit = alignof(std::max_align_t);
 }  // namespace
 
 void* operator new(std::size_t size) { return allocate(size, kUnit); }
 void* operator new(std::size_t size, std::align_val_t align) {
   return allocate(size, static_cast<std::size_t>(align));
 }
-void operator delete(void* p) noexcept { release(p, kUnit); }
-void operator delete(void* p, std::size_t) noexcept { release(p, kUnit); }
-void operator delete(void* p, std::align_val_t align) noexcept {
-  release(p, static_cast<std::size_t>(align));
-}
-void operator delete(void* p, std::size_t, std::align_val_t align) noexcept {
-  release(p, static_cast<std::size_t>(align));
-}
+void operator delete(void* p) noexcept { release(p); }
+void operator delete(void* p, std::size_t) noexcept { release(p); }
+void operator delete(void* p, std::align_val_t) noexcept { release(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { release(p); }
 
 using namespace fastmlp;
 using namespace fastmlp::testing;

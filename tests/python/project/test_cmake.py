@@ -228,6 +228,29 @@ def test_add_subdirectory_and_fetch_content_build(tmp_path, shared):
     ) or sys.platform != "linux"
 
 
+# What a parent project may ask for and the library must not follow, or must stand.
+ADVERSE_PARENT = """
+set(CMAKE_UNITY_BUILD ON)
+set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE OFF)
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_FLAGS "-Ofast -ffast-math -fno-exceptions")
+set(CMAKE_EXE_LINKER_FLAGS "-static")
+"""
+
+
+@pytest.mark.sweep
+@pytest.mark.skipif(sys.platform != "linux", reason="GCC's options, and a static C library")
+def test_a_parent_project_with_adverse_settings_gets_the_same_bits(tmp_path):
+    """In a folder whose name has a space, with no build type."""
+    folder = tmp_path / "a parent"
+    folder.mkdir()
+    # The program itself needs exceptions, and must compute the data that Python computes.
+    own = 'set_source_files_properties(main.cpp PROPERTIES COMPILE_OPTIONS "-fexceptions;-fno-fast-math")'
+    find = f"{ADVERSE_PARENT}{own}\n{FROM_SOURCES['OFF']}"
+    check_consumer(folder, find, "-DFASTMLP_IO=ON", "-DFASTMLP_SIMD=OFF")
+
+
 SKBUILD_PYPROJECT = """
 [build-system]
 requires = ["scikit-build-core", "pybind11", "fastmlp"]
@@ -312,6 +335,17 @@ def test_an_unknown_component_is_refused(tmp_path):
         f"-Dfastmlp_DIR={fastmlp.get_cmake_dir()}",
     )
     assert "training" in printed
+
+
+@pytest.mark.parametrize(
+    "find", [FROM_SOURCES["OFF"], FROM_SOURCES["ON"], "find_package(fastmlp REQUIRED CONFIG)"]
+)
+def test_a_project_of_c_alone_is_refused(tmp_path, find):
+    (tmp_path / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.20)\nproject(parent LANGUAGES C)\n{find}\n"
+    )
+    printed = configure(tmp_path, f"-Dfastmlp_DIR={fastmlp.get_cmake_dir()}", fails=True)
+    assert "project(parent LANGUAGES C CXX)" in " ".join(printed.split())
 
 
 def test_get_include_has_the_headers():
