@@ -2,7 +2,7 @@
 // Included by scalar.cpp only. Everything is in an unnamed namespace (dispatch.hpp says why).
 #pragma once
 
-#include "kernels/fma.hpp"
+#include "fma.hpp"
 
 #include <cstddef>
 #include <cstdint>
