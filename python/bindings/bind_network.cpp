@@ -53,8 +53,8 @@ class PyNetwork {
     const std::vector<std::ptrdiff_t> sizes = layers_of(layers);
     auto net = make_network(dtype, sizes, hidden_of(hidden, sizes.size()), output_of(output));
     interruptible([&](const ShouldStop& should_stop) {
-      std::visit(
-          [&](auto& n) { initialize ? n.initialize(seed, should_stop) : n.set_seed(seed); }, *net);
+      std::visit([&](auto& n) { initialize ? n.initialize(seed, should_stop) : n.set_seed(seed); },
+                 *net);
     });
     // The check is the last step, because Python code of the arguments may have called __init__
     // too.

@@ -246,7 +246,8 @@ def test_a_parent_project_with_adverse_settings_gets_the_same_bits(tmp_path):
     folder = tmp_path / "a parent"
     folder.mkdir()
     # The program itself needs exceptions, and must compute the data that Python computes.
-    own = 'set_source_files_properties(main.cpp PROPERTIES COMPILE_OPTIONS "-fexceptions;-fno-fast-math")'
+    options = "-fexceptions;-fno-fast-math"
+    own = f'set_source_files_properties(main.cpp PROPERTIES COMPILE_OPTIONS "{options}")'
     find = f"{ADVERSE_PARENT}{own}\n{FROM_SOURCES['OFF']}"
     check_consumer(folder, find, "-DFASTMLP_IO=ON", "-DFASTMLP_SIMD=OFF")
 
