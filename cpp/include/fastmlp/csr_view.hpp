@@ -58,7 +58,8 @@ template <class T>
 FASTMLP_EXPORT void read_dense(const CsrView<T>& matrix, const std::int64_t* order,
                                std::ptrdiff_t first, std::ptrdiff_t count, T* out);
 
-/// \cond  (Doxygen takes these for variables)
+// Doxygen takes these for variables.
+/// \cond
 extern template void read_dense(const CsrView<float>&, const std::int64_t*, std::ptrdiff_t,
                                 std::ptrdiff_t, float*);
 extern template void read_dense(const CsrView<double>&, const std::int64_t*, std::ptrdiff_t,
