@@ -51,7 +51,7 @@ std::vector<T> copy_of(const T* values, std::ptrdiff_t n) {
 
 template <class T>
 void add_network_calls(Results& results, const Matrix<T>& X, const Matrix<T>& y,
-                       const std::vector<T>& weight) {
+                       const std::vector<double>& weight) {
   const auto made = [] {
     Network<T> net({6, 7, 1}, {Activation::kTanh});
     net.initialize(5);
@@ -71,7 +71,7 @@ void add_network_calls(Results& results, const Matrix<T>& X, const Matrix<T>& y,
   results.add("loss", net.loss(x, t, weight.data()).mean());
   results.add("loss_and_gradients", net.loss_and_gradients(x, t, weight.data()).mean());
   results.add("gradients", copy_of(net.gradients(), n));
-  results.add("accumulate_gradients", net.accumulate_gradients(x, t, weight.data()).loss);
+  results.add("accumulate_gradients", net.accumulate_gradients(x, t).loss);
   Optimizer adam(AdamOptions{});
   net.apply_gradients(adam, 1.0 / 3);
   results.add("apply_gradients", copy_of(net.parameters(), n));
@@ -103,11 +103,11 @@ void add_network_calls(Results& results, const Matrix<T>& X, const Matrix<T>& y,
 /// What the calls are given. It is made in the default mode.
 struct Data {
   Matrix<float> X = noise<float>(40, 6, 1), y{40, 1}, parameter = noise<float>(40, 6, 4);
-  std::vector<float> weight = noise<float>(1, 40, 2).values;
+  std::vector<double> weight = noise<double>(1, 40, 2).values;
   Data() {
     for (std::size_t i = 0; i < 40; ++i) {
       y.values[i] = X.values[6 * i] > 0 ? 1.0f : 0.0f;
-      weight[i] = i % 5 == 0 ? 1e-40f : weight[i] * weight[i];
+      weight[i] = i % 5 == 0 ? 1e-310 : weight[i] * weight[i];
     }
   }
 };
@@ -116,7 +116,8 @@ Results all_results(const Data& data) {
   Results results;
   const auto& [X, y, parameter_before, weight] = data;
   add_network_calls<float>(results, X, y, weight);
-  const std::vector<float> tiny(40, 1e-40f);
+  std::vector<double> tiny(40, 1e-310);  // with one normal weight, or the sum would be refused
+  tiny[0] = 1e-307;
   Network<float> net({6, 1});
   net.initialize(1);
   results.add("loss of denormal weights", net.loss(X.cview(), y.cview(), tiny.data()).mean());
