@@ -134,7 +134,9 @@ TEST_CASE("every file of the corpus gets the answer that Python's reader gives t
       bytes[name] += static_cast<char>(byte < 0x80 ? byte : (byte << 6) | (text[++i] & 0x3f));
     }
   }
-  for (const auto& [name, entry] : cases.items()) {
+  for (const auto& item : cases.items()) {
+    const std::string name = item.key();
+    const nlohmann::json& entry = item.value();
     CAPTURE(name);
     write(folder / "model", bytes[name]);
     std::string saved = "refused";
