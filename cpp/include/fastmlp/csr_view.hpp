@@ -48,23 +48,19 @@ struct CsrView {
   IndexView indices;      // (stored,)
   IndexView indptr;       // (rows + 1,)
   std::ptrdiff_t stored;  // the number of elements of data and of indices
+
+  /// Writes `count` rows to `out` as RowSource::Reader does: stored elements and zeros.
+  /// \throws std::invalid_argument if an index is out of range
+  FASTMLP_EXPORT void read(const std::int64_t* order, std::ptrdiff_t first, std::ptrdiff_t count,
+                           T* out) const;
 };
 
-namespace detail {
-
-/// Writes `count` rows to `out` as RowSource::Reader does: stored elements and zeros.
-/// \throws std::invalid_argument if an index is out of range
-template <class T>
-FASTMLP_EXPORT void read_dense(const CsrView<T>& matrix, const std::int64_t* order,
-                               std::ptrdiff_t first, std::ptrdiff_t count, T* out);
-
-// Doxygen takes these for variables.
+// Both are compiled in the library.
 /// \cond
-extern template void read_dense(const CsrView<float>&, const std::int64_t*, std::ptrdiff_t,
-                                std::ptrdiff_t, float*);
-extern template void read_dense(const CsrView<double>&, const std::int64_t*, std::ptrdiff_t,
-                                std::ptrdiff_t, double*);
+extern template void CsrView<float>::read(const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t,
+                                          float*) const;
+extern template void CsrView<double>::read(const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t,
+                                           double*) const;
 /// \endcond
 
-}  // namespace detail
 }  // namespace fastmlp

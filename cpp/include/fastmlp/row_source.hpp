@@ -75,7 +75,7 @@ class RowSource {
 
  private:
   void read(const std::int64_t* indices, std::ptrdiff_t first, std::ptrdiff_t count, T* out) const {
-    if (csr_) return detail::read_dense(*csr_, indices, first, count, out);
+    if (csr_) return csr_->read(indices, first, count, out);
     reader_(indices, first, count, out);
   }
   const T* row(std::int64_t index) const {

@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <utility>
 
-namespace fastmlp::detail {
+namespace fastmlp {
+namespace detail {
 namespace {
 
 std::ptrdiff_t row_number(const std::int64_t* order, std::ptrdiff_t first, std::ptrdiff_t i) {
@@ -86,24 +87,26 @@ void SparseRows<T>::transpose(const Lines& from, Lines& to) {
   }
 }
 
+template class SparseRows<float>;
+template class SparseRows<double>;
+}  // namespace detail
+
 template <class T>
-void read_dense(const CsrView<T>& matrix, const std::int64_t* order, std::ptrdiff_t first,
-                std::ptrdiff_t count, T* out) {
-  std::fill_n(out, count * matrix.cols, T(0));
-  for (std::ptrdiff_t i = 0; i < count; ++i, out += matrix.cols) {
-    const std::ptrdiff_t row = row_number(order, first, i);
-    const auto [begin, end] = check_csr_row(matrix.indptr, matrix.stored, row);
+void CsrView<T>::read(const std::int64_t* order, std::ptrdiff_t first, std::ptrdiff_t count,
+                      T* out) const {
+  std::fill_n(out, count * cols, T(0));
+  for (std::ptrdiff_t i = 0; i < count; ++i, out += cols) {
+    const std::ptrdiff_t row = detail::row_number(order, first, i);
+    const auto [begin, end] = detail::check_csr_row(indptr, stored, row);
     for (std::ptrdiff_t p = begin; p < end; ++p) {
-      out[check_csr_column(matrix.indices[p], matrix.cols, row)] += matrix.data[p];
+      out[detail::check_csr_column(indices[p], cols, row)] += data[p];
     }
   }
 }
 
-template class SparseRows<float>;
-template class SparseRows<double>;
-template void read_dense(const CsrView<float>&, const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t,
-                         float*);
-template void read_dense(const CsrView<double>&, const std::int64_t*, std::ptrdiff_t,
-                         std::ptrdiff_t, double*);
+template void CsrView<float>::read(const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t,
+                                   float*) const;
+template void CsrView<double>::read(const std::int64_t*, std::ptrdiff_t, std::ptrdiff_t,
+                                    double*) const;
 
-}  // namespace fastmlp::detail
+}  // namespace fastmlp
