@@ -24,11 +24,12 @@ bool is_contiguous(const py::array& array) {
   return (array.flags() & py::array::c_style) == py::array::c_style;
 }
 
-/// An array of indices as it is if it is a contiguous one of int32 or int64, else a copy of int64.
-py::array indices_of(const std::string& what, const py::object& object) {
-  const py::array array = py::array::ensure(object);
-  if (!array || std::strchr("iu", array.dtype().kind()) == nullptr) {
-    throw py::type_error(what + " must be an array of integers");
+/// `object` as it is if it is a contiguous array of int32 or int64, else a copy of int64.
+py::array indices_of(const char* function, const char* name, const py::object& object) {
+  const py::array array = as_array(function, name, object);
+  if (std::strchr("iu", array.dtype().kind()) == nullptr) {
+    throw py::type_error(std::string(function) + ": " + name + " has dtype " + text(array.dtype()) +
+                         "; it must be integers");
   }
   const auto size = static_cast<std::uintptr_t>(array.itemsize());
   const bool aligned = reinterpret_cast<std::uintptr_t>(array.data()) % size == 0;
@@ -45,9 +46,10 @@ IndexView index_view(const py::array& array) {
 
 bool is_csr(const py::object& object) {
   if (py::isinstance<py::array>(object) || !py::hasattr(object, "indptr")) return false;
-  if (!py::hasattr(object, "format")) return false;
-  const py::object format = attribute(object, "format");
-  return py::isinstance<py::str>(format) && text(format) == "csr";
+  const auto format = py::reinterpret_steal<py::object>(
+      call_python([&] { return PyObject_GetAttrString(object.ptr(), "format"); }));
+  if (!format) PyErr_Clear();
+  return format && py::isinstance<py::str>(format) && text(format) == "csr";
 }
 
 template <class T>
@@ -56,8 +58,8 @@ RowSource<T> csr_rows_of(const char* function, const char* name, const py::objec
   const std::string what = std::string(function) + ": " + name;
   const py::array data = as_array(function, name, attribute(object, "data"));
   keep.data = is_usable<T>(data) && is_contiguous(data) ? data : converted<T>(data);
-  keep.indices = indices_of(what + ".indices", attribute(object, "indices"));
-  keep.indptr = indices_of(what + ".indptr", attribute(object, "indptr"));
+  keep.indices = indices_of(function, "X.indices", attribute(object, "indices"));
+  keep.indptr = indices_of(function, "X.indptr", attribute(object, "indptr"));
   const py::tuple shape = attribute(object, "shape");
   const auto size = [&](std::size_t axis) {
     const Py_ssize_t n = PyNumber_AsSsize_t(py::object(shape[axis]).ptr(), PyExc_ValueError);
