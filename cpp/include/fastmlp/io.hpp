@@ -47,12 +47,13 @@ template <class T>
 Network<T> load(const std::filesystem::path& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  const int error = errno != 0 ? errno : ENOENT;
+  const int reason = errno != 0 ? errno : ENOENT;
   std::error_code ignored;
   const std::filesystem::file_status status = std::filesystem::status(path, ignored);
   const bool is_folder = std::filesystem::is_directory(status);  // Windows does not open one
   if (!file || is_folder) {
-    io_detail::refuse("load: ", path.string(), ": ", is_folder ? "a folder" : std::strerror(error));
+    io_detail::refuse("load: ", path.string(), ": ",
+                      is_folder ? "a folder" : std::strerror(reason));
   }
   try {
     std::uint64_t size = io_detail::kUnknown;
