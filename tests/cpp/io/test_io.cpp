@@ -269,7 +269,9 @@ TEST_CASE("save throws if it cannot write, and leaves an old file untouched") {
   fs::create_directory(folder / "inner");
   CHECK_THROWS_AS(save(network<float>(), folder / "inner"), FileError);
   CHECK(folder.size() == 2);
-  if (fs::exists("/dev/full")) CHECK_THROWS_AS(save(network<float>(), "/dev/full"), FileError);
+  std::error_code no_device;
+  if (fs::exists("/dev/full", no_device))
+    CHECK_THROWS_AS(save(network<float>(), "/dev/full"), FileError);
 }
 
 TEST_CASE("save replaces a file through a symbolic link and keeps its permissions") {
@@ -278,7 +280,7 @@ TEST_CASE("save replaces a file through a symbolic link and keeps its permission
   fs::permissions(folder / "model", fs::perms::owner_read | fs::perms::owner_write);
   std::error_code no_links;
   fs::create_symlink(folder / "model", folder / "link", no_links);
-  if (no_links) {
+  if (no_links || !fs::is_symlink(folder / "link")) {
     MESSAGE("skipped: this system or standard library has no symbolic links");
     return;
   }

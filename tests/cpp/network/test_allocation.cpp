@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
@@ -25,8 +26,7 @@ struct Front {
   std::size_t size;
   void* start;
 };
-constexpr std::size_t kUnit = alignof(std::max_align_t);
-static_assert(sizeof(Front) <= kUnit);
+constexpr std::size_t kUnit = std::max(alignof(std::max_align_t), sizeof(Front));
 
 void* allocate(std::size_t size, std::size_t unit) {
   ++allocations;
