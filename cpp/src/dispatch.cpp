@@ -2,6 +2,9 @@
 #include "dispatch.hpp"
 
 #include "check.hpp"
+#if defined(FASTMLP_HAS_AVX2) || defined(FASTMLP_HAS_AVX512)
+#include "x86_features.hpp"
+#endif
 
 #include <fastmlp/options.hpp>
 #include <fastmlp/runtime.hpp>
@@ -29,19 +32,11 @@ extern const KernelTable<double> kNeonDouble;
 namespace {
 
 const Isa kIsas[] = {
-// The builtins also check that the operating system saves the registers (XGETBV).
 #ifdef FASTMLP_HAS_AVX512
-    {"avx512",
-     [] {
-       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-              __builtin_cpu_supports("fma");
-     },
-     &kAvx512Float, &kAvx512Double},
+    {"avx512", has_avx512, &kAvx512Float, &kAvx512Double},
 #endif
 #ifdef FASTMLP_HAS_AVX2
-    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
-     &kAvx2Float, &kAvx2Double},
+    {"avx2", has_avx2, &kAvx2Float, &kAvx2Double},
 #endif
 #ifdef FASTMLP_HAS_NEON
     {"neon", [] { return true; }, &kNeonFloat, &kNeonDouble},  // part of AArch64's baseline

@@ -42,6 +42,20 @@ TEST_CASE("an instruction set that the CPU lacks is refused, and this test names
   CHECK(available.size() <= built.size());
 }
 
+#if defined(FASTMLP_HAS_AVX2) && defined(FASTMLP_HAS_AVX512) && defined(__GLIBC__)
+TEST_CASE("AVX2 and AVX-512 are found where the compiler's own library finds them") {
+  const auto is_available = [](const char* name) {
+    const std::vector<std::string> names = available_isas();
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  const bool fma = __builtin_cpu_supports("fma") != 0;
+  CHECK(is_available("avx2") == (fma && __builtin_cpu_supports("avx2") != 0));
+  CHECK(is_available("avx512") ==
+        (fma && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+         __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0));
+}
+#endif
+
 TEST_CASE("an unknown instruction set is refused with the list of known ones") {
   CHECK_THROWS_AS(set_isa("sse9"), std::invalid_argument);
   CHECK_THROWS_WITH(set_isa("sse9"), doctest::Contains("scalar"));

@@ -6,8 +6,10 @@
 namespace fastmlp::detail {
 namespace {
 
-#if defined(__MINGW32__) && !defined(__clang__)
-// The fma that MinGW's GCC links rounds a fifth of all results twice. Zig's is right.
+#if !defined(__FMA__) && !defined(__aarch64__) && \
+    ((defined(__MINGW32__) && !defined(__clang__)) || (defined(__linux__) && !defined(__GLIBC__)))
+// MinGW's fma rounds a fifth of all results twice. musl's loses the sign of a product that
+// underflows to -0.
 
 /// `Wide` holds every product of two T exactly and has at least two bits more than a sum of T
 /// needs. If the sum in Wide is not exact, its last bit is set ("round to odd"); rounding it to T

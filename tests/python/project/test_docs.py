@@ -20,6 +20,8 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG
     *sorted(ROOT.glob("examples/**/*.md")),
     *sorted(ROOT.glob("benchmarks/*.md")),
     ROOT / "cpp" / "README.md",
+    ROOT / "SECURITY.md",
+    ROOT / "tests" / "soak" / "README.md",
 ]
 
 
@@ -57,3 +59,9 @@ def test_links_inside_the_repository(document):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not re.match(r"[a-z]+:", target):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_tests_that_reliability_names_exist():
+    names = re.findall(r"`([^`\n]*/[^`\n]*)`", (ROOT / "docs" / "reliability.md").read_text("utf-8"))
+    assert len(names) > 20
+    assert [name for name in names if not (ROOT / "tests" / name).exists()] == []

@@ -158,8 +158,12 @@ def test_a_subinterpreter_cannot_import_it_and_does_no_harm():
 
 
 if __name__ == "__main__":
+    runs, unclean = int(sys.argv[1]), 0
     for name, work in ENDLESS.items():
         ends = collections.Counter(
-            end_while_a_daemon_thread_works(work, 40 + 37 * i % 13) for i in range(int(sys.argv[1]))
+            end_while_a_daemon_thread_works(work, 40 + 37 * i % 13) for i in range(runs)
         )
+        unclean += runs - ends[0, ""]
         print(f"{name}: {dict(ends)}", flush=True)
+    print(f"{unclean} of {runs * len(ENDLESS)} processes did not end cleanly")
+    sys.exit(unclean != 0)
