@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "systems"
 TOOLS = ["ziglang==0.17.1", "cmake", "ninja"]
 SYSTEMS = ["musl", "windows", "mingw", "macos"]
-# GCC's libraries of Windows, which programs that MinGW has linked need.
+# GCC's DLLs, which programs that MinGW has linked need.
 DLLS = ["/usr/lib/gcc/x86_64-w64-mingw32/*-posix", "/usr/x86_64-w64-mingw32/lib"]
 
 

@@ -20,6 +20,7 @@ PAGES = {
     "README.md": "index",
     "CONTRIBUTING.md": "contributing",
     "CHANGELOG.md": "changelog",
+    "SECURITY.md": "security",
     "cpp/README.md": "internals",
     "examples/cpp/README.md": "examples",
     "benchmarks/README.md": "benchmarks",

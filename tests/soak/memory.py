@@ -1,8 +1,8 @@
 """Does everything 2,000 times and checks that the process does not grow.
 
 `python tests/soak/memory.py [CYCLES]`. One cycle uses each part of the package, errors included.
-The first quarter of the cycles fills caches. After it the memory may grow by at most GROWTH, and the
-number of Python's objects, of open files and of threads by at most FEW.
+The first quarter of the cycles fills caches. After it the memory may grow by at most GROWTH, and
+the number of Python's objects, of open files and of threads by at most FEW.
 """
 
 import copy

@@ -49,7 +49,8 @@ def main() -> int:
         print(f"{', '.join(sorted(unknown))}: unknown; the parts are {', '.join(PARTS)}")
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
-    return int(not all([run(name) for name in names]))  # a list: all of them run
+    passed = [run(name) for name in names]
+    return int(not all(passed))
 
 
 if __name__ == "__main__":
