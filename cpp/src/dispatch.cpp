@@ -52,7 +52,8 @@ const Isa& find_isa(const char* function, std::string_view name) {
 }
 
 const Isa* initial_isa() {
-  const char* forced = std::getenv("FASTMLP_ISA");
+  // Python reads this at import, when nobody changes the environment.
+  const char* forced = std::getenv("FASTMLP_ISA");  // NOLINT(concurrency-mt-unsafe)
   if (forced != nullptr && *forced != '\0') return &find_isa("FASTMLP_ISA", forced);
   for (const Isa& isa : kIsas) {
     if (isa.available()) return &isa;

@@ -13,6 +13,7 @@ namespace {
 template <class Kernels>
 std::vector<std::string_view> names(const Kernels* parts, std::size_t n) {
   std::vector<std::string_view> all;
+  all.reserve(n);
   for (std::size_t i = 0; i < n; ++i) all.emplace_back(parts[i].name);
   return all;
 }

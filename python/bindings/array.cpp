@@ -230,7 +230,7 @@ py::array in_place(const char* function, const char* name, const py::object& obj
 }
 
 py::array floats_of(const char* function, const py::object& object) {
-  const py::array array = as_array(function, "a vector", object);
+  py::array array = as_array(function, "a vector", object);
   if ((!has_type<float>(array) && !has_type<double>(array)) || array.ndim() != 1) {
     throw py::type_error(std::string(function) + ": a vector has dtype " + text(array.dtype()) +
                          " and shape " + shape_text(array) +

@@ -36,7 +36,7 @@ void convert(const char* from, std::ptrdiff_t stride, std::ptrdiff_t n, To* to) 
   for (std::ptrdiff_t i = 0; i < n; ++i, from += stride) {
     From value;
     std::memcpy(&value, from, sizeof value);  // which need not be aligned
-    to[i] = static_cast<To>(value);
+    to[i] = static_cast<To>(value);  // NOLINT(bugprone-signed-char-misuse,cert-str34-c): a number
   }
 }
 
@@ -101,8 +101,8 @@ py::array converted(const py::array& array) {
   // Copies, because another thread may reshape the array in place.
   const std::vector<py::ssize_t> shape = shape_of(array);
   const std::vector<py::ssize_t> strides(array.strides(), array.strides() + shape.size());
-  const py::array_t<To> result(shape);
-  To* to = const_cast<To*>(result.data());
+  py::array_t<To> result(shape);
+  To* to = result.mutable_data();
   const char* from = static_cast<const char*>(array.data());
   const std::size_t outer = shape.empty() ? 0 : shape.size() - 1;
   const py::ssize_t n = shape.empty() ? 1 : shape.back();

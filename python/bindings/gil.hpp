@@ -37,7 +37,7 @@ class GilReleased {
  public:
   GilReleased() : last_(Py_IsInitialized() == 0), state_(PyEval_SaveThread()) {}
   // Not noexcept: Python may end the thread in it, and would end the whole process otherwise.
-  ~GilReleased() noexcept(false) { take(); }
+  ~GilReleased() noexcept(false) { take(); }  // NOLINT(bugprone-unsafe-to-allow-exceptions)
   GilReleased(const GilReleased&) = delete;
   GilReleased& operator=(const GilReleased&) = delete;
 

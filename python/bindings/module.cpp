@@ -44,6 +44,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, module) {
 
 /// What Python calls to import the module. In a subinterpreter, pybind11 would wait for the GIL for
 /// ever, and NumPy, which the module needs, does not support subinterpreters.
+// NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): Python names it
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
   if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
     PyErr_SetString(PyExc_ImportError,

@@ -19,7 +19,7 @@ inline void forget(PyTypeObject* type) {
 
 /// `__new__` of the class that binds T. pybind11's own leaves the C++ part to `__init__`, and ends
 /// the process if there is no memory.
-template <class T>
+template <class T>  // NOLINTNEXTLINE(bugprone-exception-escape): only if Python has lost its state
 PyObject* new_object(PyTypeObject* type, PyObject*, PyObject*) noexcept {
   namespace detail = pybind11::detail;
   PyObject* self = nullptr;
@@ -71,6 +71,7 @@ void define_reduce(pybind11::class_<T>& cls) {
   const pybind11::object make = pybind11::module_::import("copyreg").attr("__newobj__");
   cls.def(
       "__reduce__",
+      // NOLINTNEXTLINE(bugprone-exception-escape): a copy of `make` throws only without the GIL
       [make](const pybind11::object& self) {
         return pybind11::make_tuple(make, pybind11::make_tuple(pybind11::type::of(self)),
                                     self.attr("__getstate__")());

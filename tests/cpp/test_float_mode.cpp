@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <map>
 #include <string>
 #include <utility>
@@ -18,17 +19,18 @@ using namespace fastmlp::testing;
 namespace {
 
 using Mode = decltype(detail::float_mode());
+using NamedMode = std::pair<const char*, Mode>;
 
 #if defined(__x86_64__)
-const std::map<std::string, Mode> kModes = {{"up", 0x4000 | 0x0800 << 16},
-                                            {"down", 0x2000 | 0x0400 << 16},
-                                            {"to zero", 0x6000 | 0x0C00 << 16},
-                                            {"flush", 0x8040}};
+constexpr std::array<NamedMode, 4> kModes = {{{"up", 0x4000 | 0x0800 << 16},
+                                              {"down", 0x2000 | 0x0400 << 16},
+                                              {"to zero", 0x6000 | 0x0C00 << 16},
+                                              {"flush", 0x8040}}};
 #elif defined(__aarch64__)
-const std::map<std::string, Mode> kModes = {
-    {"up", 1 << 22}, {"down", 2 << 22}, {"to zero", 3 << 22}, {"flush", 1 << 24}};
+constexpr std::array<NamedMode, 4> kModes = {
+    {{"up", 1 << 22}, {"down", 2 << 22}, {"to zero", 3 << 22}, {"flush", 1 << 24}}};
 #else
-const std::map<std::string, Mode> kModes;
+constexpr std::array<NamedMode, 0> kModes;
 #endif
 
 /// The results of many calls, as bytes, with the name of the call.

@@ -2,8 +2,8 @@
 // Python's.
 #include "reader.hpp"
 
+#include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <string>
 
 /// Writes what save() would write for the file in `data` to `out`, which has `capacity` bytes.
@@ -14,6 +14,6 @@ extern "C" std::size_t fastmlp_read(const char* data, std::size_t size, char* ou
   auto found = fastmlp_fuzz::checked_answer<float>(bytes);
   if (!found) found = fastmlp_fuzz::checked_answer<double>(bytes);
   if (!found || found->size() > capacity) return 0;
-  std::memcpy(out, found->data(), found->size());
+  std::copy(found->begin(), found->end(), out);
   return found->size();
 }

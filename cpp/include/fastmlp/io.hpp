@@ -53,7 +53,7 @@ Network<T> load(const std::filesystem::path& path) {
   const bool is_folder = std::filesystem::is_directory(status);  // Windows does not open one
   if (!file || is_folder) {
     io_detail::refuse("load: ", path.string(), ": ",
-                      is_folder ? "a folder" : std::strerror(number));
+                      is_folder ? "a folder" : std::generic_category().message(number));
   }
   try {
     std::uint64_t size = io_detail::kUnknown;

@@ -187,6 +187,7 @@ inline const std::string& text(const Json& value, const char* name) {
   return value.get_ref<const std::string&>();
 }
 
+const Json& list(Json&&, const char*) = delete;  // the list is part of what is given
 inline const Json& list(const Json& value, const char* name) {
   if (!value.is_array()) refuse(name, " is ", value.dump().substr(0, 80), "; it must be a list");
   return value;
@@ -425,7 +426,7 @@ class OutputFile {
 
  private:
   struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
+    void operator()(std::FILE* file) const { (void)std::fclose(file); }
   };
   [[noreturn]] static void fail() { throw std::system_error(errno, std::generic_category()); }
   std::unique_ptr<std::FILE, Close> file_;
@@ -439,7 +440,7 @@ inline std::string temporary_prefix(const std::filesystem::path& target) {
     hash = (hash ^ static_cast<unsigned char>(byte)) * 0x01000193;
   }
   char prefix[24];
-  std::snprintf(prefix, sizeof prefix, ".fastmlp-%08x-", static_cast<unsigned>(hash));
+  (void)std::snprintf(prefix, sizeof prefix, ".fastmlp-%08x-", static_cast<unsigned>(hash));
   return prefix;
 }
 
@@ -456,7 +457,8 @@ inline void remove_stale(const std::filesystem::path& target) {
     try {
       OutputFile file(entry->path(), "r+b");
       if (file.lock(true)) fs::remove(entry->path(), ignored);
-    } catch (const std::system_error&) {  // another save has removed it, or it is somebody else's
+    } catch (const std::system_error&) {
+      continue;  // another save has removed it, or it is somebody else's
     }
   }
 }
@@ -467,8 +469,8 @@ inline std::pair<OutputFile, std::filesystem::path> temporary_beside(
   std::random_device random;
   for (;;) {
     char name[24];
-    std::snprintf(name, sizeof name, "%08x%08x.tmp", static_cast<unsigned>(random()),
-                  static_cast<unsigned>(random()));
+    (void)std::snprintf(name, sizeof name, "%08x%08x.tmp", static_cast<unsigned>(random()),
+                        static_cast<unsigned>(random()));
     const std::filesystem::path path = target.parent_path() / (temporary_prefix(target) + name);
     OutputFile file(path, "wbx");
     file.lock(false);
@@ -507,7 +509,9 @@ void replace(const std::filesystem::path& path, const Write& write) {
     fs::rename(temporary, target);
   } catch (...) {
     std::error_code ignored;
-    OutputFile(std::move(file));  // closes it
+    {
+      const OutputFile closed = std::move(file);
+    }
     fs::remove(temporary, ignored);
     throw;
   }

@@ -79,7 +79,7 @@ struct Vec<float> {
   /// halves.
   static void transpose(Vec (&v)[8]) {
     __m256 u[2][4];  // half h of u[g][c] has column 4 h + c of rows 4 g to 4 g + 3
-    for (int g = 0; g < 2; ++g) {
+    for (std::ptrdiff_t g = 0; g < 2; ++g) {
       const Vec* row = v + 4 * g;
       for (int c = 0; c < 4; c += 2) {
         const bool low = c == 0;
@@ -158,7 +158,7 @@ struct Vec<double> {
   /// As for float, without the first exchange.
   static void transpose(Vec (&v)[4]) {
     __m256d u[2][2];  // half h of u[g][c] has column 2 h + c of rows 2 g and 2 g + 1
-    for (int g = 0; g < 2; ++g) {
+    for (std::ptrdiff_t g = 0; g < 2; ++g) {
       u[g][0] = _mm256_unpacklo_pd(v[2 * g].value, v[2 * g + 1].value);
       u[g][1] = _mm256_unpackhi_pd(v[2 * g].value, v[2 * g + 1].value);
     }

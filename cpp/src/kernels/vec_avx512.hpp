@@ -168,7 +168,7 @@ struct Vec<double> {
   /// As for float, without the first exchange.
   static void transpose(Vec (&v)[8]) {
     __m512d u[4][2];  // quarter q of u[g][c] has column 2 q + c of rows 2 g and 2 g + 1
-    for (int g = 0; g < 4; ++g) {
+    for (std::ptrdiff_t g = 0; g < 4; ++g) {
       u[g][0] = _mm512_unpacklo_pd(v[2 * g].value, v[2 * g + 1].value);
       u[g][1] = _mm512_unpackhi_pd(v[2 * g].value, v[2 * g + 1].value);
     }

@@ -87,7 +87,7 @@ struct Vec<float> {
   /// Row i, lane j becomes row j, lane i. Exchanges pairs, then pairs of pairs.
   static void transpose(Vec (&v)[4]) {
     float64x2_t u[2][2];  // u[g][c]: columns c and c + 2 of rows 2 g and 2 g + 1
-    for (int g = 0; g < 2; ++g) {
+    for (std::ptrdiff_t g = 0; g < 2; ++g) {
       const float32x4_t a = v[2 * g].value, b = v[2 * g + 1].value;
       u[g][0] = vreinterpretq_f64_f32(vtrn1q_f32(a, b));
       u[g][1] = vreinterpretq_f64_f32(vtrn2q_f32(a, b));

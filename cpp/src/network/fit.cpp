@@ -63,15 +63,16 @@ class BestEpoch {
 
   /// Records an epoch; returns whether patience has run out. NaN is never an improvement.
   bool update(const std::optional<double>& val_loss) {
-    if (!rule_) return false;
+    if (!rule_ || !val_loss) return false;
+    const EarlyStopping& rule = *rule_;
     if (*val_loss < lowest_) {
       lowest_ = *val_loss;
       checkpoint_.save();
     }
-    const bool improved = *val_loss < reference_ - rule_->min_delta;
+    const bool improved = *val_loss < reference_ - rule.min_delta;
     if (improved) reference_ = *val_loss;
     waited_ = improved ? 0 : waited_ + 1;
-    return waited_ >= rule_->patience;
+    return waited_ >= rule.patience;
   }
   void restore() { checkpoint_.restore(); }
 

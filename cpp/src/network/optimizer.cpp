@@ -81,8 +81,8 @@ void Optimizer::Impl::allocate(std::ptrdiff_t n, std::ptrdiff_t element_bytes,
                                const void* const* vectors) {
   const std::ptrdiff_t stride = detail::round_up(n * element_bytes, 64), used = n * element_bytes;
   // A new buffer, because `vectors` may lie in the old one.
-  detail::AlignedBuffer<unsigned char> fresh(static_cast<std::size_t>(stride * states));
-  std::fill_n(fresh.data(), stride * states, static_cast<unsigned char>(0));
+  detail::AlignedBuffer<std::byte> fresh(static_cast<std::size_t>(stride * states));
+  std::fill_n(fresh.data(), stride * states, std::byte{0});
   for (int i = 0; vectors != nullptr && i < states; ++i) {
     std::memcpy(fresh.data() + i * stride, vectors[i], static_cast<std::size_t>(used));
   }

@@ -27,11 +27,11 @@ struct [[gnu::visibility("hidden")]] Optimizer::Impl {
   explicit Impl(const OptimizerOptions& given);
 
   OptimizerOptions options;
-  std::size_t rule = 0;                         // place in KernelTable::rules
-  int states = 0;                               // the number of vectors of state
-  bool is_gradient_descent = false;             // without decay, an update can be fused (pass.cpp)
-  detail::AlignedBuffer<unsigned char> memory;  // the vectors, one after another
-  std::ptrdiff_t size = 0, bytes = 0;           // elements of a vector; bytes of an element
+  std::size_t rule = 0;                     // place in KernelTable::rules
+  int states = 0;                           // the number of vectors of state
+  bool is_gradient_descent = false;         // without decay, an update can be fused (pass.cpp)
+  detail::AlignedBuffer<std::byte> memory;  // the vectors, one after another
+  std::ptrdiff_t size = 0, bytes = 0;       // elements of a vector; bytes of an element
   std::int64_t steps = 0;
   detail::Powers powers;
   std::atomic<std::uint64_t> owner{0};  // the network that the state belongs to; 0 for none yet

@@ -75,8 +75,8 @@ double quota_of(const std::string& folder, bool v2) {
 
 /// The smallest quota from `group` up to the top of a mount, which shows the groups below
 /// `mount_root` in `folder`.
-double smallest_quota(const std::string& group, const std::string& mount_root, std::string folder,
-                      bool v2) {
+double smallest_quota(const std::string& group, const std::string& mount_root,
+                      const std::string& folder, bool v2) {
   const std::string above = mount_root == "/" ? "" : mount_root;
   std::string below;  // the group, as seen from the top of the mount
   // A group that the mount does not show, as in some containers, counts as the mount's top.

@@ -24,15 +24,18 @@ namespace {
 // for twice the processor time.)
 constexpr double kMinWork = 4e6;
 
+// Python reads the environment at import, when nobody changes it.
+
 double min_work_from_environment() {
-  const char* text = std::getenv("FASTMLP_MIN_WORK");
+  const char* text = std::getenv("FASTMLP_MIN_WORK");  // NOLINT(concurrency-mt-unsafe)
   if (text == nullptr || *text == '\0') return kMinWork;
   return check_min_work(text);
 }
 
 int default_threads() {
   if (!kHasOpenMP) return 1;
-  if (const char* text = std::getenv("OMP_NUM_THREADS"); text != nullptr) {
+  const char* text = std::getenv("OMP_NUM_THREADS");  // NOLINT(concurrency-mt-unsafe)
+  if (text != nullptr) {
     // "4" or "4,2" (one number per nesting level)
     const long n = std::strtol(text, nullptr, 10);
     if (n >= 1) return static_cast<int>(std::min(n, 1024L));

@@ -24,8 +24,8 @@ namespace {
 #if defined(__unix__) || defined(__APPLE__)
 
 /// The stack of OpenMP's threads in bytes, by OMP_STACKSIZE, such as "16 M"; 0 for the system's.
-std::size_t stack_size() {
-  const char* text = std::getenv("OMP_STACKSIZE");
+std::size_t stack_size() noexcept {
+  const char* text = std::getenv("OMP_STACKSIZE");  // NOLINT(concurrency-mt-unsafe)
   if (text == nullptr) return 0;
   char* unit = nullptr;
   const std::size_t size = std::strtoul(text, &unit, 10);
@@ -41,6 +41,10 @@ std::size_t stack_size() {
       return size << 10;
   }
 }
+
+// Read when the library is loaded, as OpenMP does: later, another thread may change the
+// environment.
+const std::size_t kStackSize = stack_size();
 
 struct Trial {
   std::mutex* gate;
@@ -73,8 +77,9 @@ int try_threads(int n) {
   std::vector<Trial> trials(static_cast<std::size_t>(n), Trial{&gate, {}});
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return 0;
-  if (const std::size_t size = stack_size(); size > 0) {
-    pthread_attr_setstacksize(&attributes, size);  // as OpenMP, ignores a size that is not allowed
+  if (kStackSize > 0) {
+    pthread_attr_setstacksize(&attributes,
+                              kStackSize);  // as OpenMP, ignores a size that is not allowed
   }
   std::size_t started = 0;
   {

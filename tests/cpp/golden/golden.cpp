@@ -176,7 +176,7 @@ void run(const Case& c, const Recipe& recipe, const std::string& path) {
 }
 
 bool forced_isa_is_lacking() {
-  const char* forced = std::getenv("FASTMLP_ISA");
+  const char* forced = std::getenv("FASTMLP_ISA");  // NOLINT(concurrency-mt-unsafe): no threads yet
   const std::vector<std::string> available = available_isas();
   if (forced == nullptr || std::count(available.begin(), available.end(), forced) > 0) return false;
   std::cout << "golden: skipped, this CPU has no " << forced << '\n';
@@ -185,7 +185,7 @@ bool forced_isa_is_lacking() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (argc != 3) {
     std::cerr << "usage: golden CASES FOLDER\n";
     return 2;
@@ -194,7 +194,7 @@ int main(int argc, char** argv) {
   std::ifstream in(argv[1]);
   Recipe recipe{};
   in >> recipe.seed >> recipe.learning_rate;
-  Case c;
+  Case c{};
   int done = 0;
   for (; in >> c; ++done) {
     const std::string path = std::string(argv[2]) + '/' + std::to_string(done);
@@ -203,4 +203,7 @@ int main(int argc, char** argv) {
   }
   std::cout << "golden: " << done << " cases, isa " << isa() << ", team " << last_team_size()
             << '\n';
+} catch (const std::exception& error) {
+  std::cerr << "golden: " << error.what() << '\n';
+  return 1;
 }

@@ -85,14 +85,15 @@ std::vector<MathProbes> runnable_isas() {
 }
 
 bool soak() {
-  const char* value = std::getenv("FASTMLP_SOAK");
+  const char* value =
+      std::getenv("FASTMLP_SOAK");  // NOLINT(concurrency-mt-unsafe): no threads here
   return value != nullptr && std::string(value) == "1";
 }
 
 template <class T>
 std::string hex(T x) {
   std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "%a", static_cast<double>(x));
+  (void)std::snprintf(text.data(), text.size(), "%a", static_cast<double>(x));
   return text.data();
 }
 

@@ -229,6 +229,7 @@ TEST_CASE("many threads may predict at once") {
   net.forward(X.cview(), expected.view());
   std::vector<std::thread> threads;
   std::vector<Matrix<float>> results(4, Matrix<float>(600, 2));
+  threads.reserve(results.size());
   for (Matrix<float>& result : results) {
     threads.emplace_back([&] {
       for (int i = 0; i < 20; ++i) net.forward(X.cview(), result.view());
