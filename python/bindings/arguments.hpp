@@ -2,9 +2,9 @@
 // network.
 #pragma once
 
-#include <fastmlp/options.hpp>
+#include "pybind11.hpp"
 
-#include <pybind11/pybind11.h>
+#include <fastmlp/options.hpp>
 
 #include <cstddef>
 #include <string>

@@ -4,12 +4,12 @@
 // of elements. What a shape means, the library checks (check.hpp).
 #pragma once
 
+#include "pybind11.hpp"
+
 #include <fastmlp/matrix_view.hpp>
 #include <fastmlp/row_source.hpp>
 
 #include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>

@@ -2,6 +2,8 @@
 // neither NumPy nor Python, so it can work without the GIL.
 #pragma once
 
+#include "pybind11.hpp"
+
 #include <pybind11/numpy.h>
 
 #include <cstddef>

@@ -79,7 +79,10 @@ class PyNetwork {
   /// The base of NumPy views: it keeps the memory of the network alive.
   py::capsule memory() const {
     using Owner = std::shared_ptr<AnyNetwork>;
-    return py::capsule(new Owner(net_), [](void* owner) { delete static_cast<Owner*>(owner); });
+    auto owner = std::make_unique<Owner>(net_);
+    py::capsule base(owner.get(), [](void* kept) { delete static_cast<Owner*>(kept); });
+    owner.release();
+    return base;
   }
 
  private:
@@ -277,13 +280,13 @@ void restore(PyNetwork& self, const py::object& parameters, std::int64_t epochs_
   });
 }
 
-Scope own(PyNetwork& self) {
+py::object own(PyNetwork& self) {
   return self.visit([&](auto& net) {
     struct Held {
       std::shared_ptr<void> network;
       std::shared_ptr<void> ownership;  // ends before the network
     };
-    return Scope(std::make_shared<Held>(Held{self.shared(), net.own()}));
+    return object_of(Scope(std::make_shared<Held>(Held{self.shared(), net.own()})));
   });
 }
 

@@ -105,7 +105,8 @@ ValueError
       "has_default_float_mode", [] { return detail::float_mode() == detail::kDefaultMode; },
       "Whether this thread rounds to nearest and keeps denormals.");
   module.def(
-      "default_float_mode", [] { return Scope(std::make_shared<detail::DefaultFloatMode>()); },
+      "default_float_mode",
+      [] { return object_of(Scope(std::make_shared<detail::DefaultFloatMode>())); },
       "Make this thread round to nearest and keep denormals until the result's block ends.");
   module.def("_last_team_size", &last_team_size,
              "The number of threads of the last call; for tests.");

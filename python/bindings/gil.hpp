@@ -4,9 +4,9 @@
 // sleeps instead until the process has ended.
 #pragma once
 
-#include <fastmlp/should_stop.hpp>
+#include "pybind11.hpp"
 
-#include <pybind11/pybind11.h>
+#include <fastmlp/should_stop.hpp>
 
 #include <chrono>
 #include <thread>

@@ -1,9 +1,8 @@
 // The module fastmlp._core: one register function for each category of bindings.
 #include "array.hpp"
+#include "functions.hpp"
 
 #include <fastmlp/runtime.hpp>
-
-#include <pybind11/pybind11.h>
 
 namespace fastmlp::python {
 
@@ -13,19 +12,6 @@ void register_ops(pybind11::module_& module);         // bind_ops.cpp
 void register_optimizers(pybind11::module_& module);  // bind_optimizers.cpp
 void register_network(pybind11::module_& module);     // bind_network.cpp
 
-namespace {
-
-/// Takes `__new__` and `__init__` from the type of the objects in which pybind11 keeps a function,
-/// `type(isa.__self__)`. Both would end the process.
-void close_function_records(const pybind11::module_& module) {
-  auto* type = Py_TYPE(PyCFunction_GET_SELF(module.attr("isa").ptr()));
-  for (const char* name : {"__new__", "__init__"}) {
-    pybind11::delattr(reinterpret_cast<PyObject*>(type), name);
-  }
-  type->tp_new = nullptr;
-}
-
-}  // namespace
 }  // namespace fastmlp::python
 
 PYBIND11_MODULE(_core_of_main_interpreter, module) {
@@ -35,11 +21,11 @@ PYBIND11_MODULE(_core_of_main_interpreter, module) {
   fastmlp::num_threads();
   fastmlp::python::register_arrays();
   fastmlp::python::register_runtime(module);
-  fastmlp::python::close_function_records(module);
   fastmlp::python::register_random(module);
   fastmlp::python::register_ops(module);
   fastmlp::python::register_optimizers(module);
   fastmlp::python::register_network(module);
+  fastmlp::python::finish_functions(module);
 }
 
 /// What Python calls to import the module. In a subinterpreter, pybind11 would wait for the GIL for

@@ -2,61 +2,84 @@
 // no member can find it missing: not after __new__ alone, nor when a subclass leaves out __init__.
 #pragma once
 
-#include <pybind11/pybind11.h>
+#include "pybind11.hpp"
 
 #include <exception>
 #include <memory>
 #include <new>
 #include <utility>
+#include <vector>
 
 namespace fastmlp::python {
 
-/// Makes pybind11 look at `type` again, because it may have run out of memory in the middle of it.
-inline void forget(PyTypeObject* type) {
-  pybind11::detail::with_internals(
-      [&](auto& internals) { internals.registered_types_py.erase(type); });
+/// Returns make(), a new reference, or null with Python's exception for the C++ exception.
+template <class Make>
+PyObject* or_raise(const Make& make) {
+  try {
+    return make();
+  } catch (pybind11::error_already_set& error) {
+    error.restore();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+/// The native classes that `type` extends. pybind11 remembers them for each class. If it runs out
+/// of memory in the middle of that, it would remember too few.
+inline const std::vector<pybind11::detail::type_info*>& native_classes(PyTypeObject* type) {
+  try {
+    return pybind11::detail::all_type_info(type);
+  } catch (...) {
+    pybind11::detail::with_internals(
+        [&](auto& internals) { internals.registered_types_py.erase(type); });
+    throw;
+  }
 }
 
 /// `__new__` of the class that binds T. pybind11's own leaves the C++ part to `__init__`, and ends
 /// the process if there is no memory.
-template <class T>  // NOLINTNEXTLINE(bugprone-exception-escape): only if Python has lost its state
-PyObject* new_object(PyTypeObject* type, PyObject*, PyObject*) noexcept {
-  namespace detail = pybind11::detail;
-  PyObject* self = nullptr;
-  try {
-    // pybind11 remembers the answer and needs it to free an object, so this call comes first.
-    const auto& parts = detail::all_type_info(type);
-    if (parts.size() != 1) {
+template <class T>
+PyObject* new_object(PyTypeObject* type) {
+  return or_raise([&]() -> PyObject* {
+    const auto& classes = native_classes(type);
+    if (classes.size() != 1) {
       PyErr_Format(PyExc_TypeError, "%s: a class must not extend two native classes",
                    type->tp_name);
       return nullptr;
     }
     auto part = std::make_unique<T>();
-    self = type->tp_alloc(type, 0);
-    if (self == nullptr) return nullptr;
-    auto* instance = reinterpret_cast<detail::instance*>(self);
+    const auto self = pybind11::reinterpret_steal<pybind11::object>(type->tp_alloc(type, 0));
+    if (!self) return nullptr;
+    auto* instance = reinterpret_cast<pybind11::detail::instance*>(self.ptr());
     instance->allocate_layout();
-    detail::value_and_holder slot = instance->get_value_and_holder(parts.front());
+    auto slot = instance->get_value_and_holder(classes.front());
     slot.value_ptr() = part.release();
     slot.type->init_instance(instance, nullptr);
-    return self;
-  } catch (const std::bad_alloc&) {
-    forget(type);
-    PyErr_NoMemory();
-  } catch (pybind11::error_already_set& error) {
-    error.restore();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-  Py_XDECREF(self);
-  return nullptr;
+    return pybind11::object(self).release().ptr();
+  });
+}
+
+/// A new Python object that holds `part`. pybind11's own conversion ends the process if there is no
+/// memory.
+template <class T>
+pybind11::object object_of(T part) {
+  auto* type = reinterpret_cast<PyTypeObject*>(pybind11::type::of<T>().ptr());
+  auto self = pybind11::reinterpret_steal<pybind11::object>(new_object<T>(type));
+  if (!self) throw pybind11::error_already_set();
+  self.template cast<T&>() = std::move(part);
+  return self;
 }
 
 /// An extra of py::class_<T>, which makes its objects by new_object.
 template <class T>
 pybind11::custom_type_setup made_at_once() {
   return pybind11::custom_type_setup([](PyHeapTypeObject* type) {
-    type->ht_type.tp_new = &new_object<T>;
+    type->ht_type.tp_new = [](PyTypeObject* made, PyObject*, PyObject*) {
+      return new_object<T>(made);
+    };
     // Python lets `__class__` change between classes that add nothing to the size of their base. An
     // object must not come to a class whose C++ part it does not have.
     type->ht_type.tp_basicsize += static_cast<Py_ssize_t>(sizeof(void*));

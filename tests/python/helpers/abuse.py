@@ -272,7 +272,7 @@ def abuse_functions(draw, attempt, rounds):
         if callable(function) and not name.startswith("__"):
             for _ in range(10 * rounds):
                 attempt(function, *draw.choices(ODD, k=draw.randrange(5)))
-    record = _core.isa.__self__
+    record = _core.Network.forward.__func__.__self__
     for use in (type(record), lambda: copyreg.__newobj__(type(record)), record.__init__):
         attempt(use)
     for operation in OPERATIONS:

@@ -1,0 +1,13 @@
+// What is left to do for the functions and methods that pybind11 has made.
+#pragma once
+
+#include "pybind11.hpp"
+
+namespace fastmlp::python {
+
+/// Makes all functions and methods of the module raise MemoryError where pybind11 would end the
+/// process, and lets pickle find the module's functions by name. Called once, when everything has
+/// been registered.
+void finish_functions(const pybind11::module_& module);
+
+}  // namespace fastmlp::python
