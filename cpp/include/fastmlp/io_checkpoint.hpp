@@ -117,9 +117,6 @@ void place_all(Tensors& tensors, TrainingState<T>& s, std::vector<double>& numbe
     }
     found->second.data = values.data();
   };
-  if (s.parameters.size() * sizeof(T) != bytes_of(s.layers, sizeof(T))) {
-    refuse("save_checkpoint: the state has ", s.parameters.size(), " parameters");
-  }
   place_layers(tensors, s.layers.size() - 1, s.parameters.data());
   place("training.loss", s.history.loss);
   place("training.val_loss", s.history.val_loss);
@@ -130,6 +127,50 @@ void place_all(Tensors& tensors, TrainingState<T>& s, std::vector<double>& numbe
   for (std::size_t i = 0; i < s.vectors.size(); ++i) {
     place("training.optimizer." + std::to_string(i), s.vectors[i]);
   }
+}
+
+/// Reads a state from a file of this size, as read() reads a network.
+template <class T>
+TrainingState<T> read_state(std::istream& file, std::uint64_t size) {
+  TrainingState<T> state;
+  std::vector<double> numbers;
+  std::string optimizer;
+  read_file<T>(file, size, [&](const Settings& settings, const auto& training, Tensors& tensors) {
+    if (!training) refuse("it has a network alone");
+    optimizer = training->optimizer;
+    optimizer_of(optimizer, {}, OptimizerOptions());  // refuses one that only Python has
+    state = state_of<T>(settings, *training);
+    numbers.resize(static_cast<std::size_t>(training->numbers));
+    place_all(tensors, state, numbers);
+  });
+  state.optimizer = optimizer_of(optimizer, numbers, OptimizerOptions());
+  const std::size_t expected = numbers_of(state).size();
+  if (numbers.size() != expected || state.history.stopped_by > StoppedBy::kCallback) {
+    refuse("its settings are not those of the optimizer ", optimizer);
+  }
+  state.learning_rate = numbers[expected - 3];
+  state.beta_1_power = numbers[expected - 2];
+  state.beta_2_power = numbers[expected - 1];
+  return state;
+}
+
+/// The parts of the file of a state.
+template <class T, class Write>
+void write_parts(const TrainingState<T>& state, const Write& write) {
+  if (state.layers.size() != state.hidden.size() + 2 || state.parameters.empty() ||
+      state.parameters.size() * sizeof(T) != bytes_of(state.layers, sizeof(T))) {
+    refuse("save_checkpoint: the state has ", state.parameters.size(),
+           " parameters; its layers have another number");
+  }
+  const Settings settings{state.layers,    state.hidden,       state.output,
+                          Dtype<T>::kName, state.network_seed, state.epochs_trained};
+  const std::optional<Training> training = training_of(state);
+  bytes_of(settings, training, sizeof(T));  // refuses sizes that no file has
+  Tensors tensors = tensors_of<T>(settings, training);
+  std::vector<double> numbers = numbers_of(state);
+  // Places are not const, because read_state() writes to them; here they are only read.
+  place_all(tensors, const_cast<TrainingState<T>&>(state), numbers);
+  write_tensors(settings, training, tensors, write);
 }
 
 }  // namespace io_detail
@@ -147,18 +188,8 @@ void place_all(Tensors& tensors, TrainingState<T>& s, std::vector<double>& numbe
 /// \throws FileError if the file cannot be written; an existing file is then unchanged
 template <class T>
 void save_checkpoint(const TrainingState<T>& state, const std::filesystem::path& path) {
-  const io_detail::Settings settings{state.layers,       state.hidden,
-                                     state.output,       io_detail::Dtype<T>::kName,
-                                     state.network_seed, state.epochs_trained};
-  const std::optional<io_detail::Training> training = io_detail::training_of(state);
-  io_detail::bytes_of(settings, training, sizeof(T));
-  io_detail::Tensors tensors = io_detail::tensors_of<T>(settings, training);
-  std::vector<double> numbers = io_detail::numbers_of(state);
-  // A place is not const because load_checkpoint() writes to it; here it is only read.
-  io_detail::place_all(tensors, const_cast<TrainingState<T>&>(state), numbers);
-  io_detail::write_to("save_checkpoint", path, [&](const auto& write) {
-    io_detail::write_tensors(settings, training, tensors, write);
-  });
+  io_detail::write_to("save_checkpoint", path,
+                      [&](const auto& write) { io_detail::write_parts(state, write); });
 }
 
 /// Reads a state that save_checkpoint() or Python's `fit` wrote. T must be the dtype of the file.
@@ -166,29 +197,11 @@ void save_checkpoint(const TrainingState<T>& state, const std::filesystem::path&
 /// kind, or if its optimizer exists only in Python
 template <class T>
 TrainingState<T> load_checkpoint(const std::filesystem::path& path) {
-  using namespace io_detail;
   TrainingState<T> state;
-  const auto read = [&](std::istream& file, std::uint64_t size) {
-    std::vector<double> numbers;
-    std::string optimizer;
-    read_file<T>(file, size, [&](const Settings& settings, const auto& training, Tensors& tensors) {
-      if (!training) refuse("it has a network alone");
-      optimizer = training->optimizer;
-      optimizer_of(optimizer, {}, OptimizerOptions());  // refuses one of Python
-      state = state_of<T>(settings, *training);
-      numbers.resize(static_cast<std::size_t>(training->numbers));
-      place_all(tensors, state, numbers);
-    });
-    state.optimizer = optimizer_of(optimizer, numbers, OptimizerOptions());
-    const std::size_t expected = numbers_of(state).size();
-    if (numbers.size() != expected || state.history.stopped_by > StoppedBy::kCallback) {
-      refuse("its settings are not those of the optimizer ", optimizer);
-    }
-    state.learning_rate = numbers[expected - 3];
-    state.beta_1_power = numbers[expected - 2];
-    state.beta_2_power = numbers[expected - 1];
-  };
-  read_from("load_checkpoint", path, "a checkpoint of this type", read);
+  io_detail::read_from("load_checkpoint", path, "a checkpoint of this type",
+                       [&](std::istream& file, std::uint64_t size) {
+                         state = io_detail::read_state<T>(file, size);
+                       });
   return state;
 }
 

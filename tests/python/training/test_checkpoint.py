@@ -1,6 +1,7 @@
 """`fit(checkpoint=, resume=)`: whatever interrupts a training, it ends with the same bits.
 
 `python test_checkpoint.py KILLS` kills a training so many times: the long version of the test here.
+`python test_checkpoint.py --write` writes the files of tests/data, after a change of the format.
 """
 
 import os
@@ -295,6 +296,35 @@ def test_the_safetensors_library_reads_the_tensors_of_the_training(tmp_path):
         np.testing.assert_array_equal(found[name], np.array(values), strict=True)
 
 
+DATA = Path(__file__).parents[2] / "data"
+
+
+def write_those_of_cpp(folder):
+    """The training of tests/cpp/io/test_checkpoint.cpp; its checkpoints after 4 and 9 epochs."""
+    x = (np.arange(800) * 37 % 101).astype(np.float32).reshape(200, 4) / np.float32(50) - 1
+    y = (x[:, 0] > x[:, 1]).astype(np.float32)
+    for epochs in (4, 9):
+        fastmlp.Network([4, 9, 7, 1], hidden=["gelu", "tanh"], seed=3).fit(
+            x,
+            y,
+            epochs=epochs,
+            batch_size=16,
+            dropout=[0.1, 0.0],
+            validation_data=(x[:50], y[:50]),
+            early_stopping=EarlyStopping(3, min_delta=1e-4),
+            schedule=lambda epoch, rate, logs: rate / np.sqrt(1.0 + epoch),
+            optimizer=fastmlp.AdamW(weight_decay=0.01),
+            checkpoint=folder / f"checkpoint-{epochs}.safetensors",
+            resume=folder / "checkpoint-4.safetensors" if epochs == 9 else None,
+        )
+
+
+def test_a_checkpoint_has_the_bytes_of_the_cpp_librarys(tmp_path):
+    write_those_of_cpp(tmp_path)
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (DATA / path.name).read_bytes()
+
+
 # Interruptions
 
 
@@ -570,7 +600,9 @@ def test_a_read_only_file_is_refused_before_training():
         assert network.epochs_trained == 0
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "--write":
+    write_those_of_cpp(DATA)
+elif __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         kill_and_resume(int(sys.argv[1]), Path(folder))
     print(f"{sys.argv[1]} kills: the bits of a training without interruption")
