@@ -48,29 +48,24 @@ struct History {
   StoppedBy stopped_by = StoppedBy::kEpochs;
 };
 
-/// The state of a training after an epoch: all that fit() needs to go on to the bits that it would
-/// have reached. save_checkpoint() and load_checkpoint() of fastmlp/io.hpp store it.
-template <class T>
-struct TrainingState {
+/// What a TrainingState has besides vectors of T.
+struct TrainingRecord {
   // The network
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
   Output output = Output::kSigmoid;
   std::uint64_t network_seed = 0;
   std::int64_t epochs_trained = 0;
-  std::vector<T> parameters;
 
   // The optimizer
   OptimizerOptions optimizer;  ///< with the learning rate that it had when the training began
   double learning_rate = 0;    ///< of the last epoch
-  std::int64_t steps = 0;      ///< this and the next two lines are an Optimizer::State
+  std::int64_t steps = 0;      ///< this and the next line are from Optimizer::State
   double beta_1_power = 1, beta_2_power = 1;
-  std::vector<std::vector<T>> vectors;
 
   // The epochs so far
   std::int64_t first_epoch = 0;  ///< epochs_trained() when the training began
   History history;
-  std::vector<T> best;  ///< with early stopping, the parameters of the best epoch or zeros
 
   // What must not change when the training goes on
   std::ptrdiff_t rows = 0;
@@ -78,8 +73,17 @@ struct TrainingState {
   bool shuffle = false;
   std::uint64_t seed = 0;       ///< of shuffling and dropout; 0 without them
   std::vector<double> dropout;  ///< empty without dropout
-  bool sample_weight = false;   ///< whether they were given
-  bool schedule = false;
+  bool sample_weight = false;   ///< whether the training has weights, and so on
+  bool schedule = false, validation = false, early_stopping = false;
+};
+
+/// The state of a training after an epoch: all that fit() needs to go on to the bits that it would
+/// have reached. fastmlp/io_checkpoint.hpp stores it in a file.
+template <class T>
+struct TrainingState : TrainingRecord {
+  std::vector<T> parameters;
+  std::vector<T> vectors[2];  ///< those of the optimizer's state; the others are empty
+  std::vector<T> best;        ///< with early stopping, the parameters of the best epoch or zeros
 };
 
 /// The options of fit(). An option with the name of an argument of Python's `fit` means the same.

@@ -22,8 +22,7 @@ namespace fastmlp {
 namespace io_detail {
 
 /// The numbers of the tensor `training.optimizer`.
-template <class T>
-std::vector<double> numbers_of(const TrainingState<T>& s) {
+inline std::vector<double> numbers_of(const TrainingRecord& s) {
   std::vector<double> numbers;
   for (const auto& item : hyper_parameters(s.optimizer)) numbers.push_back(item.second);
   numbers.insert(numbers.end(), {s.learning_rate, s.beta_1_power, s.beta_2_power});
@@ -63,13 +62,13 @@ Training training_of(const TrainingState<T>& s) {
   t.rows = static_cast<std::uint64_t>(s.rows);
   t.seed = s.seed;
   t.steps = static_cast<std::uint64_t>(s.steps);
-  t.vectors = s.vectors.size();
+  for (const std::vector<T>& vector : s.vectors) t.vectors += !vector.empty();
   t.dropout = !s.dropout.empty();
-  t.early_stopping = !s.best.empty();
+  t.early_stopping = s.early_stopping;
   t.sample_weight = s.sample_weight;
   t.schedule = s.schedule;
   t.shuffle = s.shuffle;
-  t.validation = !s.history.val_loss.empty();
+  t.validation = s.validation;
   t.optimizer = std::visit([](const auto& o) { return std::string(o.kName); }, s.optimizer);
   t.stopped_by = kEndings[static_cast<std::size_t>(s.history.stopped_by)];
   return t;
@@ -86,7 +85,8 @@ TrainingState<T> state_of(const Settings& settings, const Training& t) {
   s.epochs_trained = settings.epochs_trained;
   s.parameters.resize(static_cast<std::size_t>(bytes_of(s.layers, sizeof(T))) / sizeof(T));
   s.steps = static_cast<std::int64_t>(t.steps);
-  s.vectors.assign(static_cast<std::size_t>(t.vectors), s.parameters);
+  if (t.vectors > std::size(s.vectors)) refuse("its optimizer's state has more than 2 vectors");
+  for (std::size_t i = 0; i < t.vectors; ++i) s.vectors[i] = s.parameters;
   s.first_epoch = static_cast<std::int64_t>(t.first_epoch);
   const auto epochs = static_cast<std::size_t>(t.epochs);
   s.history.loss.resize(epochs);
@@ -102,6 +102,8 @@ TrainingState<T> state_of(const Settings& settings, const Training& t) {
   if (t.dropout) s.dropout.resize(s.hidden.size());
   s.sample_weight = t.sample_weight;
   s.schedule = t.schedule;
+  s.validation = t.validation;
+  s.early_stopping = t.early_stopping;
   return s;
 }
 
@@ -124,9 +126,8 @@ void place_all(Tensors& tensors, TrainingState<T>& s, std::vector<double>& numbe
   place("training.optimizer", numbers);
   place("training.dropout", s.dropout);
   place("training.best", s.best);
-  for (std::size_t i = 0; i < s.vectors.size(); ++i) {
-    place("training.optimizer." + std::to_string(i), s.vectors[i]);
-  }
+  place("training.optimizer.0", s.vectors[0]);
+  place("training.optimizer.1", s.vectors[1]);
 }
 
 /// Reads a state from a file of this size, as read() reads a network.

@@ -67,61 +67,52 @@ class Snapshot {
   std::vector<unsigned char> vectors_[2];  // what the pointers of state_ pointed at
 };
 
-/// The epoch of the lowest validation loss, and the number of epochs without improvement.
-template <class T>
-class BestEpoch {
+/// The lowest validation loss, and the number of epochs without improvement.
+class Patience {
  public:
-  BestEpoch(Network<T>& net, const std::optional<EarlyStopping>& rule)
-      : rule_(rule), snapshot_(net) {}
+  explicit Patience(const std::optional<EarlyStopping>& rule) : rule_(rule) {}
 
-  /// Records an epoch.
-  void update(const std::optional<double>& val_loss) {
-    if (rule_ && count(*val_loss)) snapshot_.save();
-  }
-  /// Records the epochs of a training that goes on.
-  void replay(const TrainingState<T>& past) {
-    if (!rule_) return;
-    const std::vector<double>& losses = past.history.val_loss;
-    std::int64_t best = -1;
-    for (std::size_t epoch = 0; epoch < losses.size(); ++epoch) {
-      if (is_over()) {
-        detail::refuse("fit: early_stopping with patience ", rule_->patience, " and min_delta ",
-                       rule_->min_delta, " would have ended the training after ", epoch,
-                       " epochs; the checkpoint has ", losses.size(), "; give more patience");
-      }
-      if (count(losses[epoch])) best = past.first_epoch + static_cast<std::int64_t>(epoch) + 1;
-    }
-    snapshot_.set(past.best, best);
-  }
-  /// Whether patience has run out.
-  bool is_over() const { return rule_ && waited_ >= rule_->patience; }
-  void restore() { snapshot_.restore(); }
-  std::vector<T> parameters() { return rule_ ? snapshot_.parameters() : std::vector<T>(); }
-
- private:
   /// Counts an epoch; returns whether it is the best so far. NaN is never an improvement.
-  bool count(double val_loss) {
-    const bool is_best = val_loss < lowest_;
-    if (is_best) lowest_ = val_loss;
-    const bool improved = val_loss < reference_ - rule_->min_delta;
-    if (improved) reference_ = val_loss;
+  bool count(const std::optional<double>& val_loss) {
+    if (!rule_) return false;
+    const bool is_best = *val_loss < lowest_;
+    if (is_best) lowest_ = *val_loss;
+    const bool improved = *val_loss < reference_ - rule_->min_delta;
+    if (improved) reference_ = *val_loss;
     waited_ = improved ? 0 : waited_ + 1;
     return is_best;
   }
+  /// Whether it has run out.
+  bool is_over() const { return rule_ && waited_ >= rule_->patience; }
 
+  /// Counts the epochs of a training that goes on. Returns the number of the best epoch, from 1; 0
+  /// if there is none.
+  std::int64_t replay(const std::vector<double>& val_loss) {
+    std::int64_t best = 0;
+    for (std::size_t epoch = 0; epoch < val_loss.size(); ++epoch) {
+      if (is_over()) {
+        detail::refuse("fit: early_stopping with patience ", rule_->patience, " and min_delta ",
+                       rule_->min_delta, " would have ended the training after ", epoch,
+                       " epochs; the checkpoint has ", val_loss.size(), "; give more patience");
+      }
+      if (count(val_loss[epoch])) best = static_cast<std::int64_t>(epoch) + 1;
+    }
+    return best;
+  }
+
+ private:
   std::optional<EarlyStopping> rule_;
-  Snapshot<T> snapshot_;  // the optimizer is left as it is after the last epoch
   double lowest_ = std::numeric_limits<double>::infinity();
   double reference_ = lowest_;  // the loss that the next one must beat by min_delta
   std::int64_t waited_ = 0;
 };
 
 /// Sets the optimizer's learning rate by the schedule; the destructor sets the old one again.
-template <class T>
 class Rates {
  public:
-  Rates(Optimizer& optimizer, const FitOptions<T>& options)
-      : optimizer_(optimizer), schedule_(options.schedule), base_(optimizer.learning_rate()) {}
+  using Schedule = std::function<double(std::int64_t, double, const EpochLog*)>;
+  Rates(Optimizer& optimizer, const Schedule& schedule)
+      : optimizer_(optimizer), schedule_(schedule), base_(optimizer.learning_rate()) {}
   ~Rates() {
     if (schedule_) optimizer_.set_learning_rate(base_);
   }
@@ -160,7 +151,7 @@ class Rates {
 
  private:
   Optimizer& optimizer_;
-  const std::function<double(std::int64_t, double, const EpochLog*)>& schedule_;
+  const Schedule& schedule_;
   const double base_;
   double next_ = 0;
 };
@@ -269,34 +260,38 @@ double finite_epoch(Network<T>& net, Snapshot<T>& before, std::int64_t epoch, do
       (reason.empty() ? "a lower learning rate or smaller values in X and y may help" : reason));
 }
 
-/// Returns the state in which the epochs begin: fresh, or that of options.resume, which the network
-/// and the optimizer then get.
+/// The state in which the epochs begin: fresh, or that of options.resume, which the network and the
+/// optimizer then get.
 template <class T>
-TrainingState<T> past(Network<T>& net, Optimizer& optimizer, const FitOptions<T>& options,
-                      std::ptrdiff_t rows, BestEpoch<T>& best, Rates<T>& rates) {
-  TrainingState<T> state = detail::constants_of(net, optimizer, options, rows);
-  if (options.resume == nullptr) {
-    rates.replay(state.first_epoch, state.history);
-    return state;
+TrainingState<T> begin(Network<T>& net, Optimizer& optimizer, const FitOptions<T>& options,
+                       std::ptrdiff_t rows, Patience& patience, Snapshot<T>& best, Rates& rates) {
+  TrainingState<T> state;
+  detail::set_constants(net, optimizer, options, rows, state);
+  const TrainingState<T>* const resume = options.resume;
+  if (resume != nullptr) {
+    detail::check_resume(state, *resume, options.epochs);
+    detail::check_vectors(*resume, static_cast<std::size_t>(net.n_parameters()),
+                          optimizer.state_count());
+    state.first_epoch = resume->first_epoch;
+    state.history = resume->history;
+    const std::int64_t of_best = patience.replay(state.history.val_loss);
+    if (of_best > 0) best.set(resume->best, state.first_epoch + of_best);
+    StoppedBy& ending = state.history.stopped_by;
+    if (patience.is_over()) {
+      ending = StoppedBy::kEarlyStopping;
+    } else if (ending == StoppedBy::kEarlyStopping) {
+      ending = StoppedBy::kEpochs;  // there is more patience now
+    }
   }
-  const TrainingState<T>& resume = *options.resume;
-  detail::check_resume(state, options, net.n_parameters(), optimizer.state_count());
-  state.first_epoch = resume.first_epoch;
-  state.history = resume.history;
-  StoppedBy& ending = state.history.stopped_by;
-  if (ending == StoppedBy::kEarlyStopping) ending = StoppedBy::kEpochs;  // it may have patience now
-  best.replay(resume);
-  if (best.is_over()) ending = StoppedBy::kEarlyStopping;
   rates.replay(state.first_epoch, state.history);
-  detail::apply(net, optimizer, resume);
+  if (resume != nullptr) detail::apply(net, optimizer, *resume);
   return state;
 }
 
-template <class T>
-bool is_due(const History& history, const FitOptions<T>& options) {
-  const auto epochs = static_cast<std::int64_t>(history.loss.size());
-  return history.stopped_by != StoppedBy::kEpochs || epochs == options.epochs ||
-         epochs % options.every == 0;
+/// Whether to give the state to on_checkpoint.
+bool is_due(const History& history, std::int64_t epochs, std::int64_t every) {
+  const auto done = static_cast<std::int64_t>(history.loss.size());
+  return history.stopped_by != StoppedBy::kEpochs || done == epochs || done % every == 0;
 }
 
 }  // namespace
@@ -320,9 +315,10 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
   how.dropout = options.dropout;
   how.dropout_seed = options.seed.value_or(seed());
 
-  BestEpoch<T> best(*this, options.early_stopping);
-  Rates<T> rates(optimizer, options);
-  TrainingState<T> state = past(*this, optimizer, options, rows, best, rates);
+  Patience patience(options.early_stopping);
+  Snapshot<T> best(*this);  // the optimizer is left as it is after the last epoch
+  Rates rates(optimizer, options.schedule);
+  TrainingState<T> state = begin(*this, optimizer, options, rows, patience, best, rates);
   History& history = state.history;
   Snapshot<T> before(*this, &optimizer);
   detail::Poller between_epochs(options.should_stop);  // one epoch may be too short to ask in
@@ -351,13 +347,13 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
           loss(validation->X, validation->y, validation->sample_weight, options.should_stop).mean();
       history.val_loss.push_back(*log.val_loss);
     }
-    best.update(log.val_loss);
+    if (patience.count(log.val_loss)) best.save();
     rates.ask(epochs_trained(), &log);
     if (options.on_epoch && options.on_epoch(log)) history.stopped_by = StoppedBy::kCallback;
-    if (best.is_over()) history.stopped_by = StoppedBy::kEarlyStopping;
-    if (options.on_checkpoint && is_due(history, options)) {
+    if (patience.is_over()) history.stopped_by = StoppedBy::kEarlyStopping;
+    if (options.on_checkpoint && is_due(history, options.epochs, options.every)) {
       detail::capture(*this, optimizer, state);
-      state.best = best.parameters();
+      if (options.early_stopping) state.best = best.parameters();
       options.on_checkpoint(state);
     }
     between_epochs.worked(detail::Poller::kFlopsPerLook);

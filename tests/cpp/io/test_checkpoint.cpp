@@ -298,7 +298,7 @@ TEST_CASE("what would give another result is refused and changes nothing") {
   refused("seed is 8 here and 7 in", [](auto& o) { o.seed = 8; }, plain);
   refused("sample_weight is set here", [&](auto& o) { o.sample_weight = p.weight.data(); }, plain);
   refused("schedule is set here and not set", [](auto& o) { o.schedule = plateau(); }, plain);
-  refused("epochs is 6 here and 7 in", [](auto& o) { o.epochs = 6; }, plain);
+  refused("epochs is 6 and the checkpoint has 7", [](auto& o) { o.epochs = 6; }, plain);
   const auto validate = [&](auto& o) {
     o.validation = ValidationData<float>{p.X.cview(), p.opposite.cview()};
   };
@@ -326,7 +326,7 @@ TEST_CASE("what would give another result is refused and changes nothing") {
       },
       with_schedule);
   TrainingState<float> wrong = plain;
-  wrong.vectors.pop_back();
+  wrong.vectors[1].clear();
   refused("the vectors of resume do not have the sizes", [](auto&) {}, wrong);
   wrong = plain;
   wrong.parameters.pop_back();
@@ -362,7 +362,7 @@ TEST_CASE("load_checkpoint refuses files that have no state for C++") {
   TrainingState<float> state;
   options.on_checkpoint = [&](const auto& now) { state = now; };
   network<float>().fit(p.X.cview(), p.y.cview(), AdamOptions{}, options);
-  state.history.val_loss.resize(2);
+  state.history.loss.resize(2);
   CHECK_THROWS_AS(save_checkpoint(state, path), FileError);
   CHECK_THROWS_AS(save_checkpoint(TrainingState<float>(), path), FileError);
 }
