@@ -75,4 +75,18 @@ void validate(const OptimizerOptions& options) {
       options);
 }
 
+std::vector<std::pair<std::string_view, double>> hyper_parameters(const OptimizerOptions& options) {
+  std::vector<std::pair<std::string_view, double>> all;
+  std::visit(
+      [&](const auto& chosen) {
+        chosen.visit(chosen, [&](const char* name, auto value, auto...) {
+          all.emplace_back(name, static_cast<double>(value));
+        });
+        // For some optimizers this is a constant, which visit() does not show.
+        if (all.back().first != "decoupled") all.emplace_back("decoupled", chosen.decoupled);
+      },
+      options);
+  return all;
+}
+
 }  // namespace fastmlp

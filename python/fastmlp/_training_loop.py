@@ -1,5 +1,7 @@
 """The loop over epochs: it trains, decides when to stop, and undoes an epoch that diverged.
 
+A training that goes on from a checkpoint has a past: its `History` is not empty at the beginning.
+
 The arithmetic of an epoch is in `train_epoch` of the network or, for L-BFGS, in lbfgs.py. `fit` in
 training.py checks the arguments and makes the `Plan`. Start at `train`.
 """
@@ -13,8 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fastmlp._checkpoint import State, Target, Writer
 from fastmlp._core import Optimizer
-from fastmlp._trainable import Callback, Data, Trainable, positive_integer
+from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer
 from fastmlp.lbfgs import LBFGS, Descent
 from fastmlp.schedules import Logs, Schedule
 
@@ -98,19 +101,31 @@ class Plan:
     bar_class: Any
     shuffle: bool
     seed: int
+    checkpoint: Target | None = None
+    state: State | None = None  # to go on from
 
 
 def train(network: Trainable, plan: Plan) -> History:
     """Run the epochs of a plan until they are done or something ends them early."""
-    history = History()
-    before = Checkpoint(network, plan.optimizer)
     best = None if plan.early_stopping is None else BestEpoch(network, plan.early_stopping)
+    history, first_epoch, ending = _past(network, plan, best)
+    writer = None if plan.checkpoint is None else Writer(network, plan, first_epoch)
+    before = Snapshot(network, plan.optimizer)
     with contextlib.ExitStack() as stack:
-        method, rates = _method_and_rates(network, plan, stack)
-        bar = plan.bar_class and stack.enter_context(
-            plan.bar_class(total=plan.epochs, unit="epoch")
+        rates = _rates(plan, stack)
+        if rates is not None:
+            rates.replay(first_epoch, history)
+        if plan.state is not None:
+            plan.state.apply(network, plan)
+        method = (
+            Descent(plan.optimizer, network, plan.data)
+            if isinstance(plan.optimizer, LBFGS)
+            else Batches(plan.optimizer, network, plan)
         )
-        for epoch in range(plan.epochs):
+        bar = plan.bar_class and stack.enter_context(
+            plan.bar_class(total=plan.epochs, initial=history.epochs, unit="epoch")
+        )
+        for epoch in range(history.epochs, plan.epochs if ending is None else 0):
             if rates is not None:
                 rates.use(network.epochs_trained)
             logs = {"loss": _train_epoch(method, epoch, before)}
@@ -132,28 +147,48 @@ def train(network: Trainable, plan: Plan) -> History:
             answers = [callback(network, epoch, dict(logs)) for callback in plan.callbacks]
             if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
                 ending = ending or "callback"
+            history.stopped_by = ending or "epochs"
+            if writer is not None and (ending or writer.is_due(history.epochs)):
+                writer.write(history, best.snapshot.parameters if best else None)
             if ending is not None:
-                history.stopped_by = ending
                 break
     if best is not None:
         best.restore()
     return history
 
 
-def _method_and_rates(
-    network: Trainable, plan: Plan, stack: contextlib.ExitStack
-) -> tuple[Batches | Descent, Rates | None]:
-    """Return the method, which trains one epoch at a time, and the rates if there is a schedule."""
-    if isinstance(plan.optimizer, LBFGS):
-        return Descent(plan.optimizer, network, plan.data), None
-    rates = None
-    if plan.schedule is not None:
-        rates = stack.enter_context(Rates(plan.optimizer, plan.schedule))
-        rates.ask(network.epochs_trained, None)
-    return Batches(plan.optimizer, network, plan), rates
+def _past(
+    network: Trainable, plan: Plan, best: BestEpoch | None
+) -> tuple[History, int, Ending | None]:
+    """Return the epochs of the checkpoint, the number before them, and what ended them, if any."""
+    state = plan.state
+    if state is None:
+        return History(), network.epochs_trained, None
+    history = History(
+        state.list_of("loss"),
+        state.list_of("val_loss"),
+        state.list_of("learning_rate"),
+        state.training["epochs"],
+        state.training["stopped_by"],
+    )
+    first_epoch: int = state.training["first_epoch"]
+    if history.stopped_by == "early_stopping":  # with more patience it may go on
+        history.stopped_by = "epochs"
+    if best is not None:
+        best.replay(state.tensors["training.best"], history.val_loss, first_epoch)
+        if best.is_over:
+            history.stopped_by = "early_stopping"
+    return history, first_epoch, None if history.stopped_by == "epochs" else history.stopped_by
 
 
-def _train_epoch(method: Batches | Descent, epoch: int, before: Checkpoint) -> float:
+def _rates(plan: Plan, stack: contextlib.ExitStack) -> Rates | None:
+    """Return the rates if there is a schedule."""
+    if plan.schedule is None or isinstance(plan.optimizer, LBFGS):
+        return None
+    return stack.enter_context(Rates(plan.optimizer, plan.schedule))
+
+
+def _train_epoch(method: Batches | Descent, epoch: int, before: Snapshot) -> float:
     """Train one epoch and return its loss; undo it if the loss or a parameter is not finite."""
     before.save()
     loss = method.epoch()
@@ -220,7 +255,7 @@ class Batches:
         )
 
 
-class Checkpoint:
+class Snapshot:
     """The network, and an optimizer if one is given, as they were at the last `save`.
 
     The memory is allocated once and used by every `save`. Allocating it each time would be slow:
@@ -230,7 +265,7 @@ class Checkpoint:
     def __init__(self, network: Trainable, optimizer: Optimizer | LBFGS | None = None) -> None:
         self.network = network
         self.optimizer = optimizer
-        self.parameters = np.empty_like(network.parameters)
+        self.parameters = np.zeros_like(network.parameters)
         self.finite = np.empty(self.parameters.shape, dtype=bool)
         self.epochs_trained: int | None = None  # None before the first save
         self.optimizer_state: Any = None
@@ -264,22 +299,45 @@ class BestEpoch:
         self.reference = math.inf  # the loss that the next one must beat by min_delta
         self.epochs_waited = 0
         # The optimizer is left as it is after the last epoch.
-        self.checkpoint = Checkpoint(network)
+        self.snapshot = Snapshot(network)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether patience has run out."""
+        return self.epochs_waited >= self.rule.patience
 
     def update(self, val_loss: float) -> bool:
-        """Record an epoch; return whether patience has run out. NaN is never an improvement."""
-        if val_loss < self.lowest:
+        """Record an epoch; return whether patience has run out."""
+        if self._count(val_loss):
+            self.snapshot.save()
+        return self.is_over
+
+    def _count(self, val_loss: float) -> bool:
+        """Count an epoch; return whether it is the best so far. NaN is never an improvement."""
+        is_best = val_loss < self.lowest
+        if is_best:
             self.lowest = val_loss
-            self.checkpoint.save()
         if val_loss < self.reference - self.rule.min_delta:
             self.reference = val_loss
             self.epochs_waited = 0
         else:
             self.epochs_waited += 1
-        return self.epochs_waited >= self.rule.patience
+        return is_best
+
+    def replay(self, parameters: Array, val_losses: list[float], first_epoch: int) -> None:
+        """Count the epochs of a checkpoint, in which the best epoch had these parameters."""
+        self.snapshot.parameters[...] = parameters
+        for epoch, val_loss in enumerate(val_losses):
+            if self.is_over:
+                raise ValueError(
+                    f"fit: {self.rule!r} would have ended the training after {epoch} epochs; the "
+                    f"checkpoint has {len(val_losses)}; give early_stopping more patience"
+                )
+            if self._count(val_loss):
+                self.snapshot.epochs_trained = first_epoch + epoch + 1
 
     def restore(self) -> None:
-        self.checkpoint.restore()
+        self.snapshot.restore()
 
 
 class Rates:
@@ -301,8 +359,28 @@ class Rates:
         """Ask the schedule for the rate of the next epoch; logs are those of the epoch before."""
         self.next = self.schedule(epoch, self.base, logs and dict(logs))
 
+    def replay(self, first_epoch: int, history: History) -> None:
+        """Ask for the first epoch and after every epoch of the past."""
+        self.ask(first_epoch, None)
+        for epoch, (loss, rate) in enumerate(
+            zip(history.loss, history.learning_rate, strict=True), start=first_epoch
+        ):
+            if self._checked(epoch) != rate:
+                raise ValueError(
+                    f"fit: schedule gave {self.next!r} as the learning rate of epoch {epoch}, for "
+                    f"which the checkpoint has {rate}; go on with the schedule of that training"
+                )
+            logs = {"loss": loss}
+            if history.val_loss:
+                logs["val_loss"] = history.val_loss[epoch - first_epoch]
+            self.ask(epoch + 1, logs)
+
     def use(self, epoch: int) -> None:
-        """Check the rate that `ask` got and set it.
+        """Set the rate that `ask` got."""
+        self.optimizer.learning_rate = self._checked(epoch)
+
+    def _checked(self, epoch: int) -> float:
+        """Return the rate that `ask` got.
 
         `ask` does not check it, because it is also called after the last epoch.
         """
@@ -315,4 +393,4 @@ class Rates:
                 f"fit: schedule gave {self.next!r} as the learning rate of epoch {epoch}; "
                 "it must be a positive and finite number"
             )
-        self.optimizer.learning_rate = rate
+        return rate

@@ -11,7 +11,7 @@ import math
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -89,6 +89,8 @@ class LBFGS:
     >>> network.predict(X).tolist()
     [0, 1, 1, 0]
     """
+
+    _kind: ClassVar[str] = "LBFGS"  # its name in a checkpoint
 
     memory: int = 10
     tolerance: float = 1e-5

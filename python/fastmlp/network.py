@@ -83,6 +83,12 @@ class Network(TrainingMixin, _core.Network):
     def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         return _core.permutation(rows, seed, epoch)
 
+    def _optimizer_state(self, optimizer: _core.Optimizer) -> tuple[Any, ...]:
+        return optimizer._state()
+
+    def _set_optimizer_state(self, optimizer: _core.Optimizer, state: tuple[Any, ...]) -> None:
+        optimizer._set_state(state)
+
     def _dot(self, a: npt.ArrayLike, b: npt.ArrayLike) -> float:
         return _core.dot(a, b)  # NumPy's order of summation differs from machine to machine
 

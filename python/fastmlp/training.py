@@ -6,20 +6,24 @@ network itself, in `_validate`. Start at `TrainingMixin.fit`; the checks follow 
 
 from __future__ import annotations  # annotations alone must not import numpy.random
 
+import copy
 import importlib
 import math
 import operator
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp._checkpoint import state_or_none, target_or_none
 from fastmlp._core import Optimizer
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer, refuse_masked
 from fastmlp._training_loop import EarlyStopping, History, Plan, train
+from fastmlp.formats.safetensors import AnyPath
 from fastmlp.lbfgs import LBFGS
 from fastmlp.optimizers import BY_NAME
 from fastmlp.schedules import Schedule
@@ -56,6 +60,9 @@ class TrainingMixin:
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
         seed: int | np.random.Generator | None = None,
+        checkpoint: AnyPath | None = None,
+        every: int = 1,
+        resume: AnyPath | None = None,
     ) -> History:
         """Train by mini-batch gradient descent or by L-BFGS (`docs/mathematics.md`, "Update").
 
@@ -108,6 +115,18 @@ class TrainingMixin:
             Show a progress bar; needs tqdm.
         seed : int or numpy.random.Generator, optional
             The seed of the shuffling and the dropout; by default the network's.
+        checkpoint : str, bytes or path, optional
+            A file that is replaced, as by `save`, after every `every` epochs and after the last
+            one. It holds all that `resume` needs, and `Network.load` reads the network in it.
+        every : int
+            The number of epochs between two checkpoints.
+        resume : str, bytes or path, optional
+            A checkpoint to go on from, until `epochs` epochs have been run in all. The network and
+            the optimizer get its state, and the result is that of a training that never stopped,
+            bit for bit. The other arguments must be those of that training; only epochs, patience
+            and callbacks may differ. The schedule is asked again for the epochs of the past, the
+            callbacks are not. A training that had ended by itself or by a callback is not
+            continued.
 
         Returns
         -------
@@ -117,7 +136,11 @@ class TrainingMixin:
         ------
         ValueError, TypeError
             If an argument is not as above, X or y is not finite or has masked values, or there are
-            no rows. The network is then unchanged.
+            no rows, or the training in the checkpoint was another one. The network is then
+            unchanged.
+        OSError
+            If the checkpoint cannot be read or written. After an error in writing, the network
+            keeps its parameters and the old file is whole.
         RuntimeError
             If another thread is in `fit` with this network or trains it.
         FloatingPointError
@@ -149,9 +172,13 @@ class TrainingMixin:
                 callbacks=callback_tuple(callbacks),
                 bar_class=progress_bar_class() if progress else None,
                 shuffle=bool(shuffle),
+                checkpoint=target_or_none(checkpoint, every),
                 # Last, because a call that is refused must not draw from the caller's generator.
-                seed=self.seed if seed is None else resolve_seed(seed, "fit"),
+                seed=self.seed if seed is None else resolve_seed(copy.deepcopy(seed), "fit"),
             )
+            plan = replace(plan, state=state_or_none(self, plan, resume))
+            if seed is not None:
+                resolve_seed(seed, "fit")  # draws from the generator itself
             return train(self, plan)
 
     @in_default_float_mode

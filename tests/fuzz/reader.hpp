@@ -1,7 +1,7 @@
 // The answer of the C++ reader to the bytes of a file, for both fuzzers.
 #pragma once
 
-#include <fastmlp/io_detail.hpp>
+#include <fastmlp/io_checkpoint.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -14,16 +14,17 @@
 
 namespace fastmlp_fuzz {
 
-/// The bytes that save() would write for the network in a file; nothing if the file is refused.
-/// `known`: whether the reader is told the size, as it is for a regular file, unlike for a pipe.
-template <class T>
-std::optional<std::string> answer(const std::string& bytes, bool known) {
+/// The bytes that save() would write for what read(stream, size) finds in a file; nothing if the
+/// file is refused. `known`: whether the reader is told the size, as it is for a regular file,
+/// unlike for a pipe.
+template <class Read>
+std::optional<std::string> answer(const Read& read, const std::string& bytes, bool known) {
   namespace io = fastmlp::io_detail;
   std::istringstream file(bytes);
   try {
-    const auto net = io::read<T>(file, known ? bytes.size() : io::kUnknown);
+    const auto found = read(file, known ? bytes.size() : io::kUnknown);
     std::string saved;
-    io::write_parts(net, [&](const void* data, std::size_t size) {
+    io::write_parts(found, [&](const void* data, std::size_t size) {
       saved.append(static_cast<const char*>(data), size);
     });
     return saved;
@@ -32,15 +33,23 @@ std::optional<std::string> answer(const std::string& bytes, bool known) {
   }
 }
 
-/// The answer for a file of type T. Stops the process if the answer depends on whether the file is
-/// a pipe, or if what save() writes is not read back as the same network.
+/// The answer of one reader. Stops the process if the answer depends on whether the file is a pipe,
+/// or if what is saved is not read back as the same.
+template <class Read>
+std::optional<std::string> checked(const Read& read, const std::string& bytes) {
+  const auto found = answer(read, bytes, true);
+  const bool check_pipe = found || bytes.size() % 8 == 0;  // often enough, and faster
+  if (check_pipe && answer(read, bytes, false) != found) std::abort();
+  if (found && answer(read, *found, true) != found) std::abort();
+  return found;
+}
+
+/// The answer of load<T>(). Gives load_checkpoint<T>() the same bytes.
 template <class T>
 std::optional<std::string> checked_answer(const std::string& bytes) {
-  const auto found = answer<T>(bytes, true);
-  const bool check_pipe = found || bytes.size() % 8 == 0;  // often enough, and faster
-  if (check_pipe && answer<T>(bytes, false) != found) std::abort();
-  if (found && answer<T>(*found, true) != found) std::abort();
-  return found;
+  namespace io = fastmlp::io_detail;
+  checked([](auto& file, auto size) { return io::read_state<T>(file, size); }, bytes);
+  return checked([](auto& file, auto size) { return io::read<T>(file, size); }, bytes);
 }
 
 }  // namespace fastmlp_fuzz

@@ -1,6 +1,8 @@
-// The arguments of Network<T>::fit() (FitOptions) and its result (History).
+// The arguments of Network<T>::fit() (FitOptions), its result (History) and its state between two
+// epochs (TrainingState).
 #pragma once
 
+#include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
 #include <fastmlp/should_stop.hpp>
 #include <fastmlp/visibility.hpp>
@@ -37,6 +39,53 @@ struct ValidationData {
   const double* sample_weight = nullptr;
 };
 
+/// Why fit() ended.
+enum class StoppedBy { kEpochs, kEarlyStopping, kCallback };
+
+/// The result of fit(): one entry for each epoch. Without validation, `val_loss` is empty.
+struct History {
+  std::vector<double> loss, val_loss, learning_rate;
+  StoppedBy stopped_by = StoppedBy::kEpochs;
+};
+
+/// What a TrainingState has besides vectors of T.
+struct TrainingRecord {
+  // The network
+  std::vector<std::ptrdiff_t> layers;
+  std::vector<Activation> hidden;
+  Output output = Output::kSigmoid;
+  std::uint64_t network_seed = 0;
+  std::int64_t epochs_trained = 0;
+
+  // The optimizer
+  OptimizerOptions optimizer;  ///< with the learning rate that it had when the training began
+  double learning_rate = 0;    ///< of the last epoch
+  std::int64_t steps = 0;      ///< this and the next line are from Optimizer::State
+  double beta_1_power = 1, beta_2_power = 1;
+
+  // The epochs so far
+  std::int64_t first_epoch = 0;  ///< epochs_trained() when the training began
+  History history;
+
+  // What must not change when the training goes on
+  std::ptrdiff_t rows = 0;
+  std::ptrdiff_t batch_size = 0;  ///< at most `rows`
+  bool shuffle = false;
+  std::uint64_t seed = 0;       ///< of shuffling and dropout; 0 without them
+  std::vector<double> dropout;  ///< empty without dropout
+  bool sample_weight = false;   ///< whether the training has weights, and so on
+  bool schedule = false, validation = false, early_stopping = false;
+};
+
+/// The state of a training after an epoch: all that fit() needs to go on to the bits that it would
+/// have reached. fastmlp/io_checkpoint.hpp stores it in a file.
+template <class T>
+struct TrainingState : TrainingRecord {
+  std::vector<T> parameters;
+  std::vector<T> vectors[2];  ///< those of the optimizer's state; the others are empty
+  std::vector<T> best;        ///< with early stopping, the parameters of the best epoch or zeros
+};
+
 /// The options of fit(). An option with the name of an argument of Python's `fit` means the same.
 template <class T>
 struct FitOptions {
@@ -56,16 +105,16 @@ struct FitOptions {
   std::function<double(std::int64_t epoch, double learning_rate, const EpochLog* last)> schedule;
   /// Called after each epoch. Training ends if it returns true.
   std::function<bool(const EpochLog&)> on_epoch;
+  /// Receives the state after every `every` epochs and after the last one, to store it.
+  std::function<void(const TrainingState<T>&)> on_checkpoint;
+  std::int64_t every = 1;  ///< at least 1
+  /// If not null, fit() goes on from this state until `epochs` epochs have been run in all. The
+  /// network and the optimizer get the state. The options and the data must be those of the
+  /// training; only epochs, patience and callbacks may differ. The schedule is asked again for the
+  /// epochs of the past, on_epoch is not. A training that had ended by itself or by a callback is
+  /// not continued.
+  const TrainingState<T>* resume = nullptr;
   ShouldStop should_stop;
-};
-
-/// Why fit() ended.
-enum class StoppedBy { kEpochs, kEarlyStopping, kCallback };
-
-/// The result of fit(): one entry for each epoch. Without validation, `val_loss` is empty.
-struct History {
-  std::vector<double> loss, val_loss, learning_rate;
-  StoppedBy stopped_by = StoppedBy::kEpochs;
 };
 
 /// Thrown by fit() if the loss or a parameter is no longer finite. The network is then put back to

@@ -4,12 +4,11 @@
 
 #include <fastmlp/io_detail.hpp>
 
-#include <cerrno>
-#include <cstring>
-#include <exception>
+#include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <new>
+#include <istream>
+#include <optional>
+#include <utility>
 
 namespace fastmlp {
 
@@ -25,15 +24,11 @@ namespace fastmlp {
 /// \throws FileError if the file cannot be written; an existing file is then unchanged
 template <class T>
 void save(const Network<T>& net, const std::filesystem::path& path) {
-  try {
-    io_detail::write(net, path);
-  } catch (const std::system_error& error) {
-    io_detail::refuse("save: ", path.string(), ": ", error.code().message());
-  }
+  io_detail::write_to("save", path, [&](const auto& write) { io_detail::write_parts(net, write); });
 }
 
-/// Reads a network from a file that save() or Python's `Network.save` wrote. T must be the dtype of
-/// the file: float for float32, double for float64.
+/// Reads a network from a file that save(), save_checkpoint() or Python wrote. T must be the dtype
+/// of the file: float for float32, double for float64.
 ///
 /// ```cpp
 /// const auto net = fastmlp::load<float>("model.safetensors");
@@ -45,29 +40,11 @@ void save(const Network<T>& net, const std::filesystem::path& path) {
 /// kind
 template <class T>
 Network<T> load(const std::filesystem::path& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  const int number = errno != 0 ? errno : ENOENT;
-  std::error_code ignored;
-  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
-  const bool is_folder = std::filesystem::is_directory(status);  // Windows does not open one
-  if (!file || is_folder) {
-    io_detail::refuse("load: ", path.string(), ": ",
-                      is_folder ? "a folder" : std::generic_category().message(number));
-  }
-  try {
-    std::uint64_t size = io_detail::kUnknown;
-    if (std::filesystem::is_regular_file(status)) {
-      size = static_cast<std::uint64_t>(file.seekg(0, std::ios::end).tellg());
-      file.seekg(0);
-    }
-    return io_detail::read<T>(file, size);
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
-    io_detail::refuse("load: ", path.string(),
-                      " is damaged or not a network of this type: ", error.what());
-  }
+  std::optional<Network<T>> net;
+  io_detail::read_from(
+      "load", path, "a network of this type",
+      [&](std::istream& file, std::uint64_t size) { net = io_detail::read<T>(file, size); });
+  return std::move(*net);
 }
 
 }  // namespace fastmlp

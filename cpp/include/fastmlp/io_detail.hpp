@@ -1,40 +1,31 @@
-// How fastmlp/io.hpp reads and writes a safetensors file: 8 bytes with the size of a JSON header,
-// the header, the tensors one after another. docs/file_format.md has the rules. Reading checks
-// everything that a file says before using it, and allocates at most a small multiple of the file's
-// size. Writing gives the same bytes as Python's Network.save. For io.hpp only. Start at `read` and
-// `write`, at the end.
+// How io.hpp and io_checkpoint.hpp read and write a safetensors file: 8 bytes with the size of a
+// JSON header, the header, the tensors one after another. docs/file_format.md has the rules.
+// Reading checks everything that a file says before using it, and allocates at most a small
+// multiple of the file's size. Writing gives the same bytes as Python. Start at `read_file` and
+// `write_tensors`.
 #pragma once
 
+#include <fastmlp/io_file.hpp>
 #include <fastmlp/network.hpp>
 #include <fastmlp/options.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <istream>
+#include <iterator>
 #include <limits>
-#include <locale>
 #include <map>
-#include <memory>
-#include <random>
+#include <optional>
 #include <sstream>
-#include <stdexcept>
 #include <string>
-#include <system_error>
 #include <type_traits>
 #include <unordered_set>
 #include <utility>
 #include <vector>
-#if defined(__unix__) || defined(__APPLE__)
-#include <sys/file.h>
-#include <unistd.h>
-#endif
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "fastmlp/io.hpp: numbers in a safetensors file are little-endian; this machine's are not"
@@ -42,25 +33,13 @@
 
 namespace fastmlp {
 
-/// Thrown by save() and load(). The message names the function, the path and the fault.
-class FileError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
 namespace io_detail {
 
 constexpr int kFormat = 1;  // version of the metadata; a reader refuses any that it does not know
 constexpr std::uint64_t kMostHeader = 100'000'000;  // bytes; the limit of the safetensors library
 constexpr std::size_t kMostMetadata = 100;          // entries
-
-template <class... Parts>
-[[noreturn]] void refuse(const Parts&... parts) {
-  std::ostringstream message;
-  message.imbue(std::locale::classic());  // the program's own may write 1.234 for 1234
-  (message << ... << parts);
-  throw FileError(message.str());
-}
+constexpr std::uint64_t kMost = std::uint64_t{1} << 62;  // epochs, steps, bytes and the like
+constexpr std::uint64_t kMostSeed = std::numeric_limits<std::uint64_t>::max();
 
 template <class T>
 struct Dtype {
@@ -69,31 +48,7 @@ struct Dtype {
   static constexpr const char* kTensor = sizeof(T) == 4 ? "F32" : "F64";
 };
 
-/// W_{l+1} or b_{l+1} in a file, for layer l.
-struct Tensor {
-  std::ptrdiff_t layer;
-  bool is_bias;
-  std::vector<std::int64_t> shape;
-  std::uint64_t bytes;
-};
-
-/// The tensors of a network by name, in the order in which a file has them.
-template <class T>
-std::map<std::string, Tensor> tensors_of(const std::vector<std::ptrdiff_t>& layers) {
-  std::map<std::string, Tensor> tensors;
-  for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
-    const std::string name = "layers." + std::to_string(l);
-    const std::int64_t n_in = layers[l], n_out = layers[l + 1];
-    const auto layer = static_cast<std::ptrdiff_t>(l);
-    const auto size = static_cast<std::uint64_t>(n_out) * sizeof(T);
-    tensors[name + ".weight"] = {
-        layer, false, {n_in, n_out}, size * static_cast<std::uint64_t>(n_in)};
-    tensors[name + ".bias"] = {layer, true, {n_out}, size};
-  }
-  return tensors;
-}
-
-/// The metadata of a file.
+/// The metadata `fastmlp` of a file.
 struct Settings {
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
@@ -102,6 +57,127 @@ struct Settings {
   std::uint64_t seed = 0;
   std::int64_t epochs_trained = 0;
 };
+
+/// The metadata `fastmlp_training` of a file.
+struct Training {
+  std::uint64_t format = kFormat;
+  std::uint64_t batch_size = 1, epochs = 1, first_epoch = 0, numbers = 1, rows = 1, seed = 0;
+  std::uint64_t steps = 0, vectors = 0;
+  bool dropout = false, early_stopping = false, sample_weight = false, schedule = false;
+  bool shuffle = false, validation = false;
+  std::string optimizer, stopped_by;
+
+  /// Calls see() for each member in the order of the file, and gives it the least and the largest
+  /// value of a number.
+  template <class Self, class See>
+  static void visit(Self& t, const See& see) {
+    see("batch_size", t.batch_size, 1, kMost);
+    see("dropout", t.dropout);
+    see("early_stopping", t.early_stopping);
+    see("epochs", t.epochs, 1, kMost);
+    see("first_epoch", t.first_epoch, 0, kMost);
+    see("format", t.format, kFormat, kFormat);
+    see("numbers", t.numbers, 1, kMost);
+    see("optimizer", t.optimizer);
+    see("rows", t.rows, 1, kMost);
+    see("sample_weight", t.sample_weight);
+    see("schedule", t.schedule);
+    see("seed", t.seed, 0, kMostSeed);
+    see("shuffle", t.shuffle);
+    see("steps", t.steps, 0, kMost);
+    see("stopped_by", t.stopped_by);
+    see("validation", t.validation);
+    see("vectors", t.vectors, 0, kMost);
+  }
+};
+
+/// The values of `stopped_by`, those of C++ first, in the order of StoppedBy.
+constexpr const char* kEndings[] = {"epochs", "early_stopping", "callback", "converged",
+                                    "line_search"};
+
+// The tensors
+
+struct Tensor {
+  const char* dtype;
+  std::vector<std::int64_t> shape;
+  std::uint64_t bytes;
+  void* data = nullptr;  // where it is in memory; null: nowhere
+};
+using Tensors = std::map<std::string, Tensor>;  // in the order in which a file has them
+
+/// The number of bytes of all parameters.
+inline std::uint64_t bytes_of(const std::vector<std::ptrdiff_t>& layers, std::uint64_t element) {
+  std::uint64_t left = kMost / element;  // more than any file has
+  const std::uint64_t most = left;
+  for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
+    const auto n_in = static_cast<std::uint64_t>(layers[l]);
+    const auto n_out = static_cast<std::uint64_t>(layers[l + 1]);
+    if (n_in >= left || n_out > left / (n_in + 1))
+      refuse("no file has tensors of its layers' size");
+    left -= (n_in + 1) * n_out;
+  }
+  return (most - left) * element;
+}
+
+/// The number of bytes of all tensors.
+inline std::uint64_t bytes_of(const Settings& settings, const std::optional<Training>& training,
+                              std::uint64_t element) {
+  const std::uint64_t parameters = bytes_of(settings.layers, element);
+  std::uint64_t total = parameters;
+  const auto add = [&](std::uint64_t count, std::uint64_t bytes) {
+    if (count > (kMost - total) / bytes) refuse("no file has tensors of its training's size");
+    total += count * bytes;
+  };
+  if (training) {
+    add(training->epochs, (training->validation ? 3 : 2) * sizeof(double));
+    add(training->numbers, sizeof(double));
+    add(training->dropout ? settings.hidden.size() : 0, sizeof(double));
+    add(training->vectors, parameters);
+    add(training->early_stopping ? 1 : 0, parameters);
+  }
+  return total;
+}
+
+/// The tensors that a file with these settings has. \pre bytes_of() has not refused them
+template <class T>
+Tensors tensors_of(const Settings& settings, const std::optional<Training>& training) {
+  Tensors tensors;
+  const char* const own = Dtype<T>::kTensor;
+  for (std::size_t l = 0; l + 1 < settings.layers.size(); ++l) {
+    const std::string name = "layers." + std::to_string(l);
+    const std::int64_t n_in = settings.layers[l], n_out = settings.layers[l + 1];
+    const auto size = static_cast<std::uint64_t>(n_out) * sizeof(T);
+    tensors[name + ".weight"] = {own, {n_in, n_out}, size * static_cast<std::uint64_t>(n_in)};
+    tensors[name + ".bias"] = {own, {n_out}, size};
+  }
+  if (!training) return tensors;
+  const std::uint64_t bytes = bytes_of(settings.layers, sizeof(T));
+  const Tensor parameters{own, {static_cast<std::int64_t>(bytes / sizeof(T))}, bytes};
+  const auto doubles = [](std::uint64_t n) {
+    return Tensor{"F64", {static_cast<std::int64_t>(n)}, n * sizeof(double)};
+  };
+  tensors["training.loss"] = tensors["training.learning_rate"] = doubles(training->epochs);
+  tensors["training.optimizer"] = doubles(training->numbers);
+  for (std::uint64_t i = 0; i < training->vectors; ++i) {
+    tensors["training.optimizer." + std::to_string(i)] = parameters;
+  }
+  if (training->validation) tensors["training.val_loss"] = doubles(training->epochs);
+  if (training->dropout) tensors["training.dropout"] = doubles(settings.hidden.size());
+  if (training->early_stopping) tensors["training.best"] = parameters;
+  return tensors;
+}
+
+/// Places the tensors of the layers in `parameters`: W_1 b_1 W_2 b_2 ...
+template <class T>
+void place_layers(Tensors& tensors, std::size_t depth, T* parameters) {
+  for (std::size_t l = 0; l < depth; ++l) {
+    for (const char* part : {".weight", ".bias"}) {
+      Tensor& tensor = tensors.at("layers." + std::to_string(l) + part);
+      tensor.data = parameters;
+      parameters += tensor.bytes / sizeof(T);
+    }
+  }
+}
 
 // Reading
 
@@ -193,7 +269,7 @@ inline const Json& list(const Json& value, const char* name) {
   return value;
 }
 
-inline Settings settings_of(const Json& header) {
+inline const Json& metadata_of(const Json& header) {
   const Json& metadata = member(header, "__metadata__", "the header");
   if (!metadata.is_object()) refuse("the metadata is not an object");
   if (metadata.size() > kMostMetadata) {
@@ -204,14 +280,18 @@ inline Settings settings_of(const Json& header) {
   if (metadata.find("fastmlp") == metadata.end()) {
     refuse("the metadata has no key 'fastmlp'; this file was not written by fastmlp");
   }
+  return metadata;
+}
+
+inline Settings settings_of(const Json& metadata) {
   constexpr const char* kWhat = "the metadata 'fastmlp'";
   // A layer adds two values: at least ',1' and ',"elu"', which are 8 bytes.
   const Json json = parse(text(metadata["fastmlp"], kWhat), kWhat, 2, 4);
-  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+  constexpr std::uint64_t kMostUnits = std::numeric_limits<std::int64_t>::max();
   integer(member(json, "format", kWhat), "format", kFormat, kFormat);
   Settings s;
   for (const Json& n : list(member(json, "layers", kWhat), "layers")) {
-    s.layers.push_back(static_cast<std::ptrdiff_t>(integer(n, "layers", 1, kMost)));
+    s.layers.push_back(static_cast<std::ptrdiff_t>(integer(n, "layers", 1, kMostUnits)));
   }
   for (const Json& name : list(member(json, "hidden", kWhat), "hidden")) {
     s.hidden.push_back(parse_activation(text(name, "hidden")));
@@ -222,70 +302,91 @@ inline Settings settings_of(const Json& header) {
   }
   s.output = parse_output(text(member(json, "output", kWhat), "output"));
   s.dtype = text(member(json, "dtype", kWhat), "dtype");
-  s.seed =
-      integer(member(json, "seed", kWhat), "seed", 0, std::numeric_limits<std::uint64_t>::max());
+  s.seed = integer(member(json, "seed", kWhat), "seed", 0, kMostSeed);
   s.epochs_trained = static_cast<std::int64_t>(
       integer(member(json, "epochs_trained", kWhat), "epochs_trained", 0, kMost));
   if (json.size() != 7) refuse(kWhat, " has a key that format ", kFormat, " does not have");
   return s;
 }
 
-/// The number of bytes of all parameters.
-inline std::uint64_t bytes_of(const std::vector<std::ptrdiff_t>& layers, std::uint64_t element) {
-  std::uint64_t left = (std::uint64_t{1} << 62) / element;  // more than any file has
-  const std::uint64_t most = left;
-  for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
-    const auto n_in = static_cast<std::uint64_t>(layers[l]);
-    const auto n_out = static_cast<std::uint64_t>(layers[l + 1]);
-    if (n_in >= left || n_out > left / (n_in + 1))
-      refuse("no file has tensors of its layers' size");
-    left -= (n_in + 1) * n_out;
+/// Reads the members of a Training.
+struct TrainingReader {
+  const Json& json;
+  std::size_t& count;  // of members read
+  static constexpr const char* kWhat = "the metadata 'fastmlp_training'";
+
+  const Json& next(const char* name) const {
+    ++count;
+    return member(json, name, kWhat);
   }
-  return (most - left) * element;
+  void operator()(const char* name, std::uint64_t& value, std::uint64_t least,
+                  std::uint64_t most) const {
+    value = integer(next(name), name, least, most);
+  }
+  void operator()(const char* name, bool& value) const {
+    const Json& found = next(name);
+    if (!found.is_boolean()) {
+      refuse(name, " is ", found.dump().substr(0, 80), "; it must be true or false");
+    }
+    value = found.get<bool>();
+  }
+  void operator()(const char* name, std::string& value) const { value = text(next(name), name); }
+};
+
+/// The settings of the training; nothing if the file is of a network alone.
+inline std::optional<Training> training_of(const Json& metadata, std::size_t n_hidden) {
+  const auto found = metadata.find("fastmlp_training");
+  if (found == metadata.end()) return std::nullopt;
+  constexpr const char* kWhat = TrainingReader::kWhat;
+  const Json json = parse(text(*found, kWhat), kWhat, 1, 4);
+  Training training;
+  std::size_t count = 0;
+  Training::visit(training, TrainingReader{json, count});
+  if (json.size() != count) refuse(kWhat, " has a key that format ", kFormat, " does not have");
+  if (std::count(std::begin(kEndings), std::end(kEndings), training.stopped_by) == 0) {
+    refuse("stopped_by is '", training.stopped_by.substr(0, 80), "', which is no known ending");
+  }
+  if (training.dropout && n_hidden == 0) refuse("dropout is true without hidden layers");
+  return training;
 }
 
-/// The tensors by the byte at which each begins, counted from the first tensor. Refuses a header
-/// that does not have exactly the tensors of the layers, one after another.
-template <class T>
-std::map<std::uint64_t, Tensor> tensors_in(const Json& header,
-                                           const std::vector<std::ptrdiff_t>& layers) {
-  // Numbers are compared first: a long list of layers without tensors must not cost memory.
-  if (header.size() != 2 * layers.size() - 1) {
-    refuse("the file has ", header.size() - 1, " tensors; its layers have ", 2 * layers.size() - 2);
-  }
-  std::map<std::uint64_t, Tensor> parts;
-  for (auto& [name, tensor] : tensors_of<T>(layers)) {
+/// Returns the tensors in the order in which they follow the header. Refuses a header that does not
+/// have exactly these tensors, one after another.
+inline std::vector<const Tensor*> order_in(const Json& header, const Tensors& tensors) {
+  std::map<std::uint64_t, const Tensor*> parts;
+  std::uint64_t total = 0;
+  for (const auto& [name, tensor] : tensors) {
     const Json& entry = member(header, name.c_str(), "the file");
     if (!entry.is_object()) refuse(name, " is not described by an object");
     const std::string& dtype = text(member(entry, "dtype", name.c_str()), "dtype");
     const Json& shape = member(entry, "shape", name.c_str());
     const bool integers = std::all_of(shape.begin(), shape.end(),
                                       [](const Json& n) { return n.is_number_unsigned(); });
-    if (dtype != Dtype<T>::kTensor || !integers || shape != Json(tensor.shape)) {
+    if (dtype != tensor.dtype || !integers || shape != Json(tensor.shape)) {
       refuse(name, " is ", dtype.substr(0, 8), " of shape ", shape.dump().substr(0, 80),
-             "; by its metadata it must be ", Dtype<T>::kTensor, " of shape ",
+             "; by its metadata it must be ", tensor.dtype, " of shape ",
              Json(tensor.shape).dump());
     }
     const Json& range = list(member(entry, "data_offsets", name.c_str()), "data_offsets");
     if (range.size() != 2) refuse("data_offsets of ", name, " must be two numbers");
-    constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
-    const std::uint64_t begin = integer(range[0], "data_offsets", 0, kMost);
-    const std::uint64_t end = integer(range[1], "data_offsets", begin, kMost);
+    const std::uint64_t begin = integer(range[0], "data_offsets", 0, kMostSeed);
+    const std::uint64_t end = integer(range[1], "data_offsets", begin, kMostSeed);
     if (end - begin != tensor.bytes) {
       refuse(name, " has ", end - begin, " bytes; for its shape it must have ", tensor.bytes);
     }
     if (entry.size() != 3) refuse(name, " has a key that tensors do not have");
-    parts.emplace(begin, std::move(tensor));
+    parts.emplace(begin, &tensor);
+    total += tensor.bytes;
   }
+  std::vector<const Tensor*> order;
   std::uint64_t next = 0;
   for (const auto& [begin, tensor] : parts) {
     if (begin != next) break;
-    next += tensor.bytes;
+    next += tensor->bytes;
+    order.push_back(tensor);
   }
-  if (next != bytes_of(layers, sizeof(T))) {
-    refuse("its tensors overlap or leave a hole at byte ", next);
-  }
-  return parts;
+  if (next != total) refuse("its tensors overlap or leave a hole at byte ", next);
+  return order;
 }
 
 /// Reads so many bytes. Memory grows with what the stream really has, because `bytes` may be a lie.
@@ -304,11 +405,11 @@ inline std::string take(std::istream& file, std::uint64_t bytes, const char* wha
   return data;
 }
 
-constexpr std::uint64_t kUnknown = std::numeric_limits<std::uint64_t>::max();
-
-/// Reads a network. `size` is that of a regular file; that of a pipe or a device is kUnknown.
-template <class T>
-Network<T> read(std::istream& file, std::uint64_t size) {
+/// Reads a file. `size` is that of a regular file; that of a pipe or a device is kUnknown. Before
+/// the tensors are read, place(settings, training, tensors) makes room for them; those without a
+/// place are skipped.
+template <class T, class Place>
+void read_file(std::istream& file, std::uint64_t size, const Place& place) {
   std::uint64_t n = 0;
   std::memcpy(&n, take(file, sizeof n, "its first 8 bytes").data(), sizeof n);
   if (n > kMostHeader) {
@@ -317,39 +418,66 @@ Network<T> read(std::istream& file, std::uint64_t size) {
   }
   // A layer adds 15 values to the header, which are more than 120 bytes.
   const Json header = parse(take(file, n, "its header"), "its header", 3, 8);
-  const Settings settings = settings_of(header);
+  const Json& metadata = metadata_of(header);
+  const Settings settings = settings_of(metadata);
+  const std::optional<Training> training = training_of(metadata, settings.hidden.size());
   if (settings.dtype != Dtype<T>::kName) {
     refuse("its dtype is '", settings.dtype.substr(0, 80), "' and a network of ", Dtype<T>::kName,
            " was asked for");
   }
-  const std::uint64_t bytes = bytes_of(settings.layers, sizeof(T));
+  const std::uint64_t bytes = bytes_of(settings, training, sizeof(T));
   const bool is_known = size != kUnknown;
   if (is_known && size - sizeof n - n != bytes) {
-    refuse("its tensors have ", size - sizeof n - n, " bytes; layers of these sizes have ", bytes);
+    refuse("its tensors have ", size - sizeof n - n, " bytes; ",
+           training ? "by its metadata they must have " : "layers of these sizes have ", bytes);
   }
-  const auto tensors = tensors_in<T>(header, settings.layers);
+  // Numbers are compared first: a long list of layers without tensors must not cost memory.
+  std::uint64_t count = 2 * settings.layers.size() - 2;
+  if (training) {
+    count +=
+        3 + training->vectors + training->dropout + training->early_stopping + training->validation;
+  }
+  if (header.size() - 1 != count) {
+    refuse("the file has ", header.size() - 1, " tensors; ",
+           training ? "by its metadata it must have " : "its layers have ", count);
+  }
+  Tensors tensors = tensors_of<T>(settings, training);
+  const std::vector<const Tensor*> order = order_in(header, tensors);
   std::istringstream copy;
-  if (!is_known) {  // the network is allocated after its bytes have come
+  if (!is_known) {  // memory is allocated after the bytes have come
     copy.str(take(file, bytes, "its tensors"));
     if (file.peek() != std::istream::traits_type::eof()) refuse("more bytes follow its tensors");
   }
   std::istream& from = is_known ? file : copy;
-  Network<T> net(settings.layers, settings.hidden, settings.output);
-  for (const auto& [begin, tensor] : tensors) {
-    T* data = tensor.is_bias ? net.biases(tensor.layer).data : net.weights(tensor.layer).data;
-    if (!from.read(reinterpret_cast<char*>(data), static_cast<std::streamsize>(tensor.bytes))) {
-      refuse("the file ends in its tensors");
+  place(settings, training, tensors);
+  for (const Tensor* tensor : order) {
+    const auto wanted = static_cast<std::streamsize>(tensor->bytes);
+    if (tensor->data == nullptr) {
+      from.ignore(wanted);
+    } else {
+      from.read(static_cast<char*>(tensor->data), wanted);
     }
+    if (from.gcount() != wanted) refuse("the file ends in its tensors");
   }
-  net.set_seed(settings.seed);
-  net.set_epochs_trained(settings.epochs_trained);
-  return net;
+}
+
+/// Reads a network.
+template <class T>
+Network<T> read(std::istream& file, std::uint64_t size) {
+  std::optional<Network<T>> net;
+  read_file<T>(file, size, [&](const Settings& settings, const auto&, Tensors& tensors) {
+    net.emplace(settings.layers, settings.hidden, settings.output);
+    net->set_seed(settings.seed);
+    net->set_epochs_trained(settings.epochs_trained);
+    place_layers(tensors, settings.hidden.size() + 1, net->parameters());
+  });
+  return std::move(*net);
 }
 
 // Writing
 
 /// The metadata as Python's json.dumps(..., sort_keys=True) writes it. No name needs an escape.
-inline std::string metadata_of(const Settings& s) {
+inline std::string text_of(const Settings& s) {
   std::string hidden, layers;
   for (const Activation g : s.hidden) {
     hidden.append(hidden.empty() ? "\"" : ", \"").append(name_of(g)).append("\"");
@@ -364,18 +492,34 @@ inline std::string metadata_of(const Settings& s) {
          "\", \"seed\": " + std::to_string(s.seed) + "}";
 }
 
+inline std::string text_of(const Training& training) {
+  std::string all;
+  Training::visit(training, [&](const char* name, const auto& value, auto...) {
+    all.append(all.empty() ? "{\"" : ", \"").append(name).append("\": ");
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string>) {
+      all.append("\"").append(value).append("\"");
+    } else if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>) {
+      all.append(value ? "true" : "false");
+    } else {
+      all.append(std::to_string(value));
+    }
+  });
+  return all + "}";
+}
+
 /// Everything before the tensors, which follow in the order of the map.
-inline std::string header_of(const Settings& settings, const std::map<std::string, Tensor>& tensors,
-                             const char* dtype) {
+inline std::string header_of(const Settings& settings, const std::optional<Training>& training,
+                             const Tensors& tensors) {
   // Written by hand, because Json would sort the keys: the safetensors library has another order.
-  std::string text =
-      "{\"__metadata__\":{\"fastmlp\":" + nlohmann::json(metadata_of(settings)).dump() + "}";
+  std::string text = "{\"__metadata__\":{\"fastmlp\":" + Json(text_of(settings)).dump();
+  if (training) text += ",\"fastmlp_training\":" + Json(text_of(*training)).dump();
+  text += "}";
   std::uint64_t begin = 0;
   for (const auto& [name, tensor] : tensors) {
     text.append(",\"")
         .append(name)
         .append("\":{\"dtype\":\"")
-        .append(dtype)
+        .append(tensor.dtype)
         .append("\",\"shape\":[");
     for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
       text.append(i > 0 ? "," : "").append(std::to_string(tensor.shape[i]));
@@ -392,159 +536,26 @@ inline std::string header_of(const Settings& settings, const std::map<std::strin
   return bytes + text;
 }
 
-/// A file for writing. It uses C's stdio, because streams do not report every error and cannot be
-/// synchronised with the disk.
-class OutputFile {
- public:
-  OutputFile(const std::filesystem::path& path, const char* mode)
-      : file_(std::fopen(path.string().c_str(), mode)) {
-    if (!file_) fail();
-  }
-  void write(const void* data, std::size_t bytes) {
-    if (std::fwrite(data, 1, bytes, file_.get()) != bytes) fail();
-  }
-  /// Makes sure that everything is on the disk.
-  void flush() {
-    if (std::fflush(file_.get()) != 0) fail();
-#if defined(__unix__) || defined(__APPLE__)
-    // A pipe or a device cannot be synchronised: EINVAL or ENOTSUP.
-    if (::fsync(::fileno(file_.get())) != 0 && errno != EINVAL && errno != ENOTSUP) fail();
-#endif
-  }
-  void close() {
-    if (std::fclose(file_.release()) != 0) fail();
-  }
-  /// Locks the file until it is closed, or until the process ends, however that happens. Returns
-  /// whether it could: it does not wait if `now`.
-  bool lock([[maybe_unused]] bool now) {
-#if defined(__unix__) || defined(__APPLE__)
-    return ::flock(::fileno(file_.get()), LOCK_EX | (now ? LOCK_NB : 0)) == 0;
-#else
-    return false;
-#endif
-  }
-
- private:
-  struct Close {
-    void operator()(std::FILE* file) const { (void)std::fclose(file); }
-  };
-  [[noreturn]] static void fail() { throw std::system_error(errno, std::generic_category()); }
-  std::unique_ptr<std::FILE, Close> file_;
-};
-
-/// How the names of temporary files for `target` begin, in Python too. A hash (FNV-1a) stands for
-/// the name of the target, because both names together may be too long.
-inline std::string temporary_prefix(const std::filesystem::path& target) {
-  std::uint32_t hash = 0x811c9dc5;
-  for (const auto byte : target.filename().u8string()) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x01000193;
-  }
-  char prefix[24];
-  (void)std::snprintf(prefix, sizeof prefix, ".fastmlp-%08x-", static_cast<unsigned>(hash));
-  return prefix;
-}
-
-/// Removes the temporary files that killed processes left: those that nobody has locked.
-inline void remove_stale(const std::filesystem::path& target) {
-  namespace fs = std::filesystem;
-  const std::string prefix = temporary_prefix(target);
-  std::error_code error;
-  fs::directory_iterator entry(target.parent_path(), error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    if (entry->path().filename().string().rfind(prefix, 0) != 0) continue;
-    std::error_code ignored;
-    if (entry->symlink_status(ignored).type() != fs::file_type::regular) continue;
-    try {
-      OutputFile file(entry->path(), "r+b");
-      if (file.lock(true)) fs::remove(entry->path(), ignored);
-    } catch (const std::system_error&) {
-      continue;  // another save has removed it, or it is somebody else's
-    }
-  }
-}
-
-/// Makes an empty file beside `target` and locks it. Returns it and its path.
-inline std::pair<OutputFile, std::filesystem::path> temporary_beside(
-    const std::filesystem::path& target) {
-  std::random_device random;
-  for (;;) {
-    char name[24];
-    (void)std::snprintf(name, sizeof name, "%08x%08x.tmp", static_cast<unsigned>(random()),
-                        static_cast<unsigned>(random()));
-    const std::filesystem::path path = target.parent_path() / (temporary_prefix(target) + name);
-    OutputFile file(path, "wbx");
-    file.lock(false);
-    // Before the lock, another save may have taken it for one that was left, and removed it.
-    if (std::filesystem::exists(path)) return {std::move(file), path};
-  }
-}
-
-/// Calls write(file) for a file in the same folder, then renames it to `path`: a reader sees the
-/// old file or the new one. A symbolic link is followed, and the permissions of the old file stay.
+/// Gives the parts of a file to write(data, bytes), each in its turn.
 template <class Write>
-void replace(const std::filesystem::path& path, const Write& write) {
-  namespace fs = std::filesystem;
-  const fs::file_status old = fs::status(path);  // throws if links form a loop
-  if (fs::exists(old) && !fs::is_regular_file(old)) {
-    OutputFile file(path, "wb");  // a device or a pipe is written to; a folder is refused here
-    write(file);
-    file.flush();
-    return file.close();
-  }
-  if (fs::exists(old)) OutputFile(path, "ab");  // refuses a read-only file, which rename would not
-  fs::path link = path;  // the last of a chain of links may point to a file that does not exist
-  for (int i = 0; i < 40 && fs::is_symlink(link); ++i) {
-    link = link.parent_path() / fs::read_symlink(link);
-  }
-  const fs::path target = fs::weakly_canonical(link);
-  remove_stale(target);
-  auto [file, temporary] = temporary_beside(target);
-  try {
-    write(file);
-    file.flush();
-#ifdef _WIN32
-    file.close();  // Windows renames no open file; elsewhere the lock holds until after the rename
-#endif
-    if (fs::exists(old)) fs::permissions(temporary, old.permissions());
-    fs::rename(temporary, target);
-  } catch (...) {
-    std::error_code ignored;
-    {
-      const OutputFile closed = std::move(file);
-    }
-    fs::remove(temporary, ignored);
-    throw;
+void write_tensors(const Settings& settings, const std::optional<Training>& training,
+                   const Tensors& tensors, const Write& write) {
+  const std::string header = header_of(settings, training, tensors);
+  write(header.data(), header.size());
+  for (const auto& item : tensors) {
+    write(item.second.data, static_cast<std::size_t>(item.second.bytes));
   }
 }
 
-/// The parts of a file, each given to write(data, bytes) in its turn.
+/// The parts of the file of a network.
 template <class T, class Write>
 void write_parts(const Network<T>& net, const Write& write) {
   std::vector<T> parameters(static_cast<std::size_t>(net.n_parameters()));
   Settings settings{net.layers(), net.hidden(), net.output(), Dtype<T>::kName, net.seed(), 0};
   settings.epochs_trained = net.snapshot(parameters.data());
-  const auto tensors = tensors_of<T>(settings.layers);
-  const std::string header = header_of(settings, tensors, Dtype<T>::kTensor);
-  std::map<std::string, std::size_t> begins;  // indices into parameters: W_1 b_1 W_2 b_2 ...
-  std::size_t begin = 0;
-  for (std::size_t l = 0; l + 1 < settings.layers.size(); ++l) {
-    for (const char* part : {".weight", ".bias"}) {
-      const std::string name = "layers." + std::to_string(l) + part;
-      begins[name] = begin;
-      begin += static_cast<std::size_t>(tensors.at(name).bytes) / sizeof(T);
-    }
-  }
-  write(header.data(), header.size());
-  for (const auto& [name, tensor] : tensors) {
-    write(parameters.data() + begins[name], static_cast<std::size_t>(tensor.bytes));
-  }
-}
-
-template <class T>
-void write(const Network<T>& net, const std::filesystem::path& path) {
-  replace(path, [&](OutputFile& file) {
-    write_parts(net, [&](const void* data, std::size_t bytes) { file.write(data, bytes); });
-  });
+  Tensors tensors = tensors_of<T>(settings, std::nullopt);
+  place_layers(tensors, settings.hidden.size() + 1, parameters.data());
+  write_tensors(settings, std::nullopt, tensors, write);
 }
 
 }  // namespace io_detail

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -155,6 +156,11 @@ struct LionOptions {
 
 /// Every optimizer of the library.
 using OptimizerOptions = std::variant<SgdOptions, AdamOptions, RmspropOptions, LionOptions>;
+
+/// The hyper-parameters of an optimizer with their names, in the order of visit(), then
+/// `decoupled`. A flag is 0 or 1.
+FASTMLP_EXPORT std::vector<std::pair<std::string_view, double>> hyper_parameters(
+    const OptimizerOptions& options);
 
 /// The penalty that training adds to the mean loss, and how the loss is reported.
 struct Objective {

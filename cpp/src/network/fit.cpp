@@ -1,7 +1,9 @@
 // Network<T>::fit(): the loop over epochs, the same as in python/fastmlp/_training_loop.py. An
-// epoch itself is train_epoch() in network.cpp. Start at Network<T>::fit, at the end.
+// epoch itself is train_epoch() in network.cpp. A training that goes on has a past: its History is
+// not empty at the beginning. Start at Network<T>::fit, at the end.
 #include "check.hpp"
 #include "network/impl.hpp"
+#include "network/training_state.hpp"
 
 #include <fastmlp/fit.hpp>
 #include <fastmlp/random.hpp>
@@ -20,9 +22,9 @@ namespace {
 /// The network, and an optimizer if one is given, as they were at the last save(). The memory is
 /// allocated once.
 template <class T>
-class Checkpoint {
+class Snapshot {
  public:
-  explicit Checkpoint(Network<T>& net, Optimizer* optimizer = nullptr)
+  explicit Snapshot(Network<T>& net, Optimizer* optimizer = nullptr)
       : net_(net), optimizer_(optimizer) {}
 
   void save() {
@@ -38,58 +40,79 @@ class Checkpoint {
   }
   /// Goes back to the last save(); does nothing if there was none.
   void restore() {
-    if (parameters_.empty()) return;
+    if (epochs_trained_ < 0) return;
     net_.restore(parameters_.data(), epochs_trained_);
     if (optimizer_ == nullptr) return;
     for (int i = 0; i < state_.count; ++i) state_.vectors[i] = vectors_[i].data();
     optimizer_->set_state(state_);
   }
 
+  /// The parameters; zeros before the first save().
+  const std::vector<T>& parameters() {
+    parameters_.resize(static_cast<std::size_t>(net_.n_parameters()));
+    return parameters_;
+  }
+  /// Makes these the last save().
+  void set(const std::vector<T>& parameters, std::int64_t epochs_trained) {
+    parameters_ = parameters;
+    epochs_trained_ = epochs_trained;
+  }
+
  private:
   Network<T>& net_;
   Optimizer* optimizer_;
   std::vector<T> parameters_;
-  std::int64_t epochs_trained_ = 0;
+  std::int64_t epochs_trained_ = -1;  // before the first save
   Optimizer::State state_;
   std::vector<unsigned char> vectors_[2];  // what the pointers of state_ pointed at
 };
 
-/// The epoch of the lowest validation loss, and the number of epochs without improvement.
-template <class T>
-class BestEpoch {
+/// The lowest validation loss, and the number of epochs without improvement.
+class Patience {
  public:
-  BestEpoch(Network<T>& net, const std::optional<EarlyStopping>& rule)
-      : rule_(rule), checkpoint_(net) {}
+  explicit Patience(const std::optional<EarlyStopping>& rule) : rule_(rule) {}
 
-  /// Records an epoch; returns whether patience has run out. NaN is never an improvement.
-  bool update(const std::optional<double>& val_loss) {
+  /// Counts an epoch; returns whether it is the best so far. NaN is never an improvement.
+  bool count(const std::optional<double>& val_loss) {
     if (!rule_ || !val_loss) return false;
-    const EarlyStopping& rule = *rule_;
-    if (*val_loss < lowest_) {
-      lowest_ = *val_loss;
-      checkpoint_.save();
-    }
-    const bool improved = *val_loss < reference_ - rule.min_delta;
+    const bool is_best = *val_loss < lowest_;
+    if (is_best) lowest_ = *val_loss;
+    const bool improved = *val_loss < reference_ - rule_->min_delta;
     if (improved) reference_ = *val_loss;
     waited_ = improved ? 0 : waited_ + 1;
-    return waited_ >= rule.patience;
+    return is_best;
   }
-  void restore() { checkpoint_.restore(); }
+  /// Whether it has run out.
+  bool is_over() const { return rule_ && waited_ >= rule_->patience; }
+
+  /// Counts the epochs of a training that goes on. Returns the number of the best epoch, from 1; 0
+  /// if there is none.
+  std::int64_t replay(const std::vector<double>& val_loss) {
+    std::int64_t best = 0;
+    for (std::size_t epoch = 0; epoch < val_loss.size(); ++epoch) {
+      if (is_over()) {
+        detail::refuse("fit: early_stopping with patience ", rule_->patience, " and min_delta ",
+                       rule_->min_delta, " would have ended the training after ", epoch,
+                       " epochs; the checkpoint has ", val_loss.size(), "; give more patience");
+      }
+      if (count(val_loss[epoch])) best = static_cast<std::int64_t>(epoch) + 1;
+    }
+    return best;
+  }
 
  private:
   std::optional<EarlyStopping> rule_;
-  Checkpoint<T> checkpoint_;  // the optimizer is left as it is after the last epoch
   double lowest_ = std::numeric_limits<double>::infinity();
   double reference_ = lowest_;  // the loss that the next one must beat by min_delta
   std::int64_t waited_ = 0;
 };
 
 /// Sets the optimizer's learning rate by the schedule; the destructor sets the old one again.
-template <class T>
 class Rates {
  public:
-  Rates(Optimizer& optimizer, const FitOptions<T>& options)
-      : optimizer_(optimizer), schedule_(options.schedule), base_(optimizer.learning_rate()) {}
+  using Schedule = std::function<double(std::int64_t, double, const EpochLog*)>;
+  Rates(Optimizer& optimizer, const Schedule& schedule)
+      : optimizer_(optimizer), schedule_(schedule), base_(optimizer.learning_rate()) {}
   ~Rates() {
     if (schedule_) optimizer_.set_learning_rate(base_);
   }
@@ -99,6 +122,24 @@ class Rates {
   /// Asks the schedule for the rate of the next epoch.
   void ask(std::int64_t epoch, const EpochLog* last) {
     if (schedule_) next_ = schedule_(epoch, base_, last);
+  }
+  /// Asks for the first epoch and after every epoch of the past.
+  void replay(std::int64_t first_epoch, const History& past) {
+    if (!schedule_) return;
+    ask(first_epoch, nullptr);
+    for (std::size_t i = 0; i < past.loss.size(); ++i) {
+      EpochLog log;
+      log.epoch = static_cast<std::int64_t>(i);
+      log.loss = past.loss[i];
+      if (!past.val_loss.empty()) log.val_loss = past.val_loss[i];
+      log.learning_rate = past.learning_rate[i];
+      if (next_ != log.learning_rate) {
+        detail::refuse("fit: schedule gave ", next_, " as the learning rate of epoch ",
+                       first_epoch + log.epoch, ", for which the checkpoint has ",
+                       log.learning_rate, "; go on with the schedule of that training");
+      }
+      ask(first_epoch + log.epoch + 1, &log);
+    }
   }
   /// Checks that rate and sets it. ask() does not check it, because it is also called after the
   /// last epoch.
@@ -110,7 +151,7 @@ class Rates {
 
  private:
   Optimizer& optimizer_;
-  const std::function<double(std::int64_t, double, const EpochLog*)>& schedule_;
+  const Schedule& schedule_;
   const double base_;
   double next_ = 0;
 };
@@ -156,6 +197,7 @@ template <class T>
 void check_options(const FitOptions<T>& options, std::size_t n_hidden) {
   detail::check_at_least_one("fit", "epochs", options.epochs);
   detail::check_at_least_one("fit", "batch_size", options.batch_size);
+  detail::check_at_least_one("fit", "every", options.every);
   detail::check_dropout("fit", options.dropout, n_hidden);
   if (!options.early_stopping) return;
   detail::check_at_least_one("EarlyStopping", "patience", options.early_stopping->patience);
@@ -201,8 +243,8 @@ std::string too_large(const Network<T>& net, const RowSource<T>& X, const RowSou
 /// Trains one epoch and returns its loss; undoes it if the loss or a parameter is not finite. In
 /// the first epoch `cause` says what was not finite before training, if anything was.
 template <class T, class Epoch, class Cause>
-double finite_epoch(Network<T>& net, Checkpoint<T>& before, std::int64_t epoch,
-                    double learning_rate, const Epoch& train, const Cause& cause) {
+double finite_epoch(Network<T>& net, Snapshot<T>& before, std::int64_t epoch, double learning_rate,
+                    const Epoch& train, const Cause& cause) {
   before.save();
   const double loss = train();
   if (std::isfinite(loss) && all_finite(net.parameters(), net.n_parameters())) return loss;
@@ -216,6 +258,40 @@ double finite_epoch(Network<T>& net, Checkpoint<T>& before, std::int64_t epoch,
                            : "the loss is " + detail::digits(loss)) +
       " in epoch " + std::to_string(epoch) + rate + "; the network is as before that epoch, and " +
       (reason.empty() ? "a lower learning rate or smaller values in X and y may help" : reason));
+}
+
+/// The state in which the epochs begin: fresh, or that of options.resume, which the network and the
+/// optimizer then get.
+template <class T>
+TrainingState<T> begin(Network<T>& net, Optimizer& optimizer, const FitOptions<T>& options,
+                       std::ptrdiff_t rows, Patience& patience, Snapshot<T>& best, Rates& rates) {
+  TrainingState<T> state;
+  detail::set_constants(net, optimizer, options, rows, state);
+  const TrainingState<T>* const resume = options.resume;
+  if (resume != nullptr) {
+    detail::check_resume(state, *resume, options.epochs);
+    detail::check_vectors(*resume, static_cast<std::size_t>(net.n_parameters()),
+                          optimizer.state_count());
+    state.first_epoch = resume->first_epoch;
+    state.history = resume->history;
+    const std::int64_t of_best = patience.replay(state.history.val_loss);
+    if (of_best > 0) best.set(resume->best, state.first_epoch + of_best);
+    StoppedBy& ending = state.history.stopped_by;
+    if (patience.is_over()) {
+      ending = StoppedBy::kEarlyStopping;
+    } else if (ending == StoppedBy::kEarlyStopping) {
+      ending = StoppedBy::kEpochs;  // there is more patience now
+    }
+  }
+  rates.replay(state.first_epoch, state.history);
+  if (resume != nullptr) detail::apply(net, optimizer, *resume);
+  return state;
+}
+
+/// Whether to give the state to on_checkpoint.
+bool is_due(const History& history, std::int64_t epochs, std::int64_t every) {
+  const auto done = static_cast<std::int64_t>(history.loss.size());
+  return history.stopped_by != StoppedBy::kEpochs || done == epochs || done % every == 0;
 }
 
 }  // namespace
@@ -239,13 +315,15 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
   how.dropout = options.dropout;
   how.dropout_seed = options.seed.value_or(seed());
 
-  History history;
-  Checkpoint<T> before(*this, &optimizer);
-  BestEpoch<T> best(*this, options.early_stopping);
-  Rates<T> rates(optimizer, options);
+  Patience patience(options.early_stopping);
+  Snapshot<T> best(*this);  // the optimizer is left as it is after the last epoch
+  Rates rates(optimizer, options.schedule);
+  TrainingState<T> state = begin(*this, optimizer, options, rows, patience, best, rates);
+  History& history = state.history;
+  Snapshot<T> before(*this, &optimizer);
   detail::Poller between_epochs(options.should_stop);  // one epoch may be too short to ask in
-  rates.ask(epochs_trained(), nullptr);
-  for (std::int64_t epoch = 0; epoch < options.epochs; ++epoch) {
+  auto epoch = static_cast<std::int64_t>(history.loss.size());
+  for (; history.stopped_by == StoppedBy::kEpochs && epoch < options.epochs; ++epoch) {
     const detail::DefaultFloatMode mode;  // again, because a callback may have changed it
     rates.use();
     EpochLog log;
@@ -269,17 +347,19 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
           loss(validation->X, validation->y, validation->sample_weight, options.should_stop).mean();
       history.val_loss.push_back(*log.val_loss);
     }
-    const bool out_of_patience = best.update(log.val_loss);
+    if (patience.count(log.val_loss)) best.save();
     rates.ask(epochs_trained(), &log);
-    const bool asked_to_stop = options.on_epoch && options.on_epoch(log);
-    if (out_of_patience || asked_to_stop) {
-      history.stopped_by = out_of_patience ? StoppedBy::kEarlyStopping : StoppedBy::kCallback;
-      break;
+    if (options.on_epoch && options.on_epoch(log)) history.stopped_by = StoppedBy::kCallback;
+    if (patience.is_over()) history.stopped_by = StoppedBy::kEarlyStopping;
+    if (options.on_checkpoint && is_due(history, options.epochs, options.every)) {
+      detail::capture(*this, optimizer, state);
+      if (options.early_stopping) state.best = best.parameters();
+      options.on_checkpoint(state);
     }
     between_epochs.worked(detail::Poller::kFlopsPerLook);
   }
   best.restore();
-  return history;
+  return std::move(history);
 }
 
 template History Network<float>::fit(const RowSource<float>&, const RowSource<float>&, Optimizer&,

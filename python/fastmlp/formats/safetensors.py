@@ -1,8 +1,8 @@
 """Networks in safetensors files: tensors `layers.0.weight`, …, the rest as JSON in the metadata.
 
 docs/file_format.md has the rules. Everything in a file is checked before it is used, and a file is
-replaced as a whole or not at all. fastmlp/io.hpp reads and writes the same files in C++. Start at
-`save` and `load`.
+replaced as a whole or not at all. fastmlp/io.hpp reads and writes the same files in C++. A file may
+also hold the state of a training, which _checkpoint.py makes and uses. Start at `save` and `load`.
 """
 
 import io
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
@@ -33,10 +33,26 @@ Part = bytes | np.ndarray[Any, Any]  # of a file
 
 FORMAT = 1  # the version of the JSON; a reader refuses any version that it does not know
 METADATA_KEY = "fastmlp"
+TRAINING_KEY = "fastmlp_training"  # of the state of a training; the same file without it has none
 MOST_METADATA = 100  # entries
 MOST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
-TENSOR_DTYPES = {"float32": "F32", "float64": "F64"}  # safetensors' names
+DTYPES = ("float32", "float64")
 SETTINGS = {"dtype", "epochs_trained", "format", "hidden", "layers", "output", "seed"}
+# The settings of a training: numbers with the least value of each, flags, and strings.
+NUMBERS = {
+    "batch_size": 1,
+    "epochs": 1,
+    "first_epoch": 0,
+    "numbers": 1,
+    "rows": 1,
+    "steps": 0,
+    "vectors": 0,
+}
+FLAGS = {"dropout", "early_stopping", "sample_weight", "schedule", "shuffle", "validation"}
+TRAINING = {"format", "optimizer", "seed", "stopped_by", *NUMBERS, *FLAGS}
+OPTIONAL_TENSORS = ("dropout", "early_stopping", "validation")
+ENDINGS = ("epochs", "early_stopping", "callback", "converged", "line_search")
+MOST = 2**62  # epochs, steps and the like
 STRING = re.compile(r'"(?>[^"\\]+|\\.)*+"?', re.DOTALL)  # possessive: no text makes it slow
 PIECE = 1 << 20  # bytes read or written at once: Ctrl-C is noticed between two pieces
 
@@ -60,17 +76,17 @@ def load(cls: type[AnyNetwork], path: AnyPath) -> AnyNetwork:
             ) from error
 
 
-def checked_path(path: AnyPath, function: str) -> str:
+def checked_path(path: AnyPath, function: str, name: str = "path") -> str:
     """Return path as a string; refuse what `open` takes and is not a path, such as a number."""
     if not isinstance(path, str | bytes | os.PathLike):
         raise TypeError(
-            f"{function}: path is {path!r:.80}, of type {type(path).__name__}; "
+            f"{function}: {name} is {path!r:.80}, of type {type(path).__name__}; "
             "it must be the name of a file: a str, bytes or os.PathLike"
         )
     return os.fsdecode(path)
 
 
-def _tensors(network: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+def network_tensors(network: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """Yield the arrays of a network with their names in a file."""
     for index, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         yield f"layers.{index}.weight", weight
@@ -80,8 +96,30 @@ def _tensors(network: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
 # Reading
 
 
+class Content(NamedTuple):
+    """What is in a file: the settings of the network and of the training, and the tensors."""
+
+    settings: dict[str, Any]
+    training: dict[str, Any] | None
+    tensors: dict[str, np.ndarray[Any, Any]]
+
+
 def read(cls: type[AnyNetwork], file: BinaryIO) -> AnyNetwork:
-    """Read a network from a stream; allocate no more than a small multiple of its size."""
+    """Read a network from a stream."""
+    settings, _, tensors = read_content(file)
+    make: Any = cls
+    network: Any = make._rebuild(
+        *(settings[key] for key in ("layers", "hidden", "output", "dtype", "seed"))
+    )
+    for name, values in network_tensors(network):
+        values[:] = tensors[name]
+    network.epochs_trained = settings["epochs_trained"]
+    read: AnyNetwork = network
+    return read
+
+
+def read_content(file: BinaryIO) -> Content:
+    """Read a stream to its end; allocate no more than a small multiple of its size."""
     (size,) = struct.unpack("<Q", _take(file, 8, "its first 8 bytes"))
     if size > MOST_HEADER:
         raise ValueError(
@@ -89,23 +127,20 @@ def read(cls: type[AnyNetwork], file: BinaryIO) -> AnyNetwork:
             f"at most {MOST_HEADER} are allowed"
         )
     header = _parse(str(_take(file, size, "its header"), "utf-8"), "its header")
-    settings = _settings(header.pop("__metadata__", None))
-    begins = _begins(header, settings)
-    size = sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(settings["layers"]))
-    dtype = np.dtype(settings["dtype"]).newbyteorder("<")
-    data = _take(file, size * dtype.itemsize, "its tensors")
+    metadata = _metadata(header.pop("__metadata__", None))
+    settings = _settings(metadata)
+    training = _training(metadata, settings["hidden"])
+    expected = _expected(settings, training, len(header))
+    begins = _begins(header, expected)
+    size = sum(dtype.itemsize * math.prod(shape) for dtype, shape in expected.values())
+    data = _take(file, size, "its tensors")
     if file.read(1):
         raise ValueError("more bytes follow its tensors")
-    make: Any = cls
-    network: Any = make._rebuild(
-        *(settings[key] for key in ("layers", "hidden", "output", "dtype", "seed"))
-    )
-    for name, values in _tensors(network):
-        found = np.frombuffer(data, dtype, values.size, begins[name])
-        values[:] = found.reshape(values.shape)
-    network.epochs_trained = settings["epochs_trained"]
-    read: AnyNetwork = network
-    return read
+    tensors = {
+        name: np.frombuffer(data, dtype, math.prod(shape), begins[name]).reshape(shape)
+        for name, (dtype, shape) in expected.items()
+    }
+    return Content(settings, training, tensors)
 
 
 def _take(file: BinaryIO, size: int, what: str) -> memoryview:
@@ -159,8 +194,8 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"{text:.80} is not an integer in [0, 2**64)")
 
 
-def _settings(metadata: Any) -> dict[str, Any]:
-    """Return the JSON of the metadata; the constructor checks the names in it."""
+def _metadata(metadata: Any) -> dict[str, str]:
+    """Return the metadata, which has strings only and those of a network."""
     if not isinstance(metadata, dict) or METADATA_KEY not in metadata:
         raise ValueError(
             f"the metadata has no key {METADATA_KEY!r}; this file was not written by fastmlp"
@@ -173,14 +208,25 @@ def _settings(metadata: Any) -> dict[str, Any]:
         if not isinstance(value, str):
             raise ValueError(f"the metadata {key!r:.80} is not a string")
         (key + value).encode()  # refuses half of a surrogate pair
-    what = f"the metadata {METADATA_KEY!r}"
-    settings = _parse(metadata[METADATA_KEY], what)
+    return metadata
+
+
+def _members(metadata: dict[str, str], key: str, known: set[str]) -> dict[str, Any]:
+    """Return the JSON object in an entry of the metadata; a missing member is found later."""
+    what = f"the metadata {key!r}"
+    settings = _parse(metadata[key], what)
     if type(settings.get("format")) is not int or settings["format"] != FORMAT:
         raise ValueError(
             f"the format is {settings.get('format')!r:.80}; this version reads format {FORMAT}"
         )
-    if unknown := settings.keys() - SETTINGS:
+    if unknown := settings.keys() - known:
         raise ValueError(f"{what} has the keys {sorted(unknown)!r:.80}, which format 1 has not")
+    return settings
+
+
+def _settings(metadata: dict[str, str]) -> dict[str, Any]:
+    """Return the settings of the network; its constructor checks the names in them."""
+    settings = _members(metadata, METADATA_KEY, SETTINGS)
     layers: Any = settings.get("layers")
     hidden: Any = settings.get("hidden")
     if not _is_list(layers, int) or len(layers) < 2 or not 1 <= min(layers) <= max(layers) < 2**63:
@@ -189,12 +235,31 @@ def _settings(metadata: Any) -> dict[str, Any]:
         _refuse(settings, "hidden", f"{len(layers) - 2} names")
     if type(settings.get("output")) is not str:
         _refuse(settings, "output", "a name")
-    if settings.get("dtype") not in tuple(TENSOR_DTYPES):
-        _refuse(settings, "dtype", f"one of {list(TENSOR_DTYPES)}")
-    for key, bits in (("seed", 64), ("epochs_trained", 63)):
-        if type(settings.get(key)) is not int or settings[key] >= 2**bits:
-            _refuse(settings, key, f"an integer in [0, 2**{bits})")
+    if settings.get("dtype") not in DTYPES:
+        _refuse(settings, "dtype", f"one of {list(DTYPES)}")
+    _require_integer(settings, "seed", 0, 2**64 - 1)
+    _require_integer(settings, "epochs_trained", 0, MOST)
     return settings
+
+
+def _training(metadata: dict[str, str], hidden: list[str]) -> dict[str, Any] | None:
+    """Return the settings of the training; None if the file is of a network alone."""
+    if TRAINING_KEY not in metadata:
+        return None
+    training = _members(metadata, TRAINING_KEY, TRAINING)
+    for key, least in NUMBERS.items():
+        _require_integer(training, key, least, MOST)
+    _require_integer(training, "seed", 0, 2**64 - 1)
+    for key in FLAGS:
+        if type(training.get(key)) is not bool:
+            _refuse(training, key, "true or false")
+    if training["dropout"] and not hidden:
+        _refuse(training, "dropout", "false without hidden layers")
+    if type(training.get("optimizer")) is not str:
+        _refuse(training, "optimizer", "a name")
+    if training.get("stopped_by") not in ENDINGS:
+        _refuse(training, "stopped_by", f"one of {list(ENDINGS)}")
+    return training
 
 
 def _is_list(value: Any, of: type) -> bool:
@@ -202,32 +267,62 @@ def _is_list(value: Any, of: type) -> bool:
     return isinstance(value, list) and all(type(item) is of for item in value)
 
 
+def _require_integer(settings: dict[str, Any], key: str, least: int, most: int) -> None:
+    if type(settings.get(key)) is not int or not least <= settings[key] <= most:
+        _refuse(settings, key, f"an integer in [{least}, {most}]")
+
+
 def _refuse(settings: dict[str, Any], key: str, rule: str) -> NoReturn:
     raise ValueError(f"{key} is {settings.get(key)!r:.80}; it must be {rule}")
 
 
-def _begins(entries: dict[str, Any], settings: dict[str, Any]) -> dict[str, int]:
-    """Return where each tensor begins; refuse entries that are not exactly those of the layers."""
+Expected = dict[str, tuple[np.dtype[Any], list[int]]]  # the type and the shape of each tensor
+
+
+def _expected(settings: dict[str, Any], training: dict[str, Any] | None, count: int) -> Expected:
+    """Return what the tensors must be; `count` is the number of tensors in the header."""
     layers = settings["layers"]
+    n = 2 * len(layers) - 2
+    more = 0 if training is None else 3 + training["vectors"]
+    more += sum(training[key] for key in OPTIONAL_TENSORS) if training else 0
     # Numbers are compared first: a long list of layers without tensors must not cost memory.
-    if len(entries) != 2 * len(layers) - 2:
-        raise ValueError(
-            f"the file has {len(entries)} tensors; its layers have {2 * len(layers) - 2}"
-        )
-    dtype = TENSOR_DTYPES[settings["dtype"]]
-    begins, ends = {}, {}
+    if count != n + more:
+        also = f" and its training {more}" if training else ""
+        raise ValueError(f"the file has {count} tensors; its layers have {n}{also}")
+    own, double = np.dtype(settings["dtype"]).newbyteorder("<"), np.dtype("<f8")
+    tensors: Expected = {}
     for index, (n_in, n_out) in enumerate(itertools.pairwise(layers)):
-        for part, shape in (("weight", [n_in, n_out]), ("bias", [n_out])):
-            name = f"layers.{index}.{part}"
-            found = entries.get(name)
-            offsets = found.get("data_offsets") if isinstance(found, dict) else None
-            begin = offsets[0] if _is_list(offsets, int) and offsets else 0
-            end = begin + math.prod(shape) * np.dtype(settings["dtype"]).itemsize
-            right = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
-            # The types too, because true equals 1.
-            if found != right or not _is_list(found["shape"] + offsets, int):
-                raise ValueError(f"{name} is {found!r:.120}; for its layers it must be {right!r}")
-            begins[name], ends[begin] = begin, end
+        tensors[f"layers.{index}.weight"] = own, [n_in, n_out]
+        tensors[f"layers.{index}.bias"] = own, [n_out]
+    if training is None:
+        return tensors
+    n_parameters = sum(math.prod(shape) for _, shape in tensors.values())
+    tensors["training.learning_rate"] = tensors["training.loss"] = double, [training["epochs"]]
+    tensors["training.optimizer"] = double, [training["numbers"]]
+    for index in range(training["vectors"]):
+        tensors[f"training.optimizer.{index}"] = own, [n_parameters]
+    if training["validation"]:
+        tensors["training.val_loss"] = double, [training["epochs"]]
+    if training["dropout"]:
+        tensors["training.dropout"] = double, [len(layers) - 2]
+    if training["early_stopping"]:
+        tensors["training.best"] = own, [n_parameters]
+    return tensors
+
+
+def _begins(entries: dict[str, Any], expected: Expected) -> dict[str, int]:
+    """Return where each tensor begins; refuse entries that are not exactly the expected ones."""
+    begins, ends = {}, {}
+    for name, (dtype, shape) in expected.items():
+        found = entries.get(name)
+        offsets = found.get("data_offsets") if isinstance(found, dict) else None
+        begin = offsets[0] if _is_list(offsets, int) and offsets else 0
+        end = begin + math.prod(shape) * dtype.itemsize
+        right = {"dtype": _tensor_dtype(dtype), "shape": shape, "data_offsets": [begin, end]}
+        # The types too, because true equals 1.
+        if found != right or not _is_list(found["shape"] + offsets, int):
+            raise ValueError(f"{name} is {found!r:.120}; for its settings it must be {right!r}")
+        begins[name], ends[begin] = begin, end
     position = 0
     for _ in begins:
         if position not in ends:
@@ -236,11 +331,20 @@ def _begins(entries: dict[str, Any], settings: dict[str, Any]) -> dict[str, int]
     return begins
 
 
+def _tensor_dtype(dtype: np.dtype[Any]) -> str:
+    """Return the name of float32 or float64 in safetensors."""
+    return "F32" if dtype.itemsize == 4 else "F64"
+
+
 # Writing
 
 
-def file_parts(network: Any) -> list[Part]:
-    """Return the parts of a network's file, in their order."""
+def file_parts(
+    network: Any,
+    training: dict[str, Any] | None = None,
+    training_tensors: Iterable[tuple[str, np.ndarray[Any, Any]]] = (),
+) -> list[Part]:
+    """Return the parts of the file of a network, and of its training if given, in their order."""
     settings = {
         "format": FORMAT,
         "layers": network.layers,
@@ -250,15 +354,16 @@ def file_parts(network: Any) -> list[Part]:
         "seed": network.seed,
         "epochs_trained": network.epochs_trained,
     }
-    header: dict[str, Any] = {
-        "__metadata__": {METADATA_KEY: json.dumps(settings, sort_keys=True)},
-    }
+    metadata = {METADATA_KEY: json.dumps(settings, sort_keys=True)}
+    if training is not None:
+        metadata[TRAINING_KEY] = json.dumps({"format": FORMAT, **training}, sort_keys=True)
+    header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
-    tensors = dict(sorted(_tensors(network)))
+    tensors = dict(sorted([*network_tensors(network), *training_tensors]))
     for name, values in tensors.items():
         begin, end = end, end + values.nbytes
         header[name] = {
-            "dtype": TENSOR_DTYPES[dtype_name(network)],
+            "dtype": _tensor_dtype(values.dtype),
             "shape": values.shape,
             "data_offsets": (begin, end),
         }

@@ -220,6 +220,15 @@ class Network(TrainingMixin):
     def _restore(self, parameters: Array, epochs_trained: int) -> None:
         self.parameters[:], self.epochs_trained = parameters, epochs_trained
 
+    def _optimizer_state(self, optimizer: Any) -> tuple[Any, ...]:
+        """As the native optimizer's: the number of updates, two powers, the vectors."""
+        state = self._state(optimizer)
+        return state.t, 1.0, 1.0, (state.m, state.v)
+
+    def _set_optimizer_state(self, optimizer: Any, state: tuple[Any, ...]) -> None:
+        t, _, _, (m, v) = state
+        self._states[id(optimizer)] = (optimizer, State(t, m, v))
+
     def _dot(self, a: Array, b: Array) -> float:
         """Σ a b, in float64."""
         return float(a.astype(np.float64) @ b)

@@ -1,4 +1,5 @@
 // fastmlp/io.hpp: files written by C++ and by Python, and damaged files.
+#include "files.hpp"
 #include "support.hpp"
 
 #include <fastmlp/io.hpp>
@@ -24,32 +25,6 @@ using namespace fastmlp::testing;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A temporary folder; its destructor removes it.
-class Folder {
- public:
-  Folder()
-      : path_(fs::temp_directory_path() / ("fastmlp-" + std::to_string(std::random_device()()))) {
-    fs::create_directory(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  fs::path operator/(const char* name) const { return path_ / name; }
-  std::size_t size() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path_), {}));
-  }
-
- private:
-  fs::path path_;
-};
-
-std::string read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
 
 template <class T>
 Network<T> network() {

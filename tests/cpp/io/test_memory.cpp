@@ -51,6 +51,17 @@ std::string with_settings(const std::string& layers, const std::string& hidden) 
   return "{\"__metadata__\":{\"fastmlp\":" + nlohmann::json(settings).dump() + "}}";
 }
 
+/// The header of a checkpoint of `count` vectors, without the tensors.
+std::string with_vectors(std::size_t count) {
+  fastmlp::io_detail::Settings settings{{1, 1}, {}, fastmlp::Output::kSigmoid, "float32", 0, 0};
+  fastmlp::io_detail::Training training;
+  training.vectors = count;
+  training.optimizer = "Adam";
+  training.stopped_by = "epochs";
+  const auto tensors = fastmlp::io_detail::tensors_of<float>(settings, training);
+  return fastmlp::io_detail::header_of(settings, training, tensors).substr(8);
+}
+
 std::string members(const std::string& value, std::size_t count) {
   std::string all = "{";
   for (std::size_t i = 0; i < count; ++i) {
@@ -82,6 +93,7 @@ TEST_CASE("load allocates a small multiple of a hostile file at most") {
       with_settings("1" + repeated(",1", n), "\"elu\"" + repeated(",\"elu\"", n - 2)),
       with_settings("1,4611686018427387904", ""),
       with_settings("1000000000,1", ""),
+      with_vectors(n / 10),
       "{\"x\":[{}" + repeated(",{}", n) + "]}",
       "{\"x\":[[]" + repeated(",[]", n) + repeated(" ", 4 * n) + "]}",
       "{\"x\":[1" + repeated(",1", n) + "]}",

@@ -8,6 +8,7 @@ after a change of the cases below. docs/file_format.md has the rules.
 """
 
 import json
+import re
 import struct
 import sys
 from pathlib import Path
@@ -45,6 +46,97 @@ def header(settings: str = SETTINGS) -> str:
 def file(text: str | bytes, data: bytes = values(), size: int | None = None) -> bytes:
     raw = text if isinstance(text, bytes) else text.encode()
     return struct.pack("<Q", len(raw) if size is None else size) + raw + data
+
+
+# The state of its training after two epochs.
+TRAINING = (
+    '{"batch_size": 4, "dropout": true, "early_stopping": true, "epochs": 2, "first_epoch": 5, '
+    '"format": 1, "numbers": 10, "optimizer": "Adam", "rows": 9, "sample_weight": false, '
+    '"schedule": false, "seed": 5, "shuffle": true, "steps": 6, "stopped_by": "epochs", '
+    '"validation": true, "vectors": 2}'
+)
+TRAINING_TENSORS = {  # in 8 bytes or 4 for each number
+    "training.best": ("F32", 13),
+    "training.dropout": ("F64", 1),
+    "training.learning_rate": ("F64", 2),
+    "training.loss": ("F64", 2),
+    "training.optimizer": ("F64", 10),
+    "training.optimizer.0": ("F32", 13),
+    "training.optimizer.1": ("F32", 13),
+    "training.val_loss": ("F64", 2),
+}
+OPTIONAL = ("training.best", "training.dropout", "training.val_loss")
+VECTORS = ("training.optimizer.0", "training.optimizer.1")
+BARE = re.sub(r"(dropout|early_stopping|validation)\": true", r'\1": false', TRAINING).replace(
+    '"vectors": 2', '"vectors": 0'
+)
+
+
+def checkpoint(
+    settings: str | None = TRAINING,
+    without: tuple[str, ...] = (),
+    of_network: str = SETTINGS,
+    change: tuple[str, str] = ("", ""),
+    fill: bytes = b"\1",
+    **more: tuple[str, int],
+) -> bytes:
+    """A file with the state of a training; `change` is made in the header at last."""
+    wide = "float64" in of_network
+    entries, begin = [], 104 if wide else 52
+    tensors = {name: entry for name, entry in TRAINING_TENSORS.items() if name not in without}
+    for name, (dtype, size) in (tensors | more).items():
+        dtype = "F64" if wide else dtype
+        end = begin + size * int(dtype[1:]) // 8
+        entries.append(tensor(name, [size], (begin, end), dtype))
+        begin = end
+    key = "" if settings is None else f',"fastmlp_training":{json.dumps(settings)}'
+    text = (wide_header() if wide else header()).replace('}"},"l', f'}}"{key}}},"l')
+    text = ",".join([text[:-1], *entries]) + "}"
+    assert change[0] in text, change
+    whole = struct.pack("<13d", *VALUES) if wide else values()
+    return file(text.replace(*change), whole + fill * (begin - len(whole)))
+
+
+def no_hidden_header(key: str = "") -> str:
+    settings = SETTINGS.replace("[2, 3, 1]", "[2, 1]").replace('["relu"]', "[]")
+    tensors = [tensor("layers.0.bias", [1], (0, 4)), tensor("layers.0.weight", [2, 1], (4, 12))]
+    return f'{{"__metadata__":{{"fastmlp":{json.dumps(settings)}{key}}},' + ",".join(tensors)
+
+
+def no_hidden(training: str) -> bytes:
+    """A checkpoint of a network without hidden layers."""
+    sizes = [("best", "F32", 3), ("learning_rate", "F64", 2), ("loss", "F64", 2)]
+    sizes += [("optimizer", "F64", 10), ("optimizer.0", "F32", 3), ("optimizer.1", "F32", 3)]
+    sizes += [("val_loss", "F64", 2)]
+    if '"dropout": true' in training:
+        sizes += [("dropout", "F64", 0)]
+    text, begin = no_hidden_header(f',"fastmlp_training":{json.dumps(training)}'), 12
+    for name, dtype, size in sizes:
+        end = begin + size * int(dtype[1:]) // 8
+        text += "," + tensor(f"training.{name}", [size], (begin, end), dtype)
+        begin = end
+    return file(text + "}", bytes(begin))
+
+
+def bare(settings: str) -> bytes:
+    """A file with these settings of a training and the tensors of every training."""
+    return checkpoint(settings, OPTIONAL + VECTORS)
+
+
+def in_training(old: str, new: str) -> bytes:
+    assert old in BARE, old
+    return bare(BARE.replace(old, new))
+
+
+def wide_header() -> str:
+    return (
+        header(SETTINGS.replace("float32", "float64"))
+        .replace("F32", "F64")
+        .replace("[0,12]", "[0,24]")
+        .replace("[12,36]", "[24,72]")
+        .replace("[36,40]", "[72,80]")
+        .replace("[40,52]", "[80,104]")
+    )
 
 
 def padded(text: str) -> str:
@@ -92,15 +184,7 @@ SAVED = as_saved(header())
 NAN = as_saved(header(), values(float("nan"), float("inf"), -0.0))
 LATER = as_saved(header(SETTINGS.replace("7", str(2**62)).replace("5}", f"{2**64 - 1}}}")))
 ZERO = as_saved(header(SETTINGS.replace("5}", "0}")))
-DOUBLE = as_saved(
-    header(SETTINGS.replace("float32", "float64"))
-    .replace("F32", "F64")
-    .replace("[0,12]", "[0,24]")
-    .replace("[12,36]", "[24,72]")
-    .replace("[36,40]", "[72,80]")
-    .replace("[40,52]", "[80,104]"),
-    struct.pack("<13d", *VALUES),
-)
+DOUBLE = as_saved(wide_header(), struct.pack("<13d", *VALUES))
 
 # name: (bytes, the case whose bytes `save` would write; None if the file is refused)
 CASES: dict[str, tuple[bytes, str | None]] = {
@@ -342,6 +426,118 @@ CASES: dict[str, tuple[bytes, str | None]] = {
         None,
     ),
     "offsets past the end": (in_header("[40,52]", "[40,56]"), None),
+    # The state of a training
+    "checkpoint": (checkpoint(), "as saved"),
+    "checkpoint in float64": (
+        checkpoint(of_network=SETTINGS.replace("float32", "float64")),
+        "float64",
+    ),
+    "checkpoint without what may be missing": (bare(BARE), "as saved"),
+    "checkpoint of another optimizer": (in_training("Adam", "Adam 2"), "as saved"),
+    "checkpoint of NaN": (checkpoint(fill=b"\xff"), "as saved"),
+    "checkpoint of seed 2**64 - 1": (in_training('seed": 5', f'seed": {2**64 - 1}'), "as saved"),
+    "checkpoint of 2**62 steps": (in_training('steps": 6', f'steps": {2**62}'), "as saved"),
+    "checkpoint that has converged": (in_training('by": "epochs', 'by": "converged'), "as saved"),
+    "checkpoint of 12 numbers": (
+        checkpoint(TRAINING.replace("10", "12"), **{"training.optimizer": ("F64", 12)}),
+        "as saved",
+    ),
+    "checkpoint of three vectors": (
+        checkpoint(
+            TRAINING.replace('"vectors": 2', '"vectors": 3'),
+            **{"training.optimizer.2": ("F32", 13)},
+        ),
+        "as saved",
+    ),
+    "checkpoint with settings in another order": (
+        checkpoint(json.dumps(dict(reversed(json.loads(TRAINING).items())))),
+        "as saved",
+    ),
+    "training without tensors": (checkpoint(TRAINING, tuple(TRAINING_TENSORS)), None),
+    "training tensors without settings": (checkpoint(None), None),
+    "training in capitals": (checkpoint(change=("fastmlp_training", "fastmlp_Training")), None),
+    "training {}": (checkpoint("{}"), None),
+    "training a list": (checkpoint("[]"), None),
+    "training empty": (checkpoint(""), None),
+    "training twice": (
+        checkpoint(change=('"fastmlp_training":', '"fastmlp_training":"{}","fastmlp_training":')),
+        None,
+    ),
+    "training a number": (
+        checkpoint(change=('"fastmlp_training":', '"fastmlp_training":1,"x":')),
+        None,
+    ),
+    "training with an unknown setting": (in_training('"seed"', '"speed": 1, "seed"'), None),
+    "training with a setting twice": (in_training('"seed"', '"seed": 5, "seed"'), None),
+    "training of format 2": (in_training('"format": 1', '"format": 2'), None),
+    "training of format true": (in_training('"format": 1', '"format": true'), None),
+    **{
+        f"training without {key}": (
+            bare(json.dumps({k: v for k, v in json.loads(BARE).items() if k != key})),
+            None,
+        )
+        for key in json.loads(TRAINING)
+    },
+    **{
+        f"training with {key} {value}": (
+            bare(json.dumps(json.loads(BARE) | {key: value})),
+            None,
+        )
+        for key, values in {
+            "batch_size": (0, -1, 4.0, True, "4", 2**62 + 1),
+            "dropout": (0, None, "false", True),
+            "early_stopping": (0, True, []),
+            "epochs": (0, 1, 3, 2**61, 2**62, 2**64),
+            "first_epoch": (-1, 2**62 + 1, None),
+            "numbers": (0, 9, 11, 2**62),
+            "optimizer": (1, None, ["Adam"]),
+            "rows": (0, 2**62 + 1),
+            "sample_weight": (0, None),
+            "schedule": (1, {}),
+            "seed": (2**64, -1, 5.0),
+            "shuffle": (1, "yes"),
+            "steps": (-1, 2**62 + 1, 6.0, None),
+            "stopped_by": ("later", "", None, 0),
+            "validation": (0, True, None),
+            "vectors": (1, 2**62, 2**64, -2),
+        }.items()
+        for value in values
+    },
+    **{
+        f"training without the tensor {name}": (checkpoint(without=(name,)), None)
+        for name in TRAINING_TENSORS
+    },
+    **{
+        f"training whose {name} is longer": (checkpoint(**{name: (dtype, size + 1)}), None)
+        for name, (dtype, size) in TRAINING_TENSORS.items()
+    },
+    **{
+        f"training whose {name} has another type": (
+            checkpoint(**{name: ("F32" if dtype == "F64" else "F64", size)}),
+            None,
+        )
+        for name, (dtype, size) in TRAINING_TENSORS.items()
+    },
+    "training with another tensor": (checkpoint(**{"training.x": ("F32", 13)}), None),
+    "training with a tensor in place of another": (
+        checkpoint(change=("training.best", "training.rest")),
+        None,
+    ),
+    "training with a vector 00": (
+        checkpoint(change=("training.optimizer.0", "training.optimizer.00")),
+        None,
+    ),
+    "training of a matrix": (checkpoint(change=("[10]", "[10,1]")), None),
+    "training with a hole": (checkpoint(change=("[104,112]", "[108,116]")), None),
+    "training with an overlap": (checkpoint(change=("[104,112]", "[96,104]")), None),
+    "training, one byte less": (checkpoint()[:-1], None),
+    "training, one byte more": (checkpoint() + b"\1", None),
+    "dropout without hidden layers": (no_hidden(TRAINING), None),
+    "no dropout without hidden layers": (
+        no_hidden(TRAINING.replace('"dropout": true', '"dropout": false')),
+        "no hidden layers",
+    ),
+    "no hidden layers": (as_saved(no_hidden_header() + "}", bytes(12)), "no hidden layers"),
     "offsets past 64 bits": (in_header("[40,52]", f"[{2**64},{2**64 + 12}]"), None),
 }
 

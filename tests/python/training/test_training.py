@@ -437,8 +437,8 @@ class FakeBar:
 
     made: list["FakeBar"]
 
-    def __init__(self, total, unit):
-        self.total, self.shown, self.closed, self.postfix = total, 0, False, {}
+    def __init__(self, total, unit, initial):
+        self.total, self.shown, self.closed, self.postfix = total, initial, False, {}
         FakeBar.made.append(self)
 
     def __enter__(self):
