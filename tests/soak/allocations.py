@@ -536,9 +536,9 @@ def main():
         if name not in (options.only or FRESH | OPERATIONS | ESTIMATORS):
             continue
         if name not in IMPORT | FRESH:
-            import numpy.random  # at its first use NumPy would, and crash if that fails
+            import numpy.random  # noqa: F401 - NumPy would at its first use, and crash if it fails
 
-            import fastmlp  # noqa: F401
+            import fastmlp
         if name in ESTIMATORS:
             import fastmlp.sklearn  # noqa: F401
         for kind, allocations in kinds.items():

@@ -186,6 +186,17 @@ def test_a_state_with_parameters_of_another_size_leaves_no_zeros():
         network.__setstate__(state)
 
 
+@pytest.mark.parametrize(
+    "pair", [(1, 2, 1.0, 1.0), (X[0], X[0][1:], 1.0, 1.0), (X, X, 1.0, 1.0), (X[0], X[0], "a", 1.0)]
+)
+def test_lbfgs_refuses_a_pair_that_is_none(pair):
+    optimizer = OBJECTS["LBFGS"]()
+    before = bits_of(optimizer)
+    with pytest.raises((TypeError, ValueError)):
+        optimizer.__setstate__({**optimizer.__getstate__(), "_memory": [pair]})
+    assert bits_of(optimizer) == before
+
+
 # Old pickles
 
 
