@@ -33,6 +33,7 @@ from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("FASTMLP_MIN_WORK", "0")  # small calls get a team too
 
 import _testcapi
 
