@@ -31,13 +31,13 @@ class Target(NamedTuple):
 
 def target_or_none(checkpoint: Any, every: Any) -> Target | None:
     """Return where to write; refuse early what can never become a file."""
+    if checkpoint is None and every == 1:
+        return None
     number = positive_integer("fit", "every", every)
     if checkpoint is None:
-        if number != 1:
-            raise ValueError(
-                f"fit: every is {number} and checkpoint is None; give checkpoint the name of a file"
-            )
-        return None
+        raise ValueError(
+            f"fit: every is {number} and checkpoint is None; give checkpoint the name of a file"
+        )
     path = safetensors.checked_path(checkpoint, "fit", "checkpoint")
     with _naming_fit("cannot write the checkpoint"):
         try:
@@ -188,10 +188,8 @@ class State:
             optimizer.learning_rate = rate  # a callback may have changed it
 
 
-def state_or_none(network: Trainable, plan: Any, resume: Any) -> State | None:
+def state_in(resume: Any, network: Trainable, plan: Any) -> State:
     """Read a checkpoint; refuse one from which this plan would not give the result of one `fit`."""
-    if resume is None:
-        return None
     path = safetensors.checked_path(resume, "fit", "resume")
     with safetensors.open_file(path, "rb") as file:
         try:

@@ -265,6 +265,9 @@ TEST_CASE("every says how often the state is given, and the last epoch always is
   Network<float> net = network<float>();
   net.fit(p.X.cview(), p.y.cview(), AdamOptions{}, options);
   CHECK(seen == std::vector<std::size_t>{3, 6, 7});
+  options.on_epoch = [](const EpochLog& log) { return log.epoch == 3; };
+  net.fit(p.X.cview(), p.y.cview(), AdamOptions{}, options);
+  CHECK(seen == std::vector<std::size_t>{3, 6, 7, 3, 4});
   options.every = 0;
   CHECK_THROWS_AS(net.fit(p.X.cview(), p.y.cview(), AdamOptions{}, options), std::invalid_argument);
 }

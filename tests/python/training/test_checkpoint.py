@@ -240,6 +240,9 @@ def test_every_says_how_often_the_file_is_written(tmp_path):
     fit(make(), "adam", epochs=8, checkpoint=path, every=3, callbacks=[look])
     assert seen == [0, 0, 0, 3, 3, 3, 6, 6]
     assert fastmlp.Network.load(path).epochs_trained == 8
+    stop = [lambda network, epoch, logs: epoch == 3]
+    fit(make(), "adam", epochs=8, checkpoint=path, every=3, callbacks=stop)
+    assert fastmlp.Network.load(path).epochs_trained == 4  # what ended the training is written too
 
 
 def test_epochs_and_callbacks_count_on(tmp_path):
