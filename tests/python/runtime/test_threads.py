@@ -373,10 +373,18 @@ def test_targets_that_change_during_training_are_an_error_and_no_crash():
         signal.signal(signal.SIGALRM, before)
 
 
-def test_the_gil_is_released_while_the_library_works():
+LONG_CALLS = {
+    "forward": lambda: fastmlp.Network([64, 512, 512, 1], seed=0).forward(
+        np.broadcast_to(np.float32(0.5), (100_000, 64))
+    ),
+    # Only the memory, without initial weights.
+    "a large network": lambda: fastmlp.Network._rebuild([6000, 6000], [], "sigmoid", "float32", 0),
+}
+
+
+@pytest.mark.parametrize("call", LONG_CALLS.values(), ids=LONG_CALLS)
+def test_the_gil_is_released_while_the_library_works(call):
     """Another Python thread counts on while this one is inside one native call."""
-    network = fastmlp.Network([64, 512, 512, 1], seed=0)
-    X = np.broadcast_to(np.float32(0.5), (100_000, 64))
     stop = threading.Event()
     inside = threading.Event()
     counted = 0
@@ -391,7 +399,7 @@ def test_the_gil_is_released_while_the_library_works():
     thread = threading.Thread(target=count)
     thread.start()
     inside.set()
-    network.forward(X)
+    call()
     at_return = counted
     stop.set()
     thread.join()
