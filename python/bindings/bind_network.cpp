@@ -9,6 +9,7 @@
 #include "native_object.hpp"
 #include "py_optimizer.hpp"
 #include "scope.hpp"
+#include "set_once.hpp"
 
 #include <fastmlp/network.hpp>
 
@@ -56,17 +57,16 @@ class PyNetwork {
       std::visit([&](auto& n) { initialize ? n.initialize(seed, should_stop) : n.set_seed(seed); },
                  *net);
     });
-    // The check is the last step, because Python code of the arguments may have called __init__
-    // too.
-    if (net_) throw std::runtime_error("Network: __init__ has been called before");
-    net_ = std::move(net);
+    // The last step, because Python code of the arguments may have called __init__ too.
+    if (!net_.set(std::move(net))) {
+      throw std::runtime_error("Network: __init__ has been called before");
+    }
   }
 
   /// f(Network<T>&)
   template <class F>
   decltype(auto) visit(F&& f) {
-    if (!net_) throw std::runtime_error("Network: __init__ has not been called");
-    return std::visit(std::forward<F>(f), *net_);
+    return std::visit(std::forward<F>(f), *shared());
   }
 
   std::uint64_t seed() {
@@ -74,16 +74,20 @@ class PyNetwork {
   }
 
   /// Keeps the memory of the network alive.
-  std::shared_ptr<void> shared() const { return net_; }
+  const std::shared_ptr<AnyNetwork>& shared() const {
+    const auto* net = net_.get();
+    if (net == nullptr) throw std::runtime_error("Network: __init__ has not been called");
+    return *net;
+  }
 
   /// The base of NumPy views: it keeps the memory of the network alive.
   py::capsule memory() const {
     using Owner = std::shared_ptr<AnyNetwork>;
-    return py::capsule(new Owner(net_), [](void* owner) { delete static_cast<Owner*>(owner); });
+    return py::capsule(new Owner(shared()), [](void* owner) { delete static_cast<Owner*>(owner); });
   }
 
  private:
-  std::shared_ptr<AnyNetwork> net_;
+  SetOnce<std::shared_ptr<AnyNetwork>> net_;
 };
 
 template <class T>

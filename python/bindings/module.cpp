@@ -28,7 +28,7 @@ void close_function_records(const pybind11::module_& module) {
 }  // namespace
 }  // namespace fastmlp::python
 
-PYBIND11_MODULE(_core_of_main_interpreter, module) {
+PYBIND11_MODULE(_core_of_main_interpreter, module, pybind11::mod_gil_not_used()) {
   module.doc() = "The native core of fastmlp. Use the package's public names instead.";
   // A wrong setting in the environment is reported at import, not in the middle of a fit.
   fastmlp::isa();
