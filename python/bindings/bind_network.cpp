@@ -9,6 +9,7 @@
 #include "native_object.hpp"
 #include "py_optimizer.hpp"
 #include "scope.hpp"
+#include "set_once.hpp"
 
 #include <fastmlp/network.hpp>
 
@@ -60,14 +61,13 @@ class PyNetwork {
     set(std::move(net));
   }
 
-  /// Takes the network of `made`, which has none after it.
-  void adopt(PyNetwork& made) { set(std::exchange(made.net_, nullptr)); }
+  /// Takes the network of `made`, which is then dropped.
+  void adopt(const PyNetwork& made) { set(made.shared()); }
 
   /// f(Network<T>&)
   template <class F>
   decltype(auto) visit(F&& f) {
-    if (!net_) throw std::runtime_error("Network: __init__ has not been called");
-    return std::visit(std::forward<F>(f), *net_);
+    return std::visit(std::forward<F>(f), *shared());
   }
 
   std::uint64_t seed() {
@@ -75,12 +75,16 @@ class PyNetwork {
   }
 
   /// Keeps the memory of the network alive.
-  std::shared_ptr<void> shared() const { return net_; }
+  const std::shared_ptr<AnyNetwork>& shared() const {
+    const auto* net = net_.get();
+    if (net == nullptr) throw std::runtime_error("Network: __init__ has not been called");
+    return *net;
+  }
 
   /// The base of NumPy views: it keeps the memory of the network alive.
   py::capsule memory() const {
     using Owner = std::shared_ptr<AnyNetwork>;
-    auto owner = std::make_unique<Owner>(net_);
+    auto owner = std::make_unique<Owner>(shared());
     py::capsule base(owner.get(), [](void* kept) { delete static_cast<Owner*>(kept); });
     owner.release();
     return base;
@@ -88,11 +92,12 @@ class PyNetwork {
 
  private:
   void set(std::shared_ptr<AnyNetwork> net) {
-    if (net_) throw std::runtime_error("Network: __init__ has been called before");
-    net_ = std::move(net);
+    if (!net_.set(std::move(net))) {
+      throw std::runtime_error("Network: __init__ has been called before");
+    }
   }
 
-  std::shared_ptr<AnyNetwork> net_;
+  SetOnce<std::shared_ptr<AnyNetwork>> net_;
 };
 
 template <class T>

@@ -11,6 +11,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -81,6 +82,7 @@ py::object vector_of(const Optimizer::State& state, int i) {
 
 /// (steps, beta_1^steps, beta_2^steps, a copy of each vector)
 py::tuple state_of(PyOptimizer& self) {
+  const std::shared_ptr<void> keep = self.get().keep_state();
   const Optimizer::State state = self.get().state();
   py::list vectors;
   for (int i = 0; i < state.count; ++i) {
@@ -169,7 +171,7 @@ void register_optimizers(py::module_& module) {
           [](PyOptimizer& self, double rate) { self.get().set_learning_rate(rate); },
           "The learning rate of the next update: a float.")
       .def_property_readonly(
-          "steps", [](PyOptimizer& self) { return self.get().state().steps; },
+          "steps", [](PyOptimizer& self) { return self.get().steps(); },
           "The number of updates so far: an int. Plain SGD has no state and does not count them.")
       .def("_parameters", &parameters_of, "The hyper-parameters by name: a dict.")
       .def("_state", &state_of, "(steps, beta_1^steps, beta_2^steps, copies of the vectors).")

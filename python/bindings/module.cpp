@@ -14,7 +14,7 @@ void register_network(pybind11::module_& module);     // bind_network.cpp
 
 }  // namespace fastmlp::python
 
-PYBIND11_MODULE(_core_of_main_interpreter, module) {
+PYBIND11_MODULE(_core_of_main_interpreter, module, pybind11::mod_gil_not_used()) {
   module.doc() = "The native core of fastmlp. Use the package's public names instead.";
   // A wrong setting in the environment is reported at import, not in the middle of a fit.
   fastmlp::isa();

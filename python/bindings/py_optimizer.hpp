@@ -1,6 +1,8 @@
 // PyOptimizer: an Optimizer as Python sees it, which has none before __init__.
 #pragma once
 
+#include "set_once.hpp"
+
 #include <fastmlp/optimizer.hpp>
 
 #include <memory>
@@ -12,23 +14,30 @@ namespace fastmlp::python {
 class PyOptimizer {
  public:
   /// \throws std::runtime_error if it has been called before: a thread may be using the optimizer
-  void init(const OptimizerOptions& options) { set(std::make_unique<Optimizer>(options)); }
+  void init(const OptimizerOptions& options) { set(std::make_shared<Optimizer>(options)); }
 
-  /// Takes the optimizer of `made`, which has none after it.
-  void adopt(PyOptimizer& made) { set(std::move(made.optimizer_)); }
+  /// Takes the optimizer of `made`, which is then dropped.
+  void adopt(const PyOptimizer& made) {
+    made.get();  // throws if it has none
+    set(*made.optimizer_.get());
+  }
 
   Optimizer& get() const {
-    if (!optimizer_) throw std::runtime_error("Optimizer: __init__ has not been called");
-    return *optimizer_;
+    const auto* optimizer = optimizer_.get();
+    if (optimizer == nullptr) {
+      throw std::runtime_error("Optimizer: __init__ has not been called");
+    }
+    return **optimizer;
   }
 
  private:
-  void set(std::unique_ptr<Optimizer> optimizer) {
-    if (optimizer_) throw std::runtime_error("Optimizer: __init__ has been called before");
-    optimizer_ = std::move(optimizer);
+  void set(std::shared_ptr<Optimizer> optimizer) {
+    if (!optimizer_.set(std::move(optimizer))) {
+      throw std::runtime_error("Optimizer: __init__ has been called before");
+    }
   }
 
-  std::unique_ptr<Optimizer> optimizer_;
+  SetOnce<std::shared_ptr<Optimizer>> optimizer_;
 };
 
 }  // namespace fastmlp::python

@@ -12,7 +12,8 @@ class Scope {
   Scope() = default;  // one that has ended
   explicit Scope(std::shared_ptr<void> held) : held_(std::move(held)) {}
 
-  void end() { held_.reset(); }
+  /// Any thread may call this, and several at once: one of them ends what is held.
+  void end() { std::atomic_exchange(&held_, std::shared_ptr<void>()); }
 
  private:
   std::shared_ptr<void> held_;

@@ -36,15 +36,19 @@ class FASTMLP_EXPORT Optimizer {
   Optimizer(Optimizer&&) noexcept;
   Optimizer& operator=(Optimizer&&) noexcept;
 
-  const OptimizerOptions& options() const;
+  OptimizerOptions options() const;
 
   double learning_rate() const;
-  /// Takes effect at the next update. \throws std::invalid_argument unless positive and finite
+  /// Takes effect at the next update, also of a training on another thread. \throws
+  /// std::invalid_argument unless positive and finite
   void set_learning_rate(double learning_rate);
 
   /// The number of vectors of n_parameters() elements in the state: 0, 1 (a velocity) or 2
   /// (moments).
   int state_count() const;
+
+  /// The number of updates so far. Plain gradient descent does not count them.
+  std::int64_t steps() const;
 
   /// The state: `count` vectors of `size` elements, each element of `bytes` bytes (those of a float
   /// or a double), the number of updates so far, beta_1^steps and beta_2^steps. Empty before the
@@ -59,10 +63,14 @@ class FASTMLP_EXPORT Optimizer {
   };
   /// A view of the state. The vectors may be read and written between two calls.
   State state();
+  /// Until the result is destroyed, updates by other calls and set_state() are refused.
+  /// \throws std::runtime_error if such a call runs
+  std::shared_ptr<void> keep_state() const;
   /// Copies `state`, which may be the optimizer's own. The copy belongs to the next network that
   /// the optimizer updates. An empty state starts afresh.
   /// \throws std::invalid_argument unless `state` is empty or has state_count() vectors of floats
   /// or doubles, steps >= 0 and both powers in [0, 1]
+  /// \throws std::runtime_error if a call on another thread uses the state
   void set_state(const State& state);
 
   struct Impl;

@@ -52,7 +52,9 @@ struct Goal {
   bool is_plain() const {
     return (optimizer == nullptr || optimizer->is_plain()) && !(objective.alpha > 0);
   }
-  double rate() const { return optimizer != nullptr ? optimizer->learning_rate() : learning_rate; }
+  double rate() const {
+    return optimizer != nullptr ? optimizer->learning_rate.load() : learning_rate;
+  }
 };
 
 /// `count` rows of a data set: order[first], order[first + 1], ..., or first, first + 1, ... if

@@ -259,6 +259,7 @@ void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
   detail::check_learning_rate<T>("apply_gradients", optimizer.learning_rate());
   detail::check_scale<T>("apply_gradients", scale);
   const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
+  const Optimizer::Impl::Updating updating(optimizer.impl());
   const detail::Call<T> call;
   optimizer.impl().template bind<T>("apply_gradients", impl_->id, impl_->n_parameters);
   detail::OptimizerStep<T> step = optimizer.impl().template begin_step<T>();
@@ -300,6 +301,7 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
   detail::check_order("train_epoch", order, count, X.rows());
   Impl& net = *impl_;
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience);
+  const Optimizer::Impl::Updating updating(optimizer.impl());
   const detail::Call<T> call;
   const std::ptrdiff_t block =
       Impl::block_rows(X, std::min(batch_size, count), GradientUse::kUpdate);

@@ -51,7 +51,9 @@ std::uint64_t next_network_id() {
 
 }  // namespace detail
 
-Optimizer::Impl::Impl(const OptimizerOptions& given) : options(given) {
+Optimizer::Impl::Impl(const OptimizerOptions& given)
+    : options(given),
+      learning_rate(std::visit([](const auto& o) { return o.learning_rate; }, given)) {
   validate(options);
   std::visit(
       [&](const auto& o) {
@@ -64,8 +66,10 @@ Optimizer::Impl::Impl(const OptimizerOptions& given) : options(given) {
       options);
 }
 
-double Optimizer::Impl::learning_rate() const {
-  return std::visit([](const auto& o) { return o.learning_rate; }, options);
+OptimizerOptions Optimizer::Impl::options_now() const {
+  OptimizerOptions now = options;
+  std::visit([&](auto& o) { o.learning_rate = learning_rate; }, now);
+  return now;
 }
 
 bool Optimizer::Impl::is_plain() const {
@@ -131,7 +135,7 @@ detail::OptimizerStep<T> Optimizer::Impl::begin_step() {
                           static_cast<T>(n.take_2), static_cast<T>(n.epsilon)};
         });
       },
-      options);
+      options_now());
   return step;
 }
 
@@ -140,17 +144,23 @@ Optimizer::~Optimizer() = default;
 Optimizer::Optimizer(Optimizer&&) noexcept = default;
 Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 
-const OptimizerOptions& Optimizer::options() const { return impl_->options; }
+OptimizerOptions Optimizer::options() const { return impl_->options_now(); }
 
-double Optimizer::learning_rate() const { return impl_->learning_rate(); }
+double Optimizer::learning_rate() const { return impl_->learning_rate; }
 
 void Optimizer::set_learning_rate(double learning_rate) {
   const detail::DefaultFloatMode mode;
   detail::check_positive("set_learning_rate", "learning_rate", learning_rate);
-  std::visit([&](auto& o) { o.learning_rate = learning_rate; }, impl_->options);
+  impl_->learning_rate = learning_rate;
 }
 
 int Optimizer::state_count() const { return impl_->states; }
+
+std::int64_t Optimizer::steps() const { return impl_->steps; }
+
+std::shared_ptr<void> Optimizer::keep_state() const {
+  return std::make_shared<detail::ReadLock>(impl_->users, detail::kOptimizerInUse);
+}
 
 Optimizer::State Optimizer::state() {
   State s;
@@ -177,6 +187,7 @@ void Optimizer::set_state(const State& state) {
                    " vectors of floats or doubles");
   }
   detail::check_steps(state.steps, state.beta_1_power, state.beta_2_power);
+  const detail::WriteLock alone(impl_->users, detail::kOptimizerInUse, std::chrono::seconds(10));
   if (empty) {
     impl_->size = 0;
   } else {

@@ -4,10 +4,13 @@
 
 #include "aligned_buffer.hpp"
 #include "kernels/kernel_table.hpp"
+#include "threads/readers_writer_lock.hpp"
 
 #include <fastmlp/optimizer.hpp>
 
 #include <atomic>
+#include <chrono>
+#include <optional>
 
 namespace fastmlp {
 
@@ -26,17 +29,21 @@ struct Powers {  // beta_1^t and beta_2^t after t steps, for a rule's running me
 struct [[gnu::visibility("hidden")]] Optimizer::Impl {
   explicit Impl(const OptimizerOptions& given);
 
-  OptimizerOptions options;
+  const OptimizerOptions options;           // learning_rate is the current value of that one
+  std::atomic<double> learning_rate;        // may be set while another thread trains
   std::size_t rule = 0;                     // place in KernelTable::rules
   int states = 0;                           // the number of vectors of state
   bool is_gradient_descent = false;         // without decay, an update can be fused (pass.cpp)
   detail::AlignedBuffer<std::byte> memory;  // the vectors, one after another
   std::ptrdiff_t size = 0, bytes = 0;       // elements of a vector; bytes of an element
-  std::int64_t steps = 0;
+  std::atomic<std::int64_t> steps{0};
   detail::Powers powers;
   std::atomic<std::uint64_t> owner{0};  // the network that the state belongs to; 0 for none yet
 
-  double learning_rate() const;
+  mutable detail::ReadersWriterLock users;  // of the state
+
+  /// The options with the current learning rate.
+  OptimizerOptions options_now() const;
   double decay() const;  // the decay that is added to gradients
 
   /// Whether an update is only theta = theta - learning_rate * gradient.
@@ -60,11 +67,35 @@ struct [[gnu::visibility("hidden")]] Optimizer::Impl {
     return reinterpret_cast<T*>(memory.data()) + i * stride<T>();
   }
 
+  /// A call that updates a network with the optimizer.
+  class Updating;
+
  private:
   template <class T>
   std::ptrdiff_t stride() const {
     return detail::round_up(size, 64 / static_cast<std::ptrdiff_t>(sizeof(T)));
   }
+};
+
+namespace detail {
+constexpr Refusal kOptimizerInUse{
+    "the optimizer is in use by another call; wait for that to return"};
+}  // namespace detail
+
+// Updates write the state. Without one, the optimizer may serve several networks at once.
+class Optimizer::Impl::Updating {
+ public:
+  explicit Updating(const Impl& optimizer) {
+    if (optimizer.states > 0) {
+      alone_.emplace(optimizer.users, detail::kOptimizerInUse, std::chrono::seconds(10));
+    } else {
+      reading_.emplace(optimizer.users, detail::kOptimizerInUse);
+    }
+  }
+
+ private:
+  std::optional<detail::WriteLock> alone_;
+  std::optional<detail::ReadLock> reading_;
 };
 
 }  // namespace fastmlp

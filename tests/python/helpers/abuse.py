@@ -259,7 +259,7 @@ def abuse(made, draw, attempt, rounds):
     is_python = not isinstance(made, _core.Network | _core.Optimizer | _core.Objective)
     for operation in OPERATIONS:
         attempt(operation, made)
-    for name in dir(made):
+    for name in attempt(dir, made) or ():  # dir() of scikit-learn fails on odd attributes
         member = attempt(getattr, made, name)
         attempt(delattr, made, name)
         if name != "__class__" and name not in ENDLESS:

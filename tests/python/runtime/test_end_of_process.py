@@ -4,6 +4,7 @@
 """
 
 import collections
+import re
 import subprocess
 import sys
 import textwrap
@@ -153,7 +154,8 @@ print(fastmlp.Network([2, 1]).forward([0, 0]))
 
 def test_a_subinterpreter_cannot_import_it_and_does_no_harm():
     ended = run(IN_A_SUBINTERPRETER)
-    assert "fastmlp cannot be imported in a subinterpreter" in ended.stdout, ended.stderr
+    # The words are ours, or those of Python 3.13 and newer, which checks this before.
+    assert re.search(r"fastmlp.* in(to)? (a )?subinterpreter", ended.stdout), ended.stderr
     assert ended.stdout.endswith("[0.5]\n"), ended.stderr
 
 
