@@ -56,11 +56,12 @@ class PyNetwork {
       std::visit([&](auto& n) { initialize ? n.initialize(seed, should_stop) : n.set_seed(seed); },
                  *net);
     });
-    // The check is the last step, because Python code of the arguments may have called __init__
-    // too.
-    if (net_) throw std::runtime_error("Network: __init__ has been called before");
-    net_ = std::move(net);
+    // The last step, because Python code of the arguments may have called __init__ too.
+    set(std::move(net));
   }
+
+  /// Takes the network of `made`, which has none after it.
+  void adopt(PyNetwork& made) { set(std::exchange(made.net_, nullptr)); }
 
   /// f(Network<T>&)
   template <class F>
@@ -86,6 +87,11 @@ class PyNetwork {
   }
 
  private:
+  void set(std::shared_ptr<AnyNetwork> net) {
+    if (net_) throw std::runtime_error("Network: __init__ has been called before");
+    net_ = std::move(net);
+  }
+
   std::shared_ptr<AnyNetwork> net_;
 };
 
@@ -445,6 +451,8 @@ void register_network(py::module_& module) {
            "Return (a copy of the parameters, epochs_trained), not in the middle of a step.")
       .def("_restore", &restore, py::arg("parameters"), py::arg("epochs_trained"),
            "Set the parameters and epochs_trained. Wait for calls that read the network.")
+      .def("_adopt", &PyNetwork::adopt, py::arg("made"),
+           "Become `made`, which must not be used any more. Only instead of __init__.")
       .def("_own", &own,
            "Refuse other threads until the result's block ends. RuntimeError if one owns the "
            "network "

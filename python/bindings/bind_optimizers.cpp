@@ -173,6 +173,8 @@ void register_optimizers(py::module_& module) {
           "The number of updates so far: an int. Plain SGD has no state and does not count them.")
       .def("_parameters", &parameters_of, "The hyper-parameters by name: a dict.")
       .def("_state", &state_of, "(steps, beta_1^steps, beta_2^steps, copies of the vectors).")
+      .def("_adopt", &PyOptimizer::adopt, py::arg("made"),
+           "Become `made`, which must not be used any more. Only instead of __init__.")
       .def("_set_state", &set_state, py::arg("state"),
            "Copy a state of _state(). The copy belongs to the next network that is updated.");
 }

@@ -1,6 +1,6 @@
 // pybind11, with two functions that it calls and does not check: without memory they return null,
 // which ends the process. Include this before every other header of pybind11. (docs/reliability.md,
-// "What is left")
+// "What is left: failed allocations")
 #pragma once
 
 #ifdef PYBIND11_VERSION_MAJOR

@@ -31,15 +31,15 @@ class Target(NamedTuple):
 
 def target_or_none(checkpoint: Any, every: Any) -> Target | None:
     """Return where to write; refuse early what can never become a file."""
+    if checkpoint is None and every == 1:
+        return None
     number = positive_integer("fit", "every", every)
     if checkpoint is None:
-        if number != 1:
-            raise ValueError(
-                f"fit: every is {number} and checkpoint is None; give checkpoint the name of a file"
-            )
-        return None
+        raise ValueError(
+            f"fit: every is {number} and checkpoint is None; give checkpoint the name of a file"
+        )
     path = safetensors.checked_path(checkpoint, "fit", "checkpoint")
-    with _naming_fit("cannot write the checkpoint"):
+    with _naming_fit():
         try:
             is_file = stat.S_ISREG(os.stat(path).st_mode)
             if is_file:
@@ -55,12 +55,12 @@ def target_or_none(checkpoint: Any, every: Any) -> Target | None:
 
 
 @contextmanager
-def _naming_fit(what: str) -> Iterator[None]:
+def _naming_fit() -> Iterator[None]:
     """Let the message of an OSError begin with the function and what it could not do."""
     try:
         yield
     except OSError as error:
-        error.strerror = f"fit: {what}: {error.strerror}"
+        error.strerror = f"fit: cannot write the checkpoint: {error.strerror}"
         raise
 
 
@@ -118,7 +118,7 @@ class Writer:
             "training.optimizer": [*self.constructor, *numbers],
             "training.dropout": self.plan.dropout,
         }
-        tensors = {name: np.array(values) for name, values in doubles.items() if values}
+        tensors = {name: np.array(values, np.float64) for name, values in doubles.items() if values}
         tensors |= {f"training.optimizer.{i}": vector for i, vector in enumerate(vectors)}
         if best is not None:
             tensors["training.best"] = best
@@ -131,7 +131,7 @@ class Writer:
             "vectors": len(vectors),
         }
         parts = safetensors.file_parts(self.network, settings, tensors.items())
-        with _naming_fit("cannot write the checkpoint"):
+        with _naming_fit():
             safetensors.replace_file(self.target.path, *parts, function="fit")
 
 
@@ -188,10 +188,8 @@ class State:
             optimizer.learning_rate = rate  # a callback may have changed it
 
 
-def state_or_none(network: Trainable, plan: Any, resume: Any) -> State | None:
+def state_in(resume: Any, network: Trainable, plan: Any) -> State:
     """Read a checkpoint; refuse one from which this plan would not give the result of one `fit`."""
-    if resume is None:
-        return None
     path = safetensors.checked_path(resume, "fit", "resume")
     with safetensors.open_file(path, "rb") as file:
         try:

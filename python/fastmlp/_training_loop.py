@@ -265,7 +265,7 @@ class Snapshot:
     def __init__(self, network: Trainable, optimizer: Optimizer | LBFGS | None = None) -> None:
         self.network = network
         self.optimizer = optimizer
-        self.parameters = np.zeros_like(network.parameters)
+        self.parameters = np.zeros(network.parameters.shape, network.dtype)
         self.finite = np.empty(self.parameters.shape, dtype=bool)
         self.epochs_trained: int | None = None  # None before the first save
         self.optimizer_state: Any = None

@@ -35,6 +35,19 @@ class Pair(NamedTuple):
     yy: float
 
 
+def checked_pair(values: Any) -> Pair:
+    """Return the pair of a state, or raise TypeError or ValueError if it is none."""
+    s, y, sy, yy = values
+    if not (isinstance(s, np.ndarray) and isinstance(y, np.ndarray)):
+        raise TypeError(f"LBFGS: s and y are {type(s)} and {type(y)}; they must be arrays")
+    if s.ndim != 1 or s.shape != y.shape or s.dtype != y.dtype or s.dtype not in ("f4", "f8"):
+        raise ValueError(
+            f"LBFGS: s and y are {s.dtype} {s.shape} and {y.dtype} {y.shape}; they must have one "
+            "dimension, the same size and float32 or float64"
+        )
+    return Pair(s, y, float(sy), float(yy))
+
+
 @dataclass
 class Memory:
     """The newest pairs, which are never modified, and the network that they belong to."""
@@ -118,7 +131,8 @@ class LBFGS:
         return {**self.__dict__, "_memory": [tuple(pair) for pair in self._state()]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _memory=Memory(tuple(Pair(*pair) for pair in state["_memory"])))
+        LBFGS(state["memory"], state["tolerance"], state["max_evaluations"])  # may refuse them
+        self.__dict__.update(state, _memory=Memory(tuple(map(checked_pair, state["_memory"]))))
 
     def _bind(self, network: Trainable) -> None:
         """Make it the optimizer of this network."""

@@ -221,11 +221,15 @@ class Network(TrainingMixin, _core.Network):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "layers" in state:  # else this is an old pickle, which has called _rebuild
+        attributes = dict(state["attributes"])
+        if "layers" in state:
             structure = (state[name] for name in ("layers", "hidden", "output", "dtype", "seed"))
-            _core.Network.__init__(self, *structure, initialize=False)
-        self._restore(state["parameters"], state["epochs_trained"])
-        self.__dict__.update(state["attributes"])
+            made = _core.Network(*structure, initialize=False)
+            made._restore(state["parameters"], state["epochs_trained"])
+            self._adopt(made)  # a refused state has changed nothing
+        else:  # an old pickle, which has called _rebuild
+            self._restore(state["parameters"], state["epochs_trained"])
+        self.__dict__.update(attributes)
 
     @classmethod
     def _rebuild(

@@ -92,10 +92,12 @@ class Optimizer(_core.Optimizer):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        _core.Optimizer.__init__(self, self._kind, type(self).__name__, state["parameters"])
-        self._set_state(state["state"])
-        for name, value in state["attributes"].items():
-            setattr(self, name, value)
+        attributes = dict(state["attributes"])
+        own = self.__dict__ if attributes else {}
+        made = _core.Optimizer(self._kind, type(self).__name__, state["parameters"])
+        made._set_state(state["state"])
+        self._adopt(made)  # a refused state has changed nothing
+        own.update(attributes)
 
     def _update_in_numpy(self, state: State, theta: Array, dtheta: Array, decays: Array) -> None:
         """Update θ in place; `decays` is 1 for weights and 0 for biases."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp._checkpoint import state_or_none, target_or_none
+from fastmlp._checkpoint import state_in, target_or_none
 from fastmlp._core import Optimizer
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer, refuse_masked
@@ -176,7 +176,8 @@ class TrainingMixin:
                 # Last, because a call that is refused must not draw from the caller's generator.
                 seed=self.seed if seed is None else resolve_seed(copy.deepcopy(seed), "fit"),
             )
-            plan = replace(plan, state=state_or_none(self, plan, resume))
+            if resume is not None:
+                plan = replace(plan, state=state_in(resume, self, plan))
             if seed is not None:
                 resolve_seed(seed, "fit")  # draws from the generator itself
             return train(self, plan)

@@ -78,7 +78,7 @@ struct TrainingRecord {
 };
 
 /// The state of a training after an epoch: all that fit() needs to go on to the bits that it would
-/// have reached. fastmlp/io_checkpoint.hpp stores it in a file.
+/// have reached. save_checkpoint() stores it in a file.
 template <class T>
 struct TrainingState : TrainingRecord {
   std::vector<T> parameters;

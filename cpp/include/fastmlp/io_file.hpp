@@ -27,7 +27,8 @@
 
 namespace fastmlp {
 
-/// Thrown by the functions of io.hpp. The message names the function, the path and the fault.
+/// Thrown by the functions that read and write files. The message names the function, the path and
+/// the fault.
 class FileError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -12,8 +12,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csetjmp>
 #include <cstddef>
 #include <exception>
+#include <memory>
 
 namespace fastmlp::detail {
 
@@ -63,12 +65,8 @@ inline int team_for(double flops, double largest) {
 /// The number of calls in this process that lead a team now.
 inline std::atomic<int> calls_with_team{0};
 
-/// The team that the calling thread leads, or null. The variable is thread-local: a shared library
-/// needs a function call (__tls_get_addr) to find it.
-Team*& team_of_this_thread();
-
-/// The same, for reading. It skips the function call while no thread leads a team, because pieces
-/// of work that take nanoseconds call it.
+/// team_of_this_thread(), for reading. It skips the function call while no thread leads a team,
+/// because pieces of work that take nanoseconds call it.
 inline Team* led_team() {
   return calls_with_team.load(std::memory_order_relaxed) == 0 ? nullptr : team_of_this_thread();
 }
@@ -108,6 +106,48 @@ class SharedProcessors {
   const int calls_;
 };
 
+#ifdef _OPENMP
+/// Calls run(context). Returns when that returns, or jumps to `way_out`. (It is in runtime.cpp,
+/// because GCC 12 cannot compile a template that has both setjmp() and a parallel region.)
+void run_with_way_out(std::jmp_buf& way_out, void (*run)(const void*), const void* context);
+
+/// Runs body() on this thread, as the leader of a team of at most `size` threads, and returns what
+/// it throws.
+///
+/// If body forks, as the handler of a signal may, the child has this thread only. It must not reach
+/// the end of the parallel region, which would wait for the other threads: it jumps out of it, over
+/// frames that have nothing to destroy. Nor must it destroy the team, in which they wait.
+template <class Body>
+std::exception_ptr lead_team(int size, Team*& led, const Body& body) {
+  std::unique_ptr<Team> team = std::make_unique<Team>(all_threads());
+  std::exception_ptr thrown;
+  std::jmp_buf way_out;
+  const auto region = [&] {
+#pragma omp parallel num_threads(size)
+    if (omp_get_thread_num() == 0) {
+      team->set_size(omp_get_num_threads());
+      thread_state().last_team.store(team->size(), std::memory_order_relaxed);
+      led = team.get();
+      try {
+        const DefaultFloatMode mode;
+        body();
+      } catch (...) {  // must not leave a parallel region
+        thrown = std::current_exception();
+      }
+      led = nullptr;
+      if (team->is_orphaned()) std::longjmp(way_out, 1);
+      team->dismiss();
+    } else {
+      const DefaultFloatMode mode;
+      team->serve(omp_get_thread_num());
+    }
+  };
+  run_with_way_out(way_out, [](const void* r) { (*static_cast<decltype(&region)>(r))(); }, &region);
+  if (team->is_orphaned()) static_cast<void>(team.release());
+  return thrown;
+}
+#endif
+
 /// Runs body() with a team of at most `size` threads, which all parallel_for() and parallel_tasks()
 /// in it share. If the thread already leads a team, body uses that one. Rethrows what body throws.
 template <class Body>
@@ -117,26 +157,7 @@ void with_team([[maybe_unused]] int size, const Body& body) {
   if (led != nullptr && *led == nullptr) {
     const SharedProcessors processors;
     const int share = startable_team(processors.share(size));
-    std::exception_ptr thrown;
-    Team team(all_threads());
-#pragma omp parallel num_threads(share)
-    {
-      const DefaultFloatMode mode;
-      if (omp_get_thread_num() == 0) {
-        team.set_size(omp_get_num_threads());
-        thread_state().last_team.store(team.size(), std::memory_order_relaxed);
-        *led = &team;
-        try {
-          body();
-        } catch (...) {  // must not leave a parallel region
-          thrown = std::current_exception();
-        }
-        *led = nullptr;
-        team.dismiss();
-      } else {
-        team.serve(omp_get_thread_num());
-      }
-    }
+    const std::exception_ptr thrown = lead_team(share, *led, body);
     if (thrown) std::rethrow_exception(thrown);
     return;
   }

@@ -2,10 +2,13 @@
 // Poller, which asks should_stop at most every 20 ms, always on the thread that called the library.
 #pragma once
 
+#include "threads/team.hpp"
+
 #include <fastmlp/should_stop.hpp>
 
 #include <chrono>
 #include <exception>
+#include <stdexcept>
 
 namespace fastmlp::detail {
 
@@ -27,6 +30,7 @@ class Poller {
     asked_ = seen_;
     try {
       stopped_ = should_stop_();
+      if (!stopped_) require_same_team();
     } catch (...) {
       stopped_ = true;
       thrown_ = std::current_exception();
@@ -63,6 +67,16 @@ class Poller {
   static constexpr double kFlopsPerLook = 1e6;  // 10 us at the FMA peak, 10 ms at the slowest
 
  private:
+  /// \throws std::runtime_error if should_stop has forked, this is the child, and the call had a
+  /// team: its other threads do not exist here, and what they had begun is lost
+  void require_same_team() const {
+    if (fork_generation.load() == generation_of_process_ || team_of_this_thread() == nullptr)
+      return;
+    throw std::runtime_error(
+        "the process was forked during a call that runs on several threads, which this child does "
+        "not have; call again");
+  }
+
   void look() {
     flops_ = 0;
     seen_ = Clock::now();
@@ -70,6 +84,7 @@ class Poller {
   }
 
   const ShouldStop& should_stop_;
+  const std::uint32_t generation_of_process_ = fork_generation.load();
   Clock::time_point seen_, asked_;  // of the last look and the last question; zero before the first
   double flops_ = 0;
   bool stopped_ = false;

@@ -5,6 +5,8 @@
 // throw if they are refused.
 #pragma once
 
+#include "threads/this_process.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -12,13 +14,6 @@
 #include <thread>
 
 namespace fastmlp::detail {
-
-/// The number of fork() calls between the first process and this one. runtime.cpp counts it.
-inline std::atomic<std::uint32_t> fork_generation{0};
-
-/// A number, not 0, that only the calling thread of this process has; a child made by fork() has
-/// another one. In runtime.cpp.
-std::uint64_t number_of_this_thread();
 
 class ReadersWriterLock {
  public:

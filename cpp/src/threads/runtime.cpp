@@ -5,7 +5,7 @@
 #include "check.hpp"
 #include "threads/parallel.hpp"
 #include "threads/processors.hpp"
-#include "threads/readers_writer_lock.hpp"
+#include "threads/this_process.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -75,6 +75,12 @@ std::uint64_t number_of_this_thread() {
   static thread_local const std::uint32_t number = ++last;
   return std::uint64_t{fork_generation.load(std::memory_order_relaxed)} << 32 | number;
 }
+
+#ifdef _OPENMP
+void run_with_way_out(std::jmp_buf& way_out, void (*run)(const void*), const void* context) {
+  if (setjmp(way_out) == 0) run(context);
+}
+#endif
 
 ThreadState& thread_state() {
   static ThreadState& state = first_use();  // one look per call: a dozen per call of the library

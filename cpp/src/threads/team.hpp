@@ -5,6 +5,8 @@
 // others wait.
 #pragma once
 
+#include "threads/this_process.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -51,12 +53,16 @@ class Team {
     if (all_) wait([&] { return came_.load() == size_; });
     work(0);
     generation_.fetch_add(1);  // even: no thread may begin any more
-    wait([&] { return inside_.load() == 0; });
+    wait([&] { return inside_.load() == 0 || is_orphaned(); });
     open_ = false;
   }
 
   /// Whether run() is running. If so, a callback in it has called the library again.
   bool is_open() const { return open_; }
+
+  /// Whether this process is a child that fork() made after the team: the other threads do not
+  /// exist here.
+  bool is_orphaned() const { return fork_generation.load() != generation_of_process_; }
 
   /// Runs on each of the other threads: waits for work and takes part in it, until dismiss().
   void serve(int slot) {
@@ -137,6 +143,7 @@ class Team {
   }
 
   const bool all_;
+  const std::uint32_t generation_of_process_ = fork_generation.load();
   int size_ = 1;
   bool open_ = false;
   const void* context_ = nullptr;
@@ -150,5 +157,9 @@ class Team {
   std::mutex mutex_;
   std::condition_variable wake_up_;
 };
+
+/// The team that the calling thread leads, or null. The variable is thread-local: a shared library
+/// needs a function call (__tls_get_addr) to find it.
+Team*& team_of_this_thread();
 
 }  // namespace fastmlp::detail

@@ -396,10 +396,11 @@ class NativeOptimizer:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if isinstance(self.native, dict):  # else this is an old pickle
-            self.native = self._kind.__new__(self._kind)
-            self.native.__setstate__(state["native"])
+        native = state["native"]
+        if isinstance(native, dict):  # else this is an old pickle
+            native = self._kind.__new__(self._kind)
+            native.__setstate__(state["native"])
+        self.__dict__.update(state, native=native)
 
 
 class NativeSGD(NativeOptimizer, SGDOptimizer):

@@ -256,6 +256,29 @@ TEST_CASE("a training that has ended returns at once; more epochs or patience go
   CHECK(std::memcmp(again.parameters(), more.parameters(), n) == 0);
 }
 
+TEST_CASE("the rate that a callback has set is kept") {
+  const Problem<float> p;
+  TrainingState<float> third;
+  const auto run = [&](const TrainingState<float>* resume) {
+    Optimizer sgd(SgdOptions{0.1});
+    FitOptions<float> options = seven_epochs<float>();
+    options.on_epoch = [&](const EpochLog&) {
+      sgd.set_learning_rate(sgd.learning_rate() / 2);
+      return false;
+    };
+    options.on_checkpoint = [&](const TrainingState<float>& state) {
+      if (state.history.loss.size() == 3) third = state;
+    };
+    options.resume = resume;
+    const History history = network<float>().fit(p.X.cview(), p.y.cview(), sgd, options);
+    CHECK(sgd.learning_rate() == 0.1 / 128);
+    return history;
+  };
+  const History whole = run(nullptr);
+  const TrainingState<float> state = third;
+  CHECK(same_bits(run(&state).loss, whole.loss));
+}
+
 TEST_CASE("every says how often the state is given, and the last epoch always is") {
   const Problem<float> p;
   FitOptions<float> options = seven_epochs<float>();
@@ -265,6 +288,9 @@ TEST_CASE("every says how often the state is given, and the last epoch always is
   Network<float> net = network<float>();
   net.fit(p.X.cview(), p.y.cview(), AdamOptions{}, options);
   CHECK(seen == std::vector<std::size_t>{3, 6, 7});
+  options.on_epoch = [](const EpochLog& log) { return log.epoch == 3; };
+  net.fit(p.X.cview(), p.y.cview(), AdamOptions{}, options);
+  CHECK(seen == std::vector<std::size_t>{3, 6, 7, 3, 4});
   options.every = 0;
   CHECK_THROWS_AS(net.fit(p.X.cview(), p.y.cview(), AdamOptions{}, options), std::invalid_argument);
 }

@@ -17,6 +17,11 @@
 #include <thread>
 #include <vector>
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 using namespace fastmlp;
 using namespace fastmlp::testing;
 using fastmlp::detail::Team;
@@ -170,6 +175,32 @@ TEST_CASE("an exception leaves its team, and the next team works") {
     CHECK(detail::current_team() == nullptr);
   }
 }
+
+#if defined(__unix__) || defined(__APPLE__)
+TEST_CASE("a child forked inside a piece of work leaves its team, and goes on alone") {
+  const Settings restore;
+  set_num_threads(2);
+  pid_t child = -1;
+  const auto fork_in = [&](int slot) noexcept {
+    if (slot != 0) return;
+    child = fork();
+    if (child == 0) alarm(20);  // ends a child that hangs
+  };
+  detail::with_team(2, [&] {
+    Team* team = detail::current_team();
+    team != nullptr ? team->run(fork_in) : fork_in(0);  // null without OpenMP
+  });
+  int tasks = 0;
+  detail::with_team(
+      2, [&] { detail::parallel_tasks(9, 1, [&](std::ptrdiff_t, int) noexcept { ++tasks; }); });
+  const bool done = tasks == 9 && detail::team_of_this_thread() == nullptr;
+  if (child == 0) _exit(done ? 0 : 1);
+  CHECK(done);
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
+}
+#endif
 
 TEST_CASE("calls that run at once share the processors") {
   const Settings restore;

@@ -697,6 +697,7 @@ def test_out_that_overlaps_x():
     for out in (
         X,
         memory[17:35].reshape(ROWS, 3),
+        memory[17:35].reshape(ROWS, 3)[::-1],
         X[::-1],
         memory[:36].reshape(ROWS, 6)[:, ::2],
     ):
@@ -959,6 +960,7 @@ def test_out_of_an_operation_that_overlaps_an_operand(op):
             mine,
             memory[11:23].reshape(3, 4),
             mine[::-1],
+            memory[11:23].reshape(3, 4)[::-1],
             memory[1:25].reshape(3, 8)[:, ::2],
         ):
             refused_op(op, given, ValueError, "out shares memory with", out=out)
@@ -967,7 +969,8 @@ def test_out_of_an_operation_that_overlaps_an_operand(op):
 def test_out_of_matmul_that_overlaps_an_operand():
     memory = np.arange(40.0)
     mine = memory[:16].reshape(4, 4)
-    for out in (mine, mine.T, memory[15:31].reshape(4, 4)):
+    after = memory[15:31].reshape(4, 4)
+    for out in (mine, mine.T, after, after[::-1], after[:, ::-1]):
         refused_op("matmul", (mine, np.eye(4)), ValueError, "out shares memory with", out=out)
         refused_op("matmul", (np.eye(4), mine), ValueError, "out shares memory with", out=out)
 

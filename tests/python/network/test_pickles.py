@@ -116,6 +116,87 @@ def test_an_unpickler_that_allows_only_fastmlp_and_numpy_loads_it(name):
     assert type(Restricted(io.BytesIO(pickle.dumps(made))).load()) is type(made)
 
 
+FUNCTIONS = [
+    f"{module.__name__}.{name}"
+    for module in (fastmlp, fastmlp.ops, fastmlp._core, fastmlp.reference, fastmlp.datasets)
+    for name, member in vars(module).items()
+    if callable(member) and (member.__module__ or "").startswith("fastmlp") and name[0] != "_"
+]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_or_class_is_pickled_by_its_name(name):
+    module, _, attribute = name.rpartition(".")
+    made = getattr(sys.modules[module], attribute)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        data = pickle.dumps(made, protocol)
+        ((where, called),) = globals_of(data)
+        assert (where.split(".")[0], called) == ("fastmlp", made.__name__)
+        assert pickle.loads(data) is made
+
+
+# Refused states
+
+
+def bad_states(made):
+    """States that are refused: each lacks a value, or has one of a wrong kind."""
+    state = made.__getstate__()
+    for name in state:
+        yield {key: value for key, value in state.items() if key != name}
+        for odd in (None, "no", [1.0, 2.0, 3.0], object()):
+            yield {**state, name: odd}
+
+
+def bits_of(made):
+    try:
+        return pickle.dumps(made.__getstate__())
+    except (RuntimeError, AttributeError):  # an object without __init__
+        return None
+
+
+@pytest.mark.parametrize(
+    "name", ["Network", "Objective", "Adam", "momentum", "LBFGS", "RMSprop", "Lion", "AdamW"]
+)
+def test_a_refused_state_changes_nothing(name):
+    whole = OBJECTS[name]()
+    refused = 0
+    for state in bad_states(whole):
+        for make in (OBJECTS[name], lambda: type(whole).__new__(type(whole))):
+            made = make()
+            before = bits_of(made)
+            try:
+                made.__setstate__(state)
+            except Exception:
+                refused += 1
+                assert bits_of(made) == before
+    assert refused > 4
+
+
+def test_a_state_with_parameters_of_another_size_leaves_no_zeros():
+    network, state = OBJECTS["Network"](), OBJECTS["Network"]().__getstate__()
+    half_made = fastmlp.Network.__new__(fastmlp.Network)
+    for parameters in (state["parameters"][1:], "no", None, state["parameters"].astype(complex)):
+        with pytest.raises((TypeError, ValueError)):
+            half_made.__setstate__({**state, "parameters": parameters})
+        with pytest.raises(RuntimeError, match="__init__ has not been called"):
+            half_made.parameters  # noqa: B018
+    half_made.__setstate__({**state, "parameters": state["parameters"] * np.nan})
+    assert np.isnan(half_made.parameters).all()
+    with pytest.raises(RuntimeError, match="has been called before"):
+        network.__setstate__(state)
+
+
+@pytest.mark.parametrize(
+    "pair", [(1, 2, 1.0, 1.0), (X[0], X[0][1:], 1.0, 1.0), (X, X, 1.0, 1.0), (X[0], X[0], "a", 1.0)]
+)
+def test_lbfgs_refuses_a_pair_that_is_none(pair):
+    optimizer = OBJECTS["LBFGS"]()
+    before = bits_of(optimizer)
+    with pytest.raises((TypeError, ValueError)):
+        optimizer.__setstate__({**optimizer.__getstate__(), "_memory": [pair]})
+    assert bits_of(optimizer) == before
+
+
 # Old pickles
 
 

@@ -7,6 +7,8 @@ import os
 import pickle
 import select
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -44,6 +46,19 @@ def no_warning_of_fork():
 def fork() -> int:
     with no_warning_of_fork():
         return os.fork()
+
+
+def exit_status_of(child: int) -> int | None:
+    """The exit status of a child, or None after killing it because it hangs."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        finished, status = os.waitpid(child, os.WNOHANG)
+        if finished:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
 
 
 @pytest.fixture
@@ -251,17 +266,95 @@ def test_a_child_forked_while_another_thread_trains_can_use_the_network():
             os._exit(0)
         except BaseException:
             os._exit(1)
-    deadline = time.monotonic() + PATIENCE
-    status = None
-    while status is None and time.monotonic() < deadline:
-        finished, code = os.waitpid(pid, os.WNOHANG)
-        status = os.waitstatus_to_exitcode(code) if finished else None
-        time.sleep(0.01)
-    if status is None:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    status = exit_status_of(pid)
     thread.join()
     assert status == 0
+
+
+# Calls that take long, nearly all of it on two threads. The arrays repeat one element.
+LONG_CALLS = {
+    "forward": lambda network, X, y: network.forward(X),
+    "loss": lambda network, X, y: network.loss(X, y),
+    "fit": lambda network, X, y: network.fit(X, y, epochs=100),
+    "matmul": lambda network, X, y: fastmlp.ops.matmul(
+        np.broadcast_to(X[0, 0], (2000, 200_000)), np.broadcast_to(X[0, 0], (200_000, 2000))
+    ),
+    "a step": lambda network, X, y: network.step(X[:4000], y[:4000], 0.1),
+}
+
+
+class ForkedError(Exception):
+    pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("call", LONG_CALLS)
+def test_a_child_forked_in_a_signal_handler_during_a_call_goes_on(call):
+    """The call has two threads, but the child has one: it refuses the call and takes the next."""
+    network = fastmlp.Network([64, 2048, 2048, 1], seed=0)
+    X = np.broadcast_to(np.float32(0.5), (200_000, 64))
+    y = np.broadcast_to(np.float32(1), (200_000,))
+    child = None
+
+    def handle(*_):
+        nonlocal child
+        child = fork()
+        if child:
+            raise ForkedError
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with fastmlp.threads(2), pytest.raises((ForkedError, RuntimeError)) as raised:
+            LONG_CALLS[call](network, X, y)
+        if child == 0:
+            assert "forked" in str(raised.value)
+            network.step(X[:4], y[:4], 0.1)
+            os._exit(0)
+    finally:
+        if child == 0:  # must not go on with the tests
+            os._exit(1)
+        signal.signal(signal.SIGALRM, before)
+    assert exit_status_of(child) == 0
+
+
+AFTER_A_FORK = """
+import os, signal, sys, threading
+import numpy as np
+import fastmlp
+
+def fork(*_):
+    global child
+    child = os.fork()
+    if child == 0:
+        network.forward(X[:100])
+        {then}
+
+fastmlp.set_num_threads(2)
+network = fastmlp.Network([64, 256, 256, 1], seed=0)
+X, y = np.ones((20_000, 64), "f4"), np.ones(20_000)
+child = None
+signal.signal(signal.SIGALRM, fork)
+signal.setitimer(signal.ITIMER_REAL, 0.03)
+while child is None:
+    try:
+        network.fit(X, y, epochs=1)
+    except RuntimeError:
+        trained = threading.Thread(target=network.fit, args=(X, y), kwargs=dict(epochs=1))
+        trained.start()
+        trained.join()
+if child:
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+    signal.alarm({patience})
+    sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("then", ["pass", "sys.exit()", "os._exit(0)"])
+def test_a_child_forked_in_a_signal_handler_ends_as_usual(then):
+    code = AFTER_A_FORK.format(then=then, patience=PATIENCE)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers here")
@@ -280,10 +373,18 @@ def test_targets_that_change_during_training_are_an_error_and_no_crash():
         signal.signal(signal.SIGALRM, before)
 
 
-def test_the_gil_is_released_while_the_library_works():
+LONG_CALLS = {
+    "forward": lambda: fastmlp.Network([64, 512, 512, 1], seed=0).forward(
+        np.broadcast_to(np.float32(0.5), (100_000, 64))
+    ),
+    # Only the memory, without initial weights.
+    "a large network": lambda: fastmlp.Network._rebuild([6000, 6000], [], "sigmoid", "float32", 0),
+}
+
+
+@pytest.mark.parametrize("call", LONG_CALLS.values(), ids=LONG_CALLS)
+def test_the_gil_is_released_while_the_library_works(call):
     """Another Python thread counts on while this one is inside one native call."""
-    network = fastmlp.Network([64, 512, 512, 1], seed=0)
-    X = np.broadcast_to(np.float32(0.5), (100_000, 64))
     stop = threading.Event()
     inside = threading.Event()
     counted = 0
@@ -298,7 +399,7 @@ def test_the_gil_is_released_while_the_library_works():
     thread = threading.Thread(target=count)
     thread.start()
     inside.set()
-    network.forward(X)
+    call()
     at_return = counted
     stop.set()
     thread.join()

@@ -102,6 +102,15 @@ def test_sample_weight_means_the_same(solver: str, early_stopping: bool) -> None
     assert_same(a, b)
 
 
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+def test_the_loss_of_a_certain_and_wrong_prediction_is_clipped_the_same(task: str) -> None:
+    X, y = data_of(task)
+    a, b = pair(task, solver="sgd", learning_rate_init=1e-9, max_iter=2, alpha=0.0)
+    a.fit(1e4 * X, y), b.fit(1e4 * X, y)
+    np.testing.assert_allclose(b.loss_curve_, a.loss_curve_, rtol=1e-6)
+    assert 1 < a.loss_curve_[0] < -np.log(np.finfo(float).eps) * a.n_outputs_
+
+
 @pytest.mark.parametrize("form", ["csr", "csc"])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_sparse_rows_mean_the_same(form: str, solver: str) -> None:

@@ -575,6 +575,22 @@ def test_a_pair_whose_curvature_is_lost_in_rounding_is_left_out(network_class, c
 
 
 @BOTH
+def test_a_pair_has_zeros_for_changes_that_are_denormal(network_class):
+    network = make(network_class)
+    network.parameters[0] = 0
+    start = Point(network.parameters.copy(), 0.0, np.zeros_like(network.parameters))
+    network.parameters[0] = -np.finfo(np.float64).tiny / 2
+    network.parameters[1:] += 0.25
+    descent = Descent(LBFGS(), network, Data(*data(), None))
+    descent._last = Point(network.parameters.copy(), 0.0, network.parameters - start.theta)
+    (pair,) = descent._new_pair(start)
+    for vector in (pair.s, pair.y):
+        assert vector[0] == 0
+        assert not np.signbit(vector[0])
+        assert (vector[1:] != 0).all()
+
+
+@BOTH
 def test_a_state_belongs_to_one_network(network_class):
     X, y = data()
     network, other, optimizer = make(network_class), make(network_class), LBFGS()

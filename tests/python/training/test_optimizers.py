@@ -285,12 +285,18 @@ def test_a_parameter_without_gradients_comes_to_rest(name, dtype):
 @DTYPES
 def test_a_square_whose_share_is_denormal_counts_as_zero(kind, dtype):
     network, optimizer = make(dtype=dtype), kind(weight_decay=0.0)
-    share = 1 - (optimizer.alpha if kind is fastmlp.RMSprop else optimizer.beta_2)
-    least = np.sqrt(np.finfo(dtype).tiny / share).astype(dtype)
-    apply(network, optimizer, np.resize([1.01 * least, 0.99 * least], network.n_parameters))
-    v = optimizer._state()[-1][-1]
-    np.testing.assert_allclose(v[::2], 1.01**2 * np.finfo(dtype).tiny, rtol=1e-6)
-    assert (v[1::2] == 0).all()
+    keep = optimizer.alpha if kind is fastmlp.RMSprop else optimizer.beta_2
+    tiny, n = np.finfo(dtype).tiny, network.n_parameters
+    least = np.sqrt(tiny / (1 - keep))
+    gradients = np.resize([1.01 * least, 0.99 * least], n).astype(dtype)
+    v = np.resize([0, 0, 4 * tiny, 4 * tiny], n).astype(dtype)
+    with_state(optimizer, network, v)
+    state = State(1, np.zeros_like(v), v.copy())
+    optimizer._update_in_numpy(state, np.zeros_like(v), gradients, np.zeros_like(v))
+    apply(network, optimizer, gradients)
+    expected = keep * v + np.resize([1.01**2 * tiny, 0], n)
+    for found in (optimizer._state()[-1][-1], state.v):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @EACH_WITH_STATE

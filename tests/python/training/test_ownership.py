@@ -180,9 +180,15 @@ def test_the_network_lives_as_long_as_its_ownership():
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("call", ["fit", "partial_fit", "step"])
-def test_a_second_fit_of_an_estimator_is_refused_and_the_first_goes_on(solver, call):
+@pytest.mark.parametrize(
+    ("first", "solver", "call"),
+    [
+        *(("fit", "adam", call) for call in ("fit", "partial_fit", "step")),
+        *(("fit", "lbfgs", call) for call in ("fit", "step")),
+        *(("partial_fit", "adam", call) for call in ("fit", "partial_fit", "step")),
+    ],
+)
+def test_a_second_fit_of_an_estimator_is_refused_and_the_first_goes_on(first, solver, call):
     calls = {
         "fit": lambda: estimator.fit(X, Y),
         "partial_fit": lambda: estimator.partial_fit(X, Y, classes=[0, 1]),
@@ -191,7 +197,7 @@ def test_a_second_fit_of_an_estimator_is_refused_and_the_first_goes_on(solver, c
     refused = []
 
     def train(estimator):
-        if call == "partial_fit":
+        if first == "partial_fit":
             return estimator.partial_fit(X, Y, classes=[0, 1])
         return estimator.fit(X, Y)
 
@@ -204,7 +210,7 @@ def test_a_second_fit_of_an_estimator_is_refused_and_the_first_goes_on(solver, c
             refused.append(on_another_thread(calls[call]))
             super()._update_no_improvement_count(*args)
 
-    options = {"solver": "adam" if call == "partial_fit" else solver, "max_iter": 3}
+    options = {"solver": solver, "max_iter": 3}
     estimator = Estimator((4,), random_state=0, **options)
     train(estimator)
     assert refused
