@@ -44,7 +44,7 @@ Network<T> load(const std::filesystem::path& path) {
   io_detail::read_from(
       "load", path, "a network of this type",
       [&](std::istream& file, std::uint64_t size) { net = io_detail::read<T>(file, size); });
-  return std::move(*net);
+  return std::move(*net);  // NOLINT(bugprone-unchecked-optional-access): read, or thrown
 }
 
 }  // namespace fastmlp

@@ -174,7 +174,8 @@ void place_layers(Tensors& tensors, std::size_t depth, T* parameters) {
     for (const char* part : {".weight", ".bias"}) {
       Tensor& tensor = tensors.at("layers." + std::to_string(l) + part);
       tensor.data = parameters;
-      parameters += tensor.bytes / sizeof(T);
+      const auto elements = static_cast<std::ptrdiff_t>(tensor.bytes / sizeof(T));
+      parameters += elements;
     }
   }
 }
@@ -471,7 +472,7 @@ Network<T> read(std::istream& file, std::uint64_t size) {
     net->set_epochs_trained(settings.epochs_trained);
     place_layers(tensors, settings.hidden.size() + 1, net->parameters());
   });
-  return std::move(*net);
+  return std::move(*net);  // NOLINT(bugprone-unchecked-optional-access): read, or thrown
 }
 
 // Writing
@@ -513,7 +514,7 @@ inline std::string header_of(const Settings& settings, const std::optional<Train
   // Written by hand, because Json would sort the keys: the safetensors library has another order.
   std::string text = "{\"__metadata__\":{\"fastmlp\":" + Json(text_of(settings)).dump();
   if (training) text += ",\"fastmlp_training\":" + Json(text_of(*training)).dump();
-  text += "}";
+  text += '}';
   std::uint64_t begin = 0;
   for (const auto& [name, tensor] : tensors) {
     text.append(",\"")

@@ -90,7 +90,7 @@ class Patience {
   std::int64_t replay(const std::vector<double>& val_loss) {
     std::int64_t best = 0;
     for (std::size_t epoch = 0; epoch < val_loss.size(); ++epoch) {
-      if (is_over()) {
+      if (rule_ && is_over()) {
         detail::refuse("fit: early_stopping with patience ", rule_->patience, " and min_delta ",
                        rule_->min_delta, " would have ended the training after ", epoch,
                        " epochs; the checkpoint has ", val_loss.size(), "; give more patience");
@@ -359,7 +359,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
     between_epochs.worked(detail::Poller::kFlopsPerLook);
   }
   best.restore();
-  return std::move(history);
+  return std::move(state.history);
 }
 
 template History Network<float>::fit(const RowSource<float>&, const RowSource<float>&, Optimizer&,

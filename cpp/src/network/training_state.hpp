@@ -64,6 +64,7 @@ inline std::vector<std::pair<std::string, std::string>> described(const Training
   };
   const auto add_list = [&](const char* name, const auto& values, const auto& text_of) {
     std::vector<std::string> texts;
+    texts.reserve(values.size());
     for (const auto& value : values) texts.emplace_back(text_of(value));
     add(name, "[" + join(texts) + "]");
   };
