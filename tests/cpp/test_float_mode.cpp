@@ -2,6 +2,7 @@
 // denormals to zero, and leaves the caller's mode as it was.
 #include "kernels/float_mode.hpp"
 #include "support.hpp"
+#include "threads/parallel.hpp"
 
 #include <fastmlp/network.hpp>
 #include <fastmlp/ops.hpp>
@@ -9,8 +10,10 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <atomic>
 #include <map>
 #include <string>
+#include <thread>
 #include <utility>
 
 using namespace fastmlp;
@@ -124,7 +127,10 @@ Results all_results(const Data& data) {
   net.initialize(1);
   results.add("loss of denormal weights", net.loss(X.cview(), y.cview(), tiny.data()).mean());
 
-  // Denormal hyper-parameters are positive; these calls throw if they are not.
+  // The sum of these weights is normal, and denormal hyper-parameters are positive. The calls throw
+  // if they find something else.
+  const std::vector<double> denormal(40, 1e-309);
+  net.validate("validate", X.cview(), y.cview(), denormal.data());
   Objective objective;
   objective.loss_scale = 1e-310;
   validate(objective);
@@ -162,5 +168,55 @@ TEST_CASE("no public call depends on the caller's rounding or denormals, or chan
       CAPTURE(call.first);
       CHECK(found.all.at(call.first) == call.second);
     }
+  }
+}
+
+TEST_CASE("a callback that changes the mode changes no bit of fit") {
+  const Data data;
+  const Mode before = detail::float_mode();
+  const auto fitted = [&](Mode mode) {
+    Network<float> net({6, 7, 1}, {Activation::kTanh});
+    net.initialize(5);
+    FitOptions<float> options;
+    options.epochs = 4;
+    options.schedule = [](std::int64_t epoch, double rate, const EpochLog*) {
+      return rate / static_cast<double>(epoch + 3);
+    };
+    options.on_epoch = [&](const EpochLog&) {
+      detail::set_float_mode(mode);
+      return false;
+    };
+    const History history =
+        net.fit(data.X.cview(), data.y.cview(), Optimizer(SgdOptions{}), options);
+    detail::set_float_mode(before);
+    Results results;
+    results.add("parameters", copy_of(net.parameters(), net.n_parameters()));
+    results.add("learning rates", history.learning_rate);
+    return results.all;
+  };
+  const auto expected = fitted(before);
+  for (const auto& mode : kModes) CHECK(fitted(before | mode.second) == expected);
+}
+
+TEST_CASE("the threads of a team compute in the default mode, whatever mode they were left in") {
+  const Settings restore;
+  set_num_threads(3);
+  const Mode before = detail::float_mode();
+  const auto on_each_thread = [](const auto& body) {
+    detail::with_team(3, [&] {
+      detail::Team* const team = detail::current_team();
+      team != nullptr ? team->run([&](int) noexcept { body(); }) : body();
+    });
+  };
+  for (const auto& mode : kModes) {
+    std::atomic<int> others{0};
+    std::thread caller([&, bits = mode.second] {  // it has a team of its own
+      on_each_thread([&] { detail::set_float_mode(before | bits); });
+      on_each_thread([&] { others += detail::float_mode() != before; });
+    });
+    caller.join();
+    // The calling thread was left in the other mode too, and a call of the library changes that
+    // before it asks for a team.
+    CHECK(others == 0);
   }
 }

@@ -66,6 +66,21 @@ TEST_CASE("every task of many tiny regions runs once, on more threads than proce
   }
 }
 
+TEST_CASE("no thread begins a region that has ended") {
+  std::atomic<bool> open{false};
+  std::atomic<int> late{0};
+  const auto work = [&](int) noexcept { late += !open.load(); };
+  with_threads(3, false, [&](Team& team) {
+    for (int region = 0; region < 100000; ++region) {
+      open = true;
+      team.run(work);
+      open = false;
+      for (int i = 0; i < 10; ++i) detail::spin_pause();
+    }
+  });
+  CHECK(late == 0);
+}
+
 TEST_CASE("if all threads take part, each slot runs every region once") {
   const int size = crowd();
   std::vector<int> runs(static_cast<std::size_t>(size));

@@ -11,9 +11,13 @@ import scipy.sparse
 
 import fastmlp
 from fastmlp import ops, schedules
+from fastmlp.sklearn import MLPClassifier
 from float_modes import MODES, float_mode
 
-pytestmark = pytest.mark.skipif(not MODES, reason="this system's floating-point modes are unknown")
+pytestmark = [
+    pytest.mark.skipif(not MODES, reason="this system's floating-point modes are unknown"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 7))
@@ -47,6 +51,16 @@ def changed(change: Callable[[fastmlp.Network], object]) -> list[Any]:
 def updated_once(net: fastmlp.Network) -> None:
     net.loss_and_gradients(X, Y)
     net.apply_gradients(fastmlp.Adam(), scale=1 / 3)
+
+
+def fitted_estimator(solver: str, **options: Any) -> list[Any]:
+    estimator = MLPClassifier((9,), solver=solver, random_state=0, max_iter=4, tol=0, **options)
+    if solver == "sgd":
+        for _ in range(4):
+            estimator.partial_fit(X, Y, classes=[0, 1])
+    else:
+        estimator.fit(X, Y, WEIGHT)
+    return [*estimator.coefs_, *estimator.intercepts_, estimator.loss_]
 
 
 def updated_in_place() -> np.ndarray:
@@ -89,6 +103,11 @@ CALLS: dict[str, Callable[[], Any]] = {
         "sgd", validation_data=(X, Y, WEIGHT), early_stopping=fastmlp.EarlyStopping(1, 1e-3)
     ),
     "fit with a user's schedule": lambda: fitted("sgd", schedule=lambda e, rate, _: rate / (e + 3)),
+    "estimators": lambda: [
+        fitted_estimator("adam", class_weight="balanced", early_stopping=True),
+        fitted_estimator("sgd", learning_rate="invscaling"),
+        fitted_estimator("lbfgs"),
+    ],
     **{
         type(schedule).__name__: lambda schedule=schedule: [
             schedule(epoch, 0.1, {"loss": 0.5 + epoch % 3 * 0.1}) for epoch in range(9)
