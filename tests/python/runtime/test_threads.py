@@ -373,7 +373,7 @@ def test_targets_that_change_during_training_are_an_error_and_no_crash():
         signal.signal(signal.SIGALRM, before)
 
 
-LONG_CALLS = {
+LONG_WORK = {
     "forward": lambda: fastmlp.Network([64, 512, 512, 1], seed=0).forward(
         np.broadcast_to(np.float32(0.5), (100_000, 64))
     ),
@@ -382,7 +382,7 @@ LONG_CALLS = {
 }
 
 
-@pytest.mark.parametrize("call", LONG_CALLS.values(), ids=LONG_CALLS)
+@pytest.mark.parametrize("call", LONG_WORK.values(), ids=LONG_WORK)
 def test_the_gil_is_released_while_the_library_works(call):
     """Another Python thread counts on while this one is inside one native call."""
     stop = threading.Event()
