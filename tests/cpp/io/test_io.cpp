@@ -115,13 +115,12 @@ TEST_CASE("every file of the corpus gets the answer that Python's reader gives t
     const nlohmann::json& entry = item.value();
     CAPTURE(name);
     write(folder / "model", bytes[name]);
-    std::string saved;
+    std::string saved = "refused";
     const auto try_as = [&](auto zero) {
       try {
         save(load<decltype(zero)>(folder / "model"), folder / "again");
         saved = read(folder / "again");
-      } catch (const FileError&) {
-        saved = "refused";
+      } catch (const FileError&) {  // NOLINT(bugprone-empty-catch): the other dtype may do
       }
     };
     try_as(0.0f);
