@@ -22,7 +22,7 @@ export COVERAGE_PROCESS_START="$PWD/tests/coverage.ini" COVERAGE_FILE="$build/.c
 "$PYTHON" -m coverage run --rcfile=tests/coverage.ini -m pytest -q -p no:cacheprovider "$@"
 
 "$PYTHON" -m gcovr --root . --filter cpp/ --filter python/bindings/ --exclude '.*(avx512|neon).*' \
-  --gcov-ignore-parse-errors --exclude-unreachable-branches --html-details "$build/cpp.html" --txt - \
+  --merge-lines --gcov-ignore-parse-errors --html-details "$build/cpp.html" --txt - \
   --fail-under-line 95 "$build"
 "$PYTHON" -m coverage combine -q --rcfile=tests/coverage.ini "$build"
 "$PYTHON" -m coverage report --rcfile=tests/coverage.ini

@@ -86,7 +86,7 @@ class PyNetwork {
     using Owner = std::shared_ptr<AnyNetwork>;
     auto owner = std::make_unique<Owner>(shared());
     py::capsule base(owner.get(), [](void* kept) { delete static_cast<Owner*>(kept); });
-    owner.release();
+    static_cast<void>(owner.release());
     return base;
   }
 

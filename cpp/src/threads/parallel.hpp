@@ -135,7 +135,7 @@ std::exception_ptr lead_team(int size, Team*& led, const Body& body) {
         thrown = std::current_exception();
       }
       led = nullptr;
-      if (team->is_orphaned()) std::longjmp(way_out, 1);
+      if (team->is_orphaned()) std::longjmp(way_out, 1);  // NOLINT(cert-err52-cpp): see above
       team->dismiss();
     } else {
       const DefaultFloatMode mode;

@@ -78,7 +78,7 @@ std::uint64_t number_of_this_thread() {
 
 #ifdef _OPENMP
 void run_with_way_out(std::jmp_buf& way_out, void (*run)(const void*), const void* context) {
-  if (setjmp(way_out) == 0) run(context);
+  if (setjmp(way_out) == 0) run(context);  // NOLINT(cert-err52-cpp): parallel.hpp says why
 }
 #endif
 

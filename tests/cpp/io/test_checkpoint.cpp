@@ -394,7 +394,7 @@ TEST_CASE("load_checkpoint refuses files that have no state for C++") {
 }
 
 TEST_CASE("a checkpoint has the bytes of Python's, which goes on to Python's bits") {
-  std::vector<float> x(200 * 4), t(200);
+  std::vector<float> x(800), t(200);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 101) / 50 - 1;
   for (std::size_t i = 0; i < t.size(); ++i) t[i] = x[4 * i] > x[4 * i + 1] ? 1.0f : 0.0f;
   const MatrixView<const float> X(x.data(), 200, 4), y(t.data(), 200, 1);
