@@ -44,18 +44,14 @@ inline const std::vector<pybind11::detail::type_info*>& native_classes(PyTypeObj
 template <class T>
 PyObject* new_object(PyTypeObject* type) {
   return or_raise([&]() -> PyObject* {
-    const auto& classes = native_classes(type);
-    if (classes.size() != 1) {
-      PyErr_Format(PyExc_TypeError, "%s: a class must not extend two native classes",
-                   type->tp_name);
-      return nullptr;
-    }
+    // There is one: Python refuses a class with two native bases, because their layouts differ.
+    auto* const native = native_classes(type).front();
     auto part = std::make_unique<T>();
     const auto self = pybind11::reinterpret_steal<pybind11::object>(type->tp_alloc(type, 0));
     if (!self) return nullptr;
     auto* instance = reinterpret_cast<pybind11::detail::instance*>(self.ptr());
     instance->allocate_layout();
-    auto slot = instance->get_value_and_holder(classes.front());
+    auto slot = instance->get_value_and_holder(native);
     slot.value_ptr() = part.release();
     slot.type->init_instance(instance, nullptr);
     return pybind11::object(self).release().ptr();

@@ -19,7 +19,7 @@ PARTS = {
     "kills": [PYTHON, "tests/python/training/test_checkpoint.py", "200"],
     "memory": [PYTHON, "tests/soak/memory.py"],
     "allocations": [PYTHON, "tests/soak/allocations.py"],
-    "objects": [PYTHON, "tests/python/helpers/abuse.py", "20000", "1"],
+    "objects": [PYTHON, "tests/python/helpers/abuse.py", "1000", "1"],
     "fuzzing": ["tests/soak/fuzzing.sh"],
     "asan": ["tests/soak/asan.sh"],
     "systems": [PYTHON, "tests/check_systems.py"],

@@ -77,10 +77,8 @@ int try_threads(int n) {
   std::vector<Trial> trials(static_cast<std::size_t>(n), Trial{&gate, {}});
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return 0;
-  if (kStackSize > 0) {
-    pthread_attr_setstacksize(&attributes,
-                              kStackSize);  // as OpenMP, ignores a size that is not allowed
-  }
+  // As OpenMP, ignores a size that is not allowed.
+  if (kStackSize > 0) pthread_attr_setstacksize(&attributes, kStackSize);
   std::size_t started = 0;
   {
     const std::lock_guard<std::mutex> closed(gate);
