@@ -1,4 +1,4 @@
-// What is left to do for the functions and methods that pybind11 has made.
+// Mends the functions and methods that pybind11 has made.
 #pragma once
 
 #include "pybind11.hpp"

@@ -23,14 +23,14 @@ from fastmlp.lbfgs import LBFGS, Pair
 
 
 class Target(NamedTuple):
-    """The file that `fit` writes, and after how many epochs it does so again and again."""
+    """The file that `fit` writes, and the number of epochs between two writes."""
 
     path: str
     every: int
 
 
 def target_or_none(checkpoint: Any, every: Any) -> Target | None:
-    """Return where to write; refuse early what can never become a file."""
+    """Return where to write, or None; refuse a path that cannot be written."""
     if checkpoint is None and every == 1:
         return None
     number = positive_integer("fit", "every", every)
@@ -185,7 +185,7 @@ class State:
             network._set_optimizer_state(optimizer, before)
             raise
         if plan.schedule is None:
-            optimizer.learning_rate = rate  # a callback may have changed it
+            optimizer.learning_rate = rate  # which a callback may have changed
 
 
 def state_in(resume: Any, network: Trainable, plan: Any) -> State:

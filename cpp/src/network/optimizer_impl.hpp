@@ -29,8 +29,8 @@ struct Powers {  // beta_1^t and beta_2^t after t steps, for a rule's running me
 struct [[gnu::visibility("hidden")]] Optimizer::Impl {
   explicit Impl(const OptimizerOptions& given);
 
-  const OptimizerOptions options;           // learning_rate is the current value of that one
-  std::atomic<double> learning_rate;        // may be set while another thread trains
+  const OptimizerOptions options;           // as given to the constructor
+  std::atomic<double> learning_rate;        // the present one; may be set while a thread trains
   std::size_t rule = 0;                     // place in KernelTable::rules
   int states = 0;                           // the number of vectors of state
   bool is_gradient_descent = false;         // without decay, an update can be fused (pass.cpp)
