@@ -372,6 +372,9 @@ def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_p
     kill_and_resume(4, tmp_path)
 
 
+# Between open() and the block of `with`, Ctrl-C leaves a file or a folder for Python to close.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_ctrl_c_at_any_moment_can_be_resumed(optimizer, tmp_path):
     path = tmp_path / "checkpoint"
