@@ -6,7 +6,7 @@ set -eu
 minutes=${MINUTES:-20}
 root=$PWD build=$PWD/build/soak/fuzz
 "$PYTHON" tests/python/helpers/file_corpus.py "$build/seeds"
-mkdir -p "$build/corpus" "$build/run"
+mkdir -p "$build/corpus" "$build/corpus-both" "$build/run"
 cmake -S tests/fuzz -B "$build/sanitized" -DCMAKE_CXX_COMPILER=clang++
 cmake --build "$build/sanitized" --target load_fuzzer
 cmake -S tests/fuzz -B "$build/plain" -DCMAKE_CXX_COMPILER=clang++ -DFUZZ_FLAGS=-O1
