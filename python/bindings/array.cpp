@@ -157,8 +157,9 @@ py::array as_array(const char* function, const char* name, const py::object& obj
                              }));
   if (!array) throw py::error_already_set();
   if (std::strchr("fiub", array.dtype().kind()) == nullptr) {
+    const char* sparse = py::hasattr(object, "tocsr") ? "; call tocsr() or toarray() on it" : "";
     throw py::type_error(std::string(function) + ": " + name + " has dtype " + text(array.dtype()) +
-                         "; it must be real numbers");
+                         "; it must be real numbers" + sparse);
   }
   return array;
 }

@@ -12,6 +12,7 @@
 #include <pybind11/numpy.h>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -112,12 +113,16 @@ struct CsrArrays {
   py::array data, indices, indptr;
 };
 
-/// The rows of a CSR matrix. `keep` receives the arrays that must outlive the result.
+/// Returns an array, or a copy if the call writes to its memory.
+using Apart = std::function<py::array(const py::array&)>;
+
+/// The rows of a CSR matrix. `keep` receives the arrays that must outlive the result, each as
+/// `apart` returns it.
 /// \throws TypeError, ValueError if the arrays cannot be those of a CSR matrix. Whoever reads a row
 /// checks its indices.
 template <class T>
 RowSource<T> csr_rows_of(const char* function, const char* name, const py::object& object,
-                         CsrArrays& keep);
+                         CsrArrays& keep, const Apart& apart = {});
 
 /// One weight for each of `rows` rows, as a contiguous array of double; empty for None.
 py::array_t<double> sample_weight_of(const char* function, const py::object& object,

@@ -95,6 +95,9 @@ void Converter<To>::operator()(const char* from, std::ptrdiff_t stride, std::ptr
   }
 }
 
+// Converted in 1 to 30 ms.
+constexpr py::ssize_t kElementsPerLook = 1000000;
+
 template <class To>
 py::array converted(const py::array& array) {
   const Converter<To> convert(array);
@@ -106,11 +109,20 @@ py::array converted(const py::array& array) {
   const char* from = static_cast<const char*>(array.data());
   const std::size_t outer = shape.empty() ? 0 : shape.size() - 1;
   const py::ssize_t n = shape.empty() ? 1 : shape.back();
-  const auto fill = [&] {
+  const py::ssize_t stride = shape.empty() ? 0 : strides.back();
+  const auto fill = [&](const ShouldStop& should_stop) {
     const detail::DefaultFloatMode mode;
     std::vector<py::ssize_t> index(outer, 0);
+    py::ssize_t done = 0;  // since should_stop was asked
     for (py::ssize_t rows = n > 0 ? result.size() / n : 0; rows > 0; --rows, to += n) {
-      convert(from, shape.empty() ? 0 : strides.back(), n, to);
+      for (py::ssize_t i = 0; i < n; i += kBriefElements) {
+        const py::ssize_t count = std::min(n - i, kBriefElements);
+        convert(from + i * stride, stride, count, to + i);
+        done += count;
+        if (done < kElementsPerLook || !should_stop) continue;
+        done = 0;
+        if (should_stop()) throw Stopped();
+      }
       for (std::size_t d = outer; d-- > 0;) {  // the next row, as the digits of an odometer
         from += strides[d];
         if (++index[d] < shape[d]) break;
@@ -119,7 +131,7 @@ py::array converted(const py::array& array) {
       }
     }
   };
-  result.size() > kBriefElements ? without_gil(fill) : fill();
+  result.size() > kBriefElements ? interruptible(fill) : fill({});
   return result;
 }
 

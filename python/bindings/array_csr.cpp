@@ -54,12 +54,15 @@ bool is_csr(const py::object& object) {
 
 template <class T>
 RowSource<T> csr_rows_of(const char* function, const char* name, const py::object& object,
-                         CsrArrays& keep) {
+                         CsrArrays& keep, const Apart& apart) {
   const std::string what = std::string(function) + ": " + name;
   const py::array data = as_array(function, name, attribute(object, "data"));
   keep.data = is_usable<T>(data) && is_contiguous(data) ? data : converted<T>(data);
   keep.indices = indices_of(function, "X.indices", attribute(object, "indices"));
   keep.indptr = indices_of(function, "X.indptr", attribute(object, "indptr"));
+  for (py::array* array : {&keep.data, &keep.indices, &keep.indptr}) {
+    if (apart) *array = apart(*array);
+  }
   const py::tuple shape = attribute(object, "shape");
   const auto size = [&](std::size_t axis) {
     const Py_ssize_t n = PyNumber_AsSsize_t(py::object(shape[axis]).ptr(), PyExc_ValueError);
@@ -83,7 +86,9 @@ RowSource<T> csr_rows_of(const char* function, const char* name, const py::objec
                     std::min(keep.data.shape(0), keep.indices.shape(0))};
 }
 
-template RowSource<float> csr_rows_of(const char*, const char*, const py::object&, CsrArrays&);
-template RowSource<double> csr_rows_of(const char*, const char*, const py::object&, CsrArrays&);
+template RowSource<float> csr_rows_of(const char*, const char*, const py::object&, CsrArrays&,
+                                      const Apart&);
+template RowSource<double> csr_rows_of(const char*, const char*, const py::object&, CsrArrays&,
+                                       const Apart&);
 
 }  // namespace fastmlp::python

@@ -15,6 +15,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -121,7 +122,11 @@ class CallData {
            const py::object& weight)
       : x_(is_csr(X) ? py::array() : apart_from(net, as_array(function, "X", X))),
         y_(apart_from(net, as_array(function, "y", y))),
-        x_rows(is_csr(X) ? csr_rows_of<T>(function, "X", X, csr_) : rows_of<T>(function, "X", x_)),
+        x_rows(is_csr(X) ? csr_rows_of<T>(function, "X", X, csr_,
+                                          [&](const py::array& array) {
+                                            return is_view_of(net, array) ? copy_of(array) : array;
+                                          })
+                         : rows_of<T>(function, "X", x_)),
         y_rows(targets_of<T>(function, "y", y_)),
         weight_(sample_weight_of(function, weight, x_rows.rows())),
         weights(weight.is_none() ? nullptr : weight_.data()) {}
@@ -131,6 +136,7 @@ class CallData {
   static py::array apart_from(Network<T>& net, const py::array& array) {
     return is_view_of(net, array) ? converted<T>(array) : array;
   }
+  static py::array copy_of(const py::array& array) { return array.attr("copy")(); }
 
   py::array x_, y_;
   CsrArrays csr_;  // instead of x_ if X is sparse
@@ -239,6 +245,29 @@ double step(PyNetwork& self, const py::object& X, const py::object& y, double le
   });
 }
 
+/// The losses of the batches of an epoch. They are copied to the caller's array when the epoch has
+/// ended, because it may share memory with what the epoch reads.
+class BatchLosses {
+ public:
+  template <class T>
+  BatchLosses(Network<T>& net, const py::object& array, std::ptrdiff_t batches)
+      : to_(doubles_of("train_epoch", "batch_losses", array, batches)),
+        losses_(to_, to_ + batches) {
+    if (is_view_of(net, py::reinterpret_borrow<py::array>(array))) {
+      throw py::value_error("train_epoch: batch_losses is a view of the network; give another array");
+    }
+  }
+  ~BatchLosses() { std::copy(losses_.begin(), losses_.end(), to_); }
+  BatchLosses(const BatchLosses&) = delete;
+  BatchLosses& operator=(const BatchLosses&) = delete;
+
+  double* data() { return losses_.data(); }
+
+ private:
+  double* to_;
+  std::vector<double> losses_;
+};
+
 double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
                    const py::object& order, py::ssize_t batch_size, PyOptimizer& optimizer,
                    const py::object& weight, const Objective& objective,
@@ -253,9 +282,12 @@ double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
     options.objective = objective;
     options.dropout = dropout_of(dropout, net.hidden().size());
     options.dropout_seed = seed.value_or(self.seed());
+    std::optional<BatchLosses> losses;
     if (!batch_losses.is_none()) {
-      const std::ptrdiff_t batches = batch_size > 0 ? (count + batch_size - 1) / batch_size : 0;
-      options.batch_losses = doubles_of("train_epoch", "batch_losses", batch_losses, batches);
+      const bool last_is_short = batch_size > 0 && count % batch_size != 0;
+      const std::ptrdiff_t batches = batch_size > 0 ? count / batch_size + last_is_short : 0;
+      losses.emplace(net, batch_losses, batches);
+      options.batch_losses = losses->data();
     }
     return interruptible([&](const ShouldStop& should_stop) {
       return net
@@ -280,7 +312,8 @@ py::tuple snapshot(PyNetwork& self) {
   });
 }
 
-void restore(PyNetwork& self, const py::object& parameters, std::int64_t epochs_trained) {
+void restore(PyNetwork& self, const py::object& parameters, std::int64_t epochs_trained,
+             std::optional<std::uint64_t> seed) {
   self.visit([&](auto& net) {
     using T = ElementOf<decltype(net)>;
     const py::array_t<T> values =
@@ -288,6 +321,7 @@ void restore(PyNetwork& self, const py::object& parameters, std::int64_t epochs_
     const T* data = values.data();
     const GilReleased released;
     net.restore(data, epochs_trained);
+    if (seed) net.set_seed(*seed);
   });
 }
 
@@ -455,7 +489,8 @@ void register_network(py::module_& module) {
       .def("_snapshot", &snapshot,
            "Return (a copy of the parameters, epochs_trained), not in the middle of a step.")
       .def("_restore", &restore, py::arg("parameters"), py::arg("epochs_trained"),
-           "Set the parameters and epochs_trained. Wait for calls that read the network.")
+           py::arg("seed") = none,
+           "Set the parameters, epochs_trained and, if given, the seed. Wait for calls that read.")
       .def("_adopt", &PyNetwork::adopt, py::arg("made"),
            "Become `made`, which must not be used any more. Only instead of __init__.")
       .def("_own", &own,

@@ -1,7 +1,7 @@
-"""Checkpoints: the state of a training in a file, and how `fit` goes on from it.
+"""Checkpoints: the state of a training run in a file, and how `fit` resumes it.
 
-formats/safetensors.py reads and writes the file; docs/file_format.md says what is in it. The pasts
-of a schedule and of early stopping are not in the file: _training_loop.py replays them from the
+formats/safetensors.py reads and writes the file; docs/file_format.md says what is in it. The file
+does not hold the state of a schedule or of early stopping: _training_loop.py rebuilds it from the
 losses of each epoch. Start at `Writer.write` and `State.apply`.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations  # some types are used before they are define
 
 import math
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 
 from fastmlp._trainable import Array, Trainable, dtype_name, positive_integer
 from fastmlp.formats import safetensors
-from fastmlp.lbfgs import LBFGS, Pair
+from fastmlp.lbfgs import LBFGS, checked_pair
 
 
 class Target(NamedTuple):
@@ -39,28 +38,23 @@ def target_or_none(checkpoint: Any, every: Any) -> Target | None:
             f"fit: every is {number} and checkpoint is None; give checkpoint the name of a file"
         )
     path = safetensors.checked_path(checkpoint, "fit", "checkpoint")
-    with _naming_fit():
-        try:
-            is_file = stat.S_ISREG(os.stat(path).st_mode)
-            if is_file:
-                safetensors.open_file(path, "r+b").close()  # refuses a read-only file
-        except FileNotFoundError:
-            is_file = True
-            os.stat(os.path.dirname(os.path.realpath(path)))  # the folder must exist
-    if not is_file:
+    if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(
             f"fit: checkpoint is {path!r}, a folder, a pipe or a device; give the name of a file"
         )
+    with _naming_fit("write"):
+        safetensors.refuse_unwritable(path)
+        path = os.path.join(os.getcwd(), path)  # a callback may change the working directory
     return Target(path, number)
 
 
 @contextmanager
-def _naming_fit() -> Iterator[None]:
+def _naming_fit(action: str) -> Iterator[None]:
     """Let the message of an OSError begin with the function and what it could not do."""
     try:
         yield
     except OSError as error:
-        error.strerror = f"fit: cannot write the checkpoint: {error.strerror}"
+        error.strerror = f"fit: cannot {action} the checkpoint: {error.strerror}"
         raise
 
 
@@ -73,10 +67,10 @@ def constructor_numbers(optimizer: Any) -> dict[str, float]:
 
 
 def constant_settings(plan: Any) -> dict[str, Any]:
-    """Return what must not change when a training goes on, as the file has it.
+    """Return the settings that must be the same in a resumed run, as they are in the file.
 
-    What makes no difference to the result is left out: the seed if nothing is drawn, and a batch
-    size above the number of rows.
+    Settings without effect get one fixed value: the seed is 0 if nothing is drawn, and batch_size
+    is at most the number of rows.
     """
     rows, by_batches = len(plan.data.X), not isinstance(plan.optimizer, LBFGS)
     shuffle = plan.shuffle and by_batches
@@ -95,7 +89,7 @@ def constant_settings(plan: Any) -> dict[str, Any]:
 
 
 class Writer:
-    """Writes the checkpoints of one `fit`. Made before a schedule changes the learning rate."""
+    """Writes the checkpoints of one `fit`. Create it before a schedule changes the rate."""
 
     def __init__(self, network: Trainable, plan: Any, first_epoch: int) -> None:
         self.network = network
@@ -109,7 +103,7 @@ class Writer:
         return epochs == self.plan.epochs or epochs % self.target.every == 0
 
     def write(self, history: Any, best: Array | None) -> None:
-        """Replace the file by one of this moment; `best` are the parameters of the best epoch."""
+        """Replace the file with the present state; `best`: the parameters of the best epoch."""
         steps, numbers, vectors = _optimizer_state(self.network, self.plan.optimizer)
         doubles = {
             "training.loss": history.loss,
@@ -131,7 +125,7 @@ class Writer:
             "vectors": len(vectors),
         }
         parts = safetensors.file_parts(self.network, settings, tensors.items())
-        with _naming_fit():
+        with _naming_fit("write"):
             safetensors.replace_file(self.target.path, *parts, function="fit")
 
 
@@ -147,7 +141,7 @@ def _optimizer_state(network: Trainable, optimizer: Any) -> tuple[int, list[floa
 
 @dataclass(frozen=True)
 class State:
-    """The state of a training, from a file, for a network and a plan that it fits."""
+    """The state of a training run, read from a file that fits the network and the plan."""
 
     settings: dict[str, Any]
     training: dict[str, Any]
@@ -170,8 +164,8 @@ class State:
         parameters = np.concatenate([self.tensors[name].ravel() for name in names])
         if isinstance(optimizer, LBFGS):
             pairs = zip(vectors[::2], vectors[1::2], numbers[::2], numbers[1::2], strict=True)
-            state: Any = tuple(Pair(*pair) for pair in pairs)
-            network._restore(parameters, self.settings["epochs_trained"])
+            state = tuple(checked_pair(pair) for pair in pairs)
+            network._restore(parameters, self.settings["epochs_trained"], self.settings["seed"])
             optimizer._set_state(state)
             return
         rate, *powers = numbers
@@ -180,7 +174,7 @@ class State:
         before = network._optimizer_state(optimizer)
         network._set_optimizer_state(optimizer, (training["steps"], *powers, tuple(vectors)))
         try:
-            network._restore(parameters, self.settings["epochs_trained"])
+            network._restore(parameters, self.settings["epochs_trained"], self.settings["seed"])
         except BaseException:
             network._set_optimizer_state(optimizer, before)
             raise
@@ -188,15 +182,24 @@ class State:
             optimizer.learning_rate = rate  # which a callback may have changed
 
 
-def state_in(resume: Any, network: Trainable, plan: Any) -> State:
-    """Read a checkpoint; refuse one from which this plan would not give the result of one `fit`."""
+# What to do if an argument differs from that of the checkpoint, by its name.
+ADVICE = {
+    "epochs": "epochs counts all epochs, so give at least as many",
+    "seed": "leave seed out, or give {}",
+    "": "resume with the arguments of that run, or read the file with Network.load and start a "
+    "new run",
+}
+
+
+def state_in(resume: Any, network: Trainable, plan: Any, takes_its_seed: bool) -> State:
+    """Read a checkpoint; refuse it if its run had other arguments than this plan."""
     path = safetensors.checked_path(resume, "fit", "resume")
-    with safetensors.open_file(path, "rb") as file:
+    with _naming_fit("read"), safetensors.open_file(path, "rb") as file:
         try:
             content = safetensors.read_content(file)
             if content.training is None:
                 raise ValueError(
-                    "it has a network alone; read it by Network.load and leave resume out"
+                    "it holds only a network; read it with Network.load and leave resume out"
                 )
         except ValueError as error:
             raise ValueError(
@@ -204,10 +207,10 @@ def state_in(resume: Any, network: Trainable, plan: Any) -> State:
             ) from error
     state = State(content.settings, content.training, content.tensors)
     for label, here, there in _comparison(network, plan, state):
-        if here != there:
+        if here != there and not (label == "seed" and takes_its_seed):
+            advice = ADVICE.get(label, ADVICE[""]).format(there)
             raise ValueError(
-                f"fit: {label} is {here} here and {there} in the checkpoint {path!r}; go on with "
-                "the arguments of that training, or load the file by Network.load and begin another"
+                f"fit: {label} is {here} here and {there} in the checkpoint {path!r}; {advice}"
             )
     return state
 
@@ -222,7 +225,7 @@ def _comparison(
     yield "output", network.output, settings["output"]
     yield "dtype", dtype_name(network), settings["dtype"]
     for key, value in constant_settings(plan).items():
-        label = {"rows": "the number of rows"}.get(key, key)
+        label = {"rows": "the number of rows", "validation": "validation_data"}.get(key, key)
         if key in safetensors.FLAGS - {"shuffle"}:
             yield label, _given(value), _given(training[key])
         else:

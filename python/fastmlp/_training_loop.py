@@ -1,6 +1,6 @@
 """The loop over epochs: it trains, decides when to stop, and undoes an epoch that diverged.
 
-A training that goes on from a checkpoint has a past: its `History` is not empty at the beginning.
+After a resume, `History` already has the epochs of the checkpoint when the loop begins.
 
 The arithmetic of an epoch is in `train_epoch` of the network or, for L-BFGS, in lbfgs.py. `fit` in
 training.py checks the arguments and makes the `Plan`. Start at `train`.
@@ -113,10 +113,15 @@ def train(network: Trainable, plan: Plan) -> History:
     before = Snapshot(network, plan.optimizer)
     with contextlib.ExitStack() as stack:
         rates = _rates(plan, stack)
-        if rates is not None:
-            rates.replay(first_epoch, history)
-        if plan.state is not None:
-            plan.state.apply(network, plan)
+        try:
+            if rates is not None:
+                rates.replay(first_epoch, history)
+            if plan.state is not None:
+                plan.state.apply(network, plan)
+        except BaseException:
+            if rates is not None:
+                rates.undo_replay()
+            raise
         method = (
             Descent(plan.optimizer, network, plan.data)
             if isinstance(plan.optimizer, LBFGS)
@@ -160,7 +165,7 @@ def train(network: Trainable, plan: Plan) -> History:
 def _past(
     network: Trainable, plan: Plan, best: BestEpoch | None
 ) -> tuple[History, int, Ending | None]:
-    """Return the epochs of the checkpoint, the number before them, and what ended them, if any."""
+    """Return the checkpoint's history, the number of epochs before it, and what ended it if any."""
     state = plan.state
     if state is None:
         return History(), network.epochs_trained, None
@@ -348,6 +353,7 @@ class Rates:
         self.schedule = schedule
         self.base = optimizer.learning_rate
         self.next: Any = self.base
+        self.before = dict(getattr(schedule, "__dict__", {}))  # Plateau's memory
 
     def __enter__(self) -> Rates:
         return self
@@ -368,12 +374,17 @@ class Rates:
             if self._checked(epoch) != rate:
                 raise ValueError(
                     f"fit: schedule gave {self.next!r} as the learning rate of epoch {epoch}, for "
-                    f"which the checkpoint has {rate}; go on with the schedule of that training"
+                    f"which the checkpoint has {rate}; give the schedule of that run, as a new "
+                    "object if calls change it"
                 )
             logs = {"loss": loss}
             if history.val_loss:
                 logs["val_loss"] = history.val_loss[epoch - first_epoch]
             self.ask(epoch + 1, logs)
+
+    def undo_replay(self) -> None:
+        """Give the schedule the attributes that it had."""
+        getattr(self.schedule, "__dict__", {}).update(self.before)
 
     def use(self, epoch: int) -> None:
         """Set the rate that `ask` got."""
@@ -386,7 +397,7 @@ class Rates:
         """
         try:
             rate = math.nan if isinstance(self.next, bool | str) else float(self.next)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             rate = math.nan
         if not 0.0 < rate < math.inf:
             raise ValueError(

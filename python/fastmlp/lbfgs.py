@@ -45,6 +45,8 @@ def checked_pair(values: Any) -> Pair:
             f"LBFGS: s and y are {s.dtype} {s.shape} and {y.dtype} {y.shape}; they must have one "
             "dimension, the same size and float32 or float64"
         )
+    if not (sy > 0 and yy > 0):
+        raise ValueError(f"LBFGS: s·y is {sy} and y·y is {yy}; they must be positive")
     return Pair(s, y, float(sy), float(yy))
 
 

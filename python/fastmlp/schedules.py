@@ -260,6 +260,9 @@ class Plateau:
 
 
 def _power(base: float, n: int) -> float:
+    if n > 2**20:  # so many products would take longer than 5 ms
+        half = _power(base, n // 2)
+        return half * half * _power(base, n % 2)
     return math.prod(itertools.repeat(base, n), start=1.0)
 
 

@@ -71,8 +71,8 @@ class TrainingMixin:
         training, by Ctrl-C or by a callback, the network keeps the parameters of that moment; with
         L-BFGS it keeps those of the last complete iteration.
 
-        From its beginning to its end `fit` owns the network: callbacks may use it as they like, and
-        calls of other threads raise RuntimeError. They may use a copy.
+        `fit` owns the network until it returns. Callbacks may use the network as they like; calls
+        from other threads raise RuntimeError. They may use a copy that a callback made by `copy()`.
 
         Parameters
         ----------
@@ -114,19 +114,21 @@ class TrainingMixin:
         progress : bool
             Show a progress bar; needs tqdm.
         seed : int or numpy.random.Generator, optional
-            The seed of the shuffling and the dropout; by default the network's.
+            The seed of the shuffling and the dropout; by default the network's or, with resume,
+            that of the run in the checkpoint.
         checkpoint : str, bytes or path, optional
             A file that is replaced, as by `save`, after every `every` epochs and after the last
-            one. It holds all that `resume` needs, and `Network.load` reads the network in it.
+            one that is run. It holds all that `resume` needs, and `Network.load` reads the network
+            in it.
         every : int
             The number of epochs between two checkpoints.
         resume : str, bytes or path, optional
-            A checkpoint to go on from, until `epochs` epochs have been run in all. The network and
-            the optimizer get its state, and the result is that of a training that never stopped,
-            bit for bit. The other arguments must be those of that training; only epochs, patience
-            and callbacks may differ. The schedule is asked again for the epochs of the past, the
-            callbacks are not. A training that had ended by itself or by a callback is not
-            continued.
+            A checkpoint to continue from, until `epochs` epochs have been run in all. The network
+            and the optimizer get its state, and the result is that of a run that never stopped, bit
+            for bit. Give the same data and arguments; the values in X and y are not compared. Only
+            epochs, the numbers in early_stopping, callbacks, progress, checkpoint and every may
+            differ. The schedule is called again for past epochs; the callbacks are not. A run that
+            had finished is not continued, unless epochs or patience is now larger.
 
         Returns
         -------
@@ -136,7 +138,7 @@ class TrainingMixin:
         ------
         ValueError, TypeError
             If an argument is not as above, X or y is not finite or has masked values, or there are
-            no rows, or the training in the checkpoint was another one. The network is then
+            no rows, or the run in the checkpoint had other arguments. The network is then
             unchanged.
         OSError
             If the checkpoint cannot be read or written. After an error in writing, the network
@@ -177,7 +179,7 @@ class TrainingMixin:
                 seed=self.seed if seed is None else resolve_seed(copy.deepcopy(seed), "fit"),
             )
             if resume is not None:
-                plan = replace(plan, state=state_in(resume, self, plan))
+                plan = resumed(self, plan, resume, seed is None)
             if seed is not None:
                 resolve_seed(seed, "fit")  # draws from the generator itself
             return train(self, plan)
@@ -229,7 +231,7 @@ class TrainingMixin:
 
 def optimizer_object(optimizer: Any, learning_rate: float | None) -> Optimizer | LBFGS:
     """Return an optimizer object, made from a name or given as one."""
-    if isinstance(optimizer, LBFGS) or optimizer == "lbfgs":
+    if isinstance(optimizer, LBFGS) or (isinstance(optimizer, str) and optimizer == "lbfgs"):
         if learning_rate is not None:
             raise ValueError(
                 f"fit: learning_rate is {learning_rate!r} and optimizer is {optimizer!r}, which "
@@ -271,6 +273,14 @@ def schedule_or_none(schedule: Any, optimizer: Optimizer | LBFGS) -> Schedule | 
     return checked
 
 
+def resumed(network: Trainable, plan: Plan, resume: Any, takes_its_seed: bool) -> Plan:
+    """Return the plan with the state that it continues from, and maybe the seed of that run."""
+    state = state_in(resume, network, plan, takes_its_seed)
+    drawn = plan.shuffle or plan.dropout is not None
+    seed = state.training["seed"] if takes_its_seed and drawn else plan.seed
+    return replace(plan, state=state, seed=seed)
+
+
 def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, ...] | None:
     """Return a rate for each hidden layer, or None if all rates are 0."""
     if dropout is None:
@@ -281,7 +291,7 @@ def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, .
         if rates.shape not in ((), (n_hidden,)):
             raise ValueError
         each = tuple(np.broadcast_to(rates, n_hidden).tolist())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"fit: dropout is {dropout!r}; {rule}, {n_hidden} here") from None
     if not all(0 <= rate < 1 for rate in each):
         raise ValueError(f"fit: dropout is {dropout!r}; {rule}")
@@ -303,7 +313,9 @@ def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight
         X=_apart(network, _real_array(prefix, "X", X)),
         y=_apart(network, _real_array(prefix, "y", y)),
         sample_weight=(
-            None if sample_weight is None else _real_array(prefix, "sample_weight", sample_weight)
+            None
+            if sample_weight is None
+            else _apart(network, _real_array(prefix, "sample_weight", sample_weight))
         ),
     )
     for name, values in data._asdict().items():
@@ -323,6 +335,11 @@ def _apart(network: Trainable, array: Array) -> Array:
 
 def _real_array(prefix: str, name: str, values: Any) -> Array:
     refuse_masked(f"{prefix}: {name}", values)
+    if hasattr(values, "tocsr"):
+        raise TypeError(
+            f"{prefix}: {name} is a sparse matrix, which fit does not take; give "
+            f"{name}.toarray(), or train with train_epoch, which takes CSR matrices"
+        )
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(
@@ -450,4 +467,4 @@ def _threshold(threshold: Any) -> float:
         number = math.nan
     if math.isnan(number):
         raise ValueError(f"predict: threshold is {threshold!r}; it must be a number")
-    return number
+    return min(max(number, -1.0), 2.0)  # like a probability, this fits float32

@@ -313,7 +313,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
   std::iota(order.begin(), order.end(), std::int64_t{0});
   EpochOptions how;
   how.dropout = options.dropout;
-  how.dropout_seed = options.seed.value_or(seed());
+  how.dropout_seed = detail::seed_of(*this, options);
 
   Patience patience(options.early_stopping);
   Snapshot<T> best(*this);  // the optimizer is left as it is after the last epoch

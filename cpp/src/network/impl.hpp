@@ -27,10 +27,6 @@ constexpr Refusal kInUse{
     "the network is in use by another call; wait for that to return before you change the network",
     kFitRuns};
 
-// How long training waits for calls that read the network to return. Most predictions take less; a
-// caller that waits for itself gets an error instead of a hang.
-constexpr std::chrono::seconds kPatience(10);
-
 }  // namespace detail
 
 /// What a pass does with the gradient.

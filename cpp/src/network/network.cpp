@@ -77,7 +77,7 @@ void Network<T>::initialize(std::uint64_t seed, const ShouldStop& should_stop) {
   constexpr std::ptrdiff_t kBlock = std::ptrdiff_t{1} << 20;  // drawn before should_stop is asked
   constexpr std::ptrdiff_t kWords = 4;  // of one step of the generator; kBlock is a multiple
   const detail::DefaultFloatMode mode;
-  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience, should_stop);
   detail::Poller poller(should_stop);
   impl_->seed = seed;
   const double flops = kDrawFlops * static_cast<double>(impl_->n_parameters);
@@ -141,7 +141,7 @@ std::int64_t Network<T>::epochs_trained() const {
 template <class T>
 void Network<T>::set_epochs_trained(std::int64_t epochs) {
   detail::check_epochs_trained(epochs);
-  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kShortPatience);
   impl_->epochs_trained = epochs;
 }
 
@@ -228,7 +228,7 @@ LossSum pass_over(Impl& net, detail::Scratch<T>& scratch, const RowSource<T>& X,
 template <class T, class Impl>
 LossSum evaluate(Impl& net, const RowSource<T>& X, const RowSource<T>& y,
                  const double* sample_weight, const Goal& goal, const ShouldStop& should_stop) {
-  const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience, should_stop);
   const typename detail::ScratchPool<T>::Lease scratch(net.pool);
   return pass_over(net, *scratch, X, y, sample_weight, goal, should_stop);
 }
@@ -258,7 +258,7 @@ void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
   const detail::DefaultFloatMode mode;
   detail::check_learning_rate<T>("apply_gradients", optimizer.learning_rate());
   detail::check_scale<T>("apply_gradients", scale);
-  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kShortPatience);
   const Optimizer::Impl::Updating updating(optimizer.impl());
   const detail::Call<T> call;
   optimizer.impl().template bind<T>("apply_gradients", impl_->id, impl_->n_parameters);
@@ -271,7 +271,7 @@ void Network<T>::apply_gradients(Optimizer& optimizer, double scale) {
 
 template <class T>
 void Network<T>::zero_gradients() {
-  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kShortPatience);
   std::fill_n(impl_->gradients.data(), impl_->n_parameters, T(0));
 }
 
@@ -282,7 +282,7 @@ double Network<T>::step(const RowSource<T>& X, const RowSource<T>& y, double lea
   detail::check_learning_rate<T>("step", learning_rate);
   impl_->check_data("step", X, y, nullptr, should_stop);
   const Goal goal{GradientUse::kUpdate, {}, nullptr, learning_rate};
-  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience, should_stop);
   return pass_over<T>(*impl_, impl_->scratch, X, y, nullptr, goal, should_stop).mean();
 }
 
@@ -300,8 +300,8 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
   impl_->check_data("train_epoch", X, y, sample_weight, should_stop);
   detail::check_order("train_epoch", order, count, X.rows());
   Impl& net = *impl_;
-  const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience);
-  const Optimizer::Impl::Updating updating(optimizer.impl());
+  const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience, should_stop);
+  const Optimizer::Impl::Updating updating(optimizer.impl(), should_stop);
   const detail::Call<T> call;
   const std::ptrdiff_t block =
       Impl::block_rows(X, std::min(batch_size, count), GradientUse::kUpdate);
@@ -375,7 +375,7 @@ void Network<T>::predict(const RowSource<T>& X, MatrixView<std::int64_t> labels,
 template <class T>
 void Network<T>::restore(const T* parameters, std::int64_t epochs_trained) {
   detail::check_epochs_trained(epochs_trained);
-  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kPatience);
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kShortPatience);
   std::copy_n(parameters, impl_->n_parameters, impl_->parameters.data());
   impl_->epochs_trained = epochs_trained;
 }

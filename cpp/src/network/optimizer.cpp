@@ -187,7 +187,7 @@ void Optimizer::set_state(const State& state) {
                    " vectors of floats or doubles");
   }
   detail::check_steps(state.steps, state.beta_1_power, state.beta_2_power);
-  const detail::WriteLock alone(impl_->users, detail::kOptimizerInUse, std::chrono::seconds(10));
+  const detail::WriteLock alone(impl_->users, detail::kOptimizerInUse, detail::kShortPatience);
   if (empty) {
     impl_->size = 0;
   } else {

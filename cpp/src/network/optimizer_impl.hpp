@@ -85,9 +85,10 @@ constexpr Refusal kOptimizerInUse{
 // Updates write the state. Without one, the optimizer may serve several networks at once.
 class Optimizer::Impl::Updating {
  public:
-  explicit Updating(const Impl& optimizer) {
+  explicit Updating(const Impl& optimizer, const ShouldStop& should_stop = {}) {
     if (optimizer.states > 0) {
-      alone_.emplace(optimizer.users, detail::kOptimizerInUse, std::chrono::seconds(10));
+      const auto patience = should_stop ? detail::kPatience : detail::kShortPatience;
+      alone_.emplace(optimizer.users, detail::kOptimizerInUse, patience, should_stop);
     } else {
       reading_.emplace(optimizer.users, detail::kOptimizerInUse);
     }

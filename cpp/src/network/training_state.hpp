@@ -16,6 +16,12 @@
 
 namespace fastmlp::detail {
 
+/// The seed of the shuffling and the dropout. A resumed run takes that of its checkpoint.
+template <class T>
+std::uint64_t seed_of(const Network<T>& net, const FitOptions<T>& options) {
+  return options.seed.value_or(options.resume != nullptr ? options.resume->seed : net.seed());
+}
+
 /// What must be the same when a training goes on. What makes no difference to the result is left
 /// out: the seed if nothing is drawn, and a batch size above the number of rows.
 template <class T>
@@ -32,7 +38,7 @@ void set_constants(const Network<T>& net, const Optimizer& optimizer, const FitO
   for (const double rate : options.dropout) {
     if (rate > 0) r.dropout = options.dropout;
   }
-  if (r.shuffle || !r.dropout.empty()) r.seed = options.seed.value_or(net.seed());
+  if (r.shuffle || !r.dropout.empty()) r.seed = seed_of(net, options);
   r.sample_weight = options.sample_weight != nullptr;
   r.schedule = static_cast<bool>(options.schedule);
   r.validation = options.validation.has_value();
@@ -99,7 +105,7 @@ inline void check_resume(const TrainingRecord& here, const TrainingRecord& there
   for (std::size_t i = 0; i < ours.size(); ++i) {
     if (ours[i] == theirs[i]) continue;
     refuse("fit: ", ours[i].first, " is ", ours[i].second, " here and ", theirs[i].second,
-           " in the checkpoint; go on with the options of that training, or begin another");
+           " in the checkpoint; resume with the options of that run, or start a new run");
   }
   const History& h = there.history;
   const std::size_t done = h.loss.size();
@@ -129,6 +135,7 @@ void apply(Network<T>& net, Optimizer& optimizer, const TrainingState<T>& s) {
   Optimizer trial(s.optimizer);
   trial.set_state(state);
   net.restore(s.parameters.data(), s.epochs_trained);
+  net.set_seed(s.network_seed);
   optimizer = std::move(trial);
   if (!s.schedule) optimizer.set_learning_rate(s.learning_rate);
 }

@@ -2,6 +2,7 @@
 // Poller, which asks should_stop at most every 20 ms, always on the thread that called the library.
 #pragma once
 
+#include "threads/ask.hpp"
 #include "threads/team.hpp"
 
 #include <fastmlp/should_stop.hpp>
@@ -29,7 +30,7 @@ class Poller {
     if (seen_ - asked_ < std::chrono::milliseconds(20)) return false;
     asked_ = seen_;
     try {
-      stopped_ = should_stop_();
+      stopped_ = ask(should_stop_);
       if (!stopped_) require_same_team();
     } catch (...) {
       stopped_ = true;

@@ -5,8 +5,10 @@
 // throw if they are refused.
 #pragma once
 
+#include "threads/ask.hpp"
 #include "threads/this_process.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -35,22 +37,25 @@ class ReadersWriterLock {
 
   /// Refuses while there is another writer or another thread owns the lock. Otherwise no new reader
   /// gets in from now on. Refuses also if the present readers have not left after `patience`.
-  bool try_lock(std::chrono::milliseconds patience) {
+  /// \throws Stopped if should_stop says so meanwhile, or what it throws
+  bool try_lock(std::chrono::milliseconds patience, const ShouldStop& should_stop = {}) {
     Word old = word_.load(), now;
     do {
       now = in_this_process(old);
       if ((now & kClosed) != 0 && !is_open_to_owner(now)) return false;
     } while (!word_.compare_exchange_weak(old, now | kWriter));
     if ((now & kReaders) == 0) return true;  // nearly always: without a look at the clock
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while ((word_.load() & kReaders) != 0) {
-      if (std::chrono::steady_clock::now() >= deadline) {
-        unlock(static_cast<std::uint32_t>(now >> kGenerationShift));
-        return false;
-      }
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    const auto generation = static_cast<std::uint32_t>(now >> kGenerationShift);
+    bool alone = false;
+    try {
+      alone = readers_leave(patience, should_stop);
+    } catch (...) {
+      unlock(generation);
+      throw;
     }
-    return true;
+    if (generation != fork_generation.load()) return try_lock(patience, should_stop);
+    if (!alone) unlock(generation);
+    return alone;
   }
 
   /// From now on refuses every other thread. Refuses while there is a writer or an owner; readers
@@ -95,6 +100,25 @@ class ReadersWriterLock {
     return word >> kGenerationShift == generation ? word : generation << kGenerationShift;
   }
 
+  /// Waits for the readers. Returns whether they have left.
+  [[gnu::cold]] bool readers_leave(std::chrono::milliseconds patience,
+                                   const ShouldStop& should_stop) const {
+    using Clock = std::chrono::steady_clock;
+    // The call that asked may be the reader. It returns only after this thread.
+    if (is_asking()) patience = std::min(patience, std::chrono::milliseconds(100));
+    const auto begin = Clock::now();
+    auto asked = begin;
+    while ((in_this_process(word()) & kReaders) != 0) {
+      if (Clock::now() - begin >= patience) return false;
+      if (should_stop && Clock::now() - asked >= std::chrono::milliseconds(20)) {
+        if (ask(should_stop)) throw Stopped();
+        asked = Clock::now();
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+    return true;
+  }
+
   /// Whether a closed lock is closed only to other threads.
   [[gnu::cold]] bool is_open_to_owner(Word word) const {
     return (word & kWriter) == 0 && owner_.load() == number_of_this_thread();
@@ -133,13 +157,18 @@ class ReadLock {
   const std::uint32_t generation_ = fork_generation.load(std::memory_order_relaxed);
 };
 
-/// The only writer for as long as it lives. \throws std::runtime_error if refused
+// How long a call that writes waits for calls that read to return: one that has a should_stop, and
+// one that nothing can stop. Most predictions take less.
+constexpr std::chrono::seconds kPatience(10), kShortPatience(1);
+
+/// The only writer for as long as it lives. \throws std::runtime_error if refused, or as try_lock()
 class WriteLock {
  public:
   WriteLock(ReadersWriterLock& lock, const Refusal& refusal,
-            std::chrono::milliseconds patience = std::chrono::milliseconds(0))
+            std::chrono::milliseconds patience = std::chrono::milliseconds(0),
+            const ShouldStop& should_stop = {})
       : lock_(lock) {
-    if (!lock_.try_lock(patience)) refusal.fail(lock_);
+    if (!lock_.try_lock(patience, should_stop)) refusal.fail(lock_);
   }
   ~WriteLock() { lock_.unlock(generation_); }
   WriteLock(const WriteLock&) = delete;

@@ -3,6 +3,7 @@
 #include <fastmlp/runtime.hpp>
 
 #include "check.hpp"
+#include "threads/ask.hpp"
 #include "threads/parallel.hpp"
 #include "threads/processors.hpp"
 #include "threads/this_process.hpp"
@@ -68,6 +69,11 @@ ThreadState& settings() {
 Team*& team_of_this_thread() {
   static thread_local Team* team = nullptr;
   return team;
+}
+
+bool& is_asking() {
+  static thread_local bool asking = false;
+  return asking;
 }
 
 std::uint64_t number_of_this_thread() {

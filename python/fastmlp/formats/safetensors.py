@@ -5,6 +5,7 @@ replaced as a whole or not at all. fastmlp/io.hpp reads and writes the same file
 also hold the state of a training, which _checkpoint.py makes and uses. Start at `save` and `load`.
 """
 
+import errno
 import io
 import itertools
 import json
@@ -83,7 +84,10 @@ def checked_path(path: AnyPath, function: str, name: str = "path") -> str:
             f"{function}: {name} is {path!r:.80}, of type {type(path).__name__}; "
             "it must be the name of a file: a str, bytes or os.PathLike"
         )
-    return os.fsdecode(path)
+    name_of_file = os.fsdecode(path)
+    if "\0" in name_of_file:
+        raise ValueError(f"{function}: {name} is {path!r:.80}; a path must not have a null byte")
+    return name_of_file
 
 
 def network_tensors(network: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
@@ -369,6 +373,11 @@ def file_parts(
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # aligns the tensors to 8 bytes
+    if len(text) > MOST_HEADER:
+        raise ValueError(
+            f"save: the network has so many layers that the header would have {len(text)} bytes; "
+            f"at most {MOST_HEADER} can be read back"
+        )
     return [struct.pack("<Q", len(text)), text, *tensors.values()]
 
 
@@ -378,18 +387,17 @@ def replace_file(path: AnyPath, *parts: Part, function: str = "save") -> None:
     What `open(path, "wb")` refuses is refused. `function` is the caller's name in messages.
     """
     path = checked_path(path, function)
+    refuse_folder(path)
     mode = None
     with suppress(FileNotFoundError), open_file(path, "wb", opener=_open_existing) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             _write(file, parts)  # a device or a pipe is written to, not replaced
             return
-    target = Path(os.path.realpath(path))  # through a symbolic link, as open() would write
-    prefix = _temporary_prefix(target.name)
-    _remove_stale(target.parent, prefix)
+    target = _target(path)
     temporary = None
     try:
-        with _temporary(target.parent / prefix) as file:
+        with _temporary(target) as file:
             temporary = Path(file.name)
             _write(file, parts)
             os.fsync(file.fileno())
@@ -404,6 +412,33 @@ def replace_file(path: AnyPath, *parts: Part, function: str = "save") -> None:
         if isinstance(error, OSError):
             error.filename = path  # the one that the caller gave
         raise
+
+
+def refuse_folder(path: str) -> None:
+    """Raise what `open(path, "wb")` does if path is empty or ends with a separator."""
+    if not os.path.basename(path):
+        code = errno.EISDIR if path else errno.ENOENT
+        raise OSError(code, os.strerror(code), path)
+
+
+def refuse_unwritable(path: str) -> None:
+    """Raise the OSError that `replace_file` would; leave the folder and the file as they are."""
+    refuse_folder(path)
+    with suppress(FileNotFoundError):
+        open_file(path, "r+b").close()
+    try:
+        with _temporary(_target(path)) as file:
+            pass
+        os.unlink(file.name)
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+def _target(path: str) -> Path:
+    """Return the file to replace: through a symbolic link, as `open` would write."""
+    os.stat(os.path.dirname(path) or os.curdir)  # which realpath may leave out: "no/such/../file"
+    return Path(os.path.realpath(path))
 
 
 def _open_existing(path: str, flags: int) -> int:
@@ -430,8 +465,11 @@ def _temporary_prefix(name: str) -> str:
 
 
 @contextmanager
-def _temporary(prefix: Path) -> Iterator[BinaryIO]:
-    """Make an empty file with this prefix and lock it; the lock lasts as long as it is open."""
+def _temporary(target: Path) -> Iterator[BinaryIO]:
+    """Make an empty file beside target and lock it; the lock lasts as long as it is open."""
+    name = _temporary_prefix(target.name)
+    _remove_stale(target.parent, name)
+    prefix = target.parent / name
     while True:
         # Not `tempfile`: only the owner could read such a file, but the umask should decide.
         with open_file(f"{prefix}{os.urandom(8).hex()}.tmp", "xb") as file:

@@ -217,8 +217,11 @@ class Network(TrainingMixin):
     def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         return permutation(rows, seed, epoch)
 
-    def _restore(self, parameters: Array, epochs_trained: int) -> None:
+    def _restore(
+        self, parameters: Array, epochs_trained: int, seed: int | None = None
+    ) -> None:
         self.parameters[:], self.epochs_trained = parameters, epochs_trained
+        self.seed = self.seed if seed is None else seed
 
     def _optimizer_state(self, optimizer: Any) -> tuple[Any, ...]:
         """As the native optimizer's: the number of updates, two powers, the vectors."""

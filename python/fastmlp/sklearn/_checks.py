@@ -66,6 +66,36 @@ def check_range(estimator: Any, name: str, values: Any, dtype: np.dtype[Any]) ->
         )
 
 
+def row_weights(
+    estimator: Any, y: Array, sample_weight: Array | None, incremental: bool = False
+) -> Array | None:
+    """Return the weights of the rows, those of their classes included; refuse useless ones."""
+    if sample_weight is not None and (sample_weight < 0).any():
+        row = int(np.argmax(sample_weight < 0))
+        raise ValueError(
+            f"{type(estimator).__name__}: sample_weight[{row}] is {sample_weight[row]}; weights "
+            "must not be negative"
+        )
+    weights: Array | None = estimator._row_weights(y, sample_weight)
+    # A batch of partial_fit may be all of a class whose weight is 0.
+    if weights is not None and not weights.any() and not incremental:
+        raise ValueError(
+            f"{type(estimator).__name__}: class_weight and sample_weight give every row the weight 0"
+        )
+    return weights
+
+
+def check_class_weight(estimator: Any) -> None:
+    """Refuse weights of classes that no loss can be computed with."""
+    given = estimator.class_weight
+    for label, weight in given.items() if isinstance(given, dict) else ():
+        if not 0 <= weight < np.inf:
+            raise ValueError(
+                f"{type(estimator).__name__}: class_weight of {label!r} is {weight}; it must be "
+                "finite and not negative"
+            )
+
+
 def check_outputs(estimator: Any, outputs: Array, parameters: Array) -> None:
     """Refuse outputs that are not finite because an intermediate result was too large."""
     if not np.isfinite(outputs).all() and np.isfinite(parameters).all():

@@ -19,7 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from fastmlp.network import Network
 from fastmlp.optimizers import SGD, AdamW, Optimizer
-from fastmlp.sklearn._checks import check_range, refuse_masked
+from fastmlp.sklearn._checks import check_range, refuse_masked, row_weights
 from fastmlp.sklearn._network_mirror import Mirror, as_rows, parameter_dtype
 from fastmlp.sklearn._private import (
     AdamOptimizer,
@@ -38,7 +38,7 @@ def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, *others: Any)
     of the layers and, last, whether this is `partial_fit`.
     """
     incremental = others[-1]
-    sample_weight = est._row_weights(y, sample_weight)
+    sample_weight = row_weights(est, y, sample_weight, incremental)
     begin_optimizer(est, incremental)
     begin_early_stopping(est, incremental)
     training = Training(est, split_off(est, as_rows(X), y, sample_weight))

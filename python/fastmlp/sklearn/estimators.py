@@ -22,8 +22,16 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp._core import Objective, default_float_mode
+from fastmlp._float_mode import in_default_float_mode
 from fastmlp.network import Network
-from fastmlp.sklearn._checks import check_outputs, check_range, check_training, refuse_masked
+from fastmlp.sklearn._checks import (
+    check_class_weight,
+    check_outputs,
+    check_range,
+    check_training,
+    refuse_masked,
+    row_weights,
+)
 from fastmlp.sklearn._network_mirror import (
     ACTIVATIONS,
     Mirror,
@@ -205,7 +213,7 @@ class NativePerceptron(Base):
         self.coefs_ = [W.astype(np.float64) for W in self.coefs_]
         self.intercepts_ = [b.astype(np.float64) for b in self.intercepts_]
         Mirror.of(self).take(self)
-        weight = self._row_weights(y, sample_weight)
+        weight = row_weights(self, y, sample_weight)
         with Mirror.of(self).network._own():
             super()._fit_lbfgs(as_rows(X), self._native_targets(y), weight, *others)
 
@@ -295,6 +303,7 @@ class NativePerceptron(Base):
             and bool(np.isfinite(X).all())
         )
 
+    @in_default_float_mode
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of a classifier or the R² of a regressor on X and y.
 
@@ -482,6 +491,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
     ) -> None:
         super().__init__(**self._store_added(locals()))
 
+    @in_default_float_mode
     def predict_proba(self, X: Any) -> Array:
         """Predict the probability of each class.
 
@@ -504,6 +514,22 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         np.subtract(1, both[1], out=both[0])
         return both.T
 
+    @in_default_float_mode
+    def predict_log_proba(self, X: Any) -> Array:
+        """Predict the natural logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            One column for each class, in the order of `classes_`.
+        """
+        log_probabilities: Array = super().predict_log_proba(X)
+        return log_probabilities
+
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         if incremental and self.class_weight == "balanced":
             raise ValueError(
@@ -516,6 +542,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
                 "class_weight is a dict and y is multilabel; a dict is for rows of one class each. "
                 "Use class_weight='balanced', or weight the rows by sample_weight."
             )
+        check_class_weight(self)
         return super()._validate_input(X, y, incremental, reset)
 
     def _row_weights(self, y: Array, sample_weight: Any) -> Any:

@@ -414,7 +414,6 @@ def unchanged(network, optimizer, generator, path):
 
 
 BASE = {"dropout": 0.1, "validation_data": (X[:20], Y[:20]), "early_stopping": 5}
-GO_ON = "go on with the arguments of that training"
 REFUSED = {
     "layers": ({"network": fastmlp.Network([5, 6, 1])}, r"layers is \[5, 6, 1\] here and \[5, 6"),
     "hidden": ({"network": fastmlp.Network(LAYERS)}, r"hidden is \['relu', 'relu'\] here and"),
@@ -434,16 +433,16 @@ REFUSED = {
         {"optimizer": fastmlp.AdamW(0.02, weight_decay=0.0)},
         "optimizer's decoupled is 1.0 here and 0.0",
     ),
-    "batch_size": ({"batch_size": 8}, "batch_size is 8 here and 16 in"),
+    "batch_size": ({"batch_size": 8}, "batch_size is 8 here and 16 in .*; resume with the arguments of that run"),
     "shuffle": ({"shuffle": False}, "shuffle is False here and True"),
-    "seed": ({"seed": 8}, "seed is 8 here and 7 in"),
+    "seed": ({"seed": 8}, "seed is 8 here and 7 in .*; leave seed out, or give 7"),
     "dropout": ({"dropout": [0.1, 0.2]}, r"dropout is \[0.1, 0.2\] here and \[0.1, 0.1\]"),
     "no dropout": ({"dropout": None}, "dropout is not given here and given"),
     "rows": ({"rows": 59}, "the number of rows is 59 here and 60"),
     "weights": ({"sample_weight": WEIGHT}, "sample_weight is given here and not given in"),
     "no validation": (
         {"validation_data": None, "early_stopping": None},
-        "validation is not given here and given",
+        "validation_data is not given here and given",
     ),
     "no early stopping": ({"early_stopping": None}, "early_stopping is not given here and given"),
     "less patience": (
@@ -456,10 +455,10 @@ REFUSED = {
     "another schedule": (
         {"path": "scheduled", "schedule": Cosine(9)},
         "schedule gave 0.0193.* as the learning rate of epoch 1, for which the checkpoint has "
-        "0.0190.*; go on with the schedule of that training",
+        "0.0190.*; give the schedule of that run, as a new object",
     ),
-    "fewer epochs": ({"epochs": 6}, "epochs is 6 here and 7 in"),
-    "not a checkpoint": ({"path": "network"}, "not a checkpoint: it has a network alone"),
+    "fewer epochs": ({"epochs": 6}, "epochs is 6 here and 7 in .*so give at least as many"),
+    "not a checkpoint": ({"path": "network"}, "not a checkpoint: it holds only a network"),
     "damaged": ({"path": "damaged"}, "is damaged or not a checkpoint: the file ends in"),
     "every": ({"every": 2}, "every is 2 and checkpoint is None; give checkpoint the name"),
     "every of zero": ({"every": 0, "checkpoint": "x"}, "every is 0; it must be a positive int"),
@@ -509,9 +508,9 @@ def test_a_refused_call_does_not_draw_from_the_generator(files):
 def test_a_missing_file_is_a_file_not_found_error(tmp_path):
     network = make()
     before = network.parameters.tobytes()
-    for argument in ("resume", "checkpoint"):
+    for argument, action in (("resume", "read"), ("checkpoint", "write")):
         path = tmp_path / "none" / "checkpoint"
-        with pytest.raises(FileNotFoundError, match="none"):
+        with pytest.raises(FileNotFoundError, match=f"fit: cannot {action} the checkpoint.*none"):
             fit(network, "adam", **{argument: path})
     assert network.parameters.tobytes() == before
 
@@ -520,6 +519,49 @@ def test_a_missing_file_is_a_file_not_found_error(tmp_path):
 def test_what_is_no_path_is_refused_by_name(argument):
     with pytest.raises(TypeError, match=f"fit: {argument} is 1, of type int; it must be the name"):
         fit(make(), "adam", **{argument: 1})
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("", FileNotFoundError),
+        ("none/", IsADirectoryError),
+        ("a\0b", ValueError),
+        pytest.param(
+            "/proc/checkpoint",  # a folder in which nobody can make a file
+            OSError,
+            marks=pytest.mark.skipif(not os.path.isdir("/proc"), reason="no /proc here"),
+        ),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(path, error):
+    network = make()
+    before = network.parameters.tobytes()
+    with pytest.raises(error, match="fit: c"):
+        fit(network, "adam", epochs=3, checkpoint=path, every=2)
+    assert network.parameters.tobytes() == before
+
+
+def test_the_check_of_the_path_leaves_the_file_and_the_folder_alone(tmp_path):
+    path = tmp_path / "checkpoint"
+    path.write_bytes(b"old")
+    found = []
+
+    def look(*_):
+        found.append((sorted(os.listdir(tmp_path)), path.read_bytes()))
+
+    fit(make(), "adam", epochs=2, checkpoint=path, every=2, callbacks=[look])
+    assert found[0] == (["checkpoint"], b"old")
+
+
+def test_a_callback_may_change_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    fit(make(), fastmlp.Adam(), checkpoint="here", callbacks=[lambda *_: os.chdir(tmp_path / "other")])
+    os.chdir(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["here", "other"]
+    assert os.listdir("other") == []
+    fit(make(), fastmlp.Adam(), epochs=9, resume="here")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
