@@ -2,7 +2,7 @@
 """The whole benchmark in one command; sets itself up. See README.md beside it.
 
 Started by any Python, it makes an environment of its own, installs every library to compare with
-and this package into it, and goes on there.
+and this package into it, and continues there.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ DLLS = ["/usr/lib/gcc/x86_64-w64-mingw32/*-posix", "/usr/x86_64-w64-mingw32/lib"
 
 
 def run(*command: object) -> str:
-    """Run a command, and end this program if it fails; what it printed."""
+    """Run a command and return its output; exit if it fails."""
     done = subprocess.run(
         [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -23,7 +23,7 @@ Cell = tuple[str, str]  # text in MyST, class
 
 @functools.cache
 def digests() -> dict[str, Any]:
-    """Run all trainings, once for a build."""
+    """Run all training runs, once for a build."""
     environment = os.environ | {"FASTMLP_MIN_WORK": "0"}
     environment.pop("FASTMLP_ISA", None)
     done = subprocess.run(

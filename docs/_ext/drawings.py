@@ -1,4 +1,4 @@
-"""The pictures of the pages, one function for each. Curves come from real trainings."""
+"""The pictures of the pages, one function for each. Curves come from real training runs."""
 
 from collections.abc import Sequence
 

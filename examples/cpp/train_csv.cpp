@@ -76,7 +76,7 @@ int main(int argc, char** argv) try {
       std::printf("epoch %3d: loss %.4f, validation loss %.4f\n", static_cast<int>(log.epoch),
                   log.loss, *log.val_loss);
     }
-    return false;  // true would end the training
+    return false;  // true would end the run
   };
   const fastmlp::History history =
       net.fit(train.X_view(), train.y_view(), fastmlp::SgdOptions{0.05, 0.9}, options);

@@ -97,7 +97,8 @@ Raises
 ValueError
     If `n` is out of that range.
 )");
-  py::class_<Scope>(module, "Scope", "A context manager: the end of its block ends what it holds.",
+  py::class_<Scope>(module, "Scope",
+                    "A context manager that releases what it owns at the end of its block.",
                     made_at_once<Scope>())
       .def("__enter__", [](py::object self) { return self; })
       .def("__exit__", [](Scope& self, const py::args&) { self.end(); });

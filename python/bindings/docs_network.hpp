@@ -8,8 +8,8 @@ constexpr const char* kForwardDoc =
 
 Parameters
 ----------
-X : array (m, n_in), or one row (n_in,)
-    An array of the network's dtype is used in place; others are converted block by block.
+X : array (m, n_in), one row (n_in,), or a SciPy CSR matrix (m, n_in)
+    A dense array of the network's dtype is used in place; others are converted block by block.
 out : ndarray (m, n_out), or (n_out,), optional
     The array for the result, of the network's dtype. It must not share memory with `X`.
 
@@ -39,7 +39,7 @@ constexpr const char* kLossDoc = R"(The mean loss over the rows of X.
 
 Parameters
 ----------
-X : array (m, n_in)
+X : array or SciPy CSR matrix (m, n_in)
 y : array
     (m,) or (m, 1) for one output, (m, n_out) for several. For softmax, class indices (m,) or
     one-hot rows (m, n_out).
@@ -70,7 +70,8 @@ constexpr const char* kLossAndGradientsDoc =
     R"(Return the mean loss and write its gradient to ``gradients``.
 
 Parameters, errors and the result are those of :meth:`loss`, but all weights may be 0: then the loss
-and the gradient are 0. An ``objective`` may add a penalty. Afterwards the network keeps at most 64 MiB of the memory that the call needed.
+and the gradient are 0. An ``objective`` may add a penalty. Afterwards the network keeps at most
+64 MiB of the memory that the call needed.
 
 Examples
 --------

@@ -46,8 +46,9 @@ void set_call(PyObject* function, Call* call) {
   definition->ml_meth = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call));
 }
 
-/// Takes `__new__` and `__init__` from the type of the records. Both would end the process.
-void close(PyTypeObject* record) {
+/// Removes `__new__` and `__init__` from the type of the records: calling them would end the
+/// process.
+void forbid_construction(PyTypeObject* record) {
   for (const char* name : {"__new__", "__init__"}) {
     py::delattr(reinterpret_cast<PyObject*>(record), name);
   }
@@ -85,7 +86,7 @@ void finish_functions(const py::module_& module) {
       records[number++] = std::exchange(self, py::object(module).release().ptr());
     }
   }
-  close(record);
+  forbid_construction(record);
 }
 
 }  // namespace fastmlp::python

@@ -1,4 +1,4 @@
-// Mends the functions and methods that pybind11 has made.
+// Works around two faults in the functions and methods that pybind11 makes.
 #pragma once
 
 #include "pybind11.hpp"

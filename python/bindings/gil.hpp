@@ -17,8 +17,8 @@ namespace fastmlp::python {
   for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
-/// Runs f(), which calls Python and may have to wait for the GIL in it. If Python ends the thread
-/// there, the thread sleeps. f must not own Python objects: their destructors would run first.
+/// Runs f(), which calls Python and may wait for the GIL. If Python ends the thread during f(), the
+/// thread sleeps instead. f must not own Python objects: their destructors would run first.
 template <class F>
 auto call_python(const F& f) {
   struct SleepIfUnwound {
@@ -59,8 +59,8 @@ class GilReleased {
     });
   }
 
-  // Whether Python is ending already. As this thread held the GIL then, it is the thread that ends
-  // Python, and it may go on.
+  // Whether Python was already ending when this was made. This thread held the GIL then, so it is
+  // the thread that ends Python, and it may go on.
   const bool last_;
   PyThreadState* state_;
 };

@@ -76,8 +76,8 @@ pybind11::custom_type_setup made_at_once() {
     type->ht_type.tp_new = [](PyTypeObject* made, PyObject*, PyObject*) {
       return new_object<T>(made);
     };
-    // Python lets `__class__` change between classes that add nothing to the size of their base. An
-    // object must not come to a class whose C++ part it does not have.
+    // Python allows `__class__ = other` between classes of the same layout. The extra pointer makes
+    // the layout differ, so no object gets a class whose C++ part it lacks.
     type->ht_type.tp_basicsize += static_cast<Py_ssize_t>(sizeof(void*));
   });
 }

@@ -1,5 +1,5 @@
-// Scope: what `with` holds in Python. Its block's end, or the end of the object, ends what it
-// holds.
+// Scope: a context manager for Python that owns something. Leaving the `with` block, or destroying
+// the object, releases it.
 #pragma once
 
 #include <memory>
@@ -9,10 +9,10 @@ namespace fastmlp::python {
 
 class Scope {
  public:
-  Scope() = default;  // one that has ended
+  Scope() = default;  // owns nothing
   explicit Scope(std::shared_ptr<void> held) : held_(std::move(held)) {}
 
-  /// Any thread may call this, and several at once: one of them ends what is held.
+  /// Any thread may call this, and several at once: one of them releases what is held.
   void end() { std::atomic_exchange(&held_, std::shared_ptr<void>()); }
 
  private:

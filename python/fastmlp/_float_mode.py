@@ -1,7 +1,7 @@
-"""`in_default_float_mode`: what Python computes itself has the same bits in every thread too.
+"""`in_default_float_mode`: Python code that gives the same bits in every thread.
 
-The processor's rounding and its denormals are a setting of each thread, which other libraries
-change. The native calls see to theirs (`cpp/src/kernels/float_mode.hpp`).
+Each thread has its own rounding and denormal modes, which other libraries may change. Native calls
+set the modes themselves (`cpp/src/kernels/float_mode.hpp`).
 """
 
 import functools

@@ -294,8 +294,8 @@ OBJECTS = {
 }
 
 IMPORT = {"import": imported}  # known to crash: docs/reliability.md, "What is left"
-# Before these, fastmlp has not been imported. Before the others it has been, and after fork() it
-# runs on one thread.
+# These run first, before this process imports fastmlp: after the import, a forked child would run
+# them on one thread.
 FRESH = {
     "forward, a team": team(method("forward", rows())),
     "fit, a team": team(fit("adam")),
@@ -369,8 +369,8 @@ OPERATIONS = {
     "refused: name": function("fastmlp", "Network", [1, 1], hidden="x"),
     "refused: state": method("_set_state", (1, 2), make=new("Adam")),
 }
-# Of these only the native allocations fail: nearly all of Python's are scikit-learn's, and NumPy
-# ends the process in some of them.
+# For these, only native allocations fail: nearly all Python allocations are scikit-learn's, and
+# NumPy ends the process in some of them.
 ESTIMATORS = {
     f"{kind} {solver}": estimator(kind, solver=solver)
     for kind in ("MLPClassifier", "MLPRegressor")
@@ -528,7 +528,7 @@ def main():
     parser.add_argument("--only", action="append", metavar="OPERATION")
     parser.add_argument("--kind", choices=["python", "native"])
     parser.add_argument("--at", type=int, metavar="NUMBER", help="fail only this allocation")
-    parser.add_argument("--width", type=int, default=1, help="fail so many one after the other")
+    parser.add_argument("--width", type=int, default=1, help="the number of consecutive failures")
     options = parser.parse_args()
     draw = random.Random(options.seed)
     kinds = {"python": PythonAllocations(), "native": NativeAllocations()}
@@ -537,7 +537,7 @@ def main():
         if name not in (options.only or FRESH | OPERATIONS | ESTIMATORS):
             continue
         if name not in IMPORT | FRESH:
-            import numpy.random  # noqa: F401 - NumPy would at its first use, and crash if it fails
+            import numpy.random  # noqa: F401 - else NumPy does at its first use, and may crash
 
             import fastmlp
         if name in ESTIMATORS:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the Python tests with GCC's address and undefined-behaviour sanitizers in the module and the library.
-# The interpreter has none, so it loads their runtimes before everything else. PYTHON is one that
-# fastmlp[test] is installed for. Left out are the tests that build other projects and wheels.
+# The interpreter has none, so LD_PRELOAD loads their runtimes first. PYTHON is an interpreter with
+# fastmlp[test] installed. The tests that build other projects and wheels are left out.
 set -eu
 : "${PYTHON:=python3}"
 site=$PWD/build/soak/asan

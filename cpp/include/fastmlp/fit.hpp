@@ -58,32 +58,32 @@ struct TrainingRecord {
   std::int64_t epochs_trained = 0;
 
   // The optimizer
-  OptimizerOptions optimizer;  ///< with the learning rate that it had when the training began
+  OptimizerOptions optimizer;  ///< with the learning rate that it had when the run began
   double learning_rate = 0;    ///< of the last epoch
   std::int64_t steps = 0;      ///< this and the next line are from Optimizer::State
   double beta_1_power = 1, beta_2_power = 1;
 
   // The epochs so far
-  std::int64_t first_epoch = 0;  ///< epochs_trained() when the training began
+  std::int64_t first_epoch = 0;  ///< epochs_trained() when the run began
   History history;
 
-  // What must not change when the training goes on
+  // What must not change when the run resumes
   std::ptrdiff_t rows = 0;
   std::ptrdiff_t batch_size = 0;  ///< at most `rows`
   bool shuffle = false;
   std::uint64_t seed = 0;       ///< of shuffling and dropout; 0 without them
   std::vector<double> dropout;  ///< empty without dropout
-  bool sample_weight = false;   ///< whether the training has weights, and so on
+  bool sample_weight = false;   ///< the flags say whether the run has this option
   bool schedule = false, validation = false, early_stopping = false;
 };
 
-/// The state of a training after an epoch: all that fit() needs to go on to the bits that it would
-/// have reached. save_checkpoint() stores it in a file.
+/// The state of a training run after an epoch: all that fit() needs to continue as if it had never
+/// stopped. save_checkpoint() stores it in a file.
 template <class T>
 struct TrainingState : TrainingRecord {
   std::vector<T> parameters;
   std::vector<T> vectors[2];  ///< those of the optimizer's state; the others are empty
-  std::vector<T> best;        ///< with early stopping, the parameters of the best epoch or zeros
+  std::vector<T> best;        ///< with early stopping, the best epoch's parameters, or zeros
 };
 
 /// The options of fit(). An option with the name of an argument of Python's `fit` means the same.
@@ -108,11 +108,12 @@ struct FitOptions {
   /// Receives the state after every `every` epochs and after the last one, to store it.
   std::function<void(const TrainingState<T>&)> on_checkpoint;
   std::int64_t every = 1;  ///< at least 1
-  /// If not null, fit() goes on from this state until `epochs` epochs have been run in all. The
-  /// network and the optimizer get the state. The options and the data must be those of the
-  /// training; only epochs, patience and callbacks may differ. The schedule is asked again for the
-  /// epochs of the past, on_epoch is not. A training that had ended by itself or by a callback is
-  /// not continued.
+  /// If not null, fit() continues from this state until `epochs` epochs have been run in all. It
+  /// copies the state to the network and the optimizer. Give the same data and options; only
+  /// epochs, the numbers in early_stopping, every and the callbacks may differ. The schedule is
+  /// called again for past epochs; on_epoch is not. A run that had finished all its epochs
+  /// continues if epochs is now larger, and one that early stopping ended if patience is. A run
+  /// that on_epoch ended does not continue.
   const TrainingState<T>* resume = nullptr;
   ShouldStop should_stop;
 };

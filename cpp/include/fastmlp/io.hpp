@@ -1,5 +1,5 @@
 // save() and load(): networks in safetensors files, the same files as in Python. It needs
-// nlohmann-json and exceptions; link the target fastmlp::io. The format is in io_detail.hpp.
+// nlohmann-json and exceptions; link the target fastmlp::io. docs/file_format.md has the format.
 #pragma once
 
 #include <fastmlp/io_detail.hpp>

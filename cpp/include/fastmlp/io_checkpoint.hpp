@@ -1,5 +1,5 @@
-// save_checkpoint() and load_checkpoint(): the state of a training in a file, the same file as that
-// of Python's `fit(checkpoint=...)`. As io.hpp it needs the target fastmlp::io.
+// save_checkpoint() and load_checkpoint(): the state of a training run in a file, the same file as
+// that of Python's `fit(checkpoint=...)`. Like io.hpp, it needs the target fastmlp::io.
 #pragma once
 
 #include <fastmlp/fit.hpp>
@@ -115,7 +115,8 @@ void place_all(Tensors& tensors, TrainingState<T>& s, std::vector<double>& numbe
     const auto found = tensors.find(name);
     if (found == tensors.end()) return;
     if (values.size() * sizeof(values[0]) != found->second.bytes) {
-      refuse("save_checkpoint: the state has ", values.size(), " numbers for ", name);
+      refuse("save_checkpoint: the state has ", values.size(), " numbers for ", name,
+             "; it must have ", found->second.bytes / sizeof(values[0]));
     }
     found->second.data = values.data();
   };
@@ -137,7 +138,9 @@ TrainingState<T> read_state(std::istream& file, std::uint64_t size) {
   std::vector<double> numbers;
   std::string optimizer;
   read_file<T>(file, size, [&](const Settings& settings, const auto& training, Tensors& tensors) {
-    if (!training) refuse("it has a network alone");
+    if (!training) {
+      refuse("it holds only a network; read it with load() and leave FitOptions::resume null");
+    }
     optimizer = training->optimizer;
     optimizer_of(optimizer, {}, OptimizerOptions());  // refuses one that only Python has
     state = state_of<T>(settings, *training);
@@ -147,7 +150,7 @@ TrainingState<T> read_state(std::istream& file, std::uint64_t size) {
   state.optimizer = optimizer_of(optimizer, numbers, OptimizerOptions());
   const std::size_t expected = numbers_of(state).size();
   if (numbers.size() != expected || state.history.stopped_by > StoppedBy::kCallback) {
-    refuse("its settings are not those of the optimizer ", optimizer);
+    refuse("it has the wrong numbers or the wrong stopped_by for the optimizer ", optimizer);
   }
   state.learning_rate = numbers[expected - 3];
   state.beta_1_power = numbers[expected - 2];
@@ -161,7 +164,7 @@ void write_parts(const TrainingState<T>& state, const Write& write) {
   if (state.layers.size() != state.hidden.size() + 2 || state.parameters.empty() ||
       state.parameters.size() * sizeof(T) != bytes_of(state.layers, sizeof(T))) {
     refuse("save_checkpoint: the state has ", state.parameters.size(),
-           " parameters; its layers have another number");
+           " parameters; its layers need another number of them");
   }
   const Settings settings{state.layers,    state.hidden,       state.output,
                           Dtype<T>::kName, state.network_seed, state.epochs_trained};
@@ -176,7 +179,7 @@ void write_parts(const TrainingState<T>& state, const Write& write) {
 
 }  // namespace io_detail
 
-/// Writes the state that fit() gives to FitOptions::on_checkpoint. As by save(), readers see the
+/// Writes the state that fit() gives to FitOptions::on_checkpoint. As with save(), readers see the
 /// old file or the new one. load() reads the network in it.
 ///
 /// ```cpp

@@ -112,8 +112,7 @@ inline std::uint64_t bytes_of(const std::vector<std::ptrdiff_t>& layers, std::ui
   for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
     const auto n_in = static_cast<std::uint64_t>(layers[l]);
     const auto n_out = static_cast<std::uint64_t>(layers[l + 1]);
-    if (n_in >= left || n_out > left / (n_in + 1))
-      refuse("no file has tensors of its layers' size");
+    if (n_in >= left || n_out > left / (n_in + 1)) refuse("its layers are too large for any file");
     left -= (n_in + 1) * n_out;
   }
   return (most - left) * element;
@@ -125,7 +124,7 @@ inline std::uint64_t bytes_of(const Settings& settings, const std::optional<Trai
   const std::uint64_t parameters = bytes_of(settings.layers, element);
   std::uint64_t total = parameters;
   const auto add = [&](std::uint64_t count, std::uint64_t bytes) {
-    if (count > (kMost - total) / bytes) refuse("no file has tensors of its training's size");
+    if (count > (kMost - total) / bytes) refuse("its training state is too large for any file");
     total += count * bytes;
   };
   if (training) {
@@ -218,7 +217,7 @@ class Look : public nlohmann::json_sax<Json> {
   bool value() { return left_-- > 0 || stop("has more values than a network needs"); }
   bool open() {
     names_.emplace_back();
-    return value() && (names_.size() <= depth_ || stop("is nested too deep"));
+    return value() && (names_.size() <= depth_ || stop("is nested too deeply"));
   }
   bool close() {
     names_.pop_back();
@@ -264,7 +263,7 @@ inline const std::string& text(const Json& value, const char* name) {
   return value.get_ref<const std::string&>();
 }
 
-const Json& list(Json&&, const char*) = delete;  // the list is part of what is given
+const Json& list(Json&&, const char*) = delete;  // the result would point into a temporary
 inline const Json& list(const Json& value, const char* name) {
   if (!value.is_array()) refuse(name, " is ", value.dump().substr(0, 80), "; it must be a list");
   return value;
@@ -298,8 +297,8 @@ inline Settings settings_of(const Json& metadata) {
     s.hidden.push_back(parse_activation(text(name, "hidden")));
   }
   if (s.layers.size() < 2 || s.hidden.size() != s.layers.size() - 2) {
-    refuse("layers has ", s.layers.size(), " entries and hidden ", s.hidden.size(),
-           "; there must be at least 2, and 2 less");
+    refuse("layers has ", s.layers.size(), " entries and hidden has ", s.hidden.size(),
+           "; layers must have at least 2, hidden exactly 2 fewer");
   }
   s.output = parse_output(text(member(json, "output", kWhat), "output"));
   s.dtype = text(member(json, "dtype", kWhat), "dtype");
@@ -334,7 +333,7 @@ struct TrainingReader {
   void operator()(const char* name, std::string& value) const { value = text(next(name), name); }
 };
 
-/// The settings of the training; nothing if the file is of a network alone.
+/// The settings of the training run; nothing if the file holds only a network.
 inline std::optional<Training> training_of(const Json& metadata, std::size_t n_hidden) {
   const auto found = metadata.find("fastmlp_training");
   if (found == metadata.end()) return std::nullopt;
@@ -345,7 +344,9 @@ inline std::optional<Training> training_of(const Json& metadata, std::size_t n_h
   Training::visit(training, TrainingReader{json, count});
   if (json.size() != count) refuse(kWhat, " has a key that format ", kFormat, " does not have");
   if (std::count(std::begin(kEndings), std::end(kEndings), training.stopped_by) == 0) {
-    refuse("stopped_by is '", training.stopped_by.substr(0, 80), "', which is no known ending");
+    std::string known;
+    for (const char* ending : kEndings) known.append(known.empty() ? "" : ", ").append(ending);
+    refuse("stopped_by is '", training.stopped_by.substr(0, 80), "'; it must be one of ", known);
   }
   if (training.dropout && n_hidden == 0) refuse("dropout is true without hidden layers");
   return training;
@@ -390,7 +391,7 @@ inline std::vector<const Tensor*> order_in(const Json& header, const Tensors& te
   return order;
 }
 
-/// Reads so many bytes. Memory grows with what the stream really has, because `bytes` may be a lie.
+/// Reads that many bytes. Memory grows with the data that arrive, because `bytes` may be wrong.
 inline std::string take(std::istream& file, std::uint64_t bytes, const char* what) {
   constexpr std::uint64_t kFirst = 1 << 16;
   std::string data;
@@ -414,7 +415,7 @@ void read_file(std::istream& file, std::uint64_t size, const Place& place) {
   std::uint64_t n = 0;
   std::memcpy(&n, take(file, sizeof n, "its first 8 bytes").data(), sizeof n);
   if (n > kMostHeader) {
-    refuse("its header has ", n, " bytes by the file's first eight; at most ", kMostHeader,
+    refuse("its first 8 bytes give a header of ", n, " bytes; at most ", kMostHeader,
            " are allowed");
   }
   // A layer adds 15 values to the header, which are more than 120 bytes.
@@ -432,7 +433,7 @@ void read_file(std::istream& file, std::uint64_t size, const Place& place) {
     refuse("its tensors have ", size - sizeof n - n, " bytes; ",
            training ? "by its metadata they must have " : "layers of these sizes have ", bytes);
   }
-  // Numbers are compared first: a long list of layers without tensors must not cost memory.
+  // Compares the counts first, so that many layers without tensors allocate nothing.
   std::uint64_t count = 2 * settings.layers.size() - 2;
   if (training) {
     count +=
@@ -511,7 +512,7 @@ inline std::string text_of(const Training& training) {
 /// Everything before the tensors, which follow in the order of the map.
 inline std::string header_of(const Settings& settings, const std::optional<Training>& training,
                              const Tensors& tensors) {
-  // Written by hand, because Json would sort the keys: the safetensors library has another order.
+  // Not by Json, which would sort the keys: Python writes dtype, shape, data_offsets in this order.
   std::string text = "{\"__metadata__\":{\"fastmlp\":" + Json(text_of(settings)).dump();
   if (training) text += ",\"fastmlp_training\":" + Json(text_of(*training)).dump();
   text += '}';

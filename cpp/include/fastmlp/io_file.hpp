@@ -97,8 +97,8 @@ class OutputFile {
   void close() {
     if (std::fclose(file_.release()) != 0) fail();
   }
-  /// Locks the file until it is closed, or until the process ends, however that happens. Returns
-  /// whether it could: it does not wait if `now`.
+  /// Locks the file until it is closed or the process ends. Returns whether it is locked. If `now`,
+  /// does not wait for another lock.
   bool lock([[maybe_unused]] bool now) {
 #if defined(__unix__) || defined(__APPLE__)
     return ::flock(::fileno(file_.get()), LOCK_EX | (now ? LOCK_NB : 0)) == 0;
@@ -157,7 +157,7 @@ inline std::pair<OutputFile, std::filesystem::path> temporary_beside(
     const std::filesystem::path path = target.parent_path() / (temporary_prefix(target) + name);
     OutputFile file(path, "wbx");
     file.lock(false);
-    // Before the lock, another save may have taken it for one that was left, and removed it.
+    // Before it was locked, another save may have removed it as a leftover.
     if (std::filesystem::exists(path)) return {std::move(file), path};
   }
 }
@@ -186,7 +186,7 @@ void replace(const std::filesystem::path& path, const Write& write) {
     write(file);
     file.flush();
 #ifdef _WIN32
-    file.close();  // Windows renames no open file; elsewhere the lock holds until after the rename
+    file.close();  // Windows cannot rename an open file; elsewhere it stays locked until renamed
 #endif
     if (fs::exists(old)) fs::permissions(temporary, old.permissions());
     fs::rename(temporary, target);

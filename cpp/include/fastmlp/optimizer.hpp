@@ -39,7 +39,7 @@ class FASTMLP_EXPORT Optimizer {
   OptimizerOptions options() const;
 
   double learning_rate() const;
-  /// Takes effect at the next update, also of a training on another thread. \throws
+  /// Takes effect at the next update, even if another thread is training with it. \throws
   /// std::invalid_argument unless positive and finite
   void set_learning_rate(double learning_rate);
 
@@ -63,14 +63,15 @@ class FASTMLP_EXPORT Optimizer {
   };
   /// A view of the state. The vectors may be read and written between two calls.
   State state();
-  /// Until the result is destroyed, updates by other calls and set_state() are refused.
-  /// \throws std::runtime_error if such a call runs
+  /// While the result exists, calls that update with this optimizer, and set_state(), are refused.
+  /// \throws std::runtime_error if such a call is running
   std::shared_ptr<void> keep_state() const;
   /// Copies `state`, which may be the optimizer's own. The copy belongs to the next network that
   /// the optimizer updates. An empty state starts afresh.
   /// \throws std::invalid_argument unless `state` is empty or has state_count() vectors of floats
   /// or doubles, steps >= 0 and both powers in [0, 1]
-  /// \throws std::runtime_error if a call on another thread uses the state
+  /// \throws std::runtime_error if a call is updating with this optimizer, or if a result of
+  /// keep_state() still exists after 10 s
   void set_state(const State& state);
 
   struct Impl;

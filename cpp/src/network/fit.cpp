@@ -1,6 +1,7 @@
 // Network<T>::fit(): the loop over epochs, the same as in python/fastmlp/_training_loop.py. An
-// epoch itself is train_epoch() in network.cpp. A training that goes on has a past: its History is
-// not empty at the beginning. Start at Network<T>::fit, at the end.
+// epoch itself is train_epoch() in network.cpp. A resumed run begins with the History of its
+// checkpoint, from which the schedule and early stopping are replayed. Start at Network<T>::fit, at
+// the end.
 #include "check.hpp"
 #include "network/impl.hpp"
 #include "network/training_state.hpp"
@@ -85,8 +86,8 @@ class Patience {
   /// Whether it has run out.
   bool is_over() const { return rule_ && waited_ >= rule_->patience; }
 
-  /// Counts the epochs of a training that goes on. Returns the number of the best epoch, from 1; 0
-  /// if there is none.
+  /// Counts the epochs that a resumed run has behind it. Returns the number of the best one, from
+  /// 1; 0 if there is none.
   std::int64_t replay(const std::vector<double>& val_loss) {
     std::int64_t best = 0;
     for (std::size_t epoch = 0; epoch < val_loss.size(); ++epoch) {
@@ -123,7 +124,8 @@ class Rates {
   void ask(std::int64_t epoch, const EpochLog* last) {
     if (schedule_) next_ = schedule_(epoch, base_, last);
   }
-  /// Asks for the first epoch and after every epoch of the past.
+  /// Asks again for the rates of all past epochs and of the next one. Refuses a schedule that does
+  /// not give the rates that the past epochs had.
   void replay(std::int64_t first_epoch, const History& past) {
     if (!schedule_) return;
     ask(first_epoch, nullptr);
@@ -260,8 +262,8 @@ double finite_epoch(Network<T>& net, Snapshot<T>& before, std::int64_t epoch, do
       (reason.empty() ? "a lower learning rate or smaller values in X and y may help" : reason));
 }
 
-/// The state in which the epochs begin: fresh, or that of options.resume, which the network and the
-/// optimizer then get.
+/// Returns the state in which the loop over epochs begins. If options.resume is given, the state
+/// has its history, and the network and the optimizer get the rest.
 template <class T>
 TrainingState<T> begin(Network<T>& net, Optimizer& optimizer, const FitOptions<T>& options,
                        std::ptrdiff_t rows, Patience& patience, Snapshot<T>& best, Rates& rates) {

@@ -1,6 +1,5 @@
-// TrainingState<T>: what fit() writes into one, what it compares before it goes on from one, and
-// how it does so. The past of a schedule and of early stopping is replayed in fit.cpp. Start at
-// `check_resume`.
+// TrainingState<T>: how fit() fills one, checks one before it resumes, and applies it. fit.cpp
+// replays the schedule and early stopping. Start at `check_resume`.
 #pragma once
 
 #include "check.hpp"
@@ -22,8 +21,8 @@ std::uint64_t seed_of(const Network<T>& net, const FitOptions<T>& options) {
   return options.seed.value_or(options.resume != nullptr ? options.resume->seed : net.seed());
 }
 
-/// What must be the same when a training goes on. What makes no difference to the result is left
-/// out: the seed if nothing is drawn, and a batch size above the number of rows.
+/// Sets what must be the same in a resumed run. Settings without effect get one fixed value: the
+/// seed is 0 if nothing is drawn, and batch_size is at most the number of rows.
 template <class T>
 void set_constants(const Network<T>& net, const Optimizer& optimizer, const FitOptions<T>& options,
                    std::ptrdiff_t rows, TrainingRecord& r) {
@@ -97,8 +96,8 @@ inline std::vector<std::pair<std::string, std::string>> described(const Training
   return all;
 }
 
-/// Refuses a state from which fit() would not give the result of one training. `here` are the
-/// constants of this training.
+/// Refuses a state from which fit() would not give the result of an uninterrupted run. `here` has
+/// the settings of this call, `there` the state.
 inline void check_resume(const TrainingRecord& here, const TrainingRecord& there,
                          std::int64_t epochs) {
   const auto ours = described(here), theirs = described(there);

@@ -114,9 +114,10 @@ void run_with_way_out(std::jmp_buf& way_out, void (*run)(const void*), const voi
 /// Runs body() on this thread, as the leader of a team of at most `size` threads, and returns what
 /// it throws.
 ///
-/// If body forks, as the handler of a signal may, the child has this thread only. It must not reach
-/// the end of the parallel region, which would wait for the other threads: it jumps out of it, over
-/// frames that have nothing to destroy. Nor must it destroy the team, in which they wait.
+/// A signal handler in body may call fork(). The child then has only this thread. It must not reach
+/// the end of the parallel region, which would wait for the other threads, so it jumps out, over
+/// frames that have nothing to destroy. It must not destroy the team either: the others were
+/// waiting in it.
 template <class Body>
 std::exception_ptr lead_team(int size, Team*& led, const Body& body) {
   std::unique_ptr<Team> team = std::make_unique<Team>(all_threads());

@@ -128,11 +128,11 @@ class ReadersWriterLock {
   // generation therefore replaces it and takes its own lock in one atomic step, and two threads of
   // a child cannot undo each other's lock.
   std::atomic<Word> word_{0};
-  // number_of_this_thread() of the owner, or 0. A number from before a fork() is no thread's here.
+  // number_of_this_thread() of the owner, or 0. After fork(), no thread has an old number.
   std::atomic<std::uint64_t> owner_{0};
 };
 
-/// What a refused call is told: while another call has the lock, and while another thread owns it.
+/// The messages of a refused call: if another call has the lock, and if another thread owns it.
 struct Refusal {
   const char* in_use;
   const char* owned = in_use;

@@ -89,7 +89,7 @@ void run_with_way_out(std::jmp_buf& way_out, void (*run)(const void*), const voi
 #endif
 
 ThreadState& thread_state() {
-  static ThreadState& state = first_use();  // one look per call: a dozen per call of the library
+  static ThreadState& state = first_use();  // once; a call of the library asks a dozen times
   return state;
 }
 

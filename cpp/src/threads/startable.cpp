@@ -1,7 +1,7 @@
 // startable_team(): how many threads the system allows a team to have now. OpenMP ends the process
-// if it cannot start a thread. So before a thread leads a larger team than ever before, as many
-// threads are started here and ended again, with the stacks that OpenMP's will have. Something else
-// may take the place of these threads before OpenMP starts its own, but not often.
+// if it cannot start a thread. So when a thread needs a larger team than before, this file first
+// starts the missing threads, with the stack size of OpenMP's, and ends them. In rare cases another
+// program takes their place before OpenMP starts its own.
 #include "threads/parallel.hpp"
 
 #include <chrono>
@@ -77,7 +77,7 @@ int try_threads(int n) {
   std::vector<Trial> trials(static_cast<std::size_t>(n), Trial{&gate, {}});
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return 0;
-  // As OpenMP, ignores a size that is not allowed.
+  // Like OpenMP, ignores a size that is not allowed.
   if (kStackSize > 0) pthread_attr_setstacksize(&attributes, kStackSize);
   std::size_t started = 0;
   {

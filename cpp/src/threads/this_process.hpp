@@ -1,5 +1,5 @@
-// How code notices that fork() has made this process since it looked last. Of the parent's threads
-// a child has only the one that called fork().
+// How code notices that this process is a child made by fork() since it last looked. Only the
+// thread that called fork() exists in the child.
 #pragma once
 
 #include <atomic>

@@ -175,7 +175,7 @@ class ScikitLearn(Peer):
         )  # fmt: skip
 
     def train(self, layers: Layers, X: Array, y: Array, batch: int) -> Timed:
-        """Return `fit`, which goes on from call to call."""
+        """Return `fit`, which continues from call to call."""
         model, labels = self.model(layers, batch), y[:, 0].astype(np.int64)
         return lambda epochs: model.set_params(max_iter=epochs).fit(X, labels)
 

@@ -67,7 +67,7 @@ def main() -> None:
             answer = server.answer(*pickle.load(sys.stdin.buffer))
         except EOFError:
             return
-        except Exception as error:  # the benchmark reports it and goes on
+        except Exception as error:  # the benchmark reports it and continues
             answer = {"error": repr(error)}
         answers.write(pickle.dumps(answer))
 

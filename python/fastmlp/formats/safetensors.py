@@ -2,7 +2,8 @@
 
 docs/file_format.md has the rules. Everything in a file is checked before it is used, and a file is
 replaced as a whole or not at all. fastmlp/io.hpp reads and writes the same files in C++. A file may
-also hold the state of a training, which _checkpoint.py makes and uses. Start at `save` and `load`.
+also hold the state of a training run, which _checkpoint.py makes and uses. Start at `save` and
+`load`.
 """
 
 import errno
@@ -34,12 +35,12 @@ Part = bytes | np.ndarray[Any, Any]  # of a file
 
 FORMAT = 1  # the version of the JSON; a reader refuses any version that it does not know
 METADATA_KEY = "fastmlp"
-TRAINING_KEY = "fastmlp_training"  # of the state of a training; the same file without it has none
+TRAINING_KEY = "fastmlp_training"  # of a training state; absent from a file of a network alone
 MOST_METADATA = 100  # entries
 MOST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 DTYPES = ("float32", "float64")
 SETTINGS = {"dtype", "epochs_trained", "format", "hidden", "layers", "output", "seed"}
-# The settings of a training: numbers with the least value of each, flags, and strings.
+# The settings of a training run: numbers with the least value of each, flags, and strings.
 NUMBERS = {
     "batch_size": 1,
     "epochs": 1,
@@ -78,7 +79,7 @@ def load(cls: type[AnyNetwork], path: AnyPath) -> AnyNetwork:
 
 
 def checked_path(path: AnyPath, function: str, name: str = "path") -> str:
-    """Return path as a string; refuse what `open` takes and is not a path, such as a number."""
+    """Return path as a string; refuse a number, which `open` would take as a file descriptor."""
     if not isinstance(path, str | bytes | os.PathLike):
         raise TypeError(
             f"{function}: {name} is {path!r:.80}, of type {type(path).__name__}; "
@@ -101,7 +102,7 @@ def network_tensors(network: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
 
 
 class Content(NamedTuple):
-    """What is in a file: the settings of the network and of the training, and the tensors."""
+    """What is in a file: the settings of the network and of the training run, and the tensors."""
 
     settings: dict[str, Any]
     training: dict[str, Any] | None
@@ -127,8 +128,7 @@ def read_content(file: BinaryIO) -> Content:
     (size,) = struct.unpack("<Q", _take(file, 8, "its first 8 bytes"))
     if size > MOST_HEADER:
         raise ValueError(
-            f"its header has {size} bytes by the file's first eight; "
-            f"at most {MOST_HEADER} are allowed"
+            f"its first 8 bytes give a header of {size} bytes; at most {MOST_HEADER} are allowed"
         )
     header = _parse(str(_take(file, size, "its header"), "utf-8"), "its header")
     metadata = _metadata(header.pop("__metadata__", None))
@@ -148,7 +148,7 @@ def read_content(file: BinaryIO) -> Content:
 
 
 def _take(file: BinaryIO, size: int, what: str) -> memoryview:
-    """Read size bytes. Memory grows with what the file really has, because size may be a lie."""
+    """Read size bytes. Memory grows with the data that arrive, because size may be wrong."""
     data = io.BytesIO()
     while data.tell() < size:
         piece = file.read(min(size - data.tell(), PIECE))
@@ -162,8 +162,8 @@ def _parse(text: str, what: str) -> dict[str, Any]:
     """Parse a JSON object, in which no name may stand twice and every number is an integer."""
     if not text.startswith("{"):
         raise ValueError(f"{what} does not begin with '{{'")
-    # A layer adds at most one comma, bracket or colon for 4 bytes; a colon counts twice, because
-    # the member of an object takes more memory.
+    # Each value needs a comma, a bracket or a colon. What a layer adds has at most one for 4 bytes.
+    # A colon counts twice, because a member of an object takes more memory.
     marks = STRING.sub("", text)
     if sum(map(marks.count, "[{,::")) > 1000 + len(text) // 4:
         raise ValueError(f"{what} has more values than a network needs")
@@ -199,7 +199,7 @@ def _refuse_number(text: str) -> NoReturn:
 
 
 def _metadata(metadata: Any) -> dict[str, str]:
-    """Return the metadata, which has strings only and those of a network."""
+    """Return the metadata; refuse other values than strings, and a file without fastmlp's key."""
     if not isinstance(metadata, dict) or METADATA_KEY not in metadata:
         raise ValueError(
             f"the metadata has no key {METADATA_KEY!r}; this file was not written by fastmlp"
@@ -224,7 +224,9 @@ def _members(metadata: dict[str, str], key: str, known: set[str]) -> dict[str, A
             f"the format is {settings.get('format')!r:.80}; this version reads format {FORMAT}"
         )
     if unknown := settings.keys() - known:
-        raise ValueError(f"{what} has the keys {sorted(unknown)!r:.80}, which format 1 has not")
+        raise ValueError(
+            f"{what} has the keys {sorted(unknown)!r:.80}, which format {FORMAT} does not have"
+        )
     return settings
 
 
@@ -247,7 +249,7 @@ def _settings(metadata: dict[str, str]) -> dict[str, Any]:
 
 
 def _training(metadata: dict[str, str], hidden: list[str]) -> dict[str, Any] | None:
-    """Return the settings of the training; None if the file is of a network alone."""
+    """Return the settings of the training run; None if the file holds only a network."""
     if TRAINING_KEY not in metadata:
         return None
     training = _members(metadata, TRAINING_KEY, TRAINING)
@@ -289,7 +291,7 @@ def _expected(settings: dict[str, Any], training: dict[str, Any] | None, count: 
     n = 2 * len(layers) - 2
     more = 0 if training is None else 3 + training["vectors"]
     more += sum(training[key] for key in OPTIONAL_TENSORS) if training else 0
-    # Numbers are compared first: a long list of layers without tensors must not cost memory.
+    # Compare the counts first, so that many layers without tensors allocate nothing.
     if count != n + more:
         also = f" and its training {more}" if training else ""
         raise ValueError(f"the file has {count} tensors; its layers have {n}{also}")
@@ -323,7 +325,7 @@ def _begins(entries: dict[str, Any], expected: Expected) -> dict[str, int]:
         begin = offsets[0] if _is_list(offsets, int) and offsets else 0
         end = begin + math.prod(shape) * dtype.itemsize
         right = {"dtype": _tensor_dtype(dtype), "shape": shape, "data_offsets": [begin, end]}
-        # The types too, because true equals 1.
+        # Compare the types too, because True == 1 in Python.
         if found != right or not _is_list(found["shape"] + offsets, int):
             raise ValueError(f"{name} is {found!r:.120}; for its settings it must be {right!r}")
         begins[name], ends[begin] = begin, end
@@ -348,7 +350,7 @@ def file_parts(
     training: dict[str, Any] | None = None,
     training_tensors: Iterable[tuple[str, np.ndarray[Any, Any]]] = (),
 ) -> list[Part]:
-    """Return the parts of the file of a network, and of its training if given, in their order."""
+    """Return the parts of the file of a network, and of its training run if given, in order."""
     settings = {
         "format": FORMAT,
         "layers": network.layers,
@@ -404,7 +406,8 @@ def replace_file(path: AnyPath, *parts: Part, function: str = "save") -> None:
             if mode is not None:
                 os.chmod(temporary, stat.S_IMODE(mode))
             if sys.platform == "win32":
-                file.close()  # Windows renames no open file; elsewhere the lock lasts until after
+                # Windows cannot rename an open file; elsewhere it stays locked until renamed.
+                file.close()
             os.replace(temporary, target)
     except BaseException as error:
         if temporary is not None:
@@ -474,7 +477,7 @@ def _temporary(target: Path) -> Iterator[BinaryIO]:
         # Not `tempfile`: only the owner could read such a file, but the umask should decide.
         with open_file(f"{prefix}{os.urandom(8).hex()}.tmp", "xb") as file:
             _lock(file)
-            # Before the lock, another save may have taken it for one that was left, and removed it.
+            # Before it was locked, another save may have removed it as a leftover.
             if os.path.exists(file.name):
                 yield file
                 return

@@ -1,5 +1,5 @@
-// FitOptions::on_checkpoint and resume, and fastmlp/io_checkpoint.hpp: a training that is
-// interrupted after any epoch goes on to the bits that it would have reached.
+// FitOptions::on_checkpoint and resume, and fastmlp/io_checkpoint.hpp: a run that is
+// interrupted after any epoch and resumed ends with the same bits.
 #include "files.hpp"
 #include "support.hpp"
 
@@ -119,7 +119,7 @@ std::string bytes_of(const TrainingState<T>& state) {
   return all;
 }
 
-/// Stores the state after every epoch in a file and goes on from each.
+/// Stores the state after every epoch in a file and resumes from each.
 template <class T>
 void compare(const RowSource<T>& X, const RowSource<T>& y, const OptimizerOptions& how,
              const MakeOptions<T>& make_options) {
@@ -171,14 +171,14 @@ void check_refused(const Problem<T>& p, Network<T>& net, const OptimizerOptions&
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("every optimizer goes on to the same bits", T, float, double) {
+TEST_CASE_TEMPLATE("every optimizer resumes to the same bits", T, float, double) {
   const Problem<T> p;
   for (const OptimizerOptions& how : all_optimizers()) {
     compare<T>(p.X.cview(), p.y.cview(), how, [&] { return seven_epochs<T>(); });
   }
 }
 
-TEST_CASE("every option goes on to the same bits") {
+TEST_CASE("every option resumes to the same bits") {
   const Problem<float> p;
   const RowSource<float> X = p.X.cview(), y = p.y.cview();
   const auto change = [&](const std::function<void(FitOptions<float>&)>& set) {
@@ -207,7 +207,7 @@ TEST_CASE("every option goes on to the same bits") {
   });
 }
 
-TEST_CASE("a training on sparse rows goes on to the same bits") {
+TEST_CASE("a run on sparse rows resumes to the same bits") {
   std::vector<std::int64_t> indptr{0}, indices;
   std::vector<double> values;
   const Problem<double> p;
@@ -224,7 +224,7 @@ TEST_CASE("a training on sparse rows goes on to the same bits") {
   compare<double>(X, p.y.cview(), AdamOptions{}, [] { return seven_epochs<double>(); });
 }
 
-TEST_CASE("a training that has ended returns at once; more epochs or patience go on") {
+TEST_CASE("a finished run returns at once, unless it gets more epochs or patience") {
   const Problem<float> p;
   FitOptions<float> options = seven_epochs<float>();
   options.epochs = 20;
@@ -369,7 +369,7 @@ TEST_CASE("load_checkpoint refuses files that have no state for C++") {
   const Folder folder;
   const fs::path path = folder / "file";
   save(network<float>(), path);
-  CHECK_THROWS_WITH_AS(load_checkpoint<float>(path), doctest::Contains("it has a network alone"),
+  CHECK_THROWS_WITH_AS(load_checkpoint<float>(path), doctest::Contains("it holds only a network"),
                        FileError);
   CHECK_THROWS_WITH_AS(load_checkpoint<float>(folder / "none"),
                        doctest::Contains("load_checkpoint: "), FileError);
@@ -393,7 +393,7 @@ TEST_CASE("load_checkpoint refuses files that have no state for C++") {
   CHECK_THROWS_AS(save_checkpoint(TrainingState<float>(), path), FileError);
 }
 
-TEST_CASE("a checkpoint has the bytes of Python's, which goes on to Python's bits") {
+TEST_CASE("a checkpoint has Python's bytes, and Python's resumes to Python's bits") {
   std::vector<float> x(800), t(200);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 101) / 50 - 1;
   for (std::size_t i = 0; i < t.size(); ++i) t[i] = x[4 * i] > x[4 * i + 1] ? 1.0f : 0.0f;

@@ -305,17 +305,18 @@ TEST_CASE("a wrong header is refused") {
   change("\"fastmlp\":\"", "\"other\":3,\"fastmlp\":\"", "the metadata is 3");
   change("[3,4]", "[3.0,4]", "of shape [3.0,4]");
   refused("[]", "does not begin with '{'");
-  refused("{\"a\":" + std::string(1'000'000, '['), "nested too deep");
+  refused("{\"a\":" + std::string(1'000'000, '['), "nested too deeply");
   refused(header.substr(0, header.rfind('}')), "is not JSON");
   change("\"fastmlp\"", "\"other\"", "not written by fastmlp");
   change("\\\"format\\\": 1", "\\\"format\\\": 2", "format is 2");
   change("\\\"format\\\": 1", "\\\"format\\\": true", "format is true");
-  change("[3, 4, 2]", "[3, 4]", "entries");
+  change("[3, 4, 2]", "[3, 4]",
+         "layers has 2 entries and hidden has 1; layers must have at least 2");
   change("[3, 4, 2]", "[3, 5, 2]", "its tensors have 104 bytes; layers of these sizes have 128");
   change("[3, 4, 2]", "[3, 4, -2]", "layers is -2");
   change("[3, 4, 2]", "[3, 4, 2.0]", "layers is 2.0");
-  change("[3, 4, 2]", "[3, 4611686018427387904, 2]", "no file has tensors of its layers' size");
-  change("[3, 4, 2]", "[9223372036854775807, 4, 2]", "no file has tensors of its layers' size");
+  change("[3, 4, 2]", "[3, 4611686018427387904, 2]", "its layers are too large for any file");
+  change("[3, 4, 2]", "[9223372036854775807, 4, 2]", "its layers are too large for any file");
   change("[3, 4, 2]", "[99999999999999999999, 4, 2]", "layers is");
   change("\\\"gelu\\\"", "\\\"glue\\\"", "unknown activation 'glue'");
   change("\\\"softmax\\\"", "\\\"hardmax\\\"", "unknown output 'hardmax'");
@@ -351,7 +352,7 @@ TEST_CASE("a file that is too short or too long is refused") {
     std::string huge = bytes;
     std::memcpy(huge.data(), &n, sizeof n);
     write(path, huge);
-    check_refused(path, "its header has");
+    check_refused(path, "its first 8 bytes give a header of");
   }
 }
 

@@ -82,7 +82,7 @@ TEST_CASE("two fits of 5 epochs equal one of 10, with a stateful optimizer and d
   CHECK(same_bits(state_of(twice), state_of(once)));
 }
 
-TEST_CASE("early stopping ends the training and goes back to the best epoch") {
+TEST_CASE("early stopping ends the run and returns to the best epoch") {
   const Problem<float> p;
   Matrix<float> opposite = p.y;  // its loss grows from the first epoch on, as the network learns y
   for (float& value : opposite.values) value = 1 - value;
@@ -99,7 +99,7 @@ TEST_CASE("early stopping ends the training and goes back to the best epoch") {
   CHECK(net.loss(p.X.cview(), opposite.cview()).mean() == *best);
 }
 
-TEST_CASE("a callback sees every epoch and ends the training") {
+TEST_CASE("a callback sees every epoch and ends the run") {
   const Problem<float> p;
   std::vector<EpochLog> seen;
   FitOptions<float> options = epochs<float>(9);

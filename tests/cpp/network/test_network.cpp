@@ -239,7 +239,7 @@ TEST_CASE("many threads may predict at once") {
   for (const Matrix<float>& result : results) CHECK(same_bits(result.values, expected.values));
 }
 
-TEST_CASE("a network that is being trained refuses other calls, and the training goes on") {
+TEST_CASE("a network that is being trained refuses other calls, and training continues") {
   Network<float> net({2, 3, 1});
   net.initialize(0);
   Matrix<float> X(4, 2), y(4, 1), out(4, 1);

@@ -34,7 +34,7 @@ Network<double> network() {
 
 }  // namespace
 
-TEST_CASE("an optimizer that is given its own state goes on unchanged") {
+TEST_CASE("an optimizer that is given its own state continues unchanged") {
   Network<double> through = network(), interrupted = network();
   Optimizer adam(AdamOptions{}), twin(AdamOptions{});
   const std::vector<double> expected = updated(through, adam, 6);

@@ -214,7 +214,7 @@ TEST_CASE(
   std::thread([&] { CHECK(!can_read(lock)); }).join();
 }
 
-TEST_CASE("a call that forked and goes on in the child unlocks nothing there twice") {
+TEST_CASE("a call that forked and continues in the child unlocks nothing there twice") {
   ReadersWriterLock lock;
   auto reading = std::make_unique<ReadLock>(lock, Refusal{"refused"});
   const int wrong = in_child([&] {

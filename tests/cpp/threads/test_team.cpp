@@ -192,7 +192,7 @@ TEST_CASE("an exception leaves its team, and the next team works") {
 }
 
 #if defined(__unix__) || defined(__APPLE__)
-TEST_CASE("a child forked inside a piece of work leaves its team, and goes on alone") {
+TEST_CASE("a child forked inside a piece of work leaves its team, and continues alone") {
   const Settings restore;
   set_num_threads(2);
   pid_t child = -1;

@@ -26,7 +26,7 @@ def test_no_member_of_any_object_ends_the_process(rounds, seed):
 
 
 @pytest.mark.parametrize("kind", ["Network", "Optimizer", "Objective"])
-def test_an_object_cannot_come_to_a_class_with_another_native_part(kind):
+def test_an_object_cannot_change_to_another_native_class(kind):
     core = fastmlp._core
     native = getattr(core, kind)
     for other in (core.Network, core.Optimizer, core.Objective):
@@ -85,7 +85,7 @@ def test_an_init_inside_init_is_refused():
     ],
     ids=repr,
 )
-def test_a_state_that_is_none_is_refused(state):
+def test_an_invalid_state_is_refused(state):
     optimizer = fastmlp.Adam()
     with pytest.raises((TypeError, ValueError), match="set_state: "):
         optimizer._set_state(state)

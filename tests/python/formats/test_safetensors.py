@@ -462,7 +462,7 @@ def test_a_file_that_is_cut_while_it_is_read_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", [0, 1, True, None, 1.5, ["a"], io.BytesIO()])
-def test_what_is_no_path_is_refused_by_name(path, capfd):
+def test_a_wrong_path_type_is_refused_and_named(path, capfd):
     rule = r"path is .*, of type \w+; it must be the name of a file: a str, bytes or os.PathLike"
     with pytest.raises(TypeError, match="save: " + rule):
         network().save(path)

@@ -80,7 +80,7 @@ def checkpoint(
     fill: bytes = b"\1",
     **more: tuple[str, int],
 ) -> bytes:
-    """A file with the state of a training; `change` is made in the header at last."""
+    """A file with the state of a training run; `change` is made in the header at last."""
     wide = "float64" in of_network
     entries, begin = [], 104 if wide else 52
     tensors = {name: entry for name, entry in TRAINING_TENSORS.items() if name not in without}
@@ -119,7 +119,7 @@ def no_hidden(training: str) -> bytes:
 
 
 def bare(settings: str) -> bytes:
-    """A file with these settings of a training and the tensors of every training."""
+    """A file with these settings of a training run and the tensors that every run has."""
     return checkpoint(settings, OPTIONAL + VECTORS)
 
 

@@ -1,4 +1,4 @@
-"""The golden cases: small trainings whose parameters must have the same bits everywhere.
+"""The golden cases: small training runs whose parameters must have the same bits everywhere.
 
 Run as a script it trains them all and prints, as JSON, their SHA-256 digests with the settings they
 ran under. Inputs are small whole numbers, so that no generator but the library's own has a part in

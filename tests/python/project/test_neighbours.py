@@ -1,7 +1,8 @@
 """Other libraries with threads of their own in the same process change no bits, and nothing hangs.
 
 Both can happen when two OpenMP runtimes meet in one process. Each library is tried before, after
-and between two trainings. `benchmarks/neighbours.py` measures how little they slow each other down.
+and between two training runs. `benchmarks/neighbours.py` measures how little they slow each other
+down.
 """
 
 import importlib.util

@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 ALLOCATIONS = Path(__file__).parents[2] / "soak" / "allocations.py"
-# One for each of the ways in which pybind11 would end the process.
+# Together these reach the faults of pybind11 that docs/reliability.md lists.
 DANGEROUS = ["loss", "scopes", "construct, a new class", "refused: no argument"]
 
 

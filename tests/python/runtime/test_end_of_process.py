@@ -152,7 +152,7 @@ print(fastmlp.Network([2, 1]).forward([0, 0]))
 """
 
 
-def test_a_subinterpreter_cannot_import_it_and_does_no_harm():
+def test_a_subinterpreter_cannot_import_fastmlp_and_does_no_harm():
     ended = run(IN_A_SUBINTERPRETER)
     # The words are ours, or those of Python 3.13 and newer, which checks this before.
     assert re.search(r"fastmlp.* in(to)? (a )?subinterpreter", ended.stdout), ended.stderr

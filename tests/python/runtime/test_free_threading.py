@@ -17,7 +17,7 @@ import fastmlp
 
 THREADS = 6
 ROUNDS = 40
-# What a call that another call excludes is told.
+# The messages of calls that are refused because of another call.
 REFUSALS = (
     "in use",
     "being trained",
@@ -143,7 +143,7 @@ def test_views_outlive_a_network_that_other_threads_give_up():
 
 
 @pytest.mark.parametrize("method", ["__init__", "__setstate__"])
-def test_of_all_threads_that_complete_an_object_one_succeeds(method):
+def test_many_threads_may_try_to_initialize_one_object(method):
     whole = {fastmlp.Network: fastmlp.Network([12, 16, 1], seed=0), fastmlp.Adam: fastmlp.Adam(0.5)}
     for cls, model in whole.items():
         shared = [cls.__new__(cls) for _ in range(400)]

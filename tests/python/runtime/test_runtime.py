@@ -63,7 +63,7 @@ def test_the_default_follows_affinity():
 
 
 @pytest.mark.parametrize("isa", fastmlp.available_isas())
-def test_fastmlp_isa_forces_a_level(isa):
+def test_fastmlp_isa_chooses_the_instruction_set(isa):
     assert run("import fastmlp; print(fastmlp.isa())", FASTMLP_ISA=isa).stdout.strip() == isa
 
 

@@ -151,8 +151,8 @@ def test_ctrl_c_stops_one_long_epoch_and_leaves_a_usable_network():
     assert np.isfinite(network.fit(X[:100], y[:100], epochs=1).loss[0])
 
 
-def test_ctrl_c_stops_one_long_step_whole():
-    """A step that would take seconds is given up between two blocks of a product."""
+def test_ctrl_c_stops_a_long_step():
+    """Ctrl-C is noticed within a step, between two blocks of a product."""
     network = fastmlp.Network([512, 3072, 3072, 1], seed=0)
     X = np.broadcast_to(np.float32(0.5), (4096, 512))
     y = np.broadcast_to(np.float32(1), (4096,))
@@ -184,7 +184,7 @@ def test_many_python_threads_predict_at_once():
     assert set(results) == {expected}
 
 
-READS = {
+CALLS = {
     "forward": lambda network, X, y: network.forward(X),
     "loss": lambda network, X, y: network.loss(X, y),
     "copy": lambda network, X, y: network.copy(),
@@ -196,7 +196,7 @@ READS = {
 }
 
 
-@pytest.mark.parametrize("call", READS)
+@pytest.mark.parametrize("call", CALLS)
 def test_a_network_in_training_refuses_other_threads_and_trains_on(call):
     network = fastmlp.Network([64, 128, 1], seed=0)
     rows = 200_000
@@ -214,7 +214,7 @@ def test_a_network_in_training_refuses_other_threads_and_trains_on(call):
         while (network.parameters == before).all():  # a view: reading it is not a call
             time.sleep(0.001)
         with pytest.raises(RuntimeError, match=r"being trained|in use"):
-            READS[call](network, X[:1], y[:1])
+            CALLS[call](network, X[:1], y[:1])
     finally:
         thread.join()
     assert np.isfinite(losses).all()
@@ -289,8 +289,8 @@ class ForkedError(Exception):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.parametrize("call", LONG_CALLS)
-def test_a_child_forked_in_a_signal_handler_during_a_call_goes_on(call):
-    """The call has two threads, but the child has one: it refuses the call and takes the next."""
+def test_a_child_forked_in_a_signal_handler_during_a_call_continues(call):
+    """The child has one of the call's two threads: the call raises, the next one works."""
     network = fastmlp.Network([64, 2048, 2048, 1], seed=0)
     X = np.broadcast_to(np.float32(0.5), (200_000, 64))
     y = np.broadcast_to(np.float32(1), (200_000,))

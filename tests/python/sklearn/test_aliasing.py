@@ -1,4 +1,4 @@
-"""Arrays and networks that an estimator handed out keep their values when the estimator goes on."""
+"""Arrays and networks that an estimator handed out keep their values when training continues."""
 
 import copy
 import pickle

@@ -1,6 +1,6 @@
-"""`fit(checkpoint=, resume=)`: whatever interrupts a training, it ends with the same bits.
+"""`fit(checkpoint=, resume=)`: a run that is interrupted and resumed ends with the same bits.
 
-`python test_checkpoint.py KILLS` kills a training so many times: the long version of the test here.
+`python test_checkpoint.py N` kills a run N times: the long version of the test here.
 `python test_checkpoint.py --write` writes the files of tests/data, after a change of the format.
 """
 
@@ -76,7 +76,7 @@ def make(network_class=fastmlp.Network, dtype="float32"):
 
 
 def state_of(network, optimizer):
-    """All that a later training depends on, as text."""
+    """All that later training depends on, as text."""
     lbfgs = isinstance(optimizer, fastmlp.LBFGS)
     state = optimizer._state() if lbfgs else network._optimizer_state(optimizer)
     with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
@@ -125,7 +125,7 @@ def compare(build, path):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("network_class", CLASSES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_goes_on_to_the_same_bits(network_class, dtype, optimizer, tmp_path):
+def test_every_optimizer_resumes_to_the_same_bits(network_class, dtype, optimizer, tmp_path):
     def build():
         return make(network_class, dtype), OPTIMIZERS[optimizer](), {"sample_weight": WEIGHT}
 
@@ -136,7 +136,7 @@ def test_every_optimizer_goes_on_to_the_same_bits(network_class, dtype, optimize
 @pytest.mark.parametrize("optimizer", ["adam", "momentum", "sgd"])
 @pytest.mark.parametrize("network_class", CLASSES)
 @pytest.mark.parametrize("options", OPTIONS)
-def test_every_option_goes_on_to_the_same_bits(network_class, optimizer, options, tmp_path):
+def test_every_option_resumes_to_the_same_bits(network_class, optimizer, options, tmp_path):
     def build():
         return make(network_class), OPTIMIZERS[optimizer](), OPTIONS[options]()
 
@@ -144,14 +144,14 @@ def test_every_option_goes_on_to_the_same_bits(network_class, optimizer, options
 
 
 @pytest.mark.parametrize("options", ["weights", "stopped early", "not stopped"])
-def test_lbfgs_goes_on_with_every_option(options, tmp_path):
+def test_lbfgs_resumes_with_every_option(options, tmp_path):
     def build():
         return make(dtype="float64"), fastmlp.LBFGS(), OPTIONS[options]()
 
     compare(build, tmp_path / "checkpoint")
 
 
-def test_a_network_that_was_trained_before_goes_on_to_the_same_bits(tmp_path):
+def test_a_network_that_was_trained_before_resumes_to_the_same_bits(tmp_path):
     def build():
         network, optimizer = make(), fastmlp.Adam()
         fit(network, optimizer, epochs=3)
@@ -188,7 +188,7 @@ def test_losses_that_are_not_finite_are_kept(tmp_path):
     assert again.epochs_trained == 4
 
 
-# When a training has ended
+# When a run has ended
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_losses_that_are_not_finite_are_kept(tmp_path):
         ("lbfgs", lambda: {"epochs": 500}, "converged"),
     ],
 )
-def test_a_training_that_has_ended_returns_at_once(optimizer, options, ending, tmp_path):
+def test_a_run_that_has_ended_returns_at_once(optimizer, options, ending, tmp_path):
     path = tmp_path / "checkpoint"
     optimizers = [OPTIMIZERS[optimizer]() for _ in range(2)]
     network, again = (make(dtype="float64") for _ in range(2))
@@ -217,7 +217,7 @@ def test_a_training_that_has_ended_returns_at_once(optimizer, options, ending, t
     assert path.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_more_epochs_and_more_patience_go_on(tmp_path):
+def test_more_epochs_and_more_patience_continue_a_run(tmp_path):
     path = tmp_path / "checkpoint"
     given = {"validation_data": (X[:20], 1 - Y[:20])}
     short = fit(make(), "adam", early_stopping=2, **given, epochs=20, checkpoint=path)
@@ -242,7 +242,7 @@ def test_every_says_how_often_the_file_is_written(tmp_path):
     assert fastmlp.Network.load(path).epochs_trained == 8
     stop = [lambda network, epoch, logs: epoch == 3]
     fit(make(), "adam", epochs=8, checkpoint=path, every=3, callbacks=stop)
-    assert fastmlp.Network.load(path).epochs_trained == 4  # what ended the training is written too
+    assert fastmlp.Network.load(path).epochs_trained == 4  # what ended the run is written too
 
 
 def test_epochs_and_callbacks_count_on(tmp_path):
@@ -271,7 +271,7 @@ def test_a_checkpoint_is_a_file_of_the_network_after_that_epoch(tmp_path):
     assert (tmp_path / "saved").read_bytes() == (tmp_path / "network").read_bytes()
 
 
-def test_the_safetensors_library_reads_the_tensors_of_the_training(tmp_path):
+def test_the_safetensors_library_reads_the_tensors_of_a_run(tmp_path):
     path = tmp_path / "checkpoint"
     network, adam = make(dtype="float64"), fastmlp.Adam(0.02)
     history = fit(network, adam, **OPTIONS["validation"](), dropout=0.5, checkpoint=path)
@@ -302,8 +302,8 @@ def test_the_safetensors_library_reads_the_tensors_of_the_training(tmp_path):
 DATA = Path(__file__).parents[2] / "data"
 
 
-def write_those_of_cpp(folder):
-    """The training of tests/cpp/io/test_checkpoint.cpp; its checkpoints after 4 and 9 epochs."""
+def write_cpp_checkpoints(folder):
+    """Write the checkpoints of the run in tests/cpp/io/test_checkpoint.cpp: epochs 4 and 9."""
     x = (np.arange(800) * 37 % 101).astype(np.float32).reshape(200, 4) / np.float32(50) - 1
     y = (x[:, 0] > x[:, 1]).astype(np.float32)
     for epochs in (4, 9):
@@ -322,8 +322,8 @@ def write_those_of_cpp(folder):
         )
 
 
-def test_a_checkpoint_has_the_bytes_of_the_cpp_librarys(tmp_path):
-    write_those_of_cpp(tmp_path)
+def test_a_checkpoint_has_the_same_bytes_as_one_from_cpp(tmp_path):
+    write_cpp_checkpoints(tmp_path)
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (DATA / path.name).read_bytes()
 
@@ -332,7 +332,7 @@ def test_a_checkpoint_has_the_bytes_of_the_cpp_librarys(tmp_path):
 
 
 def train_to_the_end(path):
-    """A training that resumes if there is a file; the bits at its end."""
+    """Train, resuming if there is a file; return the bits at the end."""
     network, adam = make(), fastmlp.Adam(0.02)
     given = OPTIONS["everything"]() | {"early_stopping": 100}
     resume = path if path is not None and path.exists() else None
@@ -341,7 +341,7 @@ def train_to_the_end(path):
 
 
 def kill_and_resume(kills, folder):
-    """Kill a training at random moments until it has been killed so often, then compare."""
+    """Kill a run at random moments until it has been killed `kills` times, then compare."""
     expected = train_to_the_end(None)
     path, result = folder / "checkpoint", folder / "result"
     begin = time.perf_counter()
@@ -368,11 +368,11 @@ def kill_and_resume(kills, folder):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork")
-def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path):
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path):
     kill_and_resume(4, tmp_path)
 
 
-# Between open() and the block of `with`, Ctrl-C leaves a file or a folder for Python to close.
+# If Ctrl-C comes between open() and the `with` block, Python closes the file later, and warns.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
@@ -516,7 +516,7 @@ def test_a_missing_file_is_a_file_not_found_error(tmp_path):
 
 
 @pytest.mark.parametrize("argument", ["resume", "checkpoint"])
-def test_what_is_no_path_is_refused_by_name(argument):
+def test_a_wrong_path_type_is_refused_and_named(argument):
     with pytest.raises(TypeError, match=f"fit: {argument} is 1, of type int; it must be the name"):
         fit(make(), "adam", **{argument: 1})
 
@@ -650,8 +650,8 @@ def test_a_read_only_file_is_refused_before_training():
 
 
 if __name__ == "__main__" and sys.argv[1] == "--write":
-    write_those_of_cpp(DATA)
+    write_cpp_checkpoints(DATA)
 elif __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         kill_and_resume(int(sys.argv[1]), Path(folder))
-    print(f"{sys.argv[1]} kills: the bits of a training without interruption")
+    print(f"{sys.argv[1]} kills: the same bits as an uninterrupted run")
