@@ -101,8 +101,9 @@ bool is_plain(const py::handle& object) {
 /// array drops the mask and uses the hidden values. (refuse_masked in _trainable.py is the same.)
 void refuse_masked(const std::string& what, const py::object& object) {
   const auto check = [&](const py::handle& item) {
-    if (is_plain(item) || !py::isinstance<py::array>(item) || !py::hasattr(item, "mask")) return;
-    if (!item.attr("mask").attr("any")().cast<bool>()) return;
+    if (is_plain(item) || !py::isinstance<py::array>(item)) return;
+    const py::object mask = py::getattr(item, "mask", py::none());
+    if (!py::isinstance<py::array>(mask) || !mask.attr("any")().cast<bool>()) return;
     throw py::value_error(what +
                           " has masked values; replace them, for example by filled(), or leave "
                           "their rows out");

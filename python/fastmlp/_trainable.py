@@ -3,6 +3,8 @@
 Nothing is trained here: `fit` is in training.py, the loop over epochs in _training_loop.py.
 """
 
+import math
+import numbers
 import operator
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -64,9 +66,7 @@ class Trainable(Protocol):
         seed: int | None = None,
     ) -> float: ...
     def _own(self) -> AbstractContextManager[object]: ...
-    def _restore(
-        self, parameters: Array, epochs_trained: int, seed: int | None = None
-    ) -> None: ...
+    def _restore(self, parameters: Array, epochs_trained: int, seed: int | None = None) -> None: ...
     def _optimizer_state(self, optimizer: Any) -> tuple[Any, ...]: ...
     def _set_optimizer_state(self, optimizer: Any, state: tuple[Any, ...]) -> None: ...
     def _validate(
@@ -86,14 +86,32 @@ def dtype_name(network: Any) -> str:
 
 
 def positive_integer(function: str, name: str, value: Any) -> int:
-    """Return value as an int, or raise ValueError; True does not count as 1."""
+    """Return value as an int below 2^63, or raise ValueError; True does not count as 1."""
     try:
         number = 0 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = 0
-    if number < 1:
+    if not 1 <= number < 2**63:
         raise ValueError(f"{function}: {name} is {value!r}; it must be a positive integer")
     return number
+
+
+def require_number(
+    function: str, name: str, value: Any, allowed: Callable[[float], bool], rule: str
+) -> None:
+    """Raise ValueError, with the rule in words, unless value is a number that `allowed` accepts."""
+    try:
+        number = float(value) if isinstance(value, numbers.Real) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not allowed(number):
+        raise ValueError(f"{function}: {name} is {value!r}; it must be {rule}")
+
+
+def require_not_negative(function: str, name: str, value: Any) -> None:
+    """Raise ValueError unless value is a finite number and at least 0."""
+    rule = "finite and at least 0"
+    require_number(function, name, value, lambda number: 0.0 <= number < math.inf, rule)
 
 
 def refuse_masked(what: str, values: Any) -> None:
@@ -103,7 +121,8 @@ def refuse_masked(what: str, values: Any) -> None:
     same function for what native calls are given (array.cpp).
     """
     for item in (values, *(values if isinstance(values, list | tuple) else ())):
-        if isinstance(item, np.ndarray) and np.any(getattr(item, "mask", False)):
+        mask = getattr(item, "mask", None) if isinstance(item, np.ndarray) else None
+        if isinstance(mask, np.ndarray) and mask.any():
             raise ValueError(
                 f"{what} has masked values; replace them, for example by filled(), or leave their "
                 "rows out"

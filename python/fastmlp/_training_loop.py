@@ -17,7 +17,14 @@ import numpy as np
 
 from fastmlp._checkpoint import State, Target, Writer
 from fastmlp._core import Optimizer
-from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer
+from fastmlp._trainable import (
+    Array,
+    Callback,
+    Data,
+    Trainable,
+    positive_integer,
+    require_not_negative,
+)
 from fastmlp.lbfgs import LBFGS, Descent
 from fastmlp.schedules import Logs, Schedule
 
@@ -79,10 +86,7 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         positive_integer("EarlyStopping", "patience", self.patience)
-        if not 0.0 <= self.min_delta < math.inf:
-            raise ValueError(
-                f"EarlyStopping: min_delta is {self.min_delta!r}; it must be finite and at least 0"
-            )
+        require_not_negative("EarlyStopping", "min_delta", self.min_delta)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from fastmlp._float_mode import in_default_float_mode
-from fastmlp._trainable import Array, Data, Trainable, positive_integer
+from fastmlp._trainable import Array, Data, Trainable, positive_integer, require_not_negative
 from fastmlp.optimizers import flushed
 
 # Nocedal and Wright's values: a step must lower the loss by at least C_1 times what the slope
@@ -115,10 +115,7 @@ class LBFGS:
     def __post_init__(self) -> None:
         positive_integer("LBFGS", "memory", self.memory)
         positive_integer("LBFGS", "max_evaluations", self.max_evaluations)
-        if not 0.0 <= self.tolerance < math.inf:
-            raise ValueError(
-                f"LBFGS: tolerance is {self.tolerance!r}; it must be finite and at least 0"
-            )
+        require_not_negative("LBFGS", "tolerance", self.tolerance)
 
     def _state(self) -> tuple[Pair, ...]:
         return self._memory.pairs

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastmlp._float_mode import in_default_float_mode
-from fastmlp._trainable import positive_integer
+from fastmlp._trainable import positive_integer, require_not_negative, require_number
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Schedule", "StepDecay"]
 
@@ -72,7 +72,7 @@ class StepDecay:
 
     def __post_init__(self) -> None:
         positive_integer("StepDecay", "step_size", self.step_size)
-        _require("StepDecay", "gamma", self.gamma, 0.0 < self.gamma <= 1.0, "in (0, 1]")
+        require_number("StepDecay", "gamma", self.gamma, lambda g: 0.0 < g <= 1.0, "in (0, 1]")
 
     @in_default_float_mode
     def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
@@ -113,7 +113,7 @@ class Cosine:
 
     def __post_init__(self) -> None:
         positive_integer("Cosine", "epochs", self.epochs)
-        _require_minimum("Cosine", self.minimum)
+        require_not_negative("Cosine", "minimum", self.minimum)
 
     @in_default_float_mode
     def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
@@ -165,11 +165,12 @@ class OneCycle:
     def __post_init__(self) -> None:
         if positive_integer("OneCycle", "epochs", self.epochs) < 2:
             raise ValueError(f"OneCycle: epochs is {self.epochs}; it must be at least 2")
-        _require("OneCycle", "warmup", self.warmup, 0.0 < self.warmup < 1.0, "in (0, 1)")
-        _require_minimum("OneCycle", self.minimum)
-        above = self.minimum < self.maximum < math.inf
+        require_number("OneCycle", "warmup", self.warmup, lambda w: 0.0 < w < 1.0, "in (0, 1)")
+        require_not_negative("OneCycle", "minimum", self.minimum)
         rule = f"finite and above the minimum, {self.minimum!r}"
-        _require("OneCycle", "maximum", self.maximum, above, rule)
+        require_number(
+            "OneCycle", "maximum", self.maximum, lambda m: self.minimum < m < math.inf, rule
+        )
 
     @in_default_float_mode
     def __call__(self, epoch: int, learning_rate: float, logs: Logs | None) -> float:
@@ -226,12 +227,14 @@ class Plateau:
     minimum: float = 0.0
 
     def __post_init__(self) -> None:
-        _require("Plateau", "factor", self.factor, 0.0 < self.factor < 1.0, "in (0, 1)")
+        require_number("Plateau", "factor", self.factor, lambda f: 0.0 < f < 1.0, "in (0, 1)")
         positive_integer("Plateau", "patience", self.patience)
-        not_negative = 0.0 <= self.min_delta < math.inf
-        _require("Plateau", "min_delta", self.min_delta, not_negative, "finite and at least 0")
-        _require_minimum("Plateau", self.minimum)
+        require_not_negative("Plateau", "min_delta", self.min_delta)
+        require_not_negative("Plateau", "minimum", self.minimum)
         self._forget()
+
+    def _remembers(self) -> bool:
+        return self._lowest < math.inf or self._epochs_waited > 0
 
     def _forget(self) -> None:
         self._lowest, self._epochs_waited, self._reductions = math.inf, 0, 0
@@ -280,16 +283,6 @@ def _risen(t: float) -> float:
     for k in range(11, 1, -1):  # the terms left out are below (π/2)^24 / 24! = 8e-20
         series = 1.0 - square / ((2 * k - 1) * (2 * k)) * series
     return square / 4 * series
-
-
-def _require(function: str, name: str, value: float, allowed: bool, rule: str) -> None:
-    if not allowed:
-        raise ValueError(f"{function}: {name} is {value!r}; it must be {rule}")
-
-
-def _require_minimum(function: str, minimum: float) -> None:
-    allowed = 0.0 <= minimum < math.inf
-    _require(function, "minimum", minimum, allowed, "finite and at least 0")
 
 
 def _require_above_minimum(function: str, minimum: float, learning_rate: float) -> None:

@@ -26,7 +26,7 @@ from fastmlp._training_loop import EarlyStopping, History, Plan, train
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.lbfgs import LBFGS
 from fastmlp.optimizers import BY_NAME
-from fastmlp.schedules import Schedule
+from fastmlp.schedules import Plateau, Schedule
 
 __all__ = ["EarlyStopping", "History", "TrainingMixin", "resolve_seed"]
 
@@ -178,6 +178,7 @@ class TrainingMixin:
                 # Last, because a call that is refused must not draw from the caller's generator.
                 seed=self.seed if seed is None else resolve_seed(copy.deepcopy(seed), "fit"),
             )
+            refuse_memory(schedule, checkpoint, self.epochs_trained)
             if resume is not None:
                 plan = resumed(self, plan, resume, seed is None)
             if seed is not None:
@@ -273,6 +274,17 @@ def schedule_or_none(schedule: Any, optimizer: Optimizer | LBFGS) -> Schedule | 
     return checked
 
 
+def refuse_memory(schedule: Any, checkpoint: Any, epochs_trained: int) -> None:
+    """Refuse a checkpoint of a run that depends on the losses of earlier ones."""
+    remembers = isinstance(schedule, Plateau) and schedule._remembers() and epochs_trained > 0
+    if checkpoint is not None and remembers:
+        raise ValueError(
+            f"fit: schedule is {schedule!r}, which remembers the losses of an earlier fit; a "
+            "checkpoint does not hold them. Make a new Plateau, or set network.epochs_trained to "
+            "0, at which it forgets them"
+        )
+
+
 def resumed(network: Trainable, plan: Plan, resume: Any, takes_its_seed: bool) -> Plan:
     """Return the plan with the state that it continues from, and maybe the seed of that run."""
     state = state_in(resume, network, plan, takes_its_seed)
@@ -287,6 +299,8 @@ def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, .
         return None
     rule = "it must be a number in [0, 1), or one for each of the hidden layers"
     try:
+        if np.asarray(dropout).dtype.kind not in "biuf":
+            raise ValueError
         rates = np.asarray(dropout, dtype=float)
         if rates.shape not in ((), (n_hidden,)):
             raise ValueError

@@ -532,6 +532,10 @@ inline std::string header_of(const Settings& settings, const std::optional<Train
   }
   text.append("}");
   text.append((8 - text.size() % 8) % 8, ' ');  // aligns the tensors to 8 bytes
+  if (text.size() > kMostHeader) {
+    refuse("save: the network has so many layers that the header would have ", text.size(),
+           " bytes; at most ", kMostHeader, " can be read back");
+  }
   std::uint64_t size = text.size();
   std::string bytes(sizeof size, '\0');
   std::memcpy(bytes.data(), &size, sizeof size);

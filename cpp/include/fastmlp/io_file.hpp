@@ -179,6 +179,8 @@ void replace(const std::filesystem::path& path, const Write& write) {
   for (int i = 0; i < 40 && fs::is_symlink(link); ++i) {
     link = link.parent_path() / fs::read_symlink(link);
   }
+  // weakly_canonical() would leave out what does not exist: "no/such/../file".
+  (void)fs::directory_iterator(link.has_parent_path() ? link.parent_path() : ".");
   const fs::path target = fs::weakly_canonical(link);
   remove_stale(target);
   auto [file, temporary] = temporary_beside(target);

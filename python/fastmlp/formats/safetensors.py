@@ -396,9 +396,9 @@ def replace_file(path: AnyPath, *parts: Part, function: str = "save") -> None:
         if not stat.S_ISREG(mode):
             _write(file, parts)  # a device or a pipe is written to, not replaced
             return
-    target = _target(path)
     temporary = None
     try:
+        target = _target(path)
         with _temporary(target) as file:
             temporary = Path(file.name)
             _write(file, parts)

@@ -217,9 +217,7 @@ class Network(TrainingMixin):
     def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         return permutation(rows, seed, epoch)
 
-    def _restore(
-        self, parameters: Array, epochs_trained: int, seed: int | None = None
-    ) -> None:
+    def _restore(self, parameters: Array, epochs_trained: int, seed: int | None = None) -> None:
         self.parameters[:], self.epochs_trained = parameters, epochs_trained
         self.seed = self.seed if seed is None else seed
 

@@ -80,7 +80,7 @@ def row_weights(
     # A batch of partial_fit may be all of a class whose weight is 0.
     if weights is not None and not weights.any() and not incremental:
         raise ValueError(
-            f"{type(estimator).__name__}: class_weight and sample_weight give every row the weight 0"
+            f"{type(estimator).__name__}: by class_weight and sample_weight, all rows have weight 0"
         )
     return weights
 

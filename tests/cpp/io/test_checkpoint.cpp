@@ -93,7 +93,7 @@ using MakeOptions = std::function<FitOptions<T>()>;
 template <class T>
 Outcome<T> train(const RowSource<T>& X, const RowSource<T>& y, const OptimizerOptions& how,
                  const MakeOptions<T>& make_options, const TrainingState<T>* resume) {
-  Network<T> net = network<T>();
+  Network<T> net = network<T>(resume == nullptr ? 7 : 8);  // a resumed run gets its seed back
   Optimizer optimizer(how);
   Outcome<T> out;
   FitOptions<T> options = make_options();

@@ -251,6 +251,14 @@ TEST_CASE("save throws if it cannot write, and leaves an old file untouched") {
     CHECK_THROWS_AS(save(network<float>(), "/dev/full"), FileError);
 }
 
+TEST_CASE("save refuses a path through a folder that does not exist, also if .. leaves it again") {
+  const Folder folder;
+  for (const char* name : {"new/", "no/../new", "new/."}) {
+    CHECK_THROWS_AS(save(network<float>(), folder / name), FileError);
+  }
+  CHECK(folder.size() == 0);
+}
+
 TEST_CASE("save replaces a file through a symbolic link and keeps its permissions") {
   const Folder folder;
   write(folder / "model", "old");

@@ -94,6 +94,26 @@ TEST_CASE("a writer that ran out of patience leaves the lock as it was") {
   CHECK(!can_write(lock));
 }
 
+TEST_CASE("a waiting writer asks should_stop, and leaves the lock as it was if it stops") {
+  ReadersWriterLock lock;
+  const ReadLock reading(lock, {"refused"});
+  int asked = 0;
+  const fastmlp::ShouldStop third_time = [&] { return ++asked == 3; };
+  CHECK_THROWS_AS(lock.try_lock(std::chrono::seconds(60), third_time), fastmlp::Stopped);
+  CHECK(asked == 3);
+  const fastmlp::ShouldStop throws = []() -> bool { throw std::logic_error("thrown"); };
+  CHECK_THROWS_WITH_AS(lock.try_lock(std::chrono::seconds(60), throws), "thrown", std::logic_error);
+  CHECK(can_read(lock));
+}
+
+TEST_CASE("a writer in a should_stop does not wait long: its own thread may be the reader") {
+  ReadersWriterLock lock;
+  const ReadLock reading(lock, {"refused"});
+  CHECK(!ask([&] { return lock.try_lock(std::chrono::seconds(60)); }));
+  CHECK(!is_asking());
+  CHECK(can_read(lock));
+}
+
 TEST_CASE("an owner reads and writes, other threads are told why they may not") {
   ReadersWriterLock lock;
   const Refusal refusal{"in use", "owned"};

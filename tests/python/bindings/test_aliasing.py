@@ -91,3 +91,59 @@ def test_a_learning_rate_that_is_none_in_the_networks_dtype_is_refused(rate):
     assert network.parameters.tobytes() == before
     wide = fastmlp.Network([2, 1], dtype="float64", seed=0)
     wide.step([[1.0, 2.0]], [1], rate)
+
+
+class Csr:
+    """A matrix in the form of SciPy's CSR matrices."""
+
+    format = "csr"
+
+    def __init__(self, data, rows, columns):
+        self.data, self.shape = data, (rows, columns)
+        self.indices = np.arange(rows * columns) % columns
+        self.indptr = np.arange(0, rows * columns + 1, columns)
+
+
+@pytest.mark.parametrize("use", ["weights", "validation weights", "sparse rows"])
+def test_a_training_on_the_networks_own_memory_takes_it_as_it_was(network, use):
+    network.parameters[:] = np.abs(network.parameters) + 0.1
+    X, y = np.sin(np.arange(640.0)).reshape(10, 64), np.arange(10) % 2
+
+    def train(network, memory):
+        if use == "weights":
+            return network.fit(X, y, epochs=3, learning_rate=0.5, sample_weight=memory[:10]).loss
+        if use == "validation weights":
+            validation = (X, y, memory[:10])
+            return network.fit(X, y, epochs=3, validation_data=validation).val_loss
+        rows = Csr(memory[:640], 10, 64)
+        options = {"batch_size": 2, "optimizer": fastmlp.SGD(0.5)}
+        return network.train_epoch(rows, y, np.arange(10), **options)
+
+    copied = network.copy()
+    expected = train(copied, copied.parameters.copy())
+    assert train(network, network.parameters) == expected
+    assert network.parameters.tobytes() == copied.parameters.tobytes()
+
+
+def test_the_losses_of_batches_may_share_memory_with_the_targets_but_not_the_network(network):
+    X, y = np.sin(np.arange(640.0)).reshape(10, 64), np.arange(10) % 2.0
+    options = {"batch_size": 5, "optimizer": fastmlp.SGD(0.5)}
+    copied, losses = network.copy(), np.zeros(2)
+    copied.train_epoch(X, y.copy(), np.arange(10), batch_losses=losses, **options)
+    before = network.parameters.tobytes()
+    with pytest.raises(ValueError, match="batch_losses is a view of the network"):
+        network.train_epoch(X, y, np.arange(10), batch_losses=network.parameters[:2], **options)
+    assert network.parameters.tobytes() == before
+    network.train_epoch(X, y, np.arange(10), batch_losses=y[:2], **options)
+    assert network.parameters.tobytes() == copied.parameters.tobytes()
+    assert y[:2].tobytes() == losses.tobytes()
+
+
+@pytest.mark.parametrize("batch_size", [20, 2**62, 2**63 - 20, 2**63 - 1])
+def test_an_epoch_of_one_batch_writes_one_loss(network, batch_size):
+    X, y, memory = np.zeros((20, 64)), np.zeros(20), np.full(5, 7.0)
+    options = {"batch_size": batch_size, "optimizer": fastmlp.SGD(0.1)}
+    with pytest.raises(ValueError, match=r"it must be contiguous float64 of shape \(1,\)"):
+        network.train_epoch(X, y, np.arange(20), batch_losses=memory[2:2], **options)
+    network.train_epoch(X, y, np.arange(20), batch_losses=memory[2:3], **options)
+    assert (memory == 7).tolist() == [True, True, False, True, True]

@@ -633,3 +633,29 @@ def test_save_to_a_name_as_long_as_names_may_be(tmp_path):
     path = tmp_path / ("m" * 255)
     network().save(path)
     assert fastmlp.Network.load(path).layers == (3, 4, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("new/", IsADirectoryError),
+        ("no/../new", FileNotFoundError),
+        ("new/.", FileNotFoundError),
+        ("", FileNotFoundError),
+    ],
+)
+def test_a_path_that_open_would_not_write_is_refused(tmp_path, monkeypatch, path, error):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error):
+        open(path, "wb")  # noqa: SIM115
+    with pytest.raises(error) as raised:
+        fastmlp.Network([2, 1], seed=0).save(path)
+    assert raised.value.filename == path
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_network_whose_header_no_reader_would_take_is_not_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(fastmlp.formats.safetensors, "MOST_HEADER", 500)
+    with pytest.raises(ValueError, match="save: the network has so many layers"):
+        fastmlp.Network([2] * 9).save(tmp_path / "model")
+    assert os.listdir(tmp_path) == []

@@ -278,8 +278,9 @@ def abuse_functions(draw, attempt, rounds):
     """Call the module's functions, and make and use what pybind11 keeps a function in."""
     for name, function in vars(_core).items():
         if callable(function) and not name.startswith("__"):
+            odd = FINITE if name == "binary_cross_entropy" else ODD  # which would sum 2^45 terms
             for _ in range(10 * rounds):
-                attempt(function, *draw.choices(ODD, k=draw.randrange(5)))
+                attempt(function, *draw.choices(odd, k=draw.randrange(5)))
     record = _core.Network.forward.__func__.__self__
     for use in (type(record), lambda: copyreg.__newobj__(type(record)), record.__init__):
         attempt(use)

@@ -69,6 +69,9 @@ def updated_in_place() -> np.ndarray:
     return parameter
 
 
+ESTIMATOR = MLPClassifier((5,), random_state=0, max_iter=5, solver="sgd")
+for _ in range(5):
+    ESTIMATOR.partial_fit(X, Y, classes=[0, 1])
 SCHEDULES = (
     schedules.Cosine(7),
     schedules.StepDecay(2, 0.3),
@@ -108,6 +111,10 @@ CALLS: dict[str, Callable[[], Any]] = {
         fitted_estimator("sgd", learning_rate="invscaling"),
         fitted_estimator("lbfgs"),
     ],
+    "predictions of an estimator": lambda: (
+        [getattr(ESTIMATOR, name)(X) for name in ("predict_proba", "predict_log_proba", "predict")]
+        + [ESTIMATOR.score(X, Y)]
+    ),
     **{
         type(schedule).__name__: lambda schedule=schedule: [
             schedule(epoch, 0.1, {"loss": 0.5 + epoch % 3 * 0.1}) for epoch in range(9)

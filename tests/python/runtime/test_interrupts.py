@@ -1,4 +1,4 @@
-"""Ctrl-C stops a long operation of `fastmlp.ops`, as it does a call of a network."""
+"""Ctrl-C stops long operations of `fastmlp.ops`, conversions, and calls that wait for others."""
 
 import os
 import signal
@@ -16,12 +16,21 @@ CALLS = {
     "sigmoid": "ops.sigmoid(repeated(10_000, 15_000))",
     "binary_cross_entropy": "ops.binary_cross_entropy(repeated(100_000, 100_000), "
     "repeated(100_000, 100_000))",
+    "the conversion of a dtype": "ops.sigmoid(repeated(500_000_000, dtype='>f4'))",
+    "a wait for a reader": "wait_for_a_reader()",
 }
 CHILD = """
+import threading, time
 import numpy as np
-from fastmlp import ops
-def repeated(*shape):
-    return np.broadcast_to(np.float32(0.5), shape)
+from fastmlp import Network, ops
+def repeated(*shape, dtype="f4"):
+    return np.broadcast_to(np.array(0.5, dtype), shape)
+def wait_for_a_reader():
+    network = Network([20, 512, 512, 1])
+    rows = repeated(2**21, 20)
+    threading.Thread(target=network.forward, args=(rows,), daemon=True).start()
+    time.sleep(0.2)
+    network.step(rows[:2], [0, 1], 0.1)
 print("ready", flush=True)
 try:
     {call}

@@ -96,3 +96,30 @@ def test_a_dict_for_multilabel_targets_is_refused_with_a_way_out() -> None:
         with pytest.raises(ValueError, match=r"y is multilabel.*Use class_weight='balanced', or"):
             fit(X, y)
     assert not hasattr(estimator, "coefs_")
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize(
+    ("class_weight", "sample_weight", "message"),
+    [
+        ({0: -1, 1: 1}, None, "MLPClassifier: class_weight of 0 is -1; it must be finite and not"),
+        ({0: 1, 1: np.nan}, None, "MLPClassifier: class_weight of 1 is nan"),
+        ({0: 1, 1: np.inf}, None, "MLPClassifier: class_weight of 1 is inf"),
+        ({0: 0, 1: 0}, None, "all rows have weight 0"),
+        ({0: 0, 1: 1}, [1.0, 1.0, 0.0, 0.0], "all rows have weight 0"),
+        (None, [1.0, 1.0, -2.0, 0.0], r"MLPClassifier: sample_weight\[2\] is -2.0; weights must"),
+    ],
+)
+def test_weights_that_make_no_loss_are_refused(
+    solver: str, class_weight: Any, sample_weight: Any, message: str
+) -> None:
+    X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    with pytest.raises(ValueError, match=message):
+        fitted(X, y, sample_weight, class_weight=class_weight, solver=solver)
+
+
+def test_a_batch_of_a_class_without_weight_changes_nothing() -> None:
+    estimator = mine("binary", class_weight={0: 0, 1: 1})
+    estimator.partial_fit([[0.0], [1.0]], [1, 1], classes=[0, 1])
+    estimator.partial_fit([[2.0], [3.0]], [0, 0])
+    assert estimator.loss_ == 0

@@ -433,7 +433,10 @@ REFUSED = {
         {"optimizer": fastmlp.AdamW(0.02, weight_decay=0.0)},
         "optimizer's decoupled is 1.0 here and 0.0",
     ),
-    "batch_size": ({"batch_size": 8}, "batch_size is 8 here and 16 in .*; resume with the arguments of that run"),
+    "batch_size": (
+        {"batch_size": 8},
+        "batch_size is 8 here and 16 in .*; resume with the arguments of that run",
+    ),
     "shuffle": ({"shuffle": False}, "shuffle is False here and True"),
     "seed": ({"seed": 8}, "seed is 8 here and 7 in .*; leave seed out, or give 7"),
     "dropout": ({"dropout": [0.1, 0.2]}, r"dropout is \[0.1, 0.2\] here and \[0.1, 0.1\]"),
@@ -497,6 +500,44 @@ def test_what_would_give_another_result_is_refused_and_changes_nothing(case, fil
     assert unchanged(network, given["optimizer"], generator, path) == before
 
 
+@pytest.mark.parametrize("options", [{}, {"shuffle": False}, {"optimizer": "lbfgs"}])
+def test_a_resumed_run_has_the_seed_of_its_checkpoint(options, tmp_path):
+    path, given = tmp_path / "checkpoint", {"optimizer": "adam"} | options
+    straight = make()
+    straight.fit(X, Y, epochs=5, **given)
+    make().fit(X, Y, epochs=3, checkpoint=path, **given)
+    for network in (fastmlp.Network(LAYERS, hidden=["tanh", "relu"]), fastmlp.Network.load(path)):
+        network.fit(X, Y, epochs=5, resume=path, **given)
+        assert network.seed == straight.seed
+        assert network.parameters.tobytes() == straight.parameters.tobytes()
+
+
+def test_a_plateau_that_remembers_an_earlier_fit_cannot_be_in_a_checkpoint(tmp_path):
+    network, schedule = make(), Plateau(0.5, 1, min_delta=0.5)
+    fit(network, "sgd", epochs=3, schedule=schedule)
+    before = network.parameters.tobytes(), dict(vars(schedule))
+    with pytest.raises(ValueError, match=r"remembers the losses of an earlier fit; .* new Plateau"):
+        fit(network, "sgd", schedule=schedule, checkpoint=tmp_path / "checkpoint")
+    assert (network.parameters.tobytes(), dict(vars(schedule))) == before
+    network.epochs_trained = 0
+    fit(network, "sgd", schedule=schedule, checkpoint=tmp_path / "checkpoint")
+
+
+def test_a_refused_resume_leaves_the_schedule_as_it_was(files):
+    schedule = Plateau(0.5, 1, min_delta=0.5)
+    before = dict(vars(schedule))
+    with pytest.raises(ValueError, match="schedule gave"):
+        fit(
+            make(),
+            fastmlp.Adam(0.02),
+            **BASE,
+            epochs=9,
+            schedule=schedule,
+            resume=files / "scheduled",
+        )
+    assert dict(vars(schedule)) == before
+
+
 def test_a_refused_call_does_not_draw_from_the_generator(files):
     generator = np.random.default_rng(3)
     before = generator.bit_generator.state
@@ -557,7 +598,12 @@ def test_the_check_of_the_path_leaves_the_file_and_the_folder_alone(tmp_path):
 def test_a_callback_may_change_the_working_directory(tmp_path, monkeypatch):
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path)
-    fit(make(), fastmlp.Adam(), checkpoint="here", callbacks=[lambda *_: os.chdir(tmp_path / "other")])
+    fit(
+        make(),
+        fastmlp.Adam(),
+        checkpoint="here",
+        callbacks=[lambda *_: os.chdir(tmp_path / "other")],
+    )
     os.chdir(tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["here", "other"]
     assert os.listdir("other") == []

@@ -350,3 +350,10 @@ def test_a_rate_may_be_any_number(number):
 )
 def test_a_schedule_that_does_not_fit_the_rate_is_refused(schedule, message):
     fit_refused(ValueError, re.escape(message), learning_rate=0.1, schedule=schedule)
+
+
+def test_a_network_of_any_age_has_a_rate_at_once():
+    for epoch in (2**20, 2**20 + 1, 2**40 + 1, 2**62):
+        assert StepDecay(1, 1 - 2**-30)(epoch, 0.1, None) <= 0.1
+    assert StepDecay(1, 0.999999)(2**21 + 1, 1.0, None) == pytest.approx(0.999999 ** (2**21 + 1))
+    assert StepDecay(1, 0.5)(2**62, 0.1, None) == 0
