@@ -11,13 +11,14 @@ import pytest
 PATIENCE = 20  # seconds after which a child is taken to hang
 
 # Calls that take many seconds. Their operands repeat one element, so that they take no memory.
+WAIT = "network.step(rows[:2], [0, 1], 0.1)"  # for another thread's call, which reads the network
 CALLS = {
     "matmul": "ops.matmul(repeated(8_000, 40_000), repeated(40_000, 8_000))",
     "sigmoid": "ops.sigmoid(repeated(10_000, 15_000))",
     "binary_cross_entropy": "ops.binary_cross_entropy(repeated(100_000, 100_000), "
     "repeated(100_000, 100_000))",
     "the conversion of a dtype": "ops.sigmoid(repeated(500_000_000, dtype='>f4'))",
-    "a wait for a reader": "wait_for_a_reader()",
+    "a wait for a reader": WAIT,
 }
 CHILD = """
 import threading, time
@@ -25,12 +26,10 @@ import numpy as np
 from fastmlp import Network, ops
 def repeated(*shape, dtype="f4"):
     return np.broadcast_to(np.array(0.5, dtype), shape)
-def wait_for_a_reader():
-    network = Network([20, 512, 512, 1])
-    rows = repeated(2**21, 20)
+network, rows = Network([20, 512, 512, 1]), repeated(2**21, 20)
+if {waits}:
     threading.Thread(target=network.forward, args=(rows,), daemon=True).start()
-    time.sleep(0.2)
-    network.step(rows[:2], [0, 1], 0.1)
+    time.sleep(0.5)  # until it reads
 print("ready", flush=True)
 try:
     {call}
@@ -43,7 +42,7 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("call", CALLS)
 def test_ctrl_c_stops_an_operation_within_a_second(call):
     with subprocess.Popen(
-        [sys.executable, "-c", CHILD.format(call=CALLS[call])],
+        [sys.executable, "-c", CHILD.format(call=CALLS[call], waits=CALLS[call] == WAIT)],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"FASTMLP_ISA": "scalar", "OMP_NUM_THREADS": "1"},
