@@ -254,7 +254,8 @@ class BatchLosses {
       : to_(doubles_of("train_epoch", "batch_losses", array, batches)),
         losses_(to_, to_ + batches) {
     if (is_view_of(net, py::reinterpret_borrow<py::array>(array))) {
-      throw py::value_error("train_epoch: batch_losses is a view of the network; give another array");
+      throw py::value_error(
+          "train_epoch: batch_losses is a view of the network; give another array");
     }
   }
   ~BatchLosses() { std::copy(losses_.begin(), losses_.end(), to_); }

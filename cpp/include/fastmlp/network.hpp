@@ -43,8 +43,8 @@ struct FASTMLP_EXPORT LossSum {
 /// Many threads may call forward() and loss() at once. While one call trains the network, any other
 /// call that would read or write parameters throws std::runtime_error. A call that trains waits
 /// until all calls that read have returned; after 10 s, or 1 s if it takes no ShouldStop, it throws
-/// std::runtime_error. fit() owns the network from its beginning to its end: callbacks on its thread
-/// may use the network as they like, and calls of other threads throw.
+/// std::runtime_error. fit() owns the network from its beginning to its end: callbacks on its
+/// thread may use the network as they like, and calls of other threads throw.
 ///
 /// ```cpp
 /// fastmlp::Network<float> net({30, 64, 32, 1});  // ReLU, ReLU, sigmoid

@@ -1,4 +1,5 @@
-// How a call asks its ShouldStop, which may call the library itself: a signal handler of Python does.
+// How a call asks its ShouldStop, which may call the library itself: a signal handler of Python
+// does.
 #pragma once
 
 #include <fastmlp/should_stop.hpp>
