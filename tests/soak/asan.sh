@@ -10,7 +10,7 @@ site=$PWD/build/soak/asan
   --config-settings=cmake.define.CMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1 -DNDEBUG" \
   --config-settings=cmake.define.FASTMLP_SANITIZE=address,undefined .
 # libstdc++ too: the sanitizers look for its __cxa_throw when they start.
-libraries=$(for name in libasan libubsan libstdc++; do g++ -print-file-name="$name.so"; done)
+libraries=$(for name in libasan libubsan libstdc++; do g++ -print-file-name="$name.so"; done | tr '\n' ' ')
 # Python frees much of its memory only with the process, so leaks are not looked for.
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 export PYTHONMALLOC=malloc PYTHONPATH="$site" LD_PRELOAD="$libraries"
