@@ -202,8 +202,9 @@ class TrainingMixin:
             For one sigmoid output, 0 or 1. For softmax, the class of the highest probability.
         ndarray of int64, shape (m, n_out)
             For several sigmoid outputs, 0 or 1 each.
-        ndarray of the network's dtype, shape (m, n_out)
-            For the outputs "identity" and "exp", the values of `forward`.
+        ndarray of the network's dtype, shape (m,) or (m, n_out)
+            For the outputs "identity" and "exp", the values of `forward`: (m,) if there is one
+            output, so that they can be compared with a y of shape (m,).
 
         Raises
         ------
@@ -219,15 +220,21 @@ class TrainingMixin:
         at_least = _threshold(threshold)
         outputs = self.forward(X)
         if self._labels is None:
-            return outputs
+            return _per_row(self, outputs)
         if np.isnan(outputs).any():
             raise ValueError(
                 "predict: a probability is NaN; X and the parameters must not contain NaN"
             )
         if self._labels == "largest":
-            return np.asarray(outputs.argmax(axis=-1), dtype=np.int64)
-        labels = np.asarray(outputs >= at_least, dtype=np.int64)
-        return labels[..., 0] if self.layers[-1] == 1 else labels
+            largest: Array = outputs.argmax(axis=-1).astype(np.int64)
+            return largest
+        return _per_row(self, (outputs >= at_least).astype(np.int64))
+
+
+def _per_row(network: Trainable, values: Array) -> Array:
+    """Return values without the last axis if the network has one output."""
+    per_row: Array = values[..., 0][()] if network.layers[-1] == 1 else values
+    return per_row
 
 
 def optimizer_object(optimizer: Any, learning_rate: float | None) -> Optimizer | LBFGS:

@@ -732,13 +732,27 @@ def test_exp_gives_the_outputs(network_class):
     assert outputs.dtype == network.dtype
 
 
+@pytest.mark.parametrize("output", ["identity", "exp", "sigmoid"])
+def test_one_output_gives_one_value_for_each_row(network_class, output):
+    network = with_logits(network_class, [0.0], output=output)
+    predicted, y = network.predict(np.zeros((4, 2))), np.ones(4)
+    assert predicted.shape == (predicted - y).shape == (4,)
+
+
 @pytest.mark.parametrize(
-    ("logits", "output", "label"),
-    [([1.0], "sigmoid", 1), ([1.0, -1.0], "sigmoid", [1, 0]), ([1.0, 2.0], "softmax", 1)],
+    ("logits", "output", "predicted"),
+    [
+        ([1.0], "sigmoid", 1),
+        ([1.0, -1.0], "sigmoid", [1, 0]),
+        ([1.0, 2.0], "softmax", 1),
+        ([1.5], "identity", 1.5),
+        ([1.5, 2.5], "identity", [1.5, 2.5]),
+    ],
 )
-def test_one_row_loses_its_axis(network_class, logits, output, label):
-    labels = with_logits(network_class, logits, output=output).predict([0.0, 0.0])
-    assert labels.tolist() == label
+def test_one_row_loses_its_axis(network_class, logits, output, predicted):
+    row = with_logits(network_class, logits, output=output).predict([0.0, 0.0])
+    assert row.tolist() == predicted
+    assert isinstance(row, np.ndarray) == isinstance(predicted, list)  # else a number
 
 
 def test_no_rows_have_no_labels(network_class):
