@@ -575,7 +575,10 @@ def test_a_wrong_path_type_is_refused_and_named(argument):
         ),
     ],
 )
-def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(path, error):
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(
+    path, error, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     network = make()
     before = network.parameters.tobytes()
     with pytest.raises(error, match="fit: c"):
