@@ -122,7 +122,7 @@ Raises
 ValueError
     If `scale` is not finite, or the optimizer's state is another network's.
 RuntimeError
-    If another thread is training this network, or keeps reading it for 10 s.
+    If another thread is training this network, or keeps reading it for 1 s.
 )";
 
 constexpr const char* kStepDoc = R"(Take one step of gradient descent on one batch.

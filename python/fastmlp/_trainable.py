@@ -92,7 +92,8 @@ def positive_integer(function: str, name: str, value: Any) -> int:
     except TypeError:
         number = 0
     if not 1 <= number < 2**63:
-        raise ValueError(f"{function}: {name} is {value!r}; it must be a positive integer")
+        most = " below 2**63" if number > 0 else ""
+        raise ValueError(f"{function}: {name} is {value!r}; it must be a positive integer{most}")
     return number
 
 

@@ -128,7 +128,8 @@ class TrainingMixin:
             for bit. Give the same data and arguments; the values in X and y are not compared. Only
             epochs, the numbers in early_stopping, callbacks, progress, checkpoint and every may
             differ. The schedule is called again for past epochs; the callbacks are not. A run that
-            had finished is not continued, unless epochs or patience is now larger.
+            had finished all its epochs continues if epochs is now larger, and one that early
+            stopping ended if patience is. A run that a callback ended does not continue.
 
         Returns
         -------
@@ -178,9 +179,9 @@ class TrainingMixin:
                 # Last, because a call that is refused must not draw from the caller's generator.
                 seed=self.seed if seed is None else resolve_seed(copy.deepcopy(seed), "fit"),
             )
-            refuse_memory(schedule, checkpoint, self.epochs_trained)
             if resume is not None:
                 plan = resumed(self, plan, resume, seed is None)
+            refuse_memory(plan, self.epochs_trained)
             if seed is not None:
                 resolve_seed(seed, "fit")  # draws from the generator itself
             return train(self, plan)
@@ -281,23 +282,22 @@ def schedule_or_none(schedule: Any, optimizer: Optimizer | LBFGS) -> Schedule | 
     return checked
 
 
-def refuse_memory(schedule: Any, checkpoint: Any, epochs_trained: int) -> None:
+def refuse_memory(plan: Plan, epochs_trained: int) -> None:
     """Refuse a checkpoint of a run that depends on the losses of earlier ones."""
-    remembers = isinstance(schedule, Plateau) and schedule._remembers() and epochs_trained > 0
-    if checkpoint is not None and remembers:
+    if plan.checkpoint is None or not isinstance(plan.schedule, Plateau):
+        return
+    first_epoch = plan.state.training["first_epoch"] if plan.state else epochs_trained
+    if first_epoch > 0 and plan.schedule._remembers():  # at epoch 0 it forgets
         raise ValueError(
-            f"fit: schedule is {schedule!r}, which remembers the losses of an earlier fit; a "
-            "checkpoint does not hold them. Make a new Plateau, or set network.epochs_trained to "
-            "0, at which it forgets them"
+            f"fit: schedule is {plan.schedule!r}, which remembers the losses of an earlier fit; a "
+            "checkpoint does not hold them. Make a new Plateau"
         )
 
 
 def resumed(network: Trainable, plan: Plan, resume: Any, takes_its_seed: bool) -> Plan:
     """Return the plan with the state that it continues from, and maybe the seed of that run."""
     state = state_in(resume, network, plan, takes_its_seed)
-    drawn = plan.shuffle or plan.dropout is not None
-    seed = state.training["seed"] if takes_its_seed and drawn else plan.seed
-    return replace(plan, state=state, seed=seed)
+    return replace(plan, state=state, seed=state.training["seed"] if takes_its_seed else plan.seed)
 
 
 def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, ...] | None:

@@ -96,8 +96,8 @@ struct FitOptions {
   std::optional<ValidationData<T>> validation;
   std::optional<EarlyStopping> early_stopping;  ///< needs `validation`
   std::vector<double> dropout;                  ///< see EpochOptions::dropout
-  std::optional<std::uint64_t>
-      seed;  ///< of shuffling and dropout; by default the network's or `resume`'s
+  /// Of shuffling and dropout. The default is the network's or, with `resume`, that of its run.
+  std::optional<std::uint64_t> seed;
   /// Returns the learning rate of the next epoch, positive and finite. `epoch` is the number of
   /// that epoch (epochs_trained()), `learning_rate` is the optimizer's own rate when fit() began,
   /// and `last` is the log of the epoch before, null at the beginning. fit() calls the schedule at

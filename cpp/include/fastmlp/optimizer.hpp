@@ -71,7 +71,7 @@ class FASTMLP_EXPORT Optimizer {
   /// \throws std::invalid_argument unless `state` is empty or has state_count() vectors of floats
   /// or doubles, steps >= 0 and both powers in [0, 1]
   /// \throws std::runtime_error if a call is updating with this optimizer, or if a result of
-  /// keep_state() still exists after 10 s
+  /// keep_state() still exists after 1 s
   void set_state(const State& state);
 
   struct Impl;

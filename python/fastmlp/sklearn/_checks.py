@@ -89,11 +89,9 @@ def check_class_weight(estimator: Any) -> None:
     """Refuse weights of classes that no loss can be computed with."""
     given = estimator.class_weight
     for label, weight in given.items() if isinstance(given, dict) else ():
-        if not 0 <= weight < np.inf:
-            raise ValueError(
-                f"{type(estimator).__name__}: class_weight of {label!r} is {weight}; it must be "
-                "finite and not negative"
-            )
+        _trainable.require_not_negative(
+            type(estimator).__name__, f"class_weight of {label!r}", weight
+        )
 
 
 def check_outputs(estimator: Any, outputs: Array, parameters: Array) -> None:

@@ -514,21 +514,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         np.subtract(1, both[1], out=both[0])
         return both.T
 
-    @in_default_float_mode
-    def predict_log_proba(self, X: Any) -> Array:
-        """Predict the natural logarithm of the probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            One column for each class, in the order of `classes_`.
-        """
-        log_probabilities: Array = super().predict_log_proba(X)
-        return log_probabilities
+    predict_log_proba = in_default_float_mode(_SklearnClassifier.predict_log_proba)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         if incremental and self.class_weight == "balanced":

@@ -102,9 +102,10 @@ def test_a_dict_for_multilabel_targets_is_refused_with_a_way_out() -> None:
 @pytest.mark.parametrize(
     ("class_weight", "sample_weight", "message"),
     [
-        ({0: -1, 1: 1}, None, "MLPClassifier: class_weight of 0 is -1; it must be finite and not"),
+        ({0: -1, 1: 1}, None, "MLPClassifier: class_weight of 0 is -1; it must be finite and at"),
         ({0: 1, 1: np.nan}, None, "MLPClassifier: class_weight of 1 is nan"),
         ({0: 1, 1: np.inf}, None, "MLPClassifier: class_weight of 1 is inf"),
+        ({0: 1, 1: "2"}, None, "MLPClassifier: class_weight of 1 is '2'"),
         ({0: 0, 1: 0}, None, "all rows have weight 0"),
         ({0: 0, 1: 1}, [1.0, 1.0, 0.0, 0.0], "all rows have weight 0"),
         (None, [1.0, 1.0, -2.0, 0.0], r"MLPClassifier: sample_weight\[2\] is -2.0; weights must"),

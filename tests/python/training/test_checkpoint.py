@@ -519,8 +519,23 @@ def test_a_plateau_that_remembers_an_earlier_fit_cannot_be_in_a_checkpoint(tmp_p
     with pytest.raises(ValueError, match=r"remembers the losses of an earlier fit; .* new Plateau"):
         fit(network, "sgd", schedule=schedule, checkpoint=tmp_path / "checkpoint")
     assert (network.parameters.tobytes(), dict(vars(schedule))) == before
-    network.epochs_trained = 0
+    network.epochs_trained = 0  # at which it forgets
     fit(network, "sgd", schedule=schedule, checkpoint=tmp_path / "checkpoint")
+
+
+def test_an_interrupted_run_resumes_with_the_same_network_and_plateau(tmp_path):
+    path, straight = tmp_path / "checkpoint", make()
+    fit(straight, fastmlp.Adam(), schedule=Plateau(0.5, 1, min_delta=0.5))
+
+    def interrupt(network, epoch, logs):
+        if epoch == 4:
+            raise KeyboardInterrupt
+
+    network, given = make(), {"schedule": Plateau(0.5, 1, min_delta=0.5), "checkpoint": path}
+    with pytest.raises(KeyboardInterrupt):
+        fit(network, fastmlp.Adam(), callbacks=[interrupt], **given)
+    fit(network, fastmlp.Adam(), resume=path, **given)
+    assert network.parameters.tobytes() == straight.parameters.tobytes()
 
 
 def test_a_refused_resume_leaves_the_schedule_as_it_was(files):
