@@ -23,7 +23,6 @@ import safetensors.numpy
 
 import fastmlp
 import file_corpus
-from fastmlp.formats import network_file as formats
 from fastmlp.formats import safetensors as container
 from fastmlp.formats.safetensors import PIECE
 
