@@ -103,7 +103,11 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   std::map<std::string, std::string> metadata;
   std::optional<Scaling> scaling;  // which is in the parameters, unless `unfolded`
   bool unfolded = false;           // the parameters are for scaled rows, and passes scale the rows
-  detail::Scratch<T> scratch;      // for training steps
+  // While unfolded, the loss of raw targets is this sum over the outputs j of the losses of scaled
+  // ones: loss_factor * (loss_factors[j] * loss_j + ...). An empty vector has only ones.
+  double loss_factor = 1;
+  std::vector<T> loss_factors;
+  detail::Scratch<T> scratch;           // for training steps
   mutable detail::ScratchPool<T> pool;  // for predictions and evaluations
   mutable detail::ReadersWriterLock users;
   const std::uint64_t id =
@@ -126,6 +130,10 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
     T* const p = parameters.data();
     return {weights(p, 0), biases(p, 0), weights(p, depth() - 1), biases(p, depth() - 1)};
   }
+
+  /// Changes the parameters to those for scaled rows, or back. \pre scaling
+  void unfold();
+  void refold();
 
   /// Refuses data that does not fit the network, naming `function`.
   void check_data(const char* function, const RowSource<T>& X, const RowSource<T>& y,

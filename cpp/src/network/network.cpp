@@ -418,8 +418,7 @@ void Network<T>::unfold_scaling() {
   const detail::DefaultFloatMode mode;
   const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kShortPatience);
   if (impl_->unfolded || !impl_->scaling) return;
-  detail::unfold(*impl_->scaling, impl_->end_layers());
-  impl_->unfolded = true;
+  impl_->unfold();
 }
 
 template <class T>
@@ -427,8 +426,7 @@ void Network<T>::refold_scaling() {
   const detail::DefaultFloatMode mode;
   const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kShortPatience);
   if (!impl_->unfolded) return;
-  detail::fold(*impl_->scaling, impl_->end_layers());
-  impl_->unfolded = false;
+  impl_->refold();
 }
 
 template <class T>

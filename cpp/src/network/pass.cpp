@@ -85,6 +85,28 @@ void scale(const MatrixView<const T>& rows, const std::vector<double>& mean,
 }  // namespace
 
 template <class T>
+void Network<T>::Impl::unfold() {
+  detail::unfold(*scaling, end_layers());
+  unfolded = true;
+  const std::vector<double>& scale = scaling->output_scale;
+  if (scale.empty()) return;
+  const double largest = *std::max_element(scale.begin(), scale.end());
+  const int power = detail::scalar_kernels().outputs[static_cast<std::size_t>(output)].power;
+  const auto raised = [&](double factor) { return power == 2 ? factor * factor : factor; };
+  loss_factor = raised(largest);
+  if (scale.size() == 1) return;
+  for (const double s : scale) loss_factors.push_back(static_cast<T>(raised(s / largest)));
+}
+
+template <class T>
+void Network<T>::Impl::refold() {
+  detail::fold(*scaling, end_layers());
+  unfolded = false;
+  loss_factor = 1;
+  loss_factors.clear();
+}
+
+template <class T>
 void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
                                   const RowSource<T>& y, const double* sample_weight,
                                   const ShouldStop& should_stop) const {
@@ -226,7 +248,8 @@ void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail
                        [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                          T* block = z + begin * cols;
                          loss({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
-                               gradient ? block : nullptr, s.row_losses + begin, low, high});
+                               gradient ? block : nullptr, s.row_losses + begin, low, high, nullptr,
+                               loss_factors.empty() ? nullptr : loss_factors.data()});
                        });
 }
 
@@ -402,7 +425,7 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
   if (use == GradientUse::kStore && goal.objective.alpha > 0) {
     add_decay(goal.objective.alpha / total_weight);
   }
-  return {goal.objective.loss_scale * sum.total() + penalty, total_weight};
+  return {loss_factor * goal.objective.loss_scale * sum.total() + penalty, total_weight};
 }
 
 template <class T>

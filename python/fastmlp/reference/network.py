@@ -87,7 +87,7 @@ class Network(TrainingMixin, MetadataMixin):
     ) -> float:
         """Loss = 1/S Σ_i s_i ℓ_i."""
         Z = self._forward(X)[1][-1]
-        row_loss = OUTPUTS[self.output].row_loss
+        row_loss = self._row_loss
         s = self._weights_of_rows(len(Z), sample_weight)
         return _mean(s @ row_loss(Z, self._targets(y, len(Z))), s.sum())
 
@@ -157,7 +157,7 @@ class Network(TrainingMixin, MetadataMixin):
         S, gradients = s.sum(), np.zeros_like(self.parameters)
         if S == 0:
             return 0.0, 0.0, gradients
-        output, row_loss = OUTPUTS[self.output][:2]
+        output = OUTPUTS[self.output].forward
         dZ = (s / S).astype(self.dtype)[:, np.newaxis] * (output(Z[-1]) - Y)
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
@@ -167,7 +167,7 @@ class Network(TrainingMixin, MetadataMixin):
             if layer > 0:
                 backward = ACTIVATIONS[self.hidden[layer - 1]].backward
                 dZ = M[layer] * backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
-        return float(s @ row_loss(Z[-1], Y)), float(S), gradients
+        return float(s @ self._row_loss(Z[-1], Y)), float(S), gradients
 
     def _forward(
         self, X: npt.ArrayLike, masks: Sequence[Array] | None = None
@@ -243,6 +243,11 @@ class Network(TrainingMixin, MetadataMixin):
         """W_1, b_1, W_L, b_L."""
         weights, biases = self.weights, self.biases
         return weights[0], biases[0], weights[-1], biases[-1]
+
+    def _row_loss(self, Z: Array, Y: Array) -> Array:
+        """ℓ_i of raw targets: of scaled ones, that of output j times s_j²."""
+        row_loss, scale = OUTPUTS[self.output].row_loss, self._part("output_scale", 1)
+        return row_loss(Z * scale, Y * scale)
 
     def _shift(self) -> Any:
         """Σ_i μ_i W_1i."""
