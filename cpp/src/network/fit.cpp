@@ -187,7 +187,8 @@ template <class T>
 void check_rows(const Network<T>& net, const std::string& function, const RowSource<T>& X,
                 const RowSource<T>& y, const double* sample_weight, const ShouldStop& should_stop) {
   detail::check_features(function.c_str(), X.rows(), X.cols(), net.layers().front());
-  detail::check_target_shape(function.c_str(), X, y, net.layers().back(), net.output());
+  detail::check_target_shape(function.c_str(), X, y, net.layers().back(), net.output(),
+                             net.loss_options());
   detail::Poller poller(should_stop);
   check_finite(function + ": X", X, poller);
   check_finite(function + ": y", y, poller);

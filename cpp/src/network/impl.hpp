@@ -91,6 +91,8 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
   Output output;
+  LossOptions loss;
+  std::vector<T> loss_parameters;  // LossBlock::parameters
   std::ptrdiff_t n_parameters = 0;
   std::vector<std::ptrdiff_t> offsets;  // where W_{l+1} starts; b_{l+1} follows it
   detail::AlignedBuffer<T> parameters, gradients;

@@ -76,7 +76,7 @@ void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
                                   const RowSource<T>& y, const double* sample_weight,
                                   const ShouldStop& should_stop) const {
   detail::check_features(function, X.rows(), X.cols(), layers.front());
-  detail::check_target_shape(function, X, y, layers.back(), output);
+  detail::check_target_shape(function, X, y, layers.back(), output, loss);
   detail::check_sample_weight(function, sample_weight, X.rows());
   if (detail::about(output).targets == detail::Targets::kReal) return;  // every y is valid
   constexpr std::ptrdiff_t kRows = 512;  // so that a copy of them takes little memory
@@ -183,21 +183,23 @@ template <class T>
 void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                    const T* y, std::ptrdiff_t rows, const Goal& goal) const {
   const bool gradient = goal.use != GradientUse::kNone;
-  const detail::OutputKernels<T>& kernels_of_output =
-      kernels.outputs[static_cast<std::size_t>(output)];
   // Outputs with labels are probabilities, which can be clipped.
   const bool clips = goal.objective.clip > 0 && labels_of(output) != Labels::kNone;
   const T low = static_cast<T>(clips ? -std::log1p(-goal.objective.clip) : -kInfinity);
   const T high = static_cast<T>(clips ? -std::log(goal.objective.clip) : kInfinity);
   const std::ptrdiff_t cols = classes();
-  const std::ptrdiff_t y_cols = kernels_of_output.targets == detail::Targets::kClasses ? 1 : cols;
+  const bool one_target =
+      detail::about(output).targets == detail::Targets::kClasses || detail::has_one_target(loss);
+  const std::ptrdiff_t y_cols = one_target ? 1 : cols;
   T* z = s.a.back();
-  const auto& loss = kernels_of_output.loss;
+  const auto kernel = loss.kind ? kernels.losses[static_cast<std::size_t>(*loss.kind)].loss
+                                : kernels.outputs[static_cast<std::size_t>(output)].loss;
   detail::parallel_for(rows, detail::kLanes, kLossFlops * static_cast<double>(rows * cols),
                        [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                          T* block = z + begin * cols;
-                         loss({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
-                               gradient ? block : nullptr, s.row_losses + begin, low, high});
+                         kernel({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
+                                 gradient ? block : nullptr, s.row_losses + begin, low, high,
+                                 loss_parameters.data()});
                        });
 }
 

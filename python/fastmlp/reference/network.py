@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.optimizers import State
-from fastmlp.reference.ops import ACTIVATIONS, OUTPUTS, Array, glorot, sgd_update
+from fastmlp.reference.ops import ACTIVATIONS, LOSSES, OUTPUTS, Array, glorot, sgd_update
 from fastmlp.reference.random import dropout_mask, permutation, uniform
 from fastmlp.training import TrainingMixin, resolve_seed
 
@@ -40,11 +40,16 @@ class Network(TrainingMixin):
         output: str = "sigmoid",
         dtype: npt.DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
+        loss: str | None = None,
+        delta: float = 1.0,
+        quantiles: Sequence[float] | None = None,
     ) -> None:
         self.layers = tuple(int(n) for n in layers)
         n_hidden = len(self.layers) - 2
         self.hidden = (hidden,) * n_hidden if isinstance(hidden, str) else tuple(hidden)
         self.output = output
+        self.loss_name, self.delta = loss, delta
+        self.quantiles = () if quantiles is None else tuple(quantiles)
         self.dtype = np.dtype(dtype)
         self.seed = resolve_seed(seed)
         self.epochs_trained = 0
@@ -82,9 +87,8 @@ class Network(TrainingMixin):
     ) -> float:
         """Loss = 1/S Σ_i s_i ℓ_i."""
         Z = self._forward(X)[1][-1]
-        row_loss = OUTPUTS[self.output].row_loss
         s = self._weights_of_rows(len(Z), sample_weight)
-        return _mean(s @ row_loss(Z, self._targets(y, len(Z))), s.sum())
+        return _mean(s @ self._row_loss(Z, self._targets(y, len(Z))), s.sum())
 
     def loss_and_gradients(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -152,8 +156,7 @@ class Network(TrainingMixin):
         S, gradients = s.sum(), np.zeros_like(self.parameters)
         if S == 0:
             return 0.0, 0.0, gradients
-        output, row_loss = OUTPUTS[self.output][:2]
-        dZ = (s / S).astype(self.dtype)[:, np.newaxis] * (output(Z[-1]) - Y)
+        dZ = (s / S).astype(self.dtype)[:, np.newaxis] * self._slope(Z[-1], Y)
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
             dW, db = views[layer]
@@ -162,7 +165,24 @@ class Network(TrainingMixin):
             if layer > 0:
                 backward = ACTIVATIONS[self.hidden[layer - 1]].backward
                 dZ = M[layer] * backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
-        return float(s @ row_loss(Z[-1], Y)), float(S), gradients
+        return float(s @ self._row_loss(Z[-1], Y)), float(S), gradients
+
+    def _row_loss(self, Z: Array, Y: Array) -> Array:
+        """ℓ_i of each row."""
+        if self.loss_name is None:
+            return OUTPUTS[self.output].row_loss(Z, Y)
+        return LOSSES[self.loss_name].row_loss(Z, Y, self._loss_parameter())
+
+    def _slope(self, Z: Array, Y: Array) -> Array:
+        """∂ℓ_i/∂z of each unit."""
+        if self.loss_name is None:
+            return OUTPUTS[self.output].forward(Z) - Y
+        return LOSSES[self.loss_name].slope(Z, Y, self._loss_parameter())
+
+    def _loss_parameter(self) -> Array:
+        """δ, or τ of each output."""
+        parameter = LOSSES[self.loss_name or ""].parameter
+        return np.asarray(getattr(self, parameter) if parameter else (), self.dtype)
 
     def _forward(
         self, X: npt.ArrayLike, masks: Sequence[Array] | None = None
@@ -184,11 +204,12 @@ class Network(TrainingMixin):
         ]
 
     def _targets(self, y: npt.ArrayLike, rows: int) -> Array:
-        """Y of shape (m, n_out); class indices become one-hot."""
+        """Y of shape (m, n_out), or (m, 1) for pinball; class indices become one-hot."""
         y = np.asarray(y)
         if self.output == "softmax" and y.size == rows:
             return np.eye(self.layers[-1], dtype=self.dtype)[y.astype(np.int64).ravel()]
-        return y.astype(self.dtype).reshape(rows, self.layers[-1])
+        one_target = self.loss_name == "pinball"  # which is compared with every output
+        return y.astype(self.dtype).reshape(rows, 1 if one_target else self.layers[-1])
 
     def _weights_of_rows(self, rows: int, sample_weight: npt.ArrayLike | None) -> Array:
         """s, in float64; it is 1 for every row unless given."""
