@@ -82,7 +82,7 @@ def huber_loss(Z: Array, Y: Array, delta: Array) -> Array:
 
 def huber_slope(Z: Array, Y: Array, delta: Array) -> Array:
     """∂ℓ/∂z = r, limited to [-δ, δ]."""
-    return np.clip(Z - Y, -delta, delta)
+    return np.asarray(np.clip(Z - Y, -delta, delta))
 
 
 def absolute_error_loss(Z: Array, Y: Array, _: Array) -> Array:
@@ -92,7 +92,7 @@ def absolute_error_loss(Z: Array, Y: Array, _: Array) -> Array:
 
 def absolute_error_slope(Z: Array, Y: Array, _: Array) -> Array:
     """∂ℓ/∂z = the sign of z - y; 0 if they are equal."""
-    return np.sign(Z - Y)
+    return np.asarray(np.sign(Z - Y))
 
 
 def pinball_loss(Z: Array, Y: Array, tau: Array) -> Array:
@@ -261,14 +261,10 @@ class Output(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """The loss per row, and its slope dZ, from Z, Y and one parameter for each output.
-
-    `parameter` is the argument of the network that gives it; None if the loss takes none.
-    """
+    """The loss per row, and its slope dZ, from Z, Y and one parameter for each output."""
 
     row_loss: Callable[[Array, Array, Array], Array]
     slope: Callable[[Array, Array, Array], Array]
-    parameter: str | None = None
 
 
 ACTIVATIONS = {
@@ -294,7 +290,7 @@ OUTPUTS = {
 }
 
 LOSSES = {
-    "huber": Loss(huber_loss, huber_slope, parameter="delta"),
+    "huber": Loss(huber_loss, huber_slope),
     "absolute_error": Loss(absolute_error_loss, absolute_error_slope),
-    "pinball": Loss(pinball_loss, pinball_slope, parameter="quantiles"),
+    "pinball": Loss(pinball_loss, pinball_slope),
 }

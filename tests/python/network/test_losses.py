@@ -307,6 +307,88 @@ def test_5_and_5_epochs_are_10(loss):
     assert whole.parameters.tobytes() == halves.parameters.tobytes()
 
 
+@EVERY_LOSS
+def test_standardizing_scales_delta_with_the_targets(loss):
+    # By a power of two, which rounds nothing.
+    X, y = data(loss)
+    X, y = 3 + 5 * X, 7 + 2 * y
+    power = 2 if loss == "huber" else 1
+    networks = [make(loss), make(loss)]
+    if loss == "huber":
+        networks[1] = make(None, loss="huber", delta=0.5 * 64)
+    histories = [
+        network.fit(X, factor * y, epochs=4, learning_rate=0.1, standardize=True)
+        for network, factor in zip(networks, (1, 64), strict=True)
+    ]
+    assert [64**power * value for value in histories[0].loss] == histories[1].loss
+    assert (64 * networks[0].forward(X)).tobytes() == networks[1].forward(X).tobytes()
+    assert networks[1].loss(X, 64 * y) == 64**power * networks[0].loss(X, y)
+
+
+@EVERY_LOSS
+def test_a_standardized_fit_is_the_twins(loss):
+    X, y = data(loss)
+    X, y = 3 + 5 * X, 7 + 20 * y
+    networks = [make(loss, kind, dtype="float64") for kind in (fastmlp.Network, reference.Network)]
+    histories = [
+        network.fit(X, y, epochs=3, learning_rate=0.1, standardize=True) for network in networks
+    ]
+    np.testing.assert_allclose(histories[0].loss, histories[1].loss, rtol=1e-10)
+    np.testing.assert_allclose(networks[0].parameters, networks[1].parameters, rtol=1e-9)
+
+
+def test_the_outputs_of_pinball_are_scaled_alike():
+    network, (X, y) = make("pinball"), data("pinball")
+    with pytest.raises(ValueError, match="pinball all outputs have the same target"):
+        network.fold_scaling(output_mean=[0.0, 1.0, 0.0])
+    network.fit(X, y, epochs=1, standardize=True)
+    assert len(set(network.scaling["output_mean"].tolist())) == 1
+    network.fold_scaling(output_mean=[3.0] * 3, output_scale=[2.0] * 3)
+    assert network.scaling["output_scale"].shape == (3,)
+
+
+# Files
+
+
+@EVERY_LOSS
+@DTYPES
+def test_a_file_has_the_loss(loss, dtype, tmp_path):
+    network, (X, y) = make(loss, dtype=dtype), data(loss)
+    network.fit(X, y, epochs=2, standardize=True)
+    network.save(tmp_path / "net.safetensors")
+    again = fastmlp.Network.load(tmp_path / "net.safetensors")
+    assert described(again) == described(network)
+    assert again.loss(X, y) == network.loss(X, y)
+    again.save(tmp_path / "again.safetensors")
+    saved = [(tmp_path / f"{name}.safetensors").read_bytes() for name in ("net", "again")]
+    assert saved[0] == saved[1]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("loss", [None, *LOSSES])
+def test_a_run_resumes_with_its_loss(loss, optimizer, tmp_path):
+    path = tmp_path / "run.safetensors"
+    X, y = data(loss)
+    whole, part, resumed = make(loss), make(loss), make(loss)
+    whole.fit(X, y, epochs=6, optimizer=optimizer)
+    part.fit(X, y, epochs=3, optimizer=optimizer, checkpoint=path)
+    resumed.fit(X, y, epochs=6, optimizer=optimizer, resume=path)
+    assert resumed.parameters.tobytes() == whole.parameters.tobytes()
+
+
+def test_a_run_does_not_resume_with_another_loss(tmp_path):
+    path = tmp_path / "run.safetensors"
+    X, y = data("huber")
+    make("huber").fit(X, y, epochs=1, checkpoint=path)
+    for network, message in (
+        (make(None), "loss is None here and huber in the checkpoint"),
+        (make("absolute_error"), "loss is absolute_error here and huber in the checkpoint"),
+        (make(None, loss="huber"), "delta is 1.0 here and 0.5 in the checkpoint"),
+    ):
+        with pytest.raises(ValueError, match=f"^fit: {message}"):
+            network.fit(X, y, epochs=2, resume=path)
+
+
 def test_predict_gives_the_outputs():
     network, (X, _) = make("pinball"), data("pinball")
     assert network.predict(X).tobytes() == network.forward(X).tobytes()
