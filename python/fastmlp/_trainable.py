@@ -31,6 +31,7 @@ class Trainable(Protocol):
     """The members of a network that training uses; the native class and the twin both have them."""
 
     epochs_trained: int
+    feature_names: tuple[str, ...] | None  # the columns of the frame it was trained on
 
     @property
     def layers(self) -> tuple[int, ...]: ...

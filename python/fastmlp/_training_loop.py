@@ -11,12 +11,13 @@ from __future__ import annotations  # some types are used before they are define
 import contextlib
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from fastmlp._checkpoint import State, Target, Writer
 from fastmlp._core import Optimizer
+from fastmlp._history import Ending, History
 from fastmlp._trainable import (
     Array,
     Callback,
@@ -25,36 +26,10 @@ from fastmlp._trainable import (
     positive_integer,
     require_not_negative,
 )
+from fastmlp._training_metrics import Metrics
 from fastmlp.lbfgs import LBFGS, Descent
+from fastmlp.metrics import Metric
 from fastmlp.schedules import Logs, Schedule
-
-Ending = Literal["epochs", "early_stopping", "callback", "converged", "line_search"]
-
-
-@dataclass
-class History:
-    """What happened in `fit`, epoch by epoch.
-
-    Attributes
-    ----------
-    loss : list of float
-        Mean loss of each epoch. The loss of a row is computed just before the step on its batch;
-        with L-BFGS this is the loss after the epoch.
-    val_loss : list of float
-        Loss of the validation data after each epoch; empty without validation data.
-    learning_rate : list of float
-        Learning rate of each epoch. With L-BFGS this is the length of its step, 0.0 without a step.
-    epochs : int
-        The number of epochs run, which is `len(loss)`.
-    stopped_by : {"epochs", "early_stopping", "callback", "converged", "line_search"}
-        Why training ended. Only L-BFGS ends by "converged" or "line_search".
-    """
-
-    loss: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    epochs: int = 0
-    stopped_by: Ending = "epochs"
 
 
 @dataclass(frozen=True)
@@ -107,6 +82,10 @@ class Plan:
     seed: int
     checkpoint: Target | None = None
     state: State | None = None  # to go on from
+    validation_split: float = 0.0
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    verbose: int = 0  # after how many epochs a line is printed; 0 for never
+    feature_names: tuple[str, ...] | None = None  # which the network is to remember
 
 
 def train(network: Trainable, plan: Plan) -> History:
@@ -122,6 +101,8 @@ def train(network: Trainable, plan: Plan) -> History:
                 rates.replay(first_epoch, history)
             if plan.state is not None:
                 plan.state.apply(network, plan)
+            if plan.feature_names is not None:
+                network.feature_names = plan.feature_names
         except BaseException:
             if rates is not None:
                 rates.undo_replay()
@@ -134,6 +115,7 @@ def train(network: Trainable, plan: Plan) -> History:
         bar = plan.bar_class and stack.enter_context(
             plan.bar_class(total=plan.epochs, initial=history.epochs, unit="epoch")
         )
+        metrics = _metrics(network, plan, history)
         for epoch in range(history.epochs, plan.epochs if ending is None else 0):
             if rates is not None:
                 rates.use(network.epochs_trained)
@@ -144,11 +126,14 @@ def train(network: Trainable, plan: Plan) -> History:
             if plan.validation is not None:
                 logs["val_loss"] = network.loss(*plan.validation)
                 history.val_loss.append(logs["val_loss"])
+            for name, value in metrics.values() if metrics else ():
+                logs[name] = value
+                history.metrics[name].append(value)
             ending = method.ended
             if best is not None and best.update(logs["val_loss"]):
                 ending = "early_stopping"
             if rates is not None:
-                rates.ask(network.epochs_trained, logs)
+                rates.ask(network.epochs_trained, {k: v for k, v in logs.items() if k in LOSSES})
             if bar is not None:
                 bar.set_postfix(logs, refresh=False)
                 bar.update()
@@ -157,6 +142,8 @@ def train(network: Trainable, plan: Plan) -> History:
             if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
                 ending = ending or "callback"
             history.stopped_by = ending or "epochs"
+            if plan.verbose and (ending or _is_due(history.epochs, plan.verbose, plan.epochs)):
+                print(line(history, plan.epochs, logs))
             if writer is not None and (ending or writer.is_due(history.epochs)):
                 writer.write(history, best.snapshot.parameters if best else None)
             if ending is not None:
@@ -164,6 +151,31 @@ def train(network: Trainable, plan: Plan) -> History:
     if best is not None:
         best.restore()
     return history
+
+
+# What a schedule is told: a resumed run can tell it the same again.
+LOSSES = ("loss", "val_loss")
+
+
+def _metrics(network: Trainable, plan: Plan, history: History) -> Metrics | None:
+    """Return the metrics if there are any, with NaN for epochs before a resume."""
+    if not plan.metrics:
+        return None
+    data, prefix = (plan.data, "") if plan.validation is None else (plan.validation, "val_")
+    metrics = Metrics(plan.metrics, network, data, prefix)
+    history.metrics = {name: [math.nan] * history.epochs for name in metrics.functions}
+    return metrics
+
+
+def _is_due(epochs: int, every: int, last: int) -> bool:
+    """Whether to print a line after so many epochs."""
+    return epochs == last or epochs % every == 0
+
+
+def line(history: History, epochs: int, logs: Logs) -> str:
+    """Return what is printed after an epoch."""
+    values = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+    return f"epoch {history.epochs:>{len(str(epochs))}}/{epochs}  {values}"
 
 
 def _past(
