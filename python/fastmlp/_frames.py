@@ -71,9 +71,13 @@ def frame_of(values: Any) -> Frame | None:
 
 
 def feature_names(values: Any) -> tuple[str, ...] | None:
-    """Return the names of a frame's columns; None if they are not all strings, or for an array."""
+    """Return the names of a frame's columns to remember; None for an array.
+
+    None also if they are not all strings, or if one is there twice.
+    """
     frame = frame_of(values)
-    return None if frame is None else frame.feature_names
+    names = None if frame is None else frame.feature_names
+    return names if names is not None and len(set(names)) == len(names) else None
 
 
 # The functions that read an object with this attribute, in the order of preference.

@@ -25,6 +25,7 @@ from fastmlp._core import Optimizer
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._frames import feature_names, frame_of, readable
 from fastmlp._history import History
+from fastmlp._standardize import measured
 from fastmlp._trainable import Array, Callback, Trainable, positive_integer
 from fastmlp._training_data import (
     checked_split,
@@ -49,8 +50,6 @@ OPTIMIZERS: dict[str, Any] = {**BY_NAME, "lbfgs": LBFGS}
 class TrainingMixin:
     """`fit` and `predict`, built on the network's `train_epoch`, `loss` and `forward`."""
 
-    feature_names: tuple[str, ...] | None = None
-
     @in_default_float_mode
     def fit(
         self: Trainable,
@@ -63,6 +62,7 @@ class TrainingMixin:
         learning_rate: float | None = None,
         schedule: Schedule | None = None,
         dropout: float | Sequence[float] | None = None,
+        standardize: bool = False,
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: dict[int, float] | str | None = None,
@@ -112,6 +112,13 @@ class TrainingMixin:
         dropout : float or sequence of float, optional
             The fraction of the hidden units, in [0, 1), that each step leaves out: one number for
             all hidden layers, or one for each (`docs/mathematics.md`, "Dropout"). Not for L-BFGS.
+        standardize : bool
+            Train on scaled rows: each column of X, and of y for the output "identity", minus its
+            mean and divided by its standard deviation (`docs/mathematics.md`, "Scaling"). After
+            each epoch the scaling is folded into the first and the last layer, so that the network
+            takes raw rows. The first such `fit` measures the scaling, with sample_weight if it is
+            given; later ones keep it. A network that has been trained before goes on from what it
+            has learned.
         shuffle : bool
             Whether each epoch takes the rows in a new order, which depends on seed and
             `epochs_trained`. If False, every epoch takes them in the order of X.
@@ -216,7 +223,8 @@ class TrainingMixin:
         Returns
         -------
         ndarray of int64, shape (m,)
-            For one sigmoid output, 0 or 1. For softmax, the class of the highest probability.
+            For one sigmoid output, 0 or 1. For softmax, the class of the highest probability. If
+            the network has `classes`, their labels instead.
         ndarray of int64, shape (m, n_out)
             For several sigmoid outputs, 0 or 1 each.
         ndarray of the network's dtype, shape (m,) or (m, n_out)
@@ -246,9 +254,9 @@ class TrainingMixin:
                 "predict: a probability is NaN; X and the parameters must not contain NaN"
             )
         if self._labels == "largest":
-            largest: Array = outputs.argmax(axis=-1).astype(np.int64)
-            return largest
-        return _per_row(self, (outputs >= at_least).astype(np.int64))
+            return self._labelled(outputs.argmax(axis=-1).astype(np.int64))
+        labels = _per_row(self, (outputs >= at_least).astype(np.int64))
+        return self._labelled(labels) if self.layers[-1] == 1 else labels
 
 
 def _per_row(network: Trainable, values: Array) -> Array:
@@ -277,6 +285,7 @@ def planned(network: Trainable, asked: SimpleNamespace) -> Plan:
         callbacks=callback_tuple(asked.callbacks),
         bar_class=progress_bar_class() if asked.progress else None,
         shuffle=bool(asked.shuffle),
+        standardize=bool(asked.standardize),
         checkpoint=target_or_none(asked.checkpoint, asked.every),
         seed=network.seed if seed is None else seed,
         validation_split=split,
@@ -290,6 +299,8 @@ def planned(network: Trainable, asked: SimpleNamespace) -> Plan:
         whole = replace(whole, state=plan.state, seed=plan.seed)  # the seed chooses the rows
         plan = with_rows(network, whole, asked.class_weight)
     refuse_memory(plan, network.epochs_trained)
+    if plan.standardize and plan.state is None:
+        plan = replace(plan, scaling=measured(network, plan.data, plan.feature_names))
     return plan
 
 

@@ -233,10 +233,10 @@ def test_arrays_have_no_names_and_are_taken() -> None:
     assert net.feature_names == NAMES
 
 
-def test_names_that_are_not_all_strings_are_no_names() -> None:
+def test_names_that_are_not_all_strings_or_not_unique_are_no_names() -> None:
     pd = pytest.importorskip("pandas")
     net = network()
-    for names in ([0, 1, 2], ["a", 1, "b"]):
+    for names in ([0, 1, 2], ["a", 1, "b"], ["a", "b", "a"]):
         net.fit(pd.DataFrame(ARRAY, columns=names), Y, epochs=1)
         assert net.feature_names is None
     net.feature_names = NAMES
