@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp._advice import about_targets
 from fastmlp._frames import Frame, as_array, frame_of, refuse_dtype
 from fastmlp._trainable import Array, Data, Trainable, refuse_masked, require_number
 
@@ -76,7 +77,13 @@ def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight
     for name, values in arrays.items():
         dtype = np.dtype(np.float64) if name == "sample_weight" else network.dtype
         _check_finite(f"{prefix}: {name}", values, dtype, frame_of(given[name]))
-    network._validate(prefix, *data)
+    try:
+        network._validate(prefix, *data)
+    except ValueError as error:
+        advice = about_targets(network, data.y) if ": y" in str(error) else None
+        if advice is None or len(data.y) != len(data.X):
+            raise
+        raise ValueError(f"{error}; {advice}") from None
     if len(data.X) == 0:
         raise ValueError(f"{prefix}: X has shape {data.X.shape}; there must be at least one row")
     return data
@@ -113,7 +120,8 @@ def _check_finite(what: str, values: Array, dtype: np.dtype[Any], frame: Frame |
             finite = np.isfinite(block.astype(dtype, copy=False))
         if not finite.all():
             row, column = np.argwhere(~finite)[0]
-            value, at = block[row, column], f"row {start + row}, column {column}"
+            value, at = block[row, column], f"row {start + row}"
+            at += f", column {column}" if values.ndim == 2 else ""
             if frame is not None:
                 frame.refuse_nan(what, column)
                 value, at = frame.value(start + row, column), f"row {start + row} of column "

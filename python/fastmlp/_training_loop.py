@@ -10,11 +10,13 @@ from __future__ import annotations  # some types are used before they are define
 
 import contextlib
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from fastmlp._advice import ABSURD, about_scales, is_absurd, too_large
 from fastmlp._checkpoint import State, Target, Writer
 from fastmlp._core import Optimizer
 from fastmlp._history import Ending, History
@@ -124,7 +126,9 @@ def train(network: Trainable, plan: Plan) -> History:
         for epoch in range(history.epochs, plan.epochs if ending is None else 0):
             if rates is not None:
                 rates.use(network.epochs_trained)
-            logs = {"loss": _train_epoch(method, epoch, before, plan.standardize)}
+            logs = {"loss": _train_epoch(method, epoch, before, plan)}
+            if epoch == 0 and not plan.standardize and is_absurd(network, logs["loss"], plan.data):
+                warn_of_scales(network, logs["loss"], plan)
             history.learning_rate.append(method.learning_rate)
             history.loss.append(logs["loss"])
             history.epochs += 1
@@ -214,13 +218,11 @@ def _rates(plan: Plan, stack: contextlib.ExitStack) -> Rates | None:
     return stack.enter_context(Rates(plan.optimizer, plan.schedule))
 
 
-def _train_epoch(
-    method: Batches | Descent, epoch: int, before: Snapshot, standardize: bool
-) -> float:
+def _train_epoch(method: Batches | Descent, epoch: int, before: Snapshot, plan: Plan) -> float:
     """Train one epoch and return its loss; undo it if the loss or a parameter is not finite."""
     before.save()
     network = before.network
-    loss = on_scaled_rows(network, method.epoch) if standardize else method.epoch()
+    loss = on_scaled_rows(network, method.epoch) if plan.standardize else method.epoch()
     if math.isfinite(loss) and before.is_finite():
         return loss
     before.restore()
@@ -232,25 +234,27 @@ def _train_epoch(
     if isinstance(method, Batches) and cause is None:
         at = f" at learning rate {method.learning_rate}"
         advice = "a lower learning rate or smaller values in X and y may help"
+        if not plan.standardize and (scales := _about_scales(network, plan)):
+            advice = f"{scales}; without it {advice}"
     raise FloatingPointError(
         f"fit: {what} in epoch {epoch}{at}; the network is as before that epoch"
         + (f", and {advice}" if advice else "")
     )
 
 
-def too_large(network: Trainable, data: Data) -> str | None:
-    """Say what makes the loss before training infinite or NaN; None if that loss is finite."""
-    if math.isfinite(network.loss(*data)):
-        return None
-    y, outputs = np.abs(data.y).max(), np.abs(network.forward(data.X)).max()
-    what = f"y, with values of up to {y:.3g}, is"
-    if not outputs <= y:  # or the outputs are NaN
-        what = f"the outputs, with values of up to {outputs:.3g}, are"
-    return (
-        f"its loss is not finite even without training: {what} too large for {network.dtype}; "
-        f"scale {'y' if outputs <= y else 'X or the parameters'}"
-        + (", or use dtype='float64'" if network.dtype == np.float32 else "")
-    )
+def _about_scales(network: Trainable, plan: Plan) -> str | None:
+    return about_scales(network, plan.data, plan.feature_names or network.feature_names)
+
+
+def warn_of_scales(network: Trainable, loss: float, plan: Plan) -> None:
+    """Warn if the columns of X have scales that explain an absurd loss of the first epoch."""
+    scales = _about_scales(network, plan)
+    if scales is not None:
+        warnings.warn(
+            f"fit: the loss of the first epoch is {loss:.3g}, more than {ABSURD:.0f} times that of "
+            f"the best constant answer; {scales}",
+            stacklevel=5,  # the caller of fit, which is behind `train` and a decorator
+        )
 
 
 class Batches:
