@@ -11,10 +11,10 @@ import importlib
 import math
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from fastmlp._float_mode import in_default_float_mode
 from fastmlp._frames import feature_names, frame_of, readable
 from fastmlp._history import History
 from fastmlp._standardize import measured
+from fastmlp._summary import summary
 from fastmlp._trainable import Array, Callback, Trainable, positive_integer
 from fastmlp._training_data import (
     checked_split,
@@ -43,14 +44,23 @@ from fastmlp.schedules import Plateau, Schedule
 
 __all__ = ["EarlyStopping", "History", "TrainingMixin", "resolve_seed"]
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 # The names that `fit` takes for an optimizer with its default settings.
 OPTIMIZERS: dict[str, Any] = {**BY_NAME, "lbfgs": LBFGS}
 
 
+def of_network(method: Method) -> Method:
+    """Let Python's own errors, and pickles, name a method by the class that users know."""
+    method.__module__, method.__qualname__ = "fastmlp", f"Network.{method.__name__}"
+    return method
+
+
 class TrainingMixin:
-    """`fit` and `predict`, built on the network's `train_epoch`, `loss` and `forward`."""
+    """`fit`, `predict` and `summary`, built on `train_epoch`, `loss` and `forward`."""
 
     @in_default_float_mode
+    @of_network
     def fit(
         self: Trainable,
         X: npt.ArrayLike,
@@ -210,6 +220,7 @@ class TrainingMixin:
             return train(self, plan)
 
     @in_default_float_mode
+    @of_network
     def predict(self: Trainable, X: npt.ArrayLike, threshold: float = 0.5) -> Array:
         """Return labels for the rows of X; a network for regression returns its outputs.
 
@@ -257,6 +268,29 @@ class TrainingMixin:
             return self._labelled(outputs.argmax(axis=-1).astype(np.int64))
         labels = _per_row(self, (outputs >= at_least).astype(np.int64))
         return self._labelled(labels) if self.layers[-1] == 1 else labels
+
+    @of_network
+    def summary(self: Trainable) -> str:
+        """Return a table of the layers, with their parameters and multiply-adds.
+
+        Returns
+        -------
+        str
+            To print. The first line has the sums and the bytes of the parameters; the
+            multiply-adds are those of one row in `forward`.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> fastmlp.Network([30, 64, 1], seed=0).summary()
+        2,049 parameters of float32 in 8.2 kB; 1,984 multiply-adds a row
+        <BLANKLINE>
+        layer  units  activation  parameters  multiply-adds
+        input     30
+        1         64  relu             1,984          1,920
+        2          1  sigmoid             65             64
+        """
+        return summary(self)
 
 
 def _per_row(network: Trainable, values: Array) -> Array:

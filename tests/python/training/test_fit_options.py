@@ -1,6 +1,8 @@
 """What `fit` does beside training: held-out rows, metrics, weights of classes, lines, `History`."""
 
+import io
 import math
+import pickle
 import sys
 import types
 from pathlib import Path
@@ -450,3 +452,66 @@ def test_a_history_is_drawn_by_the_module_plot(monkeypatch: pytest.MonkeyPatch) 
     history = History([1.0])
     assert history.plot() == history.plot(ax="mine") == "axes"
     assert drawn == [(history, None), (history, "mine")]
+
+
+# In passing
+
+
+@BOTH
+def test_the_summary_lists_the_layers(kind: Any) -> None:
+    network = make(kind, (30, 64, 32, 2), hidden=["tanh", "relu"], output="softmax")
+    text = network.summary()
+    assert repr(text) == str(text)
+    assert text.splitlines() == [
+        "4,130 parameters of float32 in 16.5 kB; 4,032 multiply-adds a row",
+        "",
+        "layer  units  activation  parameters  multiply-adds",
+        "input     30",
+        "1         64  tanh             1,984          1,920",
+        "2         32  relu             2,080          2,048",
+        "3          2  softmax             66             64",
+    ]
+    assert make(kind, (2, 1)).summary().startswith("3 parameters of float32 in 12 bytes; 2 mult")
+    wide = make(kind, (1000, 1000), dtype="float64").summary()
+    assert wide.startswith("1,001,000 parameters of float64 in 8.01 MB; 1,000,000")
+
+
+@BOTH
+def test_errors_of_python_name_the_network(kind: Any) -> None:
+    network = make(kind)
+    with pytest.raises(TypeError, match=r"^Network.fit\(\) got an unexpected .* 'epoch'"):
+        network.fit(X, Y, epoch=3)
+    with pytest.raises(TypeError, match=r"^Network.fit\(\) missing 1 required .* 'epochs'"):
+        network.fit(X, Y)
+    with pytest.raises(TypeError, match=r"^Network.predict\(\) missing"):
+        network.predict()
+
+
+def test_methods_are_pickled_by_the_class_that_users_know() -> None:
+    for method in (fastmlp.Network.fit, fastmlp.Network.predict, fastmlp.Network.summary):
+        assert pickle.loads(pickle.dumps(method)) is method
+
+
+@BOTH
+@pytest.mark.parametrize("output", ["sigmoid", "identity", "exp", "softmax"])
+def test_the_prediction_for_one_row_is_a_number(kind: Any, output: str) -> None:
+    network = make(kind, (3, 4 if output == "softmax" else 1), output=output)
+    value = network.predict(X[0])
+    assert isinstance(value, np.generic)
+    assert value == network.predict(X[:1])[0]
+    if output in ("sigmoid", "softmax"):
+        network.classes = list("abcd")[: 4 if output == "softmax" else 2]
+        assert isinstance(network.predict(X[0]), str)
+
+
+def test_save_refuses_an_open_file_and_says_what_to_give(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    make().save(path)
+    rule = r"path is <.*; it must be the name of a file: a str, bytes or os.PathLike"
+    with path.open("r+b") as opened:
+        with pytest.raises(TypeError, match=rf"save: {rule}, such as '.*net.*'; pickle.dumps\(net"):
+            make().save(opened)
+        with pytest.raises(TypeError, match=rf"load: {rule}, such as '.*net.safetensors'$"):
+            fastmlp.Network.load(opened)
+    with pytest.raises(TypeError, match=rf"save: {rule}; pickle.dumps\(network\) gives bytes"):
+        make().save(io.BytesIO())
