@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import LBFGS, SGD, ops, reference
+from fastmlp import LBFGS, SGD, metrics, ops, reference
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 Y = np.array([0.0, 1, 1, 0, 1, 0], np.float32)
@@ -57,6 +57,8 @@ CALLS: dict[str, tuple[np.ndarray, str, Callable[[Any], Any]]] = {
     "matmul": (X, "A", lambda a: ops.matmul(a, X.T)),
     "matmul, second": (X, "B", lambda a: ops.matmul(X.T, a)),
     "relu": (X, "Z", ops.relu),
+    "a metric, y": (Y, "mae: y", lambda a: metrics.mae(a, Y)),
+    "a metric, outputs": (Y, "accuracy: outputs", lambda a: metrics.accuracy(Y, a)),
     "sigmoid_backward": (X, "dA", lambda a: ops.sigmoid_backward(a, X)),
     "sgd_update": (X.copy(), "parameter", lambda a: ops.sgd_update(a, X, 0.1)),
 }
@@ -90,10 +92,6 @@ def test_a_list_of_masked_rows_is_refused() -> None:
         network().forward([0.0, 1.0, np.ma.masked])
 
 
-def test_missing_values_of_pandas_are_refused_or_seen() -> None:
-    pd = pytest.importorskip("pandas")
-    for values in (pd.array([1, None, 3], dtype="Int64"), pd.Series([1.0, None, 3.0])):
-        with pytest.raises((TypeError, ValueError), match=r"fit: X has (dtype object|nan)"):
-            network().fit(pd.DataFrame({"a": values, "b": [1, 2, 3], "c": 0.5}), Y[:3], epochs=1)
+def test_an_array_of_objects_with_none_is_refused() -> None:
     with pytest.raises(TypeError, match="X has dtype object; it must be real numbers"):
         network().forward(np.array([[1.0, None, 2.0]], object))
