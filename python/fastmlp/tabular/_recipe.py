@@ -1,0 +1,62 @@
+"""The settings of a fit, as a function of the table: the one place for all defaults.
+
+The published settings that they follow are those of RealMLP (Holzmüller et al., 2024,
+arXiv:2407.04491) and TabM (Gorishniy et al., 2024, arXiv:2410.24210).
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How columns are encoded and networks trained."""
+
+    # encoding
+    n_bins: int  # of the piecewise linear code of a number; 0 for none
+    min_count: int  # the number of rows that a level needs for an input of its own
+    max_levels: int
+    # networks
+    hidden: tuple[int, ...]
+    activation: str
+    n_members: int
+    # training
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    beta_2: float  # of AdamW
+    weight_decay: float
+    dropout: float
+    patience: int  # epochs without a lower loss on the held-out rows, after which a member ends
+    holdout: int  # one row of so many is held out; 0 for none
+    # prediction
+    temperature: bool  # whether probabilities are scaled by the held-out rows
+    clip: bool  # whether predictions stay in the range of the training targets
+
+    def settings(self) -> dict[str, Any]:
+        """Return the recipe as JSON can hold it."""
+        return {**dataclasses.asdict(self), "hidden": list(self.hidden)}
+
+
+def default_recipe(rows: int, is_classifier: bool, loss: str) -> Recipe:
+    """Return the recipe for a table of so many rows."""
+    small = rows < 2000
+    return Recipe(
+        n_bins=16 if rows >= 200 else 0,
+        min_count=10 if rows >= 1000 else 3,
+        max_levels=500,
+        hidden=(128, 128),
+        activation="mish",
+        n_members=4,
+        epochs=60 if small else 40,
+        batch_size=64 if small else 128 if rows < 8000 else 256,
+        learning_rate=0.0025 if is_classifier else 0.004,
+        beta_2=0.95,
+        weight_decay=0.1 if is_classifier else 0.02,
+        dropout=0.1 if is_classifier else 0.0,
+        patience=16,
+        holdout=5 if rows >= 50 else 0,
+        temperature=is_classifier,
+        clip=loss == "squared_error",
+    )
