@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +65,9 @@ class Encoder:
                 kinds[name] = _learn(column, recipe, column_types.get(name))
             except LeftOutError as reason:
                 left_out[name] = str(reason)
+        if not kinds:  # an identifier is better than nothing
+            kinds = _all_that_can_be_used(table, recipe, ignore)
+            left_out = {name: why for name, why in left_out.items() if name not in kinds}
         _warn({name: why for name, why in left_out.items() if name not in ignore})
         if not kinds:
             raise ValueError(
@@ -102,6 +106,16 @@ def _learn(column: Column, recipe: Recipe, chosen: str | None) -> Kind:
         return BY_NAME[chosen].learn(column, recipe, chosen=True)
     kind = next(kind for kind in KINDS if kind.suits(column))
     return kind.learn(column, recipe, chosen=False)
+
+
+def _all_that_can_be_used(table: Table, recipe: Recipe, ignore: Collection[str]) -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for name, column in table.columns.items():
+        if name not in ignore:
+            suited = next(kind for kind in KINDS if kind.suits(column))
+            with suppress(LeftOutError):
+                kinds[name] = suited.learn(column, recipe, chosen=True)
+    return kinds
 
 
 def _twin(column: Column, seen: dict[int, list[Column]]) -> str | None:

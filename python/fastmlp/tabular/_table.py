@@ -167,10 +167,13 @@ class Table:
 
 
 def read_table(X: Any) -> Table:
-    """Return the columns of a frame, a dict of columns or an array."""
+    """Return the columns of a frame, a dict of columns, a list of rows as dicts, or an array."""
     if isinstance(X, Table):
         return X
     refuse_other_objects(X)
+    if isinstance(X, list | tuple) and X and all(isinstance(row, Mapping) for row in X):
+        names = dict.fromkeys(name for row in X for name in row)
+        X = {name: [row.get(name) for row in X] for name in names}
     if isinstance(X, Mapping):
         return _checked({_name(key): X[key] for key in X}, len(X), named=True)
     frame = _frame(X)
@@ -229,18 +232,18 @@ def _frame(X: Any) -> Any:
         return None
     nw = _narwhals()
     try:
-        frame = nw.from_native(X, pass_through=True)
+        frame = nw.from_native(X, allow_series=True, pass_through=True)
     except Exception as error:
         if type(error).__name__ == "DuplicateError":
             raise ValueError(
                 f"two columns of the table have the same name; rename one: {error}"
             ) from error
         raise
+    if isinstance(frame, nw.Series):
+        raise TypeError("X is a single column; give a frame, such as X.to_frame()")
     if isinstance(frame, nw.LazyFrame):
-        raise TypeError(
-            f"X is a {type(X).__module__.split('.')[0]} {type(X).__name__}, which is lazy; "
-            "give X.collect(), or for DuckDB X.arrow()"
-        )
+        call = "X.collect()" if frame.implementation.is_polars() else "X.arrow() or X.collect()"
+        raise TypeError(f"X is a {type(X).__name__}, which is lazy; give {call}")
     if isinstance(frame, nw.DataFrame):
         return frame
     if hasattr(X, "__arrow_c_stream__"):
@@ -258,7 +261,7 @@ def _frame(X: Any) -> Any:
 def _is_frame(X: Any) -> bool:
     """Return whether X looks like a frame or a lazy one, without importing its library."""
     marks = ("__arrow_c_stream__", "__dataframe__", "__narwhals_dataframe__", "columns", "iloc")
-    return any(hasattr(X, mark) for mark in marks)
+    return any(hasattr(type(X), mark) for mark in marks)  # asked of a lazy frame, `columns` warns
 
 
 def read_column(name: str, values: Any) -> Column:
@@ -278,7 +281,7 @@ def read_column(name: str, values: Any) -> Column:
         )
     array: Any = values if isinstance(values, np.ndarray) else _objects(list(values))
     if isinstance(array, np.ma.MaskedArray):
-        array = array.astype(object).filled(None) if np.ma.is_masked(array) else array.data
+        array = _unmasked(array)
     if array.ndim != 1:
         raise ValueError(f"column {name!r} has shape {array.shape}; it must have one axis")
     kind = array.dtype.kind
@@ -364,6 +367,15 @@ def _objects(values: list[Any]) -> Array:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+def _unmasked(array: Any) -> Any:
+    """Return a masked array as a plain one, with None where a value is masked."""
+    if not np.ma.is_masked(array):
+        return array.data
+    plain = array.data.astype(object)
+    plain[np.ma.getmaskarray(array)] = None
+    return plain
 
 
 def _from_objects(name: str, values: list[Any]) -> Column:
