@@ -19,6 +19,9 @@ Array = npt.NDArray[Any]
 Settings = dict[str, Any]  # what JSON can hold
 Tensors = dict[str, Array]  # float64, one axis
 
+LEAST_SPREAD = 1e-200  # below it, the largest numbers would overflow
+QUANTILES = 100
+ROOT_OF_3 = 1.7320508075688772
 LARGEST_SCALED = 1e6  # its square is finite; the smooth clip is flat long before
 IDENTIFIER_ROWS = 20  # fewer distinct values may be so by chance
 
@@ -73,10 +76,17 @@ def order_statistic(ordered: Array, part: int, parts: int) -> float:
     return float(ordered[max(0, -(-part * len(ordered) // parts) - 1)])
 
 
+def order_statistics(ordered: Array, parts: int) -> Array:
+    """Return the quantiles 0, 1 / parts, …, 1; none if there are no parts."""
+    count = parts + 1 if parts > 0 else 0
+    return np.array([order_statistic(ordered, part, parts) for part in range(count)])
+
+
 class Number(Kind):
     """A number: scaled, and once more as its place among the quantiles.
 
-    The scaled value is z / sqrt(1 + (z / 3)²) with z = (x - center) · scale: outliers end at ±3.
+    Robust scaling gives z / sqrt(1 + (z / 3)²) with z = (x - center) · scale: outliers end at ±3.
+    Quantile scaling gives sqrt(3) (2 p - 1), where p is the share of the training rows below x.
     The place is a piecewise linear code (Gorishniy et al., 2022, arXiv:2203.05556): input t goes
     from 0 at edge t - 1 to 1 at edge t. A missing value is the center, and 1 in an own input.
     """
@@ -84,12 +94,17 @@ class Number(Kind):
     name = "number"
 
     def __init__(
-        self, center: float, scale: float, edges: Array, has_missing: bool, parsed: bool = False
+        self,
+        scaling: "Robust | Quantile | None",
+        center: float,
+        edges: Array,
+        has_missing: bool,
+        parsed: bool,
     ) -> None:
-        self.center, self.scale, self.edges = center, scale, edges
+        self.scaling, self.center, self.edges = scaling, center, edges
         self.has_missing, self.parsed = has_missing, parsed
         self.bins = max(0, len(edges) - 1)
-        self.width = (scale > 0) + self.bins + has_missing
+        self.width = (scaling is not None) + self.bins + has_missing
 
     @classmethod
     def suits(cls, column: Column) -> bool:
@@ -103,22 +118,21 @@ class Number(Kind):
         if len(ordered) == 0:
             raise LeftOutError("has no values")
         has_missing = bool(missing.any())
-        least, largest = float(ordered[0]), float(ordered[-1])
-        if least == largest and not has_missing:
+        is_constant = ordered[0] == ordered[-1]
+        if is_constant and not has_missing:
             raise LeftOutError("is constant")
         counts = len(ordered) >= IDENTIFIER_ROWS and bool(np.all(np.diff(ordered) == 1))
         if counts and not chosen:
             raise LeftOutError("numbers the rows")
-        spread = order_statistic(ordered, 3, 4) - order_statistic(ordered, 1, 4)
-        scale = _inverse(1.0, spread) or _inverse(2.0, largest - least)
-        edges = np.unique([order_statistic(ordered, t, recipe.n_bins) for t in _bins(recipe)])
-        if len(edges) < 3 or not np.all(np.diff(edges) > 0):
+        scaling = None if is_constant else SCALINGS[recipe.scaling].learn(ordered)
+        edges = np.unique(order_statistics(ordered, recipe.n_bins))
+        if len(edges) < 3:  # the same as the scaled value
             edges = np.zeros(0)
         center = order_statistic(ordered, 1, 2)
-        return cls(center, scale, edges, has_missing, parsed=column.holds == "texts")
+        return cls(scaling, center, edges, has_missing, parsed=column.holds == "texts")
 
     def describe(self) -> str:
-        parts = [f"scaled around {self.center:g}"] if self.scale > 0 else []
+        parts = [self.scaling.describe()] if self.scaling is not None else []
         if self.bins:
             parts.append(f"its place among {self.bins} quantiles")
         if self.has_missing:
@@ -127,7 +141,7 @@ class Number(Kind):
         return read + ", ".join(parts)
 
     def inputs(self, name: str) -> list[str]:
-        scaled = [name] if self.scale > 0 else []
+        scaled = [name] if self.scaling is not None else []
         places = [f"{name} to {edge:g}" for edge in self.edges[1:]]
         return scaled + places + [f"{name} missing"] * self.has_missing
 
@@ -136,41 +150,130 @@ class Number(Kind):
         missing = np.isnan(values)
         x = np.where(missing, self.center, values)
         place = 0
-        if self.scale > 0:
-            z = np.clip((x - self.center) * self.scale, -LARGEST_SCALED, LARGEST_SCALED)
-            third = z / 3.0
-            out[:, 0] = z / np.sqrt(1.0 + third * third)
+        if self.scaling is not None:
+            out[:, 0] = self.scaling.scale(x)
             place = 1
         for low, high in zip(self.edges[:-1], self.edges[1:], strict=True):
-            out[:, place] = np.clip((x - low) / (high - low), 0.0, 1.0)
+            with np.errstate(over="ignore"):  # an infinite place becomes 1
+                out[:, place] = np.clip((x - low) / (high - low), 0.0, 1.0)
             place += 1
         if self.has_missing:
             out[:, place] = missing
 
     def settings(self) -> tuple[Settings, Tensors]:
-        settings = {"has_missing": self.has_missing, "parsed": self.parsed}
-        scaling = np.array([self.center, self.scale])
-        return settings, {"scaling": scaling, "edges": self.edges}
+        settings = {"scaling": "none", "has_missing": self.has_missing, "parsed": self.parsed}
+        tensors = {"center": np.array([self.center]), "edges": self.edges}
+        if self.scaling is not None:
+            settings["scaling"] = self.scaling.name
+            tensors |= self.scaling.tensors()
+        return settings, tensors
 
     @classmethod
     def restore(cls, settings: Settings, tensors: Tensors) -> Self:
-        scaling, edges = tensors["scaling"], tensors["edges"]
-        if scaling.shape != (2,) or not np.isfinite(scaling).all() or scaling[1] < 0:
-            raise ValueError("scaling must be a center and a scale")
-        if len(edges) == 1 or not np.isfinite(edges).all() or not np.all(np.diff(edges) > 0):
-            raise ValueError("edges must rise")
-        center, scale = scaling.tolist()
-        return cls(center, scale, edges, settings["has_missing"], settings["parsed"])
+        center, edges = tensors.pop("center"), tensors.pop("edges")
+        _require(center.shape == (1,), "center must be one number")
+        _require(len(edges) != 1 and _rises(edges), "edges must rise")
+        name = settings["scaling"]
+        scaling = None if name == "none" else SCALINGS[name].restore(tensors)
+        return cls(scaling, float(center[0]), edges, settings["has_missing"], settings["parsed"])
 
 
-def _inverse(one: float, spread: float) -> float:
-    """Return one / spread; 0 if that is not a usable number."""
-    inverse = one / spread if spread > 1e-300 else 0.0
-    return inverse if math.isfinite(inverse) else 0.0
+class Robust:
+    """Scales by the middle half of the values, and lets outliers end at ±3."""
+
+    name = "robust"
+
+    def __init__(self, center: float, factor: float) -> None:
+        self.center, self.factor = center, factor
+
+    @classmethod
+    def learn(cls, ordered: Array) -> "Robust":
+        """Measure sorted values, which are not all equal."""
+        spread = order_statistic(ordered, 3, 4) - order_statistic(ordered, 1, 4)
+        width = float(ordered[-1] - ordered[0])
+        factor = 1.0 / spread if spread > LEAST_SPREAD else 2.0 / max(width, LEAST_SPREAD)
+        return cls(order_statistic(ordered, 1, 2), factor)
+
+    def describe(self) -> str:
+        """Return what becomes of a value, in words."""
+        return f"scaled around {self.center:g}"
+
+    def scale(self, x: Array) -> Array:
+        """Return scaled values, float64."""
+        z = np.clip((x - self.center) * self.factor, -LARGEST_SCALED, LARGEST_SCALED)
+        third = z / 3.0
+        scaled: Array = z / np.sqrt(1.0 + third * third)
+        return scaled
+
+    def tensors(self) -> Tensors:
+        """Return what was learned."""
+        return {"robust": np.array([self.center, self.factor])}
+
+    @classmethod
+    def restore(cls, tensors: Tensors) -> "Robust":
+        """Return the scaling that has these tensors."""
+        robust = tensors.pop("robust")
+        _require(robust.shape == (2,) and robust[1] > 0, "robust must be a center and a factor")
+        return cls(float(robust[0]), float(robust[1]))
 
 
-def _bins(recipe: Recipe) -> range:
-    return range(recipe.n_bins + 1) if recipe.n_bins > 0 else range(0)
+class Quantile:
+    """Scales by rank: between two quantiles of the training rows linearly."""
+
+    name = "quantile"
+
+    def __init__(self, quantiles: Array, shares: Array) -> None:
+        self.quantiles, self.shares = quantiles, shares
+
+    @classmethod
+    def learn(cls, ordered: Array) -> "Quantile":
+        """Measure sorted values, which are not all equal."""
+        found = order_statistics(ordered, QUANTILES)
+        quantiles = np.unique(found)
+        first = np.searchsorted(found, quantiles, side="left")
+        last = np.searchsorted(found, quantiles, side="right") - 1
+        return cls(quantiles, (first + last) / (2 * QUANTILES))
+
+    def describe(self) -> str:
+        """Return what becomes of a value, in words."""
+        return "scaled by rank"
+
+    def scale(self, x: Array) -> Array:
+        """Return scaled values, float64."""
+        low = np.searchsorted(self.quantiles, x, side="right") - 1
+        low = np.clip(low, 0, len(self.quantiles) - 2)
+        begin, end = self.quantiles[low], self.quantiles[low + 1]
+        with np.errstate(over="ignore"):
+            part = np.clip((x - begin) / (end - begin), 0.0, 1.0)
+        share = self.shares[low] + part * (self.shares[low + 1] - self.shares[low])
+        scaled: Array = (2.0 * share - 1.0) * ROOT_OF_3  # of standard deviation 1
+        return scaled
+
+    def tensors(self) -> Tensors:
+        """Return what was learned."""
+        return {"quantiles": self.quantiles, "shares": self.shares}
+
+    @classmethod
+    def restore(cls, tensors: Tensors) -> "Quantile":
+        """Return the scaling that has these tensors."""
+        quantiles, shares = tensors.pop("quantiles"), tensors.pop("shares")
+        _require(len(quantiles) > 1 and _rises(quantiles), "quantiles must rise")
+        _require(shares.shape == quantiles.shape, "there must be a share for each quantile")
+        return cls(quantiles, shares)
+
+
+SCALINGS: dict[str, type[Robust] | type[Quantile]] = {
+    kind.name: kind for kind in (Robust, Quantile)
+}
+
+
+def _require(condition: bool, rule: str) -> None:
+    if not condition:
+        raise ValueError(rule)
+
+
+def _rises(values: Array) -> bool:
+    return bool(np.all(np.diff(values) > 0))
 
 
 class Boolean(Kind):
@@ -297,10 +400,8 @@ class Category(Kind):
             settings["has_missing"],
             settings["cut"],
         )
-        if len(kind.places) != len(kind.levels):
-            raise ValueError("a level stands twice")
-        if kind.shares.shape != (kind.width,) or not np.isfinite(kind.shares).all():
-            raise ValueError("shares must have a number for each input")
+        _require(len(kind.places) == len(kind.levels), "a level stands twice")
+        _require(kind.shares.shape == (kind.width,), "there must be a share for each input")
         return kind
 
 

@@ -20,7 +20,7 @@ from fastmlp._core import ACTIVATIONS
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import positive_integer, require_not_negative, require_number
 from fastmlp.network import Network
-from fastmlp.tabular._columns import BY_NAME
+from fastmlp.tabular._columns import BY_NAME, SCALINGS
 from fastmlp.tabular._encoder import ColumnSummary, Encoder
 from fastmlp.tabular._members import Member, Progress, Task, train_members
 from fastmlp.tabular._recipe import Recipe, default_recipe
@@ -52,6 +52,7 @@ class TabularModel:
         "learning_rate",
         "weight_decay",
         "dropout",
+        "scaling",
         "n_bins",
         "max_levels",
     )
@@ -176,7 +177,6 @@ class TabularModel:
         UserWarning
             If columns are left out: they are constant, equal to others or identifiers.
         """
-        seed = resolve_seed(self.seed, "fit")
         table, target, target_name = self._read(X, y)
         weight = _row_weights(sample_weight, table.rows)
         if weight is not None and not weight.all():  # rows without weight teach nothing
@@ -191,8 +191,10 @@ class TabularModel:
         if self.verbose:
             print(_lines(encoder.summaries()))
         inputs = encoder.encode(table)
+        seed = resolve_seed(self.seed, "fit")  # last: it may draw from the user's generator
         task = Task(inputs, targets, strata, weight, structure, recipe, seed)
         members = train_members(task, [*callbacks, *([_print_progress] if self.verbose else [])])
+        learned["seed_"] = seed
         self._set_fitted(encoder, recipe, members, learned, target_name, table.named)
         return self
 
@@ -260,10 +262,9 @@ class TabularModel:
         if "hidden" in given:
             sizes = given["hidden"] if isinstance(given["hidden"], Sequence) else [given["hidden"]]
             given["hidden"] = tuple(positive_integer("fit", "hidden", size) for size in sizes)
-        if given.get("activation", recipe.activation) not in ACTIVATIONS:
-            raise ValueError(
-                f"fit: activation is {given['activation']!r}; it must be one of {ACTIVATIONS}"
-            )
+        for name, allowed in (("activation", ACTIVATIONS), ("scaling", tuple(SCALINGS))):
+            if given.get(name, getattr(recipe, name)) not in allowed:
+                raise ValueError(f"fit: {name} is {given[name]!r}; it must be one of {allowed}")
         return replace(recipe, **given)
 
     def _column_choices(self, table: Table) -> tuple[Mapping[str, str], Sequence[str]]:
@@ -468,6 +469,8 @@ class TabularClassifier(TabularModel):
         For AdamW.
     dropout : float, optional
         The fraction of hidden units that each step leaves out.
+    scaling : {"robust", "quantile"}, optional
+        How numbers are scaled: by the middle half of the values, outliers ending at ±3, or by rank.
     n_bins : int, optional
         The number of quantiles that code a number besides its scaled value; 0 for none.
     max_levels : int, optional
@@ -495,6 +498,8 @@ class TabularClassifier(TabularModel):
     histories : list of dict
         For each network the number of epochs, the best epoch, its losses and the temperature by
         which its probabilities were scaled.
+    seed_ : int
+        The seed that was used.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -523,6 +528,7 @@ class TabularClassifier(TabularModel):
         learning_rate: float | None = None,
         weight_decay: float | None = None,
         dropout: float | None = None,
+        scaling: str | None = None,
         n_bins: int | None = None,
         max_levels: int | None = None,
         class_weight: Any = None,
@@ -539,6 +545,7 @@ class TabularClassifier(TabularModel):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.scaling = scaling
         self.n_bins = n_bins
         self.max_levels = max_levels
         self.class_weight = class_weight
@@ -662,12 +669,12 @@ class TabularRegressor(TabularModel):
         and "absolute_error" are less moved by extreme targets; "poisson" is for counts.
     hidden, activation, n_members, epochs, batch_size, learning_rate, weight_decay, dropout
         As for `TabularClassifier`.
-    n_bins, max_levels, ignore, column_types, seed, verbose
+    scaling, n_bins, max_levels, ignore, column_types, seed, verbose
         As for `TabularClassifier`.
 
     Attributes
     ----------
-    networks, network, histories, n_features_in_, feature_names_in_
+    networks, network, histories, seed_, n_features_in_, feature_names_in_
         As for `TabularClassifier`.
 
     Examples
@@ -696,6 +703,7 @@ class TabularRegressor(TabularModel):
         learning_rate: float | None = None,
         weight_decay: float | None = None,
         dropout: float | None = None,
+        scaling: str | None = None,
         n_bins: int | None = None,
         max_levels: int | None = None,
         ignore: Sequence[str] = (),
@@ -712,6 +720,7 @@ class TabularRegressor(TabularModel):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.scaling = scaling
         self.n_bins = n_bins
         self.max_levels = max_levels
         self.ignore = ignore

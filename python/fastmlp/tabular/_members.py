@@ -7,7 +7,7 @@ their timing can change it. Start at `train_members`.
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -74,26 +74,38 @@ class Member(NamedTuple):
 
 def train_members(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> list[Member]:
     """Train all members; callbacks are called in the thread of the caller."""
-    count = task.recipe.n_members
-    at_once = min(count, runtime.get_num_threads())
+    members = range(task.recipe.n_members)
+    at_once = min(len(members), runtime.get_num_threads())
+    if at_once == 1:  # Ctrl-C ends even the epoch that runs
+        finished = False  # a callback has asked to keep the networks as they are
+
+        def report(progress: Progress) -> bool:
+            nonlocal finished
+            finished = _ask(callbacks, progress) or finished
+            return finished
+
+        return [_train(task, member, report) for member in members]
     run = _Run(task)
     threads = [threading.Thread(target=run.work, daemon=True) for _ in range(at_once)]
-    # The setting is the process's: other threads that train meanwhile get the same.
-    with runtime.threads(1) if at_once > 1 else nullcontext():
+    with runtime.threads(1):  # of the process: other threads that train meanwhile get the same
         try:
             for thread in threads:
                 thread.start()
-            while any(thread.is_alive() for thread in threads) or not run.events.empty():
-                run.report(callbacks)
+            run.report(callbacks, at_once)
         finally:
             run.stop.set()  # Ctrl-C, or a callback that raised: members end after their epoch
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-    for member in range(count):
+    for member in members:
         if member in run.errors:
             raise run.errors[member]
-    return [run.members[member] for member in range(count)]
+    return [run.members[member] for member in members]
+
+
+def _ask(callbacks: Sequence[Callable[[Progress], object]], progress: Progress) -> bool:
+    """Call all callbacks; return whether one of them asks to end."""
+    return any([callback(progress) is True for callback in callbacks])  # noqa: C419
 
 
 class _Run:
@@ -104,39 +116,41 @@ class _Run:
         self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for member in range(task.recipe.n_members):
             self.waiting.put(member)
-        self.events: queue.SimpleQueue[Progress] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()  # None ends a thread
         self.stop = threading.Event()  # all members end, and nothing is returned
-        self.finish = threading.Event()  # a callback has asked for the networks as they are
+        self.finish = threading.Event()  # a callback has asked to keep the networks as they are
         self.members: dict[int, Member] = {}
         self.errors: dict[int, BaseException] = {}
 
     def work(self) -> None:
         """Train one waiting member after the other."""
-        while not self.stop.is_set():
-            try:
-                member = self.waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                self.members[member] = _train(self.task, member, self._after_epoch)
-            except BaseException as error:
-                self.errors[member] = error
-                self.stop.set()
+        try:
+            while not self.stop.is_set() and not self.waiting.empty():
+                with suppress(queue.Empty):
+                    member = self.waiting.get_nowait()
+                    try:
+                        self.members[member] = _train(self.task, member, self._after_epoch)
+                    except BaseException as error:
+                        self.errors[member] = error
+                        self.stop.set()
+        finally:
+            self.events.put(None)
 
     def _after_epoch(self, progress: Progress) -> bool:
         """Report an epoch; return whether the member has to end."""
         self.events.put(progress)
         return self.stop.is_set() or self.finish.is_set()
 
-    def report(self, callbacks: Sequence[Callable[[Progress], object]]) -> None:
-        """Call the callbacks for the next epoch, or wait a moment for it."""
-        try:
-            progress = self.events.get(timeout=0.05)
-        except queue.Empty:
-            return
-        answers = [callback(progress) for callback in callbacks]  # all of them are called
-        if any(answer is True for answer in answers):
-            self.finish.set()
+    def report(self, callbacks: Sequence[Callable[[Progress], object]], at_once: int) -> None:
+        """Call the callbacks after each epoch, until the threads have ended."""
+        while at_once > 0:
+            with suppress(queue.Empty):
+                progress = self.events.get(timeout=1.0)  # without one, Windows ignores Ctrl-C
+                if progress is None:
+                    at_once -= 1
+                    continue
+                if _ask(callbacks, progress):
+                    self.finish.set()
 
 
 def member_seed(seed: int, member: int) -> int:

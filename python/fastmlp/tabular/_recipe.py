@@ -14,6 +14,7 @@ class Recipe:
     """How columns are encoded and networks trained."""
 
     # encoding
+    scaling: str  # of numbers: "robust" or "quantile"
     n_bins: int  # of the piecewise linear code of a number; 0 for none
     min_count: int  # the number of rows that a level needs for an input of its own
     max_levels: int
@@ -43,6 +44,7 @@ def default_recipe(rows: int, is_classifier: bool, loss: str) -> Recipe:
     """Return the recipe for a table of so many rows."""
     small = rows < 2000
     return Recipe(
+        scaling="robust",
         n_bins=16 if rows >= 200 else 0,
         min_count=10 if rows >= 1000 else 3,
         max_levels=500,

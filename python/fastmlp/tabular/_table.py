@@ -28,6 +28,8 @@ DATE = re.compile(
     r"(?:Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
+# Texts that stand for a missing value among numbers or dates.
+MISSING = {"?", "-", ".", "na", "n/a", "nan", "none", "null"}
 # Beyond it, differences and squares would overflow.
 LARGEST = 1e100
 DAY = 86400.0
@@ -115,7 +117,7 @@ class Column:
         """Return what `parse` makes of each text; refuse a text for which that is None."""
         found = np.full(len(self.values), math.nan)
         for row, text in enumerate(self.values):
-            if text is None:
+            if text is None or text.strip().lower() in MISSING:
                 continue
             value = parse(text)
             if value is None:
@@ -126,11 +128,12 @@ class Column:
         return found
 
     def is_text_of(self, parse: Any) -> bool:
-        """Return whether these are texts of which every one that is there is parsed."""
+        """Return whether these are texts, and all that do not stand for missing are parsed."""
         if self.holds != "texts":
             return False
-        there = (text for text in self.values if text is not None)
-        return all(parse(text) is not None for text in there)
+        there = {text for text in self.values if text is not None}
+        there = {text for text in there if text.strip().lower() not in MISSING}
+        return bool(there) and all(parse(text) is not None for text in there)
 
     def is_text_of_numbers(self) -> bool:
         """Return whether these are texts such as "1.5"."""
