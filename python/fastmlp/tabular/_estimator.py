@@ -52,6 +52,7 @@ class TabularModel:
         "learning_rate",
         "weight_decay",
         "dropout",
+        "patience",
         "scaling",
         "n_bins",
         "max_levels",
@@ -247,7 +248,7 @@ class TabularModel:
         recipe = default_recipe(rows, self._is_classifier(), self._loss())
         given = {name: getattr(self, name) for name in self.RECIPE}
         given = {name: value for name, value in given.items() if value is not None}
-        for name in ("n_members", "epochs", "batch_size", "max_levels"):
+        for name in ("n_members", "epochs", "batch_size", "patience", "max_levels"):
             if name in given:
                 given[name] = positive_integer("fit", name, given[name])
         for name in ("learning_rate", "weight_decay"):
@@ -469,6 +470,9 @@ class TabularClassifier(TabularModel):
         For AdamW.
     dropout : float, optional
         The fraction of hidden units that each step leaves out.
+    patience : int, optional
+        A network ends its training if the loss of the rows it holds out was not lower for so many
+        epochs. It keeps the parameters of the epoch with the lowest loss.
     scaling : {"robust", "quantile"}, optional
         How numbers are scaled: by the middle half of the values, outliers ending at ±3, or by rank.
     n_bins : int, optional
@@ -528,6 +532,7 @@ class TabularClassifier(TabularModel):
         learning_rate: float | None = None,
         weight_decay: float | None = None,
         dropout: float | None = None,
+        patience: int | None = None,
         scaling: str | None = None,
         n_bins: int | None = None,
         max_levels: int | None = None,
@@ -545,6 +550,7 @@ class TabularClassifier(TabularModel):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.patience = patience
         self.scaling = scaling
         self.n_bins = n_bins
         self.max_levels = max_levels
@@ -667,9 +673,9 @@ class TabularRegressor(TabularModel):
     loss : {"squared_error", "huber", "absolute_error", "poisson"}
         What is minimised, for targets that are scaled to a standard deviation of about 1. "huber"
         and "absolute_error" are less moved by extreme targets; "poisson" is for counts.
-    hidden, activation, n_members, epochs, batch_size, learning_rate, weight_decay, dropout
+    hidden, activation, n_members, epochs, batch_size, learning_rate, weight_decay
         As for `TabularClassifier`.
-    scaling, n_bins, max_levels, ignore, column_types, seed, verbose
+    dropout, patience, scaling, n_bins, max_levels, ignore, column_types, seed, verbose
         As for `TabularClassifier`.
 
     Attributes
@@ -703,6 +709,7 @@ class TabularRegressor(TabularModel):
         learning_rate: float | None = None,
         weight_decay: float | None = None,
         dropout: float | None = None,
+        patience: int | None = None,
         scaling: str | None = None,
         n_bins: int | None = None,
         max_levels: int | None = None,
@@ -720,6 +727,7 @@ class TabularRegressor(TabularModel):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.patience = patience
         self.scaling = scaling
         self.n_bins = n_bins
         self.max_levels = max_levels

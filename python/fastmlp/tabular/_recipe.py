@@ -42,7 +42,8 @@ class Recipe:
 
 def default_recipe(rows: int, is_classifier: bool, loss: str) -> Recipe:
     """Return the recipe for a table of so many rows."""
-    small = rows < 2000
+    batch_size = 32 if rows < 1000 else 64 if rows < 2000 else 128 if rows < 8000 else 256
+    steps = max(1, rows * 4 // 5 // batch_size)  # in an epoch
     return Recipe(
         scaling="robust",
         n_bins=16 if rows >= 200 else 0,
@@ -51,13 +52,13 @@ def default_recipe(rows: int, is_classifier: bool, loss: str) -> Recipe:
         hidden=(128, 128),
         activation="mish",
         n_members=4,
-        epochs=60 if small else 40,
-        batch_size=64 if small else 128 if rows < 8000 else 256,
+        epochs=min(200, max(40, 1600 // steps)),
+        batch_size=batch_size,
         learning_rate=0.0025 if is_classifier else 0.004,
         beta_2=0.95,
         weight_decay=0.1 if is_classifier else 0.02,
         dropout=0.1 if is_classifier else 0.0,
-        patience=16,
+        patience=max(16, 400 // steps),
         holdout=5 if rows >= 50 else 0,
         temperature=is_classifier,
         clip=loss == "squared_error",

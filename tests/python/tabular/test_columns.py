@@ -1,6 +1,7 @@
 """What each kind of column learns, and the inputs that it makes, computed a second time by hand."""
 
 import datetime as dt
+import itertools
 import json
 import math
 import warnings
@@ -60,7 +61,7 @@ def robust_by_hand(x, values):
 
 def places_by_hand(x, values, bins):
     edges = sorted({nearest_rank(values, t, bins) for t in range(bins + 1)})
-    pairs = zip(edges, edges[1:], strict=False)
+    pairs = itertools.pairwise(edges)
     return [min(max((x - low) / (high - low), 0), 1) for low, high in pairs]
 
 
