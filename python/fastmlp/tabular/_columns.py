@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp.formats.safetensors import is_list
 from fastmlp.tabular._recipe import Recipe
 from fastmlp.tabular._table import DAY, Column
 
@@ -62,13 +63,23 @@ class Kind:
         raise NotImplementedError
 
     def settings(self) -> tuple[Settings, Tensors]:
-        """Return what was learned: as JSON, and as float64 arrays."""
+        """Return what was learned: as JSON without floats, and as float64 arrays."""
         raise NotImplementedError
 
     @classmethod
     def restore(cls, settings: Settings, tensors: Tensors) -> Self:
         """Return the kind that has these settings; ValueError if they cannot be."""
         raise NotImplementedError
+
+
+def check_types(settings: Any, types: dict[str, type]) -> None:
+    """Refuse settings that do not have exactly these keys and types; a list is one of texts."""
+    if not isinstance(settings, dict) or settings.keys() != types.keys():
+        raise ValueError(f"{settings!r:.80} must have the keys {sorted(types)}")
+    for key, wanted in types.items():
+        value = settings[key]
+        if type(value) is not wanted or (wanted is list and not is_list(value, str)):
+            raise ValueError(f"{key} is {value!r:.80}; it must be a {wanted.__name__}")
 
 
 def order_statistic(ordered: Array, part: int, parts: int) -> float:
@@ -170,10 +181,14 @@ class Number(Kind):
 
     @classmethod
     def restore(cls, settings: Settings, tensors: Tensors) -> Self:
-        center, edges = tensors.pop("center"), tensors.pop("edges")
+        check_types(settings, {"scaling": str, "has_missing": bool, "parsed": bool})
+        name = settings["scaling"]
+        _require(name == "none" or name in SCALINGS, f"scaling is {name!r:.80}, which is not known")
+        names = () if name == "none" else SCALINGS[name].TENSORS
+        _check_tensors(tensors, "center", "edges", *names)
+        center, edges = tensors["center"], tensors["edges"]
         _require(center.shape == (1,), "center must be one number")
         _require(len(edges) != 1 and _rises(edges), "edges must rise")
-        name = settings["scaling"]
         scaling = None if name == "none" else SCALINGS[name].restore(tensors)
         return cls(scaling, float(center[0]), edges, settings["has_missing"], settings["parsed"])
 
@@ -182,6 +197,7 @@ class Robust:
     """Scales by the middle half of the values, and lets outliers end at ±3."""
 
     name = "robust"
+    TENSORS = ("robust",)
 
     def __init__(self, center: float, factor: float) -> None:
         self.center, self.factor = center, factor
@@ -212,7 +228,7 @@ class Robust:
     @classmethod
     def restore(cls, tensors: Tensors) -> "Robust":
         """Return the scaling that has these tensors."""
-        robust = tensors.pop("robust")
+        robust = tensors["robust"]
         _require(robust.shape == (2,) and robust[1] > 0, "robust must be a center and a factor")
         return cls(float(robust[0]), float(robust[1]))
 
@@ -221,6 +237,7 @@ class Quantile:
     """Scales by rank: between two quantiles of the training rows linearly."""
 
     name = "quantile"
+    TENSORS = ("quantiles", "shares")
 
     def __init__(self, quantiles: Array, shares: Array) -> None:
         self.quantiles, self.shares = quantiles, shares
@@ -256,7 +273,7 @@ class Quantile:
     @classmethod
     def restore(cls, tensors: Tensors) -> "Quantile":
         """Return the scaling that has these tensors."""
-        quantiles, shares = tensors.pop("quantiles"), tensors.pop("shares")
+        quantiles, shares = tensors["quantiles"], tensors["shares"]
         _require(len(quantiles) > 1 and _rises(quantiles), "quantiles must rise")
         _require(shares.shape == quantiles.shape, "there must be a share for each quantile")
         return cls(quantiles, shares)
@@ -270,6 +287,12 @@ SCALINGS: dict[str, type[Robust] | type[Quantile]] = {
 def _require(condition: bool, rule: str) -> None:
     if not condition:
         raise ValueError(rule)
+
+
+def _check_tensors(tensors: Tensors, *names: str) -> None:
+    _require(tensors.keys() == set(names), f"its tensors are {sorted(tensors)}, not {list(names)}")
+    for name, values in tensors.items():
+        _require(bool(np.isfinite(values).all()), f"{name} has a value that is not finite")
 
 
 def _rises(values: Array) -> bool:
@@ -311,6 +334,8 @@ class Boolean(Kind):
 
     @classmethod
     def restore(cls, settings: Settings, tensors: Tensors) -> Self:
+        check_types(settings, {})
+        _check_tensors(tensors)
         return cls()
 
 
@@ -393,6 +418,9 @@ class Category(Kind):
 
     @classmethod
     def restore(cls, settings: Settings, tensors: Tensors) -> Self:
+        types = {"levels": list, "has_rare": bool, "has_missing": bool, "cut": int}
+        check_types(settings, types)
+        _check_tensors(tensors, "shares")
         kind = cls(
             settings["levels"],
             tensors["shares"],
@@ -467,15 +495,19 @@ class Date(Kind):
 
     @classmethod
     def restore(cls, settings: Settings, tensors: Tensors) -> Self:
-        parts: dict[str, Kind] = {}
-        for name, kind in cls.PARTS.items():
-            if name in settings["parts"]:
-                own = {
-                    key.removeprefix(f"{name}."): values
-                    for key, values in tensors.items()
-                    if key.startswith(f"{name}.")
-                }
-                parts[name] = kind.restore(settings["parts"][name], own)
+        check_types(settings, {"parsed": bool, "parts": dict})
+        given = settings["parts"]
+        _require(bool(given) and given.keys() <= cls.PARTS.keys(), f"parts are {given!r:.80}")
+        own: dict[str, Tensors] = {name: {} for name in given}
+        for key, values in tensors.items():
+            part, _, rest = key.partition(".")
+            _require(part in own, f"{key!r:.80} belongs to no part")
+            own[part][rest] = values
+        parts = {
+            name: kind.restore(given[name], own[name])
+            for name, kind in cls.PARTS.items()
+            if name in given
+        }
         return cls(parts, settings["parsed"])
 
 

@@ -19,9 +19,11 @@ import numpy.typing as npt
 from fastmlp._core import ACTIVATIONS
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import positive_integer, require_not_negative, require_number
+from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
 from fastmlp.tabular._columns import BY_NAME, SCALINGS
 from fastmlp.tabular._encoder import ColumnSummary, Encoder
+from fastmlp.tabular._file import Content, load, save
 from fastmlp.tabular._members import Member, Progress, Task, train_members
 from fastmlp.tabular._recipe import Recipe, default_recipe
 from fastmlp.tabular._table import Column, Table, read_column, read_table
@@ -36,6 +38,8 @@ BLOCK = 8192
 
 class TabularModel:
     """What the classifier and the regressor share."""
+
+    _MODEL: ClassVar[str]  # in files
 
     seed: int | np.random.Generator | None
     ignore: Sequence[str]
@@ -120,6 +124,7 @@ class TabularModel:
     _encoder: Encoder
     _used_recipe: Recipe
     _target_name: str | None
+    seed_: int
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_members" in self.__dict__
@@ -375,6 +380,93 @@ class TabularModel:
         self._require_fitted("encode")
         return self._encoder.encode(self._known(X))
 
+    # Files
+
+    def save(self, path: AnyPath) -> None:
+        """Write the model to a safetensors file.
+
+        It holds what was learned of each column, the target, the networks and the arguments of the
+        constructor: all that `predict` needs. Nothing is pickled. The file is written under a
+        temporary name and then renamed, so no reader ever sees half of it.
+
+        Parameters
+        ----------
+        path : str, bytes or path
+            An existing file is replaced.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written. An existing file is then unchanged.
+        ValueError
+            If the model is not fitted.
+        TypeError
+            If `path` is no path, such as an open file.
+        """
+        self._require_fitted("save")
+        arguments = self.get_params()
+        if not isinstance(self.seed, int):
+            arguments["seed"] = self.seed_
+        content = Content(
+            self._MODEL,
+            arguments,
+            self._encoder,
+            hasattr(self, "feature_names_in_"),
+            self._target_name,
+            getattr(self, "classes_", None),
+            getattr(self, "_amounts", None),
+            self.seed_,
+            self._used_recipe,
+            self._members,
+        )
+        save(content, path)
+
+    @classmethod
+    def load(cls, path: AnyPath) -> Self:
+        """Read a model from a file that `save` wrote.
+
+        Parameters
+        ----------
+        path : str, bytes or path
+
+        Returns
+        -------
+        model
+            It predicts the same bits as the one that was saved.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or holds something else; the message says what is wrong.
+        OSError
+            If the file does not exist or cannot be read.
+        TypeError
+            If `path` is no path, such as an open file.
+        """
+        content = load(path)
+        if content.model != cls._MODEL:
+            raise ValueError(f"load: {path!r} holds a {content.model}; read it by its load")
+        return cls._restored(content)
+
+    @classmethod
+    def _restored(cls, content: Content) -> Self:
+        """Return a model with the content of a file."""
+        try:
+            model = cls(**content.arguments)
+        except TypeError as error:
+            raise ValueError(
+                f"load: the file has arguments that this version does not take: {error}"
+            ) from error
+        learned: dict[str, Any] = {"seed_": content.seed}
+        if content.classes is not None:
+            learned["classes_"] = content.classes
+        if content.amounts is not None:
+            learned["_amounts"] = content.amounts
+        model._set_fitted(
+            content.encoder, content.recipe, content.members, learned, content.target, content.named
+        )
+        return model
+
     @in_default_float_mode
     def _outputs(self, X: Any, function: str) -> Array:
         """Return the mean output of the networks, float64 of shape (m, n_out)."""
@@ -518,6 +610,8 @@ class TabularClassifier(TabularModel):
     >>> model.predict({"size": [2, 8], "color": ["red", "green"]}).tolist()
     ['small', 'large']
     """
+
+    _MODEL = "TabularClassifier"
 
     classes_: Array
 
@@ -693,6 +787,8 @@ class TabularRegressor(TabularModel):
     True
     """
 
+    _MODEL = "TabularRegressor"
+
     LOSSES = ("squared_error", "huber", "absolute_error", "poisson")
 
     _amounts: Amounts
@@ -815,6 +911,31 @@ class TabularRegressor(TabularModel):
         if variance == 0:
             return 1.0 if unexplained == 0 else 0.0
         return 1.0 - unexplained / variance
+
+
+MODELS: dict[str, type[TabularModel]] = {
+    model._MODEL: model for model in (TabularClassifier, TabularRegressor)
+}
+
+
+def load_model(path: AnyPath) -> Any:
+    """Read a classifier or a regressor, whichever the file holds.
+
+    Parameters
+    ----------
+    path : str, bytes or path
+
+    Returns
+    -------
+    TabularClassifier or TabularRegressor
+
+    Raises
+    ------
+    ValueError, OSError, TypeError
+        As for `TabularClassifier.load`.
+    """
+    content = load(path)
+    return MODELS[content.model]._restored(content)
 
 
 # Small things

@@ -36,8 +36,8 @@ class Recipe:
     clip: bool  # whether predictions stay in the range of the training targets
 
     def settings(self) -> dict[str, Any]:
-        """Return the recipe as JSON can hold it."""
-        return {**dataclasses.asdict(self), "hidden": list(self.hidden)}
+        """Return all of it by name."""
+        return dataclasses.asdict(self)
 
 
 def default_recipe(rows: int, is_classifier: bool, loss: str) -> Recipe:
