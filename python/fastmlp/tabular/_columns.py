@@ -173,7 +173,9 @@ class Number(Kind):
 
     def settings(self) -> tuple[Settings, Tensors]:
         settings = {"scaling": "none", "has_missing": self.has_missing, "parsed": self.parsed}
-        tensors = {"center": np.array([self.center]), "edges": self.edges}
+        tensors = {"center": np.array([self.center])}
+        if self.bins:
+            tensors["edges"] = self.edges
         if self.scaling is not None:
             settings["scaling"] = self.scaling.name
             tensors |= self.scaling.tensors()
@@ -185,8 +187,8 @@ class Number(Kind):
         name = settings["scaling"]
         _require(name == "none" or name in SCALINGS, f"scaling is {name!r:.80}, which is not known")
         names = () if name == "none" else SCALINGS[name].TENSORS
-        _check_tensors(tensors, "center", "edges", *names)
-        center, edges = tensors["center"], tensors["edges"]
+        _check_tensors({"edges": np.zeros(0), **tensors}, "center", "edges", *names)
+        center, edges = tensors["center"], tensors.get("edges", np.zeros(0))
         _require(center.shape == (1,), "center must be one number")
         _require(len(edges) != 1 and _rises(edges), "edges must rise")
         scaling = None if name == "none" else SCALINGS[name].restore(tensors)

@@ -192,6 +192,8 @@ def read(file: BinaryIO) -> Content:
 
 def _check(settings: dict[str, Any]) -> None:
     """Check the settings as far as the tensors are concerned."""
+    if missing := KEYS - settings.keys():
+        raise ValueError(f"the metadata {TABULAR_KEY!r} has no {sorted(missing)[0]!r}")
     if settings.get("model") not in MODELS:
         refuse(settings, "model", f"one of {list(MODELS)}")
     for key in ("arguments", "recipe"):
@@ -199,7 +201,7 @@ def _check(settings: dict[str, Any]) -> None:
             refuse(settings, key, "an object")
     if type(settings.get("named")) is not bool:
         refuse(settings, "named", "true or false")
-    if type(settings.get("target", 0)) not in (str, type(None)):
+    if type(settings["target"]) not in (str, type(None)):
         refuse(settings, "target", "the name of a column, or null")
     require_integer(settings, "seed", 0, 2**64 - 1)
     columns: Any = settings.get("columns")
@@ -214,6 +216,7 @@ def _check(settings: dict[str, Any]) -> None:
     for network in networks:
         if unknown := network.keys() - SETTINGS - OPTIONAL_SETTINGS:
             raise ValueError(f"a network has the keys {sorted(unknown)!r:.80}, which are not known")
+        require_integer(network, "format", FORMAT, FORMAT)
         checked_settings(network)
     for member in members:
         check_types(member, {"epochs": int, "best_epoch": int})
@@ -224,7 +227,7 @@ def _check(settings: dict[str, Any]) -> None:
         if column.get("kind", "number") not in BY_NAME:
             refuse(column, "kind", f"one of {sorted(BY_NAME)}")
         for key in column.get("tensors", ()):
-            require_integer(column["tensors"], key, 0, MOST)
+            require_integer(column["tensors"], key, 1, MOST)
     names = {column["name"] for column in columns}
     if len(names) != len(columns):
         raise ValueError("two columns have the same name")
