@@ -99,7 +99,8 @@ class Number(Kind):
     Robust scaling gives z / sqrt(1 + (z / 3)²) with z = (x - center) · scale: outliers end at ±3.
     Quantile scaling gives sqrt(3) (2 p - 1), where p is the share of the training rows below x.
     The place is a piecewise linear code (Gorishniy et al., 2022, arXiv:2203.05556): input t goes
-    from 0 at edge t - 1 to 1 at edge t. A missing value is the center, and 1 in an own input.
+    from 0 at edge t - 1 to 1 at edge t, minus its mean. A missing value is the center, and 1 in an
+    own input.
     """
 
     name = "number"
@@ -109,12 +110,13 @@ class Number(Kind):
         scaling: "Robust | Quantile | None",
         center: float,
         edges: Array,
+        means: Array,
         has_missing: bool,
         parsed: bool,
     ) -> None:
-        self.scaling, self.center, self.edges = scaling, center, edges
+        self.scaling, self.center, self.edges, self.means = scaling, center, edges, means
         self.has_missing, self.parsed = has_missing, parsed
-        self.bins = max(0, len(edges) - 1)
+        self.bins = len(means)
         self.width = (scaling is not None) + self.bins + has_missing
 
     @classmethod
@@ -136,11 +138,10 @@ class Number(Kind):
         if counts and not chosen:
             raise LeftOutError("numbers the rows")
         scaling = None if is_constant else SCALINGS[recipe.scaling].learn(ordered)
-        edges = np.unique(order_statistics(ordered, recipe.n_bins))
-        if len(edges) < 3:  # the same as the scaled value
-            edges = np.zeros(0)
+        edges = _edges(ordered, recipe.n_bins)
         center = order_statistic(ordered, 1, 2)
-        return cls(scaling, center, edges, has_missing, parsed=column.holds == "texts")
+        parsed = column.holds == "texts"
+        return cls(scaling, center, edges, _means(ordered, edges), has_missing, parsed)
 
     def describe(self) -> str:
         parts = [self.scaling.describe()] if self.scaling is not None else []
@@ -164,9 +165,9 @@ class Number(Kind):
         if self.scaling is not None:
             out[:, 0] = self.scaling.scale(x)
             place = 1
-        for low, high in zip(self.edges[:-1], self.edges[1:], strict=True):
+        for low, high, mean in zip(self.edges[:-1], self.edges[1:], self.means, strict=True):
             with np.errstate(over="ignore"):  # an infinite place becomes 1
-                out[:, place] = np.clip((x - low) / (high - low), 0.0, 1.0)
+                out[:, place] = np.clip((x - low) / (high - low), 0.0, 1.0) - mean
             place += 1
         if self.has_missing:
             out[:, place] = missing
@@ -175,7 +176,7 @@ class Number(Kind):
         settings = {"scaling": "none", "has_missing": self.has_missing, "parsed": self.parsed}
         tensors = {"center": np.array([self.center])}
         if self.bins:
-            tensors["edges"] = self.edges
+            tensors |= {"edges": self.edges, "means": self.means}
         if self.scaling is not None:
             settings["scaling"] = self.scaling.name
             tensors |= self.scaling.tensors()
@@ -187,12 +188,34 @@ class Number(Kind):
         name = settings["scaling"]
         _require(name == "none" or name in SCALINGS, f"scaling is {name!r:.80}, which is not known")
         names = () if name == "none" else SCALINGS[name].TENSORS
-        _check_tensors({"edges": np.zeros(0), **tensors}, "center", "edges", *names)
-        center, edges = tensors["center"], tensors.get("edges", np.zeros(0))
+        without_places = {"edges": np.zeros(0), "means": np.zeros(0)}
+        tensors = without_places | tensors
+        _check_tensors(tensors, "center", *without_places, *names)
+        center, edges, means = tensors["center"], tensors["edges"], tensors["means"]
         _require(center.shape == (1,), "center must be one number")
-        _require(len(edges) != 1 and _rises(edges), "edges must rise")
+        _require(_rises(edges), "edges must rise")
+        _require(len(means) == max(0, len(edges) - 1), "there must be a mean between two edges")
         scaling = None if name == "none" else SCALINGS[name].restore(tensors)
-        return cls(scaling, float(center[0]), edges, settings["has_missing"], settings["parsed"])
+        flags = settings["has_missing"], settings["parsed"]
+        return cls(scaling, float(center[0]), edges, means, *flags)
+
+
+def _edges(ordered: Array, bins: int) -> Array:
+    """Return the edges between which a number has its place; none if they say nothing new."""
+    edges = np.unique(order_statistics(ordered, bins))
+    distinct = np.unique(ordered)
+    if len(distinct) <= bins + 1:
+        edges = distinct
+    return edges if bins > 0 and len(edges) > 2 else np.zeros(0)
+
+
+def _means(ordered: Array, edges: Array) -> Array:
+    """Return about the mean of each input: a half for a row between its two edges."""
+    below = np.searchsorted(ordered, edges[:-1], side="right")
+    above = len(ordered) - np.searchsorted(ordered, edges[1:], side="left")
+    between = len(ordered) - below - above
+    means: Array = (above + 0.5 * between) / len(ordered)
+    return means
 
 
 class Robust:
@@ -345,19 +368,21 @@ class Category(Kind):
     """One input for each level, so that each level has a row of the first layer's weights.
 
     Levels that are rare in the training rows share an input, and missing values have one if there
-    were any. A value that never occurred is the mean of the training rows: each input is the share
-    of its level.
+    were any. If there are two levels, one input is -1 or 1. A value that never occurred is the mean
+    of the training rows.
     """
 
     name = "category"
 
     def __init__(
-        self, levels: list[str], shares: Array, has_rare: bool, has_missing: bool, cut: int = 0
+        self, levels: list[str], shares: Array, has_rare: bool, has_missing: bool, cut: int
     ) -> None:
-        self.levels, self.shares, self.cut = levels, shares, cut
+        self.levels, self.shares, self.cut = levels, shares, cut  # shares of the training rows
         self.has_rare, self.has_missing = has_rare, has_missing
-        self.width = len(levels) + has_rare + has_missing
-        self.places = {level: place for place, level in enumerate(levels)}
+        self.is_signed = len(levels) == 2 and not has_rare
+        self.places = len(levels) + has_rare + has_missing
+        self.width = self.places - self.is_signed
+        self.place_of = {level: place for place, level in enumerate(levels)}
 
     @classmethod
     def suits(cls, column: Column) -> bool:
@@ -386,7 +411,10 @@ class Category(Kind):
         return cls(levels, shares, has_rare, present < rows, len(counts) - len(levels))
 
     def describe(self) -> str:
-        parts = [f"category: an input for each of {len(self.levels)} levels"]
+        if self.is_signed:
+            parts = [f"category: {self.levels[1]!r} is 1, {self.levels[0]!r} is -1"]
+        else:
+            parts = [f"category: an input for each of {len(self.levels)} levels"]
         if self.has_rare:
             parts.append(f"one for {self.cut} rare levels")
         if self.has_missing:
@@ -394,20 +422,20 @@ class Category(Kind):
         return ", ".join(parts)
 
     def inputs(self, name: str) -> list[str]:
-        levels = [f"{name} {level}" for level in self.levels]
+        levels = [f"{name} {level}" for level in self.levels[self.is_signed :]]
         return levels + [f"{name} rare"] * self.has_rare + [f"{name} missing"] * self.has_missing
 
     def encode(self, column: Column, out: Array) -> None:
         rare = len(self.levels) if self.has_rare else -1
-        missing = self.width - 1 if self.has_missing else -1
-        places = np.array(
-            [missing if text is None else self.places.get(text, rare) for text in column.texts()],
-            dtype=np.int64,
-        )
-        unknown = places < 0
-        out[:] = 0.0
-        out[np.arange(len(places)), places] = 1.0
-        out[unknown] = self.shares
+        missing = self.places - 1 if self.has_missing else -1
+        found = [
+            missing if text is None else self.place_of.get(text, rare) for text in column.texts()
+        ]
+        # A row for each place, and the last for what never occurred.
+        rows = np.vstack([np.eye(self.places), self.shares])
+        if self.is_signed:
+            rows = np.hstack([rows[:, 1:2] - rows[:, :1], rows[:, 2:]])
+        out[:] = rows[np.array(found, dtype=np.int64)]
 
     def settings(self) -> tuple[Settings, Tensors]:
         settings = {
@@ -430,8 +458,8 @@ class Category(Kind):
             settings["has_missing"],
             settings["cut"],
         )
-        _require(len(kind.places) == len(kind.levels), "a level stands twice")
-        _require(kind.shares.shape == (kind.width,), "there must be a share for each input")
+        _require(len(kind.place_of) == len(kind.levels), "a level stands twice")
+        _require(kind.shares.shape == (kind.places,), "there must be a share for each input")
         return kind
 
 

@@ -14,6 +14,8 @@ from fastmlp.tabular._table import Column, Table
 
 Array = npt.NDArray[Any]
 
+BLOCK = 8192  # rows that are encoded at once
+
 
 class ColumnSummary(NamedTuple):
     """What became of a column of the table.
@@ -79,10 +81,13 @@ class Encoder:
     def encode(self, table: Table) -> Array:
         """Return the inputs of the network, float32 of shape (rows, width)."""
         inputs = np.empty((table.rows, self.width), dtype=np.float32)
-        begin = 0
-        for name, kind in self.kinds.items():
-            kind.encode(table.columns[name], inputs[:, begin : begin + kind.width])
-            begin += kind.width
+        for first in range(0, table.rows, BLOCK):  # what is made on the way stays small
+            block = inputs[first : first + BLOCK]
+            begin = 0
+            for name, kind in self.kinds.items():
+                part = table.columns[name].part(first, first + BLOCK)
+                kind.encode(part, block[:, begin : begin + kind.width])
+                begin += kind.width
         return inputs
 
     def inputs(self) -> list[str]:

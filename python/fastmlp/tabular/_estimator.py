@@ -22,7 +22,7 @@ from fastmlp._trainable import positive_integer, require_not_negative, require_n
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
 from fastmlp.tabular._columns import BY_NAME, SCALINGS
-from fastmlp.tabular._encoder import ColumnSummary, Encoder
+from fastmlp.tabular._encoder import BLOCK, ColumnSummary, Encoder
 from fastmlp.tabular._file import Content, load, save
 from fastmlp.tabular._members import Member, Progress, Task, train_members
 from fastmlp.tabular._recipe import Recipe, default_recipe
@@ -31,9 +31,6 @@ from fastmlp.tabular._target import Amounts, class_weights, labels, refuse_missi
 from fastmlp.training import resolve_seed
 
 Array = npt.NDArray[Any]
-
-# Rows that are encoded and predicted at once: an encoded row is larger than one of the table.
-BLOCK = 8192
 
 
 class TabularModel:
@@ -680,13 +677,8 @@ class TabularClassifier(TabularModel):
             weight = of_classes if weight is None else weight * of_classes
             if not weight.any():
                 raise ValueError("fit: class_weight gives every row the weight 0")
-        binary = len(classes) == 2
-        structure = {
-            "layers": 1 if binary else len(classes),
-            "output": "sigmoid" if binary else "softmax",
-        }
-        targets = places.astype(np.float32) if binary else places
-        return {"classes_": classes}, structure, targets, places, weight
+        structure = {"layers": len(classes), "output": "softmax"}
+        return {"classes_": classes}, structure, places, places, weight
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class.
@@ -708,8 +700,7 @@ class TabularClassifier(TabularModel):
             If the model is not fitted, or the table lacks a column or has other values in one; the
             message names the column.
         """
-        outputs = self._outputs(X, "predict_proba")
-        return np.hstack([1.0 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+        return self._outputs(X, "predict_proba")
 
     def predict(self, X: Any) -> Array:
         """Return the label of the most probable class.

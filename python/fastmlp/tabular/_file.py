@@ -174,7 +174,7 @@ def read(file: BinaryIO) -> Content:
     n_out = {member.network.layers[-1] for member in members}
     if {member.network.layers[0] for member in members} != {encoder.width} or len(n_out) != 1:
         raise ValueError("the networks do not fit the columns")
-    if classes is not None and n_out != {1 if len(classes) == 2 else len(classes)}:
+    if classes is not None and n_out != {len(classes)}:
         raise ValueError("the networks do not fit the labels")
     return Content(
         settings["model"],

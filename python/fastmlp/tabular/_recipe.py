@@ -42,24 +42,31 @@ class Recipe:
 
 def default_recipe(rows: int, is_classifier: bool, loss: str) -> Recipe:
     """Return the recipe for a table of so many rows."""
-    batch_size = 32 if rows < 1000 else 64 if rows < 2000 else 128 if rows < 8000 else 256
-    steps = max(1, rows * 4 // 5 // batch_size)  # in an epoch
+    holdout = 5 if rows >= 50 else 0
+    trained = rows - rows // holdout if holdout else rows
+    batch_size = (
+        32 if trained <= 512 else 64 if trained <= 1024 else 128 if trained <= 8192 else 256
+    )
+    steps = max(1, trained // batch_size)  # in an epoch
+    epochs = min(100, max(20, 400_000 // trained))
+    if trained <= 1024:  # so few steps need more epochs
+        epochs = min(200, max(epochs, 1600 // steps))
     return Recipe(
         scaling="robust",
-        n_bins=16 if rows >= 200 else 0,
+        n_bins=16,
         min_count=10 if rows >= 1000 else 3,
         max_levels=500,
         hidden=(128, 128),
         activation="mish",
         n_members=4,
-        epochs=min(200, max(40, 1600 // steps)),
-        batch_size=batch_size,
+        epochs=epochs,
+        batch_size=batch_size if trained <= 30_000 else 512,
         learning_rate=0.0025 if is_classifier else 0.004,
         beta_2=0.95,
-        weight_decay=0.1 if is_classifier else 0.02,
+        weight_decay=0.1 if is_classifier else 0.01,
         dropout=0.1 if is_classifier else 0.0,
         patience=max(16, 400 // steps),
-        holdout=5 if rows >= 50 else 0,
+        holdout=holdout,
         temperature=is_classifier,
         clip=loss == "squared_error",
     )

@@ -61,8 +61,15 @@ def robust_by_hand(x, values):
 
 def places_by_hand(x, values, bins):
     edges = sorted({nearest_rank(values, t, bins) for t in range(bins + 1)})
-    pairs = itertools.pairwise(edges)
-    return [min(max((x - low) / (high - low), 0), 1) for low, high in pairs]
+    if len(set(values)) <= bins + 1:
+        edges = sorted(set(values))
+    places = []
+    for low, high in itertools.pairwise(edges):
+        above = sum(value >= high for value in values)
+        between = sum(low < value < high for value in values)
+        mean = (above + 0.5 * between) / len(values)
+        places.append(min(max((x - low) / (high - low), 0), 1) - mean)
+    return places
 
 
 VALUES = [3.5, -1.25, 0.1, 7.0, 7.0, 2.0, 1e3, 0.3, -0.7, 1.1, 5.0]
@@ -74,6 +81,19 @@ def test_a_number_is_scaled_and_coded_by_quantiles():
     by_hand = [[robust_by_hand(x, VALUES), *places_by_hand(x, VALUES, 4)] for x in NEW]
     assert_array_equal(encode(number, NEW), np.array(by_hand, dtype=np.float32))
     assert np.abs(encode(number, NEW)).max() <= 3
+
+
+def test_a_number_with_few_values_has_an_edge_at_each():
+    values = [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 5.0]
+    number = learn(Number, values)
+    assert number.edges.tolist() == [1, 2, 5]
+    by_hand = [[robust_by_hand(x, values), *places_by_hand(x, values, 4)] for x in (1.5, 2.0)]
+    assert_array_equal(encode(number, [1.5, 2.0]), np.array(by_hand, dtype=np.float32))
+
+
+def test_places_have_a_mean_near_0():
+    values = np.random.RandomState(0).normal(size=1000)
+    assert np.abs(encode(learn(Number, values), values)[:, 1:].mean(axis=0)).max() < 0.1
 
 
 def test_a_missing_number_is_the_median_and_has_an_input():
@@ -181,19 +201,27 @@ def test_levels_are_ordered_by_count_and_then_by_text():
 def test_rare_missing_and_unknown_levels():
     category = learn(Category, ["a"] * 5 + ["b", "c"] + [None] * 3)
     assert category.levels == ["a"]
-    shares = np.float32([0.5, 0.2, 0.3])
     assert_array_equal(
         encode(category, ["a", "b", "c", None, "new"]),
         [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1], [0, 1, 0]],
     )
-    common = learn(Category, ["a"] * 5 + ["b"] * 2 + [None] * 3)  # no level is rare
-    assert_array_equal(encode(common, ["new"])[0], np.float32([0.5, 0.2, 0.3]))
-    assert_array_equal(common.shares, shares.astype(np.float64).round(1))
+    common = learn(Category, ["a"] * 4 + ["b"] * 2 + ["c"] + [None] * 3)  # one row is too few
+    assert_array_equal(encode(common, ["new"]), encode(common, ["c"]))
 
 
-def test_a_missing_value_counts_as_unknown_if_none_was_missing():
-    category = learn(Category, ["a"] * 3 + ["b"])
-    assert_array_equal(encode(category, [None, "new"]), [[0.75], [0.75]])
+def test_two_levels_are_one_input():
+    category = learn(Category, ["a"] * 5 + ["b"] * 3)
+    assert_array_equal(encode(category, ["a", "b", "new"]), np.float32([[-1], [1], [-0.25]]))
+    category = learn(Category, ["a"] * 5 + ["b"] * 3 + [None] * 2)
+    expected = np.float32([[-1, 0], [1, 0], [0, 1], [0.3 - 0.5, 0.2]])
+    assert_array_equal(encode(category, ["a", "b", None, "new"]), expected)
+
+
+def test_a_value_that_never_occurred_is_the_mean_of_the_rows():
+    texts = ["a"] * 4 + ["b"] * 3 + ["c"] * 3
+    category = learn(Category, texts)
+    shares = np.float32([0.4, 0.3, 0.3])
+    assert_array_equal(encode(category, [None, "new"]), [shares, shares])
 
 
 def test_levels_beyond_the_largest_number_are_rare():

@@ -146,6 +146,7 @@ def test_a_prediction_is_that_of_its_row_alone(classifier, regressor):
 def test_blocks_of_rows_make_no_difference(classifier, monkeypatch):
     together = classifier.predict_proba(X)
     monkeypatch.setattr("fastmlp.tabular._estimator.BLOCK", 7)
+    monkeypatch.setattr("fastmlp.tabular._encoder.BLOCK", 5)
     assert_array_equal(classifier.predict_proba(X), together)
 
 
