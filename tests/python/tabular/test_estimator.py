@@ -51,7 +51,7 @@ def test_a_real_table_is_learned_from_an_array():
 
 
 def test_counts_are_learned():
-    model = TabularRegressor(loss="poisson", n_members=1).fit(X, TABLE["count"])
+    model = TabularRegressor(loss="poisson", n_members=1, epochs=30).fit(X, TABLE["count"])
     assert model.score(X, TABLE["count"]) > 0.1
     assert model.predict(X).min() > 0
     with pytest.raises(ValueError, match="loss='poisson' takes counts"):
@@ -121,7 +121,8 @@ def test_the_target_is_named_or_given():
 def test_labels_keep_their_type(labels, dtype):
     y = (labels * 80)[:160]
     x = {"x": [float(labels.index(label)) for label in y]}
-    model = TabularClassifier(n_members=1, hidden=(8,)).fit(x, y)
+    arguments = {"epochs": 40, "batch_size": 16, "learning_rate": 0.03}
+    model = TabularClassifier(n_members=1, hidden=(8,), **arguments).fit(x, y)
     assert model.classes_.dtype.type is dtype
     assert model.classes_.tolist() == sorted(labels)
     assert_array_equal(model.predict(x), y)

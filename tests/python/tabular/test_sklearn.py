@@ -23,6 +23,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 TABLE = mixed_table()
 QUICK = {"epochs": 2, "hidden": (8,), "n_members": 2}
 
+SMALL = {"epochs": 30, "hidden": (16,), "n_members": 1, "learning_rate": 0.02}
+
 NOT_APPLICABLE = {
     "check_sample_weight_equivalence_on_dense_data": (
         "a row of weight 2 is one row in a batch, and two rows are two; rows of weight 0 are left "
@@ -35,7 +37,7 @@ NOT_APPLICABLE = {
 with warnings.catch_warnings():  # importing scikit-learn to inherit from it would take a second
     warnings.filterwarnings("ignore", message=".* does not inherit from `sklearn.base")
     with_checks = parametrize_with_checks(
-        [TabularClassifier(n_members=2), TabularRegressor(n_members=2)],
+        [TabularClassifier(**SMALL), TabularRegressor(**SMALL)],
         expected_failed_checks=lambda estimator: NOT_APPLICABLE,
     )
 
