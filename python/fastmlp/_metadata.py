@@ -92,10 +92,10 @@ class MetadataMixin:
         if labels is None:
             self.metadata.pop("classes", None)
             return
-        given: list[Any] = np.asarray(labels).tolist()
+        given: Any = np.asarray(labels).tolist()
         n = self._class_count()
-        kinds = {type(label) for label in given}
-        if len(given) != n or len(set(given)) != n or kinds not in ({str}, {int}, {float}, {bool}):
+        kinds = {type(label) for label in given} if isinstance(given, list) else set()
+        if kinds not in ({str}, {int}, {float}, {bool}) or not len(given) == len(set(given)) == n:
             raise ValueError(
                 f"classes: it is {labels!r:.80}; it must have {n} different labels, all str, all "
                 "int, all float or all bool"
