@@ -7,6 +7,7 @@ ends with "_") without inheriting from it, because importing it takes a second. 
 """
 
 import inspect
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -458,7 +459,8 @@ class TabularModel:
         if content.classes is not None:
             learned["classes_"] = content.classes
         if content.amounts is not None:
-            learned["_amounts"] = content.amounts
+            quantiles = _quantiles(content.arguments.get("quantiles"))
+            learned |= {"_amounts": content.amounts, "quantiles_": quantiles}
         model._set_fitted(
             content.encoder, content.recipe, content.members, learned, content.target, content.named
         )
@@ -758,6 +760,11 @@ class TabularRegressor(TabularModel):
     loss : {"squared_error", "huber", "absolute_error", "poisson"}
         What is minimised, for targets that are scaled to a standard deviation of about 1. "huber"
         and "absolute_error" are less moved by extreme targets; "poisson" is for counts.
+    delta : float
+        For "huber": the scaled error at which the loss turns from a parabola into a line.
+    quantiles : float or sequence of float, optional
+        Predict these quantiles, such as [0.05, 0.5, 0.95], by the pinball loss; loss is then left
+        at its default.
     hidden, activation, n_members, epochs, batch_size, learning_rate, weight_decay
         As for `TabularClassifier`.
     dropout, patience, scaling, n_bins, max_levels, ignore, column_types, seed, verbose
@@ -765,6 +772,8 @@ class TabularRegressor(TabularModel):
 
     Attributes
     ----------
+    quantiles_ : tuple of float
+        The quantiles that are predicted; none without `quantiles`.
     networks, network, histories, seed_, n_features_in_, feature_names_in_
         As for `TabularClassifier`.
 
@@ -783,11 +792,14 @@ class TabularRegressor(TabularModel):
     LOSSES = ("squared_error", "huber", "absolute_error", "poisson")
 
     _amounts: Amounts
+    quantiles_: tuple[float, ...]
 
     def __init__(
         self,
         *,
         loss: str = "squared_error",
+        delta: float = 1.0,
+        quantiles: float | Sequence[float] | None = None,
         hidden: Sequence[int] | None = None,
         activation: str | None = None,
         n_members: int | None = None,
@@ -806,6 +818,8 @@ class TabularRegressor(TabularModel):
         verbose: bool = False,
     ) -> None:
         self.loss = loss
+        self.delta = delta
+        self.quantiles = quantiles
         self.hidden = hidden
         self.activation = activation
         self.n_members = n_members
@@ -837,18 +851,31 @@ class TabularRegressor(TabularModel):
     def _loss(self) -> str:
         if self.loss not in self.LOSSES:
             raise ValueError(f"fit: loss is {self.loss!r}; it must be one of {self.LOSSES}")
-        return self.loss
+        if self.quantiles is None:
+            return self.loss
+        if self.loss != "squared_error":
+            raise ValueError(
+                f"fit: loss is {self.loss!r} and quantiles is {self.quantiles!r}, which has a loss "
+                "of its own; give one of them"
+            )
+        return "pinball"
 
     def _learn_target(self, target: Column, weight: Array | None) -> Any:
         y = target.numbers()
-        loss = self._loss()
+        loss, quantiles = self._loss(), _quantiles(self.quantiles)
+        require_number("fit", "delta", self.delta, lambda d: 0 < d < math.inf, "positive")
         amounts = Amounts.learn(y, loss)
-        structure: dict[str, Any] = {"layers": 1, "output": "identity"}
+        structure: dict[str, Any] = {"layers": max(1, len(quantiles)), "output": "identity"}
         if loss == "poisson":
             structure["output"] = "exp"
-        elif loss != "squared_error":
+        elif loss == "huber":
+            structure |= {"loss": loss, "delta": float(self.delta)}
+        elif loss == "absolute_error":
             structure["loss"] = loss
-        return {"_amounts": amounts}, structure, amounts.targets(y), None, weight
+        elif loss == "pinball":
+            structure |= {"loss": loss, "quantiles": quantiles}
+        learned = {"_amounts": amounts, "quantiles_": quantiles}
+        return learned, structure, amounts.targets(y), None, weight
 
     def predict(self, X: Any) -> Array:
         """Return an amount for each row.
@@ -861,7 +888,8 @@ class TabularRegressor(TabularModel):
 
         Returns
         -------
-        ndarray of float64, shape (m,)
+        ndarray of float64, shape (m,) or (m, n_quantiles)
+            With several quantiles a column for each; each row is sorted, so that they never cross.
 
         Raises
         ------
@@ -870,10 +898,14 @@ class TabularRegressor(TabularModel):
             message names the column.
         """
         outputs = self._outputs(X, "predict")
-        return self._amounts.amounts(outputs[:, 0], self._used_recipe.clip)
+        amounts = self._amounts.amounts(outputs, self._used_recipe.clip)
+        return amounts[:, 0] if amounts.shape[1] == 1 else np.sort(amounts, axis=1)
 
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return R², the explained fraction of the variance.
+
+        For quantiles it is D², the same with pinball losses: 1 minus the ratio of the loss to that
+        of the quantiles of y, as the mean over all quantiles.
 
         Parameters
         ----------
@@ -895,7 +927,15 @@ class TabularRegressor(TabularModel):
         """
         table, target = self._scored(X, y, "score")
         amounts, weight = target.numbers(), _row_weights(sample_weight, table.rows)
-        errors = amounts - self.predict(table)
+        predicted = self.predict(table)
+        if self.quantiles_:
+            columns = predicted.reshape(table.rows, -1).T
+            found = [
+                _pinball_score(amounts, column, quantile, weight)
+                for column, quantile in zip(columns, self.quantiles_, strict=True)
+            ]
+            return math.fsum(found) / len(found)
+        errors = amounts - predicted
         deviations = amounts - _mean(amounts, weight)
         unexplained = _mean(errors * errors, weight)
         variance = _mean(deviations * deviations, weight)
@@ -930,6 +970,32 @@ def load_model(path: AnyPath) -> Any:
 
 
 # Small things
+
+
+def _quantiles(quantiles: Any) -> tuple[float, ...]:
+    """Return the quantiles as a tuple, empty for None; refuse what are none."""
+    if quantiles is None:
+        return ()
+    given = (quantiles,) if isinstance(quantiles, int | float) else tuple(quantiles)
+    for quantile in given:
+        require_number("fit", "quantiles", quantile, lambda q: 0 < q < 1, "between 0 and 1")
+    if not given or any(low >= high for low, high in itertools.pairwise(given)):
+        raise ValueError(f"fit: quantiles is {quantiles!r}; they must increase")
+    return tuple(map(float, given))
+
+
+def _pinball_score(y: Array, predicted: Array, quantile: float, weight: Array | None) -> float:
+    """Return D² of a quantile: 1 - loss of the predictions / loss of the quantile of y."""
+    order = np.argsort(y, kind="stable")
+    share = np.cumsum(np.ones(len(y)) if weight is None else weight[order])
+    constant = y[order][np.searchsorted(share, quantile * share[-1])]
+    losses = []
+    for found in (predicted, constant):
+        errors = y - found
+        losses.append(_mean(np.maximum(quantile * errors, (quantile - 1) * errors), weight))
+    if losses[1] == 0:
+        return 1.0 if losses[0] == 0 else 0.0
+    return 1.0 - losses[0] / losses[1]
 
 
 def _target(y: Any) -> Column:
