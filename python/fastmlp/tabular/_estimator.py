@@ -22,9 +22,9 @@ from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import positive_integer, require_not_negative, require_number
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
+from fastmlp.tabular import _file
 from fastmlp.tabular._columns import BY_NAME, SCALINGS
 from fastmlp.tabular._encoder import BLOCK, ColumnSummary, Encoder
-from fastmlp.tabular._file import Content, load, save
 from fastmlp.tabular._members import Member, Progress, Task, train_members
 from fastmlp.tabular._recipe import Recipe, default_recipe
 from fastmlp.tabular._table import Column, Table, read_column, read_table
@@ -45,7 +45,7 @@ class TabularModel:
     verbose: bool
 
     # The arguments that replace a value of the recipe.
-    RECIPE: ClassVar[tuple[str, ...]] = (
+    _RECIPE: ClassVar[tuple[str, ...]] = (
         "hidden",
         "activation",
         "n_members",
@@ -249,7 +249,7 @@ class TabularModel:
     def _recipe(self, rows: int) -> Recipe:
         """Return the recipe for a table of so many rows, with the user's values in it."""
         recipe = default_recipe(rows, self._is_classifier(), self._loss())
-        given = {name: getattr(self, name) for name in self.RECIPE}
+        given = {name: getattr(self, name) for name in self._RECIPE}
         given = {name: value for name, value in given.items() if value is not None}
         for name in ("n_members", "epochs", "batch_size", "patience", "max_levels"):
             if name in given:
@@ -339,7 +339,7 @@ class TabularModel:
         Returns
         -------
         list of ColumnSummary
-            Named tuples (name, kind, inputs, description), in the order of the table.
+            In the order of the table.
         """
         self._require_fitted("columns")
         return self._encoder.summaries()
@@ -405,7 +405,7 @@ class TabularModel:
         arguments = self.get_params()
         if not isinstance(self.seed, int):
             arguments["seed"] = self.seed_
-        content = Content(
+        content = _file.Content(
             self._MODEL,
             arguments,
             self._encoder,
@@ -417,7 +417,7 @@ class TabularModel:
             self._used_recipe,
             self._members,
         )
-        save(content, path)
+        _file.save(content, path)
 
     @classmethod
     def load(cls, path: AnyPath) -> Self:
@@ -441,13 +441,13 @@ class TabularModel:
         TypeError
             If `path` is no path, such as an open file.
         """
-        content = load(path)
+        content = _file.load(path)
         if content.model != cls._MODEL:
             raise ValueError(f"load: {path!r} holds a {content.model}; read it by its load")
         return cls._restored(content)
 
     @classmethod
-    def _restored(cls, content: Content) -> Self:
+    def _restored(cls, content: _file.Content) -> Self:
         """Return a model with the content of a file."""
         try:
             model = cls(**content.arguments)
@@ -789,7 +789,7 @@ class TabularRegressor(TabularModel):
 
     _MODEL = "TabularRegressor"
 
-    LOSSES = ("squared_error", "huber", "absolute_error", "poisson")
+    _LOSSES = ("squared_error", "huber", "absolute_error", "poisson")
 
     _amounts: Amounts
     quantiles_: tuple[float, ...]
@@ -849,8 +849,8 @@ class TabularRegressor(TabularModel):
         return False
 
     def _loss(self) -> str:
-        if self.loss not in self.LOSSES:
-            raise ValueError(f"fit: loss is {self.loss!r}; it must be one of {self.LOSSES}")
+        if self.loss not in self._LOSSES:
+            raise ValueError(f"fit: loss is {self.loss!r}; it must be one of {self._LOSSES}")
         if self.quantiles is None:
             return self.loss
         if self.loss != "squared_error":
@@ -949,7 +949,7 @@ MODELS: dict[str, type[TabularModel]] = {
 }
 
 
-def load_model(path: AnyPath) -> Any:
+def load(path: AnyPath) -> Any:
     """Read a classifier or a regressor, whichever the file holds.
 
     Parameters
@@ -965,7 +965,7 @@ def load_model(path: AnyPath) -> Any:
     ValueError, OSError, TypeError
         As for `TabularClassifier.load`.
     """
-    content = load(path)
+    content = _file.load(path)
     return MODELS[content.model]._restored(content)
 
 
