@@ -460,6 +460,8 @@ class TabularModel:
             learned["classes_"] = content.classes
         if content.amounts is not None:
             quantiles = _quantiles(content.arguments.get("quantiles"))
+            if content.members[0].network.layers[-1] != max(1, len(quantiles)):
+                raise ValueError(f"load: the networks do not fit the quantiles {quantiles}")
             learned |= {"_amounts": content.amounts, "quantiles_": quantiles}
         model._set_fitted(
             content.encoder, content.recipe, content.members, learned, content.target, content.named

@@ -34,7 +34,18 @@ def regressor(**arguments):
     return TabularRegressor(**QUICK, **arguments).fit(X, TABLE["amount"])
 
 
-@pytest.fixture(params=[classifier, regressor], ids=["classifier", "regressor"])
+def quantile_regressor():
+    return regressor(quantiles=[0.1, 0.9])
+
+
+def huber_regressor():
+    return regressor(loss="huber", delta=0.5)
+
+
+MODELS = [classifier, regressor, quantile_regressor, huber_regressor]
+
+
+@pytest.fixture(params=MODELS, ids=lambda make: make.__name__)
 def model(request):
     return request.param()
 
@@ -170,6 +181,15 @@ def test_nothing_is_pickled(model, path):
 # Refused
 
 
+def test_quantiles_that_do_not_fit_the_networks_are_refused(path):
+    quantile_regressor().save(path)
+    header, settings, data = parts(path)
+    settings["arguments"]["quantiles"] = ["list", ["float", "0.5"]]
+    write(path, header, settings, data)
+    with pytest.raises(ValueError, match="do not fit"):
+        load(path)
+
+
 def test_a_file_of_another_kind_names_its_reader(path):
     classifier().save(path)
     with pytest.raises(ValueError, match=r"read it with TabularClassifier.load"):
@@ -222,8 +242,9 @@ def load_or_refuse(path):
     return False
 
 
-def test_a_flipped_bit_is_refused_or_harmless(model, path):
-    model.save(path)
+@pytest.mark.parametrize("make", [classifier, quantile_regressor])
+def test_a_flipped_bit_is_refused_or_harmless(make, path):
+    make().save(path)
     raw = bytearray(path.read_bytes())
     draw = random.Random(0)
     with np.errstate(all="ignore"):
@@ -247,8 +268,9 @@ def places(value, path=()):
 ODD = (None, True, 0, 1, 2**63, "", "x", [], [1], {}, {"x": 1}, ["float", "nan"], ["list"] * 3)
 
 
-def test_any_changed_setting_is_refused_or_harmless(model, path):
-    model.save(path)
+@pytest.mark.parametrize("make", [classifier, quantile_regressor])
+def test_any_changed_setting_is_refused_or_harmless(make, path):
+    make().save(path)
     header, settings, data = parts(path)
     refused = kept = 0
     for place in list(places(settings))[1:]:
