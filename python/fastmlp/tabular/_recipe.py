@@ -54,7 +54,7 @@ def default_recipe(rows: int, numbers: int, is_classifier: bool, loss: str) -> R
     batch_size = next((size for most, size in sizes if trained <= most), 512)
     epochs = 50 if rows <= 5000 else 30
     if trained <= 1024:
-        epochs = min(200, 1600 // max(1, trained // batch_size))
+        epochs = 100 if trained > 400 else 200
     return Recipe(
         scaling="robust",
         n_bins=min(24, max(4, 256 // max(1, numbers))),  # the first layer stays about 300 wide

@@ -41,7 +41,7 @@ def test_classes_are_learned_from_a_mixed_table():
 
 def test_amounts_are_learned_from_a_mixed_table():
     train, test = part(TABLE, 0, 180), part(TABLE, 180, 240)
-    model = TabularRegressor(n_members=2).fit(features(train), train["amount"])
+    model = TabularRegressor(n_members=4).fit(features(train), train["amount"])
     assert model.score(features(test), test["amount"]) > 0.75
 
 
