@@ -52,23 +52,24 @@ def default_recipe(rows: int, numbers: int, is_classifier: bool, loss: str) -> R
     trained = rows - rows // parts if parts else rows  # by one member
     sizes = ((512, 32), (1024, 64), (8192, 128), (30_000, 256))
     batch_size = next((size for most, size in sizes if trained <= most), 512)
-    epochs = 50 if rows <= 5000 else 30
+    epochs = min(50, max(20, 240_000 // trained))
     if trained <= 1024:
         epochs = 100 if trained > 400 else 200
     return Recipe(
         scaling="robust",
-        n_bins=min(24, max(4, 256 // max(1, numbers))),  # the first layer stays about 300 wide
-        min_count=10 if rows >= 1000 else 3,
+        # So the first layer stays about 300 wide, if the numbers decide on that.
+        n_bins=min(24 if rows <= 20_000 else 48, max(4, 256 // max(1, numbers))),
+        min_count=5 if rows >= 1000 else 3,
         max_levels=500,
-        hidden=(128, 128),
-        activation="mish",
+        hidden=(128, 128, 128),
+        activation="relu",
         n_members=n_members,
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=0.0025 if is_classifier else 0.004,
+        learning_rate=0.004,
         beta_2=0.95,
         weight_decay=0.1 if is_classifier else 0.01,
-        dropout=0.15 if is_classifier else 0.0,
+        dropout=0.2 if is_classifier else 0.0,
         patience=epochs // 2,
         holdout=holdout,
         temperature=is_classifier,
