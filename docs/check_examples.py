@@ -19,6 +19,7 @@ PAGES = (
     "index",
     "getting_started",
     "data_frames",
+    "tabular",
     "performance",
     "reproducibility",
     "from_sklearn",
