@@ -24,6 +24,8 @@ from palette import DARK, LIGHT, Palette
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+import fastmlp
+
 PICTURES = DOCS / "_build" / "pictures"
 DRAWINGS: dict[str, Callable[[Palette], Figure]] = {
     "data-flow": drawings.data_flow,
@@ -43,6 +45,7 @@ def style(palette: Palette, name: str) -> dict[str, Any]:
         "font.size": 10.5,
         "mathtext.fontset": "cm",
         "figure.figsize": (6.4, 4.0),
+        "axes.prop_cycle": mpl.cycler(color=fastmlp.plot.COLORS),
         "text.color": palette.ink,
         "axes.labelcolor": palette.ink,
         "axes.edgecolor": palette.muted,
