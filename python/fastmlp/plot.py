@@ -405,7 +405,7 @@ def calibration(
     axes.plot(mean, share, color=BLUE, label=f"calibration error {error:.3f}")
     axes.scatter(mean, share, s=20 + 180 * rows[used] / rows.max(), color=BLUE)
     axes.set(xlabel=names[0], ylabel=names[1], aspect="equal")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False)
     return axes
 
 
@@ -527,15 +527,12 @@ def dead_units(network: Network, X: npt.ArrayLike, ax: Axes | None = None) -> Ax
     counts = [int((~units.any(axis=0)).sum()) for units in _hidden_outputs(network, X)]
     axes = _axes("dead_units", ax)
     sizes = network.layers[1:-1]
-    bars = axes.bar(
-        [str(layer) for layer in range(1, len(sizes) + 1)],
-        [count / size for count, size in zip(counts, sizes, strict=True)],
-        color=BLUE,
-        width=0.6,
-    )
+    numbers = np.arange(1, len(sizes) + 1)
+    shares = [count / size for count, size in zip(counts, sizes, strict=True)]
+    bars = axes.bar(numbers, shares, color=BLUE, width=0.6)
     labels = [f"{count} of {size}" for count, size in zip(counts, sizes, strict=True)]
     axes.bar_label(bars, labels, padding=2)
-    axes.set(xlabel="hidden layer", ylabel="share of dead units", ylim=(0, 1.1))
+    axes.set(xlabel="hidden layer", ylabel="share of dead units", ylim=(0, 1.1), xticks=numbers)
     return axes
 
 
