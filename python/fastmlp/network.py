@@ -16,15 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core
+from fastmlp._metadata import MetadataMixin, checked_texts
 from fastmlp._trainable import dtype_name
-from fastmlp.formats import safetensors
+from fastmlp.formats import network_file
 from fastmlp.gradient_check import check_gradients
 from fastmlp.training import TrainingMixin, resolve_seed
 
 DTYPES = ("float32", "float64")
 
 
-class Network(TrainingMixin, _core.Network):
+class Network(TrainingMixin, MetadataMixin, _core.Network):
     """A fully connected network, trained on the CPU (`docs/mathematics.md`).
 
     Parameters
@@ -126,7 +127,8 @@ class Network(TrainingMixin, _core.Network):
 
         The file is written under a temporary name and then renamed, so no reader ever sees half of
         it. It holds the tensors `layers.0.weight` (n_in, n_out), `layers.0.bias` (n_out,), … The
-        structure, the seed and `epochs_trained` are JSON in the metadata key `fastmlp`. The page
+        structure, the seed and `epochs_trained` are JSON in the metadata key `fastmlp`. The scaling
+        and the texts of `metadata` are in the file too. The page
         "The file format" has the details.
 
         Parameters
@@ -152,7 +154,8 @@ class Network(TrainingMixin, _core.Network):
         ...     fastmlp.Network.load(path).layers
         (2, 1)
         """
-        safetensors.save(self, path)
+        checked_texts("save: metadata", self.metadata)
+        network_file.save(self, path)
 
     @classmethod
     def load(cls, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Self:
@@ -168,7 +171,7 @@ class Network(TrainingMixin, _core.Network):
         Returns
         -------
         Network
-            With the parameters, seed and `epochs_trained` that were saved.
+            With the parameters, scaling, metadata, seed and `epochs_trained` that were saved.
 
         Raises
         ------
@@ -183,10 +186,10 @@ class Network(TrainingMixin, _core.Network):
         --------
         See `save`.
         """
-        return safetensors.load(cls, path)
+        return network_file.load(cls, path)
 
     def copy(self) -> Self:
-        """Return an independent network with the same parameters, seed and `epochs_trained`.
+        """Return an independent network with the same parameters, scaling, metadata and seed.
 
         Returns
         -------
@@ -217,7 +220,8 @@ class Network(TrainingMixin, _core.Network):
             "seed": self.seed,
             "parameters": parameters,
             "epochs_trained": epochs_trained,
-            "attributes": self.__dict__.copy(),
+            "scaling": self.scaling,
+            "attributes": {**self.__dict__, "_metadata": dict(self.metadata)},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -226,6 +230,7 @@ class Network(TrainingMixin, _core.Network):
             structure = (state[name] for name in ("layers", "hidden", "output", "dtype", "seed"))
             made = _core.Network(*structure, initialize=False)
             made._restore(state["parameters"], state["epochs_trained"])
+            made._set_scaling(state.get("scaling"))
             self._adopt(made)  # a refused state has changed nothing
         else:  # an old pickle, which has called _rebuild
             self._restore(state["parameters"], state["epochs_trained"])

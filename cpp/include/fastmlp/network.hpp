@@ -7,12 +7,16 @@
 #include <fastmlp/optimizer.hpp>
 #include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
+#include <fastmlp/scaling.hpp>
 #include <fastmlp/should_stop.hpp>
 #include <fastmlp/visibility.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -76,7 +80,8 @@ class FASTMLP_EXPORT Network {
   std::uint64_t seed() const;
   void set_seed(std::uint64_t seed);
 
-  /// An independent network with the same parameters, seed() and epochs_trained().
+  /// An independent network with the same parameters, seed(), epochs_trained(), scaling() and
+  /// metadata().
   Network copy() const;
 
   const std::vector<std::ptrdiff_t>& layers() const;
@@ -111,6 +116,31 @@ class FASTMLP_EXPORT Network {
 
   /// Sets the parameters and epochs_trained() to those of a snapshot().
   void restore(const T* parameters, std::int64_t epochs_trained);
+
+  /// Texts of the user, which save() stores with the network. The texts `feature_names` and
+  /// `classes` are JSON lists: the names of the inputs, and the labels of the outputs.
+  std::map<std::string, std::string>& metadata();
+  const std::map<std::string, std::string>& metadata() const;
+
+  /// Rewrites the first and the last layer of a network that takes scaled rows and gives scaled
+  /// outputs, so that it takes raw rows and gives raw outputs (docs/mathematics.md, "Scaling").
+  /// Remembers the scaling; folding again combines both. fit() with FitOptions::standardize
+  /// measures a scaling and folds it.
+  /// \throws std::invalid_argument if a vector does not fit the network, or if T is float and
+  /// |mean| / scale of a column is above 2^16
+  void fold_scaling(const Scaling& scaling);
+
+  /// The scaling that is folded into the parameters, if any.
+  std::optional<Scaling> scaling() const;
+  /// Sets what scaling() returns and leaves the parameters as they are.
+  void set_scaling(std::optional<Scaling> scaling);
+
+  /// Takes the scaling out of the parameters until refold_scaling(). Until then every call scales
+  /// the rows that it reads and gives the same results as before, up to rounding, but training
+  /// changes the parameters for scaled rows. Losses are those of raw targets, gradients those of
+  /// scaled ones. fit() does this in every epoch. Without a scaling, both calls do nothing.
+  void unfold_scaling();
+  void refold_scaling();
 
   /// Makes the calling thread the owner of the network, as in fit(), until the result is destroyed.
   /// For a loop of train_epoch() of your own. The network must live longer than the result.

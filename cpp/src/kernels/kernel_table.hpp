@@ -149,11 +149,14 @@ struct LossBlock {
   const T* z;
   std::ptrdiff_t rows, cols;
   const T* y;          // (rows, cols), or class indices (rows, 1) for softmax
-  const T* scale;      // (rows,): dZ = scale * (Yhat - Y); not read if dz is null
+  const T* scale;      // (rows,): dZ = scale * dloss/dZ; not read if dz is null
   T* dz;               // null: computes only the loss
   double* row_losses;  // (rows,)
   // Each loss is limited to [low, high]: that of a unit, or, for softmax, that of a row.
   T low = -static_cast<T>(__builtin_inf()), high = static_cast<T>(__builtin_inf());
+  // Both are (cols,) or null. Softmax reads neither.
+  const T* parameters = nullptr;  // what a loss takes for each output
+  const T* factors = nullptr;     // multiply the losses of each output, but not their gradient
 };
 
 // [export: begin]
@@ -170,6 +173,7 @@ template <class T>
 struct OutputKernels {
   const char* name;
   Targets targets;
+  int power;  // kPower of its struct, which says how its loss depends on the scale of y
   void (*forward)(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols);
   void (*loss)(const LossBlock<T>&);
 };

@@ -15,10 +15,12 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Rough costs in flops for each element, from which the number of threads is chosen. They are the
-// costs of a unit's loss (exp, log1p, a division), of the update of a parameter, and of a copy.
+// costs of a unit's loss (exp, log1p, a division), of the update of a parameter, of a copy, and of
+// scaling.
 constexpr double kLossFlops = 64;
 constexpr double kUpdateFlops = 8;
 constexpr double kGatherFlops = 8;
+constexpr double kScaleFlops = 32;
 
 /// The weight of row i of these rows.
 template <class T>
@@ -69,7 +71,40 @@ MatrixView<const T> read(const detail::KernelTable<T>& kernels, const RowSource<
   return copy;
 }
 
+/// Writes scaled rows to `out`, which may be the memory of `rows`.
+template <class T>
+void scale(const MatrixView<const T>& rows, const std::vector<double>& mean,
+           const std::vector<double>& scale, const MatrixView<T>& out) {
+  detail::parallel_for(rows.rows, 1, kScaleFlops * static_cast<double>(rows.rows * rows.cols),
+                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                         detail::scale_rows(rows.row_block(begin, end - begin), mean.data(),
+                                            scale.data(), out.row_block(begin, end - begin));
+                       });
+}
+
 }  // namespace
+
+template <class T>
+void Network<T>::Impl::unfold() {
+  detail::unfold(*scaling, end_layers());
+  unfolded = true;
+  const std::vector<double>& scale = scaling->output_scale;
+  if (scale.empty()) return;
+  const double largest = *std::max_element(scale.begin(), scale.end());
+  const int power = detail::scalar_kernels().outputs[static_cast<std::size_t>(output)].power;
+  const auto raised = [&](double factor) { return power == 2 ? factor * factor : factor; };
+  loss_factor = raised(largest);
+  if (scale.size() == 1) return;
+  for (const double s : scale) loss_factors.push_back(static_cast<T>(raised(s / largest)));
+}
+
+template <class T>
+void Network<T>::Impl::refold() {
+  detail::fold(*scaling, end_layers());
+  unfolded = false;
+  loss_factor = 1;
+  loss_factors.clear();
+}
 
 template <class T>
 void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
@@ -99,8 +134,14 @@ InputRows<T> Network<T>::Impl::input(const detail::KernelTable<T>& kernels, deta
                                      const RowSource<T>& X, const std::int64_t* order,
                                      std::ptrdiff_t first, std::ptrdiff_t count, bool gradient,
                                      detail::Poller& poller) const {
-  if (!detail::stays_sparse(X)) {
-    return {count, read(kernels, X, order, first, count, s.x.data(), poller)};
+  if (!takes_sparse(X)) {
+    const MatrixView<const T> rows = read(kernels, X, order, first, count, s.x.data(), poller);
+    if (!unfolded) return {count, rows};
+    const std::ptrdiff_t stride =
+        rows.data == s.x.data() ? rows.row_stride : detail::spaced<T>(rows.cols);
+    const MatrixView<T> scaled(s.x.data(), count, rows.cols, stride, 1);
+    scale(rows, scaling->input_mean, scaling->input_scale, scaled);
+    return {count, scaled};
   }
   s.sparse_x.read(*X.csr(), order != nullptr ? order + first : nullptr, first, count);
   if (gradient) s.sparse_x.transpose();
@@ -153,9 +194,13 @@ void Network<T>::Impl::predict(const detail::KernelTable<T>& kernels, detail::Sc
                          T* block = z + begin * out.cols;
                          output_forward(block, block, end - begin, out.cols);
                        });
-  if (z == out.data) return;
+  const bool unscale = unfolded && !scaling->output_scale.empty();
+  if (z == out.data && !unscale) return;
   for (std::ptrdiff_t i = 0; i < out.rows; ++i) {
-    for (std::ptrdiff_t j = 0; j < out.cols; ++j) out(i, j) = z[i * out.cols + j];
+    for (std::ptrdiff_t j = 0; j < out.cols; ++j) {
+      const T y = z[i * out.cols + j];
+      out(i, j) = unscale ? detail::unscaled(*scaling, y, j) : y;
+    }
   }
 }
 
@@ -170,6 +215,12 @@ const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail
     for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
       s.y[i] = static_cast<T>(detail::check_class("y", y, i, rows.index(i), classes()));
     }
+    return s.y;
+  }
+  if (unfolded && !scaling->output_scale.empty()) {
+    const MatrixView<T> scaled(s.y, y.rows, y.cols);
+    // In order, because `scaled` and `y` may share memory with different distances of rows.
+    detail::scale_rows(y, scaling->output_mean.data(), scaling->output_scale.data(), scaled);
     return s.y;
   }
   if (y.is_contiguous()) return y.data;
@@ -197,7 +248,8 @@ void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail
                        [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
                          T* block = z + begin * cols;
                          loss({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
-                               gradient ? block : nullptr, s.row_losses + begin, low, high});
+                               gradient ? block : nullptr, s.row_losses + begin, low, high, nullptr,
+                               loss_factors.empty() ? nullptr : loss_factors.data()});
                        });
 }
 
@@ -373,7 +425,7 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
   if (use == GradientUse::kStore && goal.objective.alpha > 0) {
     add_decay(goal.objective.alpha / total_weight);
   }
-  return {goal.objective.loss_scale * sum.total() + penalty, total_weight};
+  return {loss_factor * goal.objective.loss_scale * sum.total() + penalty, total_weight};
 }
 
 template <class T>

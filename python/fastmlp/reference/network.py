@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp._metadata import MetadataMixin
 from fastmlp.optimizers import State
 from fastmlp.reference.ops import ACTIVATIONS, OUTPUTS, Array, glorot, sgd_update
 from fastmlp.reference.random import dropout_mask, permutation, uniform
 from fastmlp.training import TrainingMixin, resolve_seed
 
 
-class Network(TrainingMixin):
+class Network(TrainingMixin, MetadataMixin):
     """The twin of `fastmlp.Network`: same constructor, same results up to rounding.
 
     It trains and predicts, and checks nothing. Only the native class has files, copies and
@@ -51,6 +52,8 @@ class Network(TrainingMixin):
         self.n_parameters = sum((n_in + 1) * n_out for n_in, n_out in self._shapes())
         self.parameters = np.zeros(self.n_parameters, self.dtype)
         self.gradients = np.zeros(self.n_parameters, self.dtype)
+        self.scaling: dict[str, Array] | None = None
+        self._unfolded = False  # the parameters are for scaled rows
         self._decays = np.zeros(self.n_parameters, self.dtype)
         self._states: dict[int, tuple[Any, State]] = {}
         for W, _ in self._views(self._decays):
@@ -75,14 +78,16 @@ class Network(TrainingMixin):
 
     def forward(self, X: npt.ArrayLike) -> Array:
         """Ŷ = A_L."""
-        return OUTPUTS[self.output].forward(self._forward(X)[1][-1])
+        outputs = OUTPUTS[self.output].forward(self._forward(X)[1][-1])
+        scale = self._part("output_scale", 1)
+        return (outputs * scale + self._part("output_mean", 0)).astype(self.dtype)
 
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float:
         """Loss = 1/S Σ_i s_i ℓ_i."""
         Z = self._forward(X)[1][-1]
-        row_loss = OUTPUTS[self.output].row_loss
+        row_loss = self._row_loss
         s = self._weights_of_rows(len(Z), sample_weight)
         return _mean(s @ row_loss(Z, self._targets(y, len(Z))), s.sum())
 
@@ -152,7 +157,7 @@ class Network(TrainingMixin):
         S, gradients = s.sum(), np.zeros_like(self.parameters)
         if S == 0:
             return 0.0, 0.0, gradients
-        output, row_loss = OUTPUTS[self.output][:2]
+        output = OUTPUTS[self.output].forward
         dZ = (s / S).astype(self.dtype)[:, np.newaxis] * (output(Z[-1]) - Y)
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
@@ -162,13 +167,14 @@ class Network(TrainingMixin):
             if layer > 0:
                 backward = ACTIVATIONS[self.hidden[layer - 1]].backward
                 dZ = M[layer] * backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
-        return float(s @ row_loss(Z[-1], Y)), float(S), gradients
+        return float(s @ self._row_loss(Z[-1], Y)), float(S), gradients
 
     def _forward(
         self, X: npt.ArrayLike, masks: Sequence[Array] | None = None
     ) -> tuple[list[Array], list[Array]]:
         """A_0 … A_{L-1}, and Z_1 … Z_L; each layer's input is A times its mask."""
-        A, Z = [np.asarray(X, self.dtype)], []
+        mean, scale = self._part("input_mean", 0), self._part("input_scale", 1)
+        A, Z = [((np.asarray(X, self.dtype) - mean) / scale).astype(self.dtype)], []
         M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
         weights, biases = self.weights, self.biases
         for name, W, b, m in zip(self.hidden, weights, biases, M, strict=False):
@@ -188,11 +194,89 @@ class Network(TrainingMixin):
         y = np.asarray(y)
         if self.output == "softmax" and y.size == rows:
             return np.eye(self.layers[-1], dtype=self.dtype)[y.astype(np.int64).ravel()]
-        return y.astype(self.dtype).reshape(rows, self.layers[-1])
+        Y = y.astype(self.dtype).reshape(rows, self.layers[-1])
+        mean, scale = self._part("output_mean", 0), self._part("output_scale", 1)
+        return ((Y - mean) / scale).astype(self.dtype)
 
     def _weights_of_rows(self, rows: int, sample_weight: npt.ArrayLike | None) -> Array:
         """s, in float64; it is 1 for every row unless given."""
         return np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
+
+    def fold_scaling(self, **parts: npt.ArrayLike) -> None:
+        """W_1 = W_1 / s, b_1 = b_1 - μ W_1; W_L = W_L · s, b_L = b_L · s + μ."""
+        sizes = {"input": self.layers[0], "output": self.layers[-1]}
+        sides = ("input", "output") if self.output == "identity" else ("input",)
+        scaling: dict[str, Array] = {}
+        for side in sides:
+            for part, neutral in (("mean", 0.0), ("scale", 1.0)):
+                given = parts.get(f"{side}_{part}", neutral)
+                scaling[f"{side}_{part}"] = np.broadcast_to(np.asarray(given, float), sizes[side])
+        before, self.scaling, self._unfolded = self.scaling, scaling, True
+        self._refold_scaling()
+        if before is not None:
+            for side in sides:
+                scale = scaling[f"{side}_scale"]
+                scaling[f"{side}_mean"] = before[f"{side}_mean"] * scale + scaling[f"{side}_mean"]
+                scaling[f"{side}_scale"] = before[f"{side}_scale"] * scale
+
+    def _refold_scaling(self) -> None:
+        if not self._unfolded:
+            return
+        W_1, b_1, W_L, b_L = self._ends()
+        W_1[:] = W_1 / np.reshape(self._part("input_scale", 1), (-1, 1))
+        b_1[:] = b_1 - self._shift()
+        W_L[:] = W_L * self._part("output_scale", 1)
+        b_L[:] = b_L * self._part("output_scale", 1) + self._part("output_mean", 0)
+        self._unfolded = False
+
+    def _unfold_scaling(self) -> None:
+        if self._unfolded or self.scaling is None:
+            return
+        self._unfolded = True
+        W_1, b_1, W_L, b_L = self._ends()
+        W_L[:] = W_L / self._part("output_scale", 1)
+        b_L[:] = (b_L - self._part("output_mean", 0)) / self._part("output_scale", 1)
+        b_1[:] = b_1 + self._shift()
+        W_1[:] = W_1 * np.reshape(self._part("input_scale", 1), (-1, 1))
+
+    def _ends(self) -> tuple[Array, Array, Array, Array]:
+        """W_1, b_1, W_L, b_L."""
+        weights, biases = self.weights, self.biases
+        return weights[0], biases[0], weights[-1], biases[-1]
+
+    def _row_loss(self, Z: Array, Y: Array) -> Array:
+        """ℓ_i of raw targets: of scaled ones, that of output j times s_j²."""
+        row_loss, scale = OUTPUTS[self.output].row_loss, self._part("output_scale", 1)
+        return row_loss(Z * scale, Y * scale)
+
+    def _shift(self) -> Any:
+        """Σ_i μ_i W_1i."""
+        return np.asarray(self._part("input_mean", np.zeros(self.layers[0]))) @ self.weights[0]
+
+    def _part(self, name: str, neutral: Any) -> Any:
+        """Return what rows are scaled by while the parameters are for scaled rows."""
+        return (self.scaling or {}).get(name, neutral) if self._unfolded else neutral
+
+    def _set_scaling(self, scaling: dict[str, Array] | None) -> None:
+        self.scaling = scaling
+
+    def _measure_scaling(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+    ) -> dict[str, Array]:
+        """μ and s of each column, weighted; s is 1 if the column is constant."""
+        s = self._weights_of_rows(len(np.asarray(X)), sample_weight)
+        tables = {"input": np.asarray(X)}
+        if self.output == "identity":
+            tables["output"] = np.asarray(y).reshape(len(s), self.layers[-1])
+        scaling = {}
+        for side, table in tables.items():
+            rows = table.astype(self.dtype).astype(float)[s > 0]
+            mean = np.average(rows, axis=0, weights=s[s > 0])
+            deviation = np.sqrt(np.average((rows - mean) ** 2, axis=0, weights=s[s > 0]))
+            constant = rows.min(axis=0) == rows.max(axis=0)
+            scaling[f"{side}_mean"] = np.where(constant, rows[0], mean)
+            scaling[f"{side}_scale"] = np.where(constant, 1.0, deviation)
+        return scaling
 
     def _shapes(self) -> list[tuple[int, int]]:
         """(n_in, n_out) of each layer of weights."""

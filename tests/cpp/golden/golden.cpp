@@ -33,7 +33,7 @@ struct Case {
   Output output;
   std::ptrdiff_t rows, batch_size;
   std::uint64_t epochs;
-  bool weighted;
+  bool weighted, standardize;
   std::string optimizer;
   std::map<std::string, double> arguments;  // of the optimizer
 };
@@ -54,7 +54,7 @@ std::istream& operator>>(std::istream& in, Case& c) {
     in >> name;
     c.hidden.push_back(parse_activation(name));
   }
-  in >> name >> c.rows >> c.batch_size >> c.epochs >> c.weighted;
+  in >> name >> c.rows >> c.batch_size >> c.epochs >> c.weighted >> c.standardize;
   c.output = parse_output(name);
   std::size_t n_arguments = 0;
   in >> c.optimizer >> n_arguments;
@@ -144,6 +144,15 @@ Network<T> train(const Case& c, const Recipe& recipe) {
   Matrix<double> weight = small_integers<double>(c.rows, 1, 11);
   for (double& value : weight.values) value += 4;
   Optimizer optimizer = optimizer_of(c, recipe);
+  if (c.standardize) {
+    FitOptions<T> options;
+    options.epochs = static_cast<std::int64_t>(c.epochs);
+    options.batch_size = c.batch_size;
+    options.sample_weight = c.weighted ? weight.values.data() : nullptr;
+    options.standardize = true;
+    net.fit(X.cview(), y.cview(), optimizer, options);
+    return net;
+  }
   std::vector<std::int64_t> order(static_cast<std::size_t>(c.rows));
   for (std::uint64_t epoch = 0; epoch < c.epochs; ++epoch) {
     permutation(order.data(), c.rows, recipe.seed, epoch);

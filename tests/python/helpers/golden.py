@@ -7,7 +7,8 @@ digests of this script; tests/cpp/golden/golden.cpp, its twin, does the same in 
 `python golden.py --write` replaces the digests in that file, which is right only for a change that
 is meant to change results, or for a new case.
 
-A case may have an "optimizer" and a "schedule": the name of a class and its arguments.
+A case may have an "optimizer" and a "schedule": the name of a class and its arguments. It may have
+"standardize": true.
 """
 
 import hashlib
@@ -67,6 +68,7 @@ def train(name: str, dtype: str) -> "fastmlp.Network":
         epochs=case["epochs"],
         batch_size=case["batch_size"],
         sample_weight=small_integers(rows, 1, 11)[:, 0] + 4 if case["weighted"] else None,
+        standardize=case.get("standardize", False),
         **options(case),
     )
     return network
