@@ -27,6 +27,7 @@ PAGES = (
     "index",
     "getting_started",
     "tabular",
+    "data_frames",
     "performance",
     "reproducibility",
     "from_sklearn",
