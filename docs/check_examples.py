@@ -19,6 +19,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ class PageCode:
     def _run(self, language: str, code: str, shown: str | None, name: str) -> None:
         printed = ""
         if language == "python":
-            with contextlib.redirect_stdout(io.StringIO()) as output:
+            with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # some pages show what is warned of
                 self.compared += run_block(code, name, self.namespace)
             printed = output.getvalue()
         elif RUNS_SH not in self.text:
