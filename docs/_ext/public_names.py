@@ -17,6 +17,7 @@ MODULES = (
     "fastmlp.formats.cpp_header",
     "fastmlp.metrics",
     "fastmlp.ops",
+    "fastmlp.plot",
     "fastmlp.reference",
     "fastmlp.schedules",
     "fastmlp.sklearn",
