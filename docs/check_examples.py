@@ -29,8 +29,6 @@ PAGES = (
     "getting_started",
     "data_frames",
     "tabular",
-    "tabular",
-    "data_frames",
     "performance",
     "reproducibility",
     "from_sklearn",
