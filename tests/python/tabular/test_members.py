@@ -23,7 +23,7 @@ from fastmlp.tabular._members import (
     scale_temperature,
 )
 from fastmlp.tabular._recipe import default_recipe
-from tables import features, mixed_table
+from table_data import features, mixed_table
 
 TABLE = mixed_table()
 X = features(TABLE)
