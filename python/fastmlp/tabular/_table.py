@@ -313,10 +313,9 @@ def _from_series(name: str, series: Any, nw: Any) -> Column:
     if dtype == nw.Boolean:
         return Column(name, "booleans", _floats(series, nw))
     if dtype == nw.String:
-        return Column(name, "texts", [_text(text) for text in _strings(series)])
+        return Column(name, "texts", _texts(series, nw))
     if dtype in (nw.Categorical, nw.Enum):
-        texts = _strings(series.cast(nw.String))  # `to_numpy` of pyarrow may give a wrong level
-        return Column(name, "categories", [_text(text) for text in texts])
+        return Column(name, "categories", _texts(series, nw))
     if dtype == nw.Date or dtype == nw.Datetime:
         local = series.cast(nw.Datetime("us")) if dtype == nw.Date else series
         if getattr(dtype, "time_zone", None):
@@ -340,10 +339,11 @@ def _floats(series: Any, nw: Any) -> Array:
     return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
 
 
-def _strings(series: Any) -> list[str | None]:
-    missing = series.is_null().to_list()  # None, NaN or pandas.NA
-    values = series.to_list()
-    return [None if gone else str(v) for v, gone in zip(values, missing, strict=True)]
+def _texts(series: Any, nw: Any) -> list[str | None]:
+    """Return texts and None: never by `to_numpy`, for which pyarrow may give a wrong level."""
+    missing = series.is_null().to_list()  # before the cast, which may turn NaN into text
+    values = series.cast(nw.String).to_list()
+    return [None if gone else _text(v) for v, gone in zip(values, missing, strict=True)]
 
 
 # Arrays and objects
