@@ -119,13 +119,13 @@ def suited_kinds(
     table: Table, column_types: Mapping[str, str], ignore: Collection[str]
 ) -> dict[str, type[Kind]]:
     """Return the kind of each column that is not ignored: the user's choice, or the first fit."""
-    return {
-        name: BY_NAME[column_types[name]]
-        if name in column_types
-        else next(kind for kind in KINDS if kind.suits(column))
-        for name, column in table.columns.items()
-        if name not in ignore
-    }
+    kinds = {}
+    for name, column in table.columns.items():
+        if name not in ignore:
+            column.require_usable()
+            suited = next(kind for kind in KINDS if kind.suits(column))
+            kinds[name] = BY_NAME[column_types[name]] if name in column_types else suited
+    return kinds
 
 
 def _twin(column: Column, seen: dict[int, list[Column]]) -> str | None:

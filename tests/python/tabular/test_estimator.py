@@ -384,6 +384,15 @@ def test_new_values_are_refused_by_name_and_row(classifier):
         classifier.predict({**part(X, 0, 2), "size": ["1", "x"]})
 
 
+def test_the_row_of_a_wrong_value_is_that_of_the_table(classifier, monkeypatch):
+    monkeypatch.setattr("fastmlp.tabular._estimator.BLOCK", 50)
+    monkeypatch.setattr("fastmlp.tabular._encoder.BLOCK", 20)
+    for value, message in ((math.inf, "has inf at row 133"), ("x", "has 'x' at row 133")):
+        size = [1.0] * 133 + [value] + [1.0] * 106
+        with pytest.raises(ValueError, match=message):
+            classifier.predict({**X, "size": size if value != "x" else list(map(str, size))})
+
+
 def test_a_repr_shows_what_was_chosen():
     assert repr(TabularClassifier()) == "TabularClassifier()"
     assert repr(TabularRegressor(n_members=2, loss="poisson")) == (
