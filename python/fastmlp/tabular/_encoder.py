@@ -68,15 +68,17 @@ class Encoder:
         for chosen in (set(column_types), set(suited)):
             for name, kind in suited.items():
                 column = table.columns[name]
+                try:
+                    learned = kind.learn(column, recipe, name in chosen)
+                except LeftOutError as reason:
+                    left_out[name] = str(reason)
+                    continue
                 twin = _twin(column, seen)
                 if twin is not None and name not in chosen:
                     left_out[name] = f"equals {twin!r}"
-                    continue
-                try:
-                    kinds[name] = kind.learn(column, recipe, name in chosen)
+                else:
+                    kinds[name] = learned
                     left_out.pop(name, None)
-                except LeftOutError as reason:
-                    left_out[name] = str(reason)
             if kinds:
                 break
         _warn({name: why for name, why in left_out.items() if name not in ignore})
