@@ -150,6 +150,9 @@ class TabularModel:
     ) -> Self:
         """Learn from a table.
 
+        After Ctrl-C or an error the model is as before. Networks that are trained at once end their
+        epoch first.
+
         Parameters
         ----------
         X : frame, dict of columns, or array_like of shape (m, n)
@@ -171,7 +174,7 @@ class TabularModel:
         ------
         ValueError, TypeError
             If the table cannot be used, or an argument of the constructor is not as documented. The
-            message names the column. The model is then as before.
+            message names the column.
         FloatingPointError
             If training diverges.
         ImportError
@@ -199,9 +202,11 @@ class TabularModel:
         inputs = encoder.encode(table)
         seed = resolve_seed(self.seed, "fit")  # last: it may draw from the user's generator
         task = Task(inputs, targets, strata, weight, structure, recipe, seed)
-        members = train_members(task, [*callbacks, *([_print_progress] if self.verbose else [])])
+        members = train_members(task, list(callbacks))
         learned["seed_"] = seed
         self._set_fitted(encoder, recipe, members, learned, target_name, table.named)
+        if self.verbose:
+            print(self._training())
         return self
 
     def _read(self, X: Any, y: Any) -> tuple[Table, Column, str | None]:
@@ -355,12 +360,16 @@ class TabularModel:
             Several lines.
         """
         self._require_fitted("summary")
-        lines = [repr(self), _lines(self._encoder.summaries()), ""]
-        for network, history in zip(self.networks, self.histories, strict=True):
+        return f"{self!r}\n{_lines(self._encoder.summaries())}\n\n{self._training()}"
+
+    def _training(self) -> str:
+        """Return a line for each network: its size, and how it was trained."""
+        lines = []
+        for index, (network, history) in enumerate(self._members, start=1):
             held = history["val_loss"]
             lines.append(
-                f"network {list(network.layers)}, {network.n_parameters} parameters: epoch "
-                f"{history['best_epoch']} of {history['epochs']}"
+                f"network {index}: {'-'.join(map(str, network.layers))}, {network.n_parameters} "
+                f"parameters, epoch {history['best_epoch']} of {history['epochs']}"
                 + ("" if held is None else f", error {held:.4g} on the rows held out")
             )
         return "\n".join(lines)
@@ -514,7 +523,7 @@ class TabularModel:
             warnings.warn(
                 f"X {which[0]} feature names, but {owner} was fitted {which[1]} feature names",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         columns = dict(zip(names, table.columns.values(), strict=True))
         return Table(columns, table.rows, table.named)
@@ -582,7 +591,7 @@ class TabularClassifier(TabularModel):
     seed : int, numpy.random.Generator or None
         The same table and seed give the same model on every machine. None draws a random one.
     verbose : bool
-        Print what becomes of each column, and the progress of training.
+        Print what becomes of each column, and how each network was trained.
 
     Attributes
     ----------
@@ -607,7 +616,7 @@ class TabularClassifier(TabularModel):
     >>> from fastmlp.tabular import TabularClassifier
     >>> table = {"size": [1, 2, 3, 7, 8, 9] * 10, "color": ["red", None, "blue"] * 20}
     >>> table["kind"] = ["small" if size < 5 else "large" for size in table["size"]]
-    >>> model = TabularClassifier().fit(table, "kind")
+    >>> model = TabularClassifier(n_members=2).fit(table, "kind")
     >>> model.predict({"size": [2, 8], "color": ["red", "green"]}).tolist()
     ['small', 'large']
     """
@@ -782,9 +791,9 @@ class TabularRegressor(TabularModel):
     Examples
     --------
     >>> from fastmlp.tabular import TabularRegressor
-    >>> table = {"x": [float(i % 50) for i in range(500)]}
+    >>> table = {"x": [i % 50 / 10 for i in range(500)]}
     >>> table["y"] = [2 * x + 1 for x in table["x"]]
-    >>> model = TabularRegressor().fit(table, "y")
+    >>> model = TabularRegressor(n_members=2).fit(table, "y")
     >>> model.score(table) > 0.99
     True
     """
@@ -1041,11 +1050,3 @@ def _mean(values: Array, weight: Array | None) -> float:
 def _lines(summaries: list[ColumnSummary]) -> str:
     width = max(len(one.name) for one in summaries)
     return "\n".join(f"{one.name:{width}}  {one.description}" for one in summaries)
-
-
-def _print_progress(progress: Progress) -> None:
-    held = "" if progress.val_loss is None else f", on rows held out {progress.val_loss:.4f}"
-    print(
-        f"network {progress.member + 1} of {progress.members}, epoch {progress.epoch} of "
-        f"{progress.epochs}: loss {progress.loss:.4f}{held}"
-    )

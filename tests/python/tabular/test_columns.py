@@ -300,6 +300,7 @@ def test_columns_without_use_are_left_out_by_name():
     table = {
         "good": [i * 7 % 13 for i in rows],
         "same": [1] * 40,
+        "same copy": [1] * 40,
         "empty": [None] * 40,
         "copy": [i * 7 % 13 for i in rows],
         "id": [100 + (i * 7) % 40 for i in rows],
@@ -313,6 +314,7 @@ def test_columns_without_use_are_left_out_by_name():
     recipe = replace(RECIPE, min_count=3)
     assert left_out(table, recipe=recipe) == {
         "same": "is constant",
+        "same copy": "is constant",
         "empty": "has no values",
         "copy": "equals 'good'",
         "id": "numbers the rows",

@@ -23,7 +23,7 @@ from fastmlp.tabular._members import (
     scale_temperature,
 )
 from fastmlp.tabular._recipe import default_recipe
-from tables import features, mixed_table
+from table_data import features, mixed_table
 
 TABLE = mixed_table()
 X = features(TABLE)
@@ -170,6 +170,30 @@ def test_ctrl_c_ends_all_members(threads):
     timer.join()
     assert threading.active_count() == before
     assert not hasattr(model, "classes_")
+
+
+def test_fits_at_once_leave_the_number_of_threads_as_it_was():
+    expected = parameters(TabularClassifier(**QUICK).fit(X, TABLE["class"]))
+    models = [TabularClassifier(**QUICK) for _ in range(3)]
+    begun = threading.Barrier(3)  # all of them have seen two threads when the first one sets one
+
+    def wait(progress):
+        if (progress.member, progress.epoch) == (0, 1):
+            begun.wait(timeout=20)
+
+    calls = [
+        threading.Thread(target=model.fit, args=(X, TABLE["class"]), kwargs={"callbacks": [wait]})
+        for model in models
+    ]
+    with fastmlp.threads(2):
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
+        assert fastmlp.get_num_threads() == 2
+    for model in models:
+        for one, other in zip(expected, parameters(model), strict=True):
+            assert_array_equal(one, other)
 
 
 def test_training_that_diverges_says_so():
