@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core
-from fastmlp._metadata import MetadataMixin, checked_texts
+from fastmlp._metadata import checked_texts
 from fastmlp._trainable import dtype_name, loss_arguments
 from fastmlp.formats import network_file
 from fastmlp.gradient_check import check_gradients
@@ -25,7 +25,7 @@ from fastmlp.training import TrainingMixin, resolve_seed
 DTYPES = ("float32", "float64")
 
 
-class Network(TrainingMixin, MetadataMixin, _core.Network):
+class Network(TrainingMixin, _core.Network):
     """A fully connected network, trained on the CPU (`docs/mathematics.md`).
 
     Parameters

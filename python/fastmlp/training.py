@@ -21,6 +21,7 @@ import numpy.typing as npt
 from fastmlp._checkpoint import state_in, target_or_none
 from fastmlp._core import Optimizer
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._metadata import MetadataMixin
 from fastmlp._standardize import measured
 from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer, refuse_masked
 from fastmlp._training_loop import EarlyStopping, History, Plan, train
@@ -39,7 +40,7 @@ OPTIMIZERS: dict[str, Any] = {**BY_NAME, "lbfgs": LBFGS}
 FINITE_CHECK_ELEMENTS = 65536
 
 
-class TrainingMixin:
+class TrainingMixin(MetadataMixin):
     """`fit` and `predict`, built on the network's `train_epoch`, `loss` and `forward`."""
 
     @in_default_float_mode

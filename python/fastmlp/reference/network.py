@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp._metadata import MetadataMixin
 from fastmlp.optimizers import State
 from fastmlp.reference.ops import ACTIVATIONS, LOSSES, OUTPUTS, Array, glorot, sgd_update
 from fastmlp.reference.random import dropout_mask, permutation, uniform
 from fastmlp.training import TrainingMixin, resolve_seed
 
 
-class Network(TrainingMixin, MetadataMixin):
+class Network(TrainingMixin):
     """The twin of `fastmlp.Network`: same constructor, same results up to rounding.
 
     It trains and predicts, and checks nothing. Only the native class has files, copies and
@@ -85,7 +84,8 @@ class Network(TrainingMixin, MetadataMixin):
         """Ŷ = A_L."""
         outputs = OUTPUTS[self.output].forward(self._forward(X)[1][-1])
         scale = self._part("output_scale", 1)
-        return (outputs * scale + self._part("output_mean", 0)).astype(self.dtype)
+        raw: Array = (outputs * scale + self._part("output_mean", 0)).astype(self.dtype)
+        return raw
 
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -199,13 +199,14 @@ class Network(TrainingMixin, MetadataMixin):
             return np.eye(self.layers[-1], dtype=self.dtype)[y.astype(np.int64).ravel()]
         Y = y.astype(self.dtype).reshape(rows, self._n_targets())
         mean, scale = self._part("output_mean", 0), self._part("output_scale", 1)
-        return ((Y - mean) / scale).astype(self.dtype)
+        scaled: Array = ((Y - mean) / scale).astype(self.dtype)
+        return scaled
 
     def _weights_of_rows(self, rows: int, sample_weight: npt.ArrayLike | None) -> Array:
         """s, in float64; it is 1 for every row unless given."""
         return np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
 
-    def fold_scaling(self, **parts: npt.ArrayLike) -> None:
+    def fold_scaling(self, **parts: Any) -> None:
         """W_1 = W_1 / s, b_1 = b_1 - μ W_1; W_L = W_L · s, b_L = b_L · s + μ."""
         sizes = {"input": self.layers[0], "output": self.layers[-1]}
         sides = ("input", "output") if self.output == "identity" else ("input",)
