@@ -71,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
         "prediction take",
     )
     command.add_options(bench)
-    export = commands.add_parser("export", help="write a network as a C++ header")
-    export.add_argument("model", metavar="FILE", help="a network written by Network.save")
+    export = commands.add_parser("export", help="write a model as a C++ header")
+    export.add_argument("model", metavar="FILE", help="a network or a tabular model that was saved")
     export.add_argument("--cpp", metavar="HEADER", required=True, help="the header to write")
     export.add_argument(
         "--namespace",
@@ -84,20 +84,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from fastmlp.formats.cpp_header import save_cpp
+    from fastmlp.formats.cpp_header import load_model, save_cpp
 
     try:
-        network = fastmlp.Network.load(arguments.model)
+        model = load_model(arguments.model)
         if os.path.exists(arguments.cpp) and os.path.samefile(arguments.model, arguments.cpp):
             raise ValueError(
-                f"{arguments.cpp} is the network's own file; give another name for the header"
+                f"{arguments.cpp} is the model's own file; give another name for the header"
             )
-        namespace = save_cpp(network, arguments.cpp, arguments.namespace)
+        namespace = save_cpp(model, arguments.cpp, arguments.namespace)
     except (OSError, ValueError) as error:
         print(f"fastmlp export: {error}", file=sys.stderr)
         return 2
     name = arguments.cpp.encode(errors="backslashreplace").decode()  # a name that is not UTF-8
-    print(f"{name}: {namespace}::forward, {network!r}")
+    function = "forward" if isinstance(model, fastmlp.Network) else "predict"
+    print(f"{name}: {namespace}::{function}, {model!r}")
     return 0
 
 
