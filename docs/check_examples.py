@@ -27,8 +27,8 @@ DOCS = Path(__file__).parent
 PAGES = (
     "index",
     "getting_started",
-    "tabular",
     "data_frames",
+    "tabular",
     "performance",
     "reproducibility",
     "from_sklearn",
