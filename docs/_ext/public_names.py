@@ -17,9 +17,11 @@ MODULES = (
     "fastmlp.formats.cpp_header",
     "fastmlp.metrics",
     "fastmlp.ops",
+    "fastmlp.plot",
     "fastmlp.reference",
     "fastmlp.schedules",
     "fastmlp.sklearn",
+    "fastmlp.tabular",
 )
 
 

@@ -79,7 +79,7 @@ Parameters
 X : array or SciPy CSR matrix (m, n_in)
 y : array
     (m,) or (m, 1) for one output, (m, n_out) for several. For softmax, class indices (m,) or
-    one-hot rows (m, n_out).
+    one-hot rows (m, n_out). With the loss pinball, (m,) or (m, 1): one target for each row.
 sample_weight : array (m,), optional
     The weight of each row in float64, not negative; by default 1.
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fastmlp import _core
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._frames import as_array, frame_of, readable, require_names
+from fastmlp._trainable import loss_arguments
 
 # Steps h, relative to max(1, |θ|). The first is near the cube root of eps. There the truncation
 # error (h²) and the rounding error (eps/h) are both about 1e-11. If the gradients disagree at this
@@ -39,6 +40,12 @@ class _Structure(Protocol):
     @property
     def output(self) -> str: ...
     @property
+    def loss_name(self) -> str | None: ...
+    @property
+    def delta(self) -> float: ...
+    @property
+    def quantiles(self) -> tuple[float, ...]: ...
+    @property
     def seed(self) -> int: ...
     @property
     def feature_names(self) -> tuple[str, ...] | None: ...
@@ -50,7 +57,7 @@ class _Structure(Protocol):
 def check_gradients(network: _Structure, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
     """Return the largest relative error over all parameters; see `Network.check_gradients`."""
     structure = network.layers, network.hidden, network.output, "float64", network.seed
-    checked = _core.Network(*structure, initialize=False)
+    checked = _core.Network(*structure, initialize=False, **loss_arguments(network))
     checked._restore(network.parameters, 0)
     X = readable("check_gradients: X", X)
     frame = frame_of(X)

@@ -365,7 +365,7 @@ class NativePerceptron(Base):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__({"schedule": None, **state})  # an old pickle has none
         if "_optimizer" in state:
             self._optimizer = optimizer_of(state["_optimizer"])
         if owns_its_memory(self):
