@@ -13,6 +13,9 @@ from fastmlp._trainable import Array, Data, Trainable
 
 # The loss of the first epoch is absurd if it is this many times that of the best constant answer.
 ABSURD = 100.0
+# No loss up to this is looked at, so that a fit of good data computes nothing more: it is that of
+# two classes. Only regressions of small targets have smaller ones.
+LEAST_ABSURD = ABSURD * math.log(2)
 # So many rows tell whether a loss may be absurd.
 SAMPLE = 1000
 # Columns differ in scale if the largest value of one is this many times that of another.

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp._advice import ABSURD, about_scales, is_absurd, too_large
+from fastmlp._advice import ABSURD, LEAST_ABSURD, about_scales, is_absurd, too_large
 from fastmlp._checkpoint import State, Target, Writer
 from fastmlp._core import Optimizer
 from fastmlp._history import Ending, History
@@ -127,7 +127,7 @@ def train(network: Trainable, plan: Plan) -> History:
             if rates is not None:
                 rates.use(network.epochs_trained)
             loss = _train_epoch(method, epoch, before, plan)
-            if epoch == 0 and not plan.standardize and is_absurd(network, loss, plan.data):
+            if epoch == 0 and loss > LEAST_ABSURD:
                 warn_of_scales(network, loss, plan)
             history.learning_rate.append(method.learning_rate)
             logs = _recorded(loss, network, plan, metrics, history)
@@ -257,6 +257,8 @@ def _about_scales(network: Trainable, plan: Plan) -> str | None:
 
 def warn_of_scales(network: Trainable, loss: float, plan: Plan) -> None:
     """Warn if the columns of X have scales that explain an absurd loss of the first epoch."""
+    if plan.standardize or not is_absurd(network, loss, plan.data):
+        return
     scales = _about_scales(network, plan)
     if scales is not None:
         warnings.warn(
