@@ -611,7 +611,7 @@ def permutation_importance(
     found = np.array(
         [
             [
-                measure(shuffled(j, permutation(rows, seed, repeat * len(columns) + j)), y) - before
+                measure(shuffled(j, permutation(rows, seed, repeat)), y) - before
                 for repeat in range(n_repeats)
             ]
             for j in range(len(columns))
