@@ -344,10 +344,11 @@ def calibration(
 ) -> Axes:
     """Draw how often events happen against how probable the network says they are.
 
-    The rows are sorted into bins by their probability. On the diagonal, of the rows with
-    probability 0.8, 80 % are of class 1. Points below it are rows for which the network is too
-    sure. The larger the dot, the more rows are in the bin. With more than two classes, the
-    probability is that of the predicted class, and the event is that the prediction is right.
+    The rows are sorted into bins by their probability. The diagonal means that the probabilities
+    are true: 80 % of the rows with probability 0.8 are of class 1. Below it the probabilities are
+    too high, above it too low. The larger the dot, the more rows are in the bin. With more than two
+    classes, the probability is that of the predicted class, and the event is that the prediction
+    is right.
 
     Parameters
     ----------
@@ -611,7 +612,7 @@ def permutation_importance(
     found = np.array(
         [
             [
-                measure(shuffled(j, permutation(rows, seed, repeat * len(columns) + j)), y) - before
+                measure(shuffled(j, permutation(rows, seed, repeat)), y) - before
                 for repeat in range(n_repeats)
             ]
             for j in range(len(columns))
