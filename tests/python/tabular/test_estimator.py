@@ -228,6 +228,11 @@ def test_the_networks_are_plain(classifier, regressor):
 def test_predictions_stay_in_the_range_of_the_targets(regressor):
     far = {**X, "size": [1e9] * 240}
     assert regressor.predict(far).max() <= max(TABLE["amount"])
+    free = TabularRegressor(epochs=20, n_members=2, clip=False).fit(X, TABLE["amount"])
+    table = {**X, "size": [1000.0] * 240, "day": ["2080-01-01"] * 240}
+    assert free.predict(table).max() > max(TABLE["amount"])
+    with pytest.raises(ValueError, match="clip is 'no'"):
+        TabularRegressor(clip="no").fit(X, TABLE["amount"])
 
 
 def test_what_became_of_the_columns(classifier):
