@@ -12,6 +12,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -1019,7 +1020,10 @@ def _pinball_score(y: Array, predicted: Array, quantile: float, weight: Array | 
 
 def _target(y: Any) -> Column:
     """Return the targets of a sequence, of a series or of a single column."""
-    shape = np.shape(y) if isinstance(y, np.ndarray | list | tuple) else getattr(y, "shape", ())
+    shape = getattr(y, "shape", ())
+    if isinstance(y, list | tuple):
+        with suppress(ValueError):  # of different lengths inside
+            shape = np.shape(y)
     if len(shape) == 2:
         columns = list(read_table(y).columns.values())
         if len(columns) != 1:

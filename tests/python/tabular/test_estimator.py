@@ -337,10 +337,13 @@ def test_arguments_are_refused_in_fit(arguments, message):
         (TABLE["amount"], "Unknown label type: continuous"),
         ([None, *TABLE["class"][1:]], "missing in 1 of 240 rows, first in row 0; leave"),
         (np.zeros((240, 2)), "1d array"),
+        ([2**53 + 2, 1] * 120, "whole numbers below"),
+        ([np.datetime64("2020-01-01")] * 240, "holds dates"),
+        ([[1]] * 239 + [2], "'y' holds"),
     ],
 )
 def test_targets_are_refused(y, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         TabularClassifier(**QUICK).fit(X, y)
 
 
