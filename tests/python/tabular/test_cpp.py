@@ -20,7 +20,7 @@ import tabular_corpus
 from fastmlp.formats.cpp_header import cpp_header, load_model, save_cpp
 from fastmlp.tabular import TabularClassifier, TabularRegressor, load
 from fastmlp.tabular._table import read_table
-from tables import features, mixed_table
+from table_data import features, mixed_table
 
 COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
@@ -74,8 +74,8 @@ void run(const Json& task, const Predict& predict) {
     for (const Json& value : one) row.push_back(value_of(value));
   }
   std::vector<double> out(rows.size() * static_cast<std::size_t>(model.n_outputs()));
-  predict(model, rows,
-          {out.data(), static_cast<std::ptrdiff_t>(rows.size()), model.n_outputs()});
+  const auto m = static_cast<std::ptrdiff_t>(rows.size());
+  predict(model, rows, fastmlp::MatrixView<double>(out.data(), m, model.n_outputs()));
   for (const double number : out) std::printf("%a\\n", number);
 }
 
