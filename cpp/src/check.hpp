@@ -298,14 +298,17 @@ template <class T>
 void check_target_shape(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                         std::ptrdiff_t outputs, Output output) {
   if (X.rows() != y.rows()) {
-    refuse(function, ": X has shape ", shape(X.rows(), X.cols()), " and y has shape ",
-           shape(y.rows(), y.cols()), "; they must have the same number of rows");
+    refuse(function, ": X has ", X.rows(), " rows and y has ", y.rows(),
+           "; they must have the same number of rows");
   }
   const bool classes = about(output).targets == Targets::kClasses;
   if (!(classes && y.cols() == 1) && y.cols() != outputs) {
-    refuse(function, ": y has shape ", shape(y.rows(), y.cols()), "; for X ",
-           shape(X.rows(), X.cols()), " this network takes ", shape(y.rows(), outputs),
-           classes ? ", one-hot, or class indices " : "", classes ? shape(y.rows(), 1) : "");
+    // Callers may have given one column as a vector, so no message calls it (rows, 1).
+    const std::string wanted =
+        outputs == 1 ? "one value for each row" : "the shape " + shape(y.rows(), outputs);
+    refuse(function, ": y has ", y.cols() == 1 ? "one value" : std::to_string(y.cols()) + " values",
+           " for each row; for X ", shape(X.rows(), X.cols()), " it must have ", wanted,
+           classes ? ", one-hot, or one class index for each row" : "");
   }
 }
 
@@ -385,9 +388,9 @@ void check_target_values(const char* function, MatrixView<const T> y, std::ptrdi
       if (value < T(0) || value > most) {
         const std::string_view name = name_of(output);
         const bool vowel = std::string_view("aeiou").find(name[0]) != std::string_view::npos;
-        refuse(function, ": y[", first + i, ", ", j, "] is ", value, "; with ",
-               vowel ? "an " : "a ", name, " output y must be ",
-               counts ? "finite and not negative" : "in [0, 1]");
+        const std::string at = y.cols == 1 ? "" : ", " + std::to_string(j);
+        refuse(function, ": y[", first + i, at, "] is ", value, "; with ", vowel ? "an " : "a ",
+               name, " output y must be ", counts ? "finite and not negative" : "in [0, 1]");
       }
     }
   }

@@ -4,6 +4,7 @@
 #include "arguments.hpp"
 #include "array_convert.hpp"
 #include "gil.hpp"
+#include "kernels/float_mode.hpp"
 
 #include <pybind11/stl.h>
 
@@ -12,15 +13,26 @@
 namespace fastmlp::python {
 namespace {
 
-/// NumPy's functions. They are looked up at import, because a process that ends imports nothing.
-struct NumPy {
+/// Python's functions. They are looked up at import, because a process that ends imports nothing.
+struct Functions {
   PyObject* asarray;
   PyObject* shares_memory;
+  PyObject* as_array;  // of _frames.py, as the next one
+  PyObject* refuse_dtype;
 };
 
-NumPy& numpy() {
-  static NumPy functions{};
-  return functions;
+Functions& python() {
+  static Functions found{};
+  return found;
+}
+
+/// function(arguments...). Python ends the thread while it waits for the GIL at the end.
+template <class... Arguments>
+py::object call(PyObject* function, const Arguments&... arguments) {
+  auto result = py::reinterpret_steal<py::object>(call_python(
+      [&] { return PyObject_CallFunctionObjArgs(function, arguments.ptr()..., nullptr); }));
+  if (!result) throw py::error_already_set();
+  return result;
 }
 
 template <class T>
@@ -86,11 +98,7 @@ bool overlap(const py::array& a, const py::array& b) {
   if (a.size() == 0 || b.size() == 0) return false;
   if (!extent_of(a).meets(extent_of(b))) return false;
   // The extents of two views can overlap although no element is shared; NumPy can tell.
-  const auto answer = py::reinterpret_steal<py::object>(call_python([&] {
-    return PyObject_CallFunctionObjArgs(numpy().shares_memory, a.ptr(), b.ptr(), nullptr);
-  }));
-  if (!answer) throw py::error_already_set();
-  return answer.cast<bool>();
+  return call(python().shares_memory, a, b).template cast<bool>();
 }
 
 bool is_plain(const py::handle& object) {
@@ -144,23 +152,36 @@ void register_arrays() {
   // NumPy imports the Python parts of these methods at their first use.
   const py::object array = module.attr("ones")(1);
   for (const char* method : {"all", "any", "max", "mean", "min", "sum"}) array.attr(method)();
-  numpy() = {module.attr("asarray").cast<py::object>().release().ptr(),
-             module.attr("shares_memory").cast<py::object>().release().ptr()};
+  const auto frames = py::module_::import("fastmlp._frames");
+  const auto found = [](const py::module_& in, const char* name) {
+    return in.attr(name).cast<py::object>().release().ptr();
+  };
+  python() = {found(module, "asarray"), found(module, "shares_memory"), found(frames, "as_array"),
+              found(frames, "refuse_dtype")};
 }
 
-py::array as_array(const char* function, const char* name, const py::object& object) {
+bool may_be_frame(const py::object& object) {
+  return !py::isinstance<py::array>(object) && PyList_Check(object.ptr()) == 0 &&
+         PyTuple_Check(object.ptr()) == 0;
+}
+
+py::array as_array(const char* function, const char* name, const py::object& object,
+                   const py::handle& network) {
   // A subclass may override indexing and conversion, so its plain array is used.
-  const bool plain = is_plain(object);
-  if (!plain) refuse_masked(std::string(function) + ": " + name, object);
-  const auto array = plain ? py::reinterpret_borrow<py::array>(object)
-                           : py::reinterpret_steal<py::array>(call_python([&] {
-                               return PyObject_CallOneArg(numpy().asarray, object.ptr());
-                             }));
-  if (!array) throw py::error_already_set();
+  const py::handle none = Py_None;
+  const auto array_of = [&]() -> py::array {
+    if (is_plain(object)) return py::reinterpret_borrow<py::array>(object);
+    const std::string what = std::string(function) + ": " + name;
+    if (may_be_frame(object)) {
+      const detail::DefaultFloatMode mode;  // _frames.py converts the numbers of a frame
+      return call(python().as_array, py::str(what), object, network ? network : none);
+    }
+    refuse_masked(what, object);
+    return call(python().asarray, object);
+  };
+  const py::array array = array_of();
   if (std::strchr("fiub", array.dtype().kind()) == nullptr) {
-    const char* sparse = py::hasattr(object, "tocsr") ? "; call tocsr() or toarray() on it" : "";
-    throw py::type_error(std::string(function) + ": " + name + " has dtype " + text(array.dtype()) +
-                         "; it must be real numbers" + sparse);
+    call(python().refuse_dtype, py::str(std::string(function) + ": " + name), array);
   }
   return array;
 }

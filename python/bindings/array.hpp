@@ -30,9 +30,14 @@ void register_arrays();
 /// the work.
 constexpr py::ssize_t kBriefElements = 20000;
 
-/// `object` as an array of numbers. \throws TypeError for objects, strings and complex numbers;
-/// ValueError for masked values.
-py::array as_array(const char* function, const char* name, const py::object& object);
+/// `object` as an array of numbers. A data frame is copied, to the dtype of `network` if one is
+/// given, whose feature_names must be the columns of X. \throws TypeError for objects, strings and
+/// complex numbers; ValueError for masked and missing values, and for other columns.
+py::array as_array(const char* function, const char* name, const py::object& object,
+                   const py::handle& network = {});
+
+/// Whether as_array lets _frames.py read this object, because it is no array, list or tuple.
+bool may_be_frame(const py::object& object);
 
 /// Whether an array lies, at least in part, in these `bytes` of memory.
 bool shares_memory(const py::array& array, const void* data, std::size_t bytes);

@@ -114,14 +114,22 @@ bool is_view_of(Network<T>& net, const py::array& array) {
          shares_memory(array, net.gradients(), bytes);
 }
 
+/// An argument as an array. What is no array may be a frame, of which as_array compares the columns
+/// with those that this network knows.
+py::array array_of(const char* function, const char* name, PyNetwork& self,
+                   const py::object& object) {
+  if (!may_be_frame(object)) return as_array(function, name, object);
+  return as_array(function, name, object, py::cast(self, py::return_value_policy::reference));
+}
+
 /// X, y and the weights of one call, kept alive. If X or y is a view of the network, it is a copy.
 template <class T>
 class CallData {
  public:
-  CallData(const char* function, Network<T>& net, const py::object& X, const py::object& y,
-           const py::object& weight)
-      : x_(is_csr(X) ? py::array() : apart_from(net, as_array(function, "X", X))),
-        y_(apart_from(net, as_array(function, "y", y))),
+  CallData(const char* function, PyNetwork& self, Network<T>& net, const py::object& X,
+           const py::object& y, const py::object& weight)
+      : x_(is_csr(X) ? py::array() : apart_from(net, array_of(function, "X", self, X))),
+        y_(apart_from(net, array_of(function, "y", self, y))),
         x_rows(is_csr(X) ? csr_rows_of<T>(function, "X", X, csr_,
                                           [&](const py::array& array) {
                                             return is_view_of(net, array) ? copy_of(array) : array;
@@ -178,7 +186,7 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
   return self.visit([&](auto& net) -> py::array {
     using T = ElementOf<decltype(net)>;
     if (is_csr(X)) return forward_sparse<T>(net, X, out);
-    const py::array given = as_array("forward", "X", X);
+    const py::array given = array_of("forward", "X", self, X);
     const py::ssize_t n_out = net.layers().back();
     const bool one_row = is_vector(given);
     const py::array matrix = one_row ? usable<T>(given) : given;
@@ -200,7 +208,7 @@ py::array forward(PyNetwork& self, const py::object& X, const py::object& out) {
 
 double loss(PyNetwork& self, const py::object& X, const py::object& y, const py::object& weight) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("loss", net, X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data("loss", self, net, X, y, weight);
     return interruptible([&](const ShouldStop& should_stop) {
       return net.loss(data.x_rows, data.y_rows, data.weights, should_stop).mean();
     });
@@ -210,7 +218,7 @@ double loss(PyNetwork& self, const py::object& X, const py::object& y, const py:
 double loss_and_gradients(PyNetwork& self, const py::object& X, const py::object& y,
                           const py::object& weight, Objective objective) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("loss_and_gradients", net, X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data("loss_and_gradients", self, net, X, y, weight);
     return interruptible([&](const ShouldStop& should_stop) {
       return net.loss_and_gradients(data.x_rows, data.y_rows, data.weights, should_stop, objective)
           .mean();
@@ -221,7 +229,7 @@ double loss_and_gradients(PyNetwork& self, const py::object& X, const py::object
 std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object& X,
                                                const py::object& y, const py::object& weight) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("accumulate_gradients", net, X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data("accumulate_gradients", self, net, X, y, weight);
     const LossSum sum = interruptible([&](const ShouldStop& should_stop) {
       return net.accumulate_gradients(data.x_rows, data.y_rows, data.weights, should_stop);
     });
@@ -238,7 +246,7 @@ void apply_gradients(PyNetwork& self, PyOptimizer& optimizer, double scale) {
 
 double step(PyNetwork& self, const py::object& X, const py::object& y, double learning_rate) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("step", net, X, y, py::none());
+    const CallData<ElementOf<decltype(net)>> data("step", self, net, X, y, py::none());
     return interruptible([&](const ShouldStop& should_stop) {
       return net.step(data.x_rows, data.y_rows, learning_rate, should_stop);
     });
@@ -275,7 +283,7 @@ double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
                    const py::object& batch_losses, const py::object& dropout,
                    std::optional<std::uint64_t> seed) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("train_epoch", net, X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data("train_epoch", self, net, X, y, weight);
     const py::array_t<std::int64_t> rows = order_of("train_epoch", order);
     const std::int64_t* first = rows.data();
     const std::ptrdiff_t count = rows.size();
@@ -339,7 +347,7 @@ py::object own(PyNetwork& self) {
 void validate(PyNetwork& self, const char* function, const py::object& X, const py::object& y,
               const py::object& weight) {
   self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data(function, net, X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data(function, self, net, X, y, weight);
     interruptible([&](const ShouldStop& should_stop) {
       net.validate(function, data.x_rows, data.y_rows, data.weights, should_stop);
     });
@@ -410,7 +418,7 @@ py::object scaling(PyNetwork& self) {
 py::dict measure(PyNetwork& self, const py::object& X, const py::object& y,
                  const py::object& weight) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("fit", net, X, y, weight);
+    const CallData<ElementOf<decltype(net)>> data("fit", self, net, X, y, weight);
     py::dict parts;
     const auto add = [&](const char* side, const auto& rows) {
       const Statistics found = interruptible([&](const ShouldStop& should_stop) {

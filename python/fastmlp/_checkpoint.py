@@ -80,7 +80,7 @@ def constant_settings(plan: Any) -> dict[str, Any]:
         "batch_size": min(plan.batch_size, rows) if by_batches else rows,
         "shuffle": shuffle,
         "dropout": plan.dropout is not None,
-        "seed": plan.seed if shuffle or plan.dropout else 0,
+        "seed": plan.seed if shuffle or plan.dropout or plan.validation_split else 0,
         "schedule": plan.schedule is not None,
         "sample_weight": plan.data.sample_weight is not None,
         "validation": plan.validation is not None,

@@ -17,14 +17,13 @@ Scaling = dict[str, Array]
 MOST_QUOTIENT = 65536.0
 
 
-def measured(network: Trainable, data: Data) -> Scaling | None:
+def measured(network: Trainable, data: Data, names: tuple[str, ...] | None) -> Scaling | None:
     """Return the scaling of these rows; None if the network has one, which it keeps."""
     if network.scaling is not None:
         return None
     scaling: Scaling = network._measure_scaling(*data)
     if network.dtype == np.float32:
-        names = getattr(network, "feature_names", None)
-        _check_quotients(scaling, "input", names)
+        _check_quotients(scaling, "input", names or network.feature_names)
         _check_quotients(scaling, "output", None)
     return scaling
 

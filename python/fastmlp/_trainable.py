@@ -33,6 +33,10 @@ class Trainable(Protocol):
     epochs_trained: int
 
     @property
+    def feature_names(self) -> tuple[str, ...] | None: ...
+    @feature_names.setter
+    def feature_names(self, names: Sequence[str] | None) -> None: ...
+    @property
     def layers(self) -> tuple[int, ...]: ...
     @property
     def output(self) -> str: ...
@@ -95,15 +99,16 @@ def dtype_name(network: Any) -> str:
     return "float32" if network.dtype.itemsize == 4 else "float64"
 
 
-def positive_integer(function: str, name: str, value: Any) -> int:
+def positive_integer(function: str, name: str, value: Any, least: int = 1) -> int:
     """Return value as an int below 2^63, or raise ValueError; True does not count as 1."""
     try:
-        number = 0 if isinstance(value, bool) else operator.index(value)
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        number = 0
-    if not 1 <= number < 2**63:
+        number = least - 1
+    if not least <= number < 2**63:
+        rule = "a positive integer" if least == 1 else f"an integer of at least {least}"
         most = " below 2**63" if number > 0 else ""
-        raise ValueError(f"{function}: {name} is {value!r}; it must be a positive integer{most}")
+        raise ValueError(f"{function}: {name} is {value!r}; it must be {rule}{most}")
     return number
 
 

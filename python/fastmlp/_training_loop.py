@@ -10,13 +10,16 @@ from __future__ import annotations  # some types are used before they are define
 
 import contextlib
 import math
+import warnings
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from fastmlp._advice import ABSURD, about_scales, is_absurd, too_large
 from fastmlp._checkpoint import State, Target, Writer
 from fastmlp._core import Optimizer
+from fastmlp._history import Ending, History
 from fastmlp._standardize import Scaling, begin, on_scaled_rows
 from fastmlp._trainable import (
     Array,
@@ -26,36 +29,10 @@ from fastmlp._trainable import (
     positive_integer,
     require_not_negative,
 )
+from fastmlp._training_metrics import Metrics
 from fastmlp.lbfgs import LBFGS, Descent
+from fastmlp.metrics import Metric
 from fastmlp.schedules import Logs, Schedule
-
-Ending = Literal["epochs", "early_stopping", "callback", "converged", "line_search"]
-
-
-@dataclass
-class History:
-    """What happened in `fit`, epoch by epoch.
-
-    Attributes
-    ----------
-    loss : list of float
-        Mean loss of each epoch. The loss of a row is computed just before the step on its batch;
-        with L-BFGS this is the loss after the epoch.
-    val_loss : list of float
-        Loss of the validation data after each epoch; empty without validation data.
-    learning_rate : list of float
-        Learning rate of each epoch. With L-BFGS this is the length of its step, 0.0 without a step.
-    epochs : int
-        The number of epochs run, which is `len(loss)`.
-    stopped_by : {"epochs", "early_stopping", "callback", "converged", "line_search"}
-        Why training ended. Only L-BFGS ends by "converged" or "line_search".
-    """
-
-    loss: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    epochs: int = 0
-    stopped_by: Ending = "epochs"
 
 
 @dataclass(frozen=True)
@@ -110,6 +87,10 @@ class Plan:
     scaling: Scaling | None = None  # for the network, which had none
     checkpoint: Target | None = None
     state: State | None = None  # to go on from
+    validation_split: float = 0.0
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    verbose: int = 0  # after how many epochs a line is printed; 0 for never
+    feature_names: tuple[str, ...] | None = None  # which the network is to remember
 
 
 def train(network: Trainable, plan: Plan) -> History:
@@ -125,6 +106,8 @@ def train(network: Trainable, plan: Plan) -> History:
                 rates.replay(first_epoch, history)
             if plan.state is not None:
                 plan.state.apply(network, plan)
+            if plan.feature_names is not None:
+                network.feature_names = plan.feature_names
             if plan.scaling is not None:
                 begin(network, plan.scaling)
         except BaseException:
@@ -139,21 +122,27 @@ def train(network: Trainable, plan: Plan) -> History:
         bar = plan.bar_class and stack.enter_context(
             plan.bar_class(total=plan.epochs, initial=history.epochs, unit="epoch")
         )
+        metrics = _metrics(network, plan, history)
         for epoch in range(history.epochs, plan.epochs if ending is None else 0):
             if rates is not None:
                 rates.use(network.epochs_trained)
-            logs = {"loss": _train_epoch(method, epoch, before, plan.standardize)}
+            logs = {"loss": _train_epoch(method, epoch, before, plan)}
+            if epoch == 0 and not plan.standardize and is_absurd(network, logs["loss"], plan.data):
+                warn_of_scales(network, logs["loss"], plan)
             history.learning_rate.append(method.learning_rate)
             history.loss.append(logs["loss"])
             history.epochs += 1
             if plan.validation is not None:
                 logs["val_loss"] = network.loss(*plan.validation)
                 history.val_loss.append(logs["val_loss"])
+            for name, value in metrics.values() if metrics else ():
+                logs[name] = value
+                history.metrics[name].append(value)
             ending = method.ended
             if best is not None and best.update(logs["val_loss"]):
                 ending = "early_stopping"
             if rates is not None:
-                rates.ask(network.epochs_trained, logs)
+                rates.ask(network.epochs_trained, {k: v for k, v in logs.items() if k in LOSSES})
             if bar is not None:
                 bar.set_postfix(logs, refresh=False)
                 bar.update()
@@ -162,6 +151,8 @@ def train(network: Trainable, plan: Plan) -> History:
             if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
                 ending = ending or "callback"
             history.stopped_by = ending or "epochs"
+            if plan.verbose and (ending or _is_due(history.epochs, plan.verbose, plan.epochs)):
+                print(line(history, plan.epochs, logs))
             if writer is not None and (ending or writer.is_due(history.epochs)):
                 writer.write(history, best.snapshot.parameters if best else None)
             if ending is not None:
@@ -169,6 +160,31 @@ def train(network: Trainable, plan: Plan) -> History:
     if best is not None:
         best.restore()
     return history
+
+
+# What a schedule is told: a resumed run can tell it the same again.
+LOSSES = ("loss", "val_loss")
+
+
+def _metrics(network: Trainable, plan: Plan, history: History) -> Metrics | None:
+    """Return the metrics if there are any, with NaN for epochs before a resume."""
+    if not plan.metrics:
+        return None
+    data, prefix = (plan.data, "") if plan.validation is None else (plan.validation, "val_")
+    metrics = Metrics(plan.metrics, network, data, prefix)
+    history.metrics = {name: [math.nan] * history.epochs for name in metrics.functions}
+    return metrics
+
+
+def _is_due(epochs: int, every: int, last: int) -> bool:
+    """Whether to print a line after so many epochs."""
+    return epochs == last or epochs % every == 0
+
+
+def line(history: History, epochs: int, logs: Logs) -> str:
+    """Return what is printed after an epoch."""
+    values = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+    return f"epoch {history.epochs:>{len(str(epochs))}}/{epochs}  {values}"
 
 
 def _past(
@@ -202,13 +218,11 @@ def _rates(plan: Plan, stack: contextlib.ExitStack) -> Rates | None:
     return stack.enter_context(Rates(plan.optimizer, plan.schedule))
 
 
-def _train_epoch(
-    method: Batches | Descent, epoch: int, before: Snapshot, standardize: bool
-) -> float:
+def _train_epoch(method: Batches | Descent, epoch: int, before: Snapshot, plan: Plan) -> float:
     """Train one epoch and return its loss; undo it if the loss or a parameter is not finite."""
     before.save()
     network = before.network
-    loss = on_scaled_rows(network, method.epoch) if standardize else method.epoch()
+    loss = on_scaled_rows(network, method.epoch) if plan.standardize else method.epoch()
     if math.isfinite(loss) and before.is_finite():
         return loss
     before.restore()
@@ -220,25 +234,27 @@ def _train_epoch(
     if isinstance(method, Batches) and cause is None:
         at = f" at learning rate {method.learning_rate}"
         advice = "a lower learning rate or smaller values in X and y may help"
+        if not plan.standardize and (scales := _about_scales(network, plan)):
+            advice = f"{scales}; without it {advice}"
     raise FloatingPointError(
         f"fit: {what} in epoch {epoch}{at}; the network is as before that epoch"
         + (f", and {advice}" if advice else "")
     )
 
 
-def too_large(network: Trainable, data: Data) -> str | None:
-    """Say what makes the loss before training infinite or NaN; None if that loss is finite."""
-    if math.isfinite(network.loss(*data)):
-        return None
-    y, outputs = np.abs(data.y).max(), np.abs(network.forward(data.X)).max()
-    what = f"y, with values of up to {y:.3g}, is"
-    if not outputs <= y:  # or the outputs are NaN
-        what = f"the outputs, with values of up to {outputs:.3g}, are"
-    return (
-        f"its loss is not finite even without training: {what} too large for {network.dtype}; "
-        f"scale {'y' if outputs <= y else 'X or the parameters'}"
-        + (", or use dtype='float64'" if network.dtype == np.float32 else "")
-    )
+def _about_scales(network: Trainable, plan: Plan) -> str | None:
+    return about_scales(network, plan.data, plan.feature_names or network.feature_names)
+
+
+def warn_of_scales(network: Trainable, loss: float, plan: Plan) -> None:
+    """Warn if the columns of X have scales that explain an absurd loss of the first epoch."""
+    scales = _about_scales(network, plan)
+    if scales is not None:
+        warnings.warn(
+            f"fit: the loss of the first epoch is {loss:.3g}, more than {ABSURD:.0f} times that of "
+            f"the best constant answer; {scales}",
+            stacklevel=5,  # the caller of fit, which is behind `train` and a decorator
+        )
 
 
 class Batches:

@@ -189,7 +189,7 @@ class OneCycle:
 
 @dataclass
 class Plateau:
-    """Multiply the rate by a factor whenever the loss has not improved for some epochs.
+    """Multiply the rate by a factor whenever the loss has not improved for too many epochs.
 
     It watches the validation loss or, without validation data, the training loss. It remembers the
     losses of earlier fits, so that two fits of 5 epochs equal one of 10. So make one object for
@@ -200,7 +200,8 @@ class Plateau:
     factor : float, default 0.1
         In (0, 1).
     patience : int, default 10
-        The rate is reduced after this many epochs without improvement; positive.
+        The number of epochs in a row without improvement that are accepted, at least 0: after one
+        more the rate is reduced, as by PyTorch's ReduceLROnPlateau.
     min_delta : float, default 1e-4
         Only a loss lower by more than this counts as an improvement; finite and at least 0. A loss
         of NaN is never an improvement.
@@ -215,7 +216,7 @@ class Plateau:
     Examples
     --------
     >>> from fastmlp.schedules import Plateau
-    >>> schedule = Plateau(factor=0.5, patience=2)
+    >>> schedule = Plateau(factor=0.5, patience=1)
     >>> losses = [None, 1.0, 0.9, 0.9, 0.9, 0.5]
     >>> [schedule(e, 0.1, l and {"loss": l}) for e, l in enumerate(losses)]
     [0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
@@ -228,7 +229,7 @@ class Plateau:
 
     def __post_init__(self) -> None:
         require_number("Plateau", "factor", self.factor, lambda f: 0.0 < f < 1.0, "in (0, 1)")
-        positive_integer("Plateau", "patience", self.patience)
+        positive_integer("Plateau", "patience", self.patience, least=0)
         require_not_negative("Plateau", "min_delta", self.min_delta)
         require_not_negative("Plateau", "minimum", self.minimum)
         self._forget()
@@ -254,7 +255,7 @@ class Plateau:
             self._lowest, self._epochs_waited = loss, 0
             return
         self._epochs_waited += 1
-        if self._epochs_waited >= self.patience:
+        if self._epochs_waited > self.patience:
             self._epochs_waited = 0
             self._reductions += 1
 

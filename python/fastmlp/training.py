@@ -11,38 +11,56 @@ import importlib
 import math
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fastmlp._checkpoint import state_in, target_or_none
+from fastmlp._class_weight import weights_by_class
 from fastmlp._core import Optimizer
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._frames import feature_names, frame_of, readable
+from fastmlp._history import History
 from fastmlp._standardize import measured
-from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer, refuse_masked
-from fastmlp._training_loop import EarlyStopping, History, Plan, train
+from fastmlp._summary import summary
+from fastmlp._trainable import Array, Callback, Trainable, positive_integer
+from fastmlp._training_data import (
+    checked_split,
+    divided,
+    training_data,
+    validation_data_or_none,
+)
+from fastmlp._training_loop import EarlyStopping, Plan, train
+from fastmlp._training_metrics import metric_functions
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.lbfgs import LBFGS
+from fastmlp.metrics import Metric
 from fastmlp.optimizers import BY_NAME
 from fastmlp.schedules import Plateau, Schedule
 
 __all__ = ["EarlyStopping", "History", "TrainingMixin", "resolve_seed"]
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 # The names that `fit` takes for an optimizer with its default settings.
 OPTIMIZERS: dict[str, Any] = {**BY_NAME, "lbfgs": LBFGS}
 
-# Finiteness is checked in blocks of 512 KiB of float64: a block stays in cache, and no data set is
-# ever converted as a whole.
-FINITE_CHECK_ELEMENTS = 65536
+
+def of_network(method: Method) -> Method:
+    """Let Python's own errors, and pickles, name a method by the class that users know."""
+    method.__module__, method.__qualname__ = "fastmlp", f"Network.{method.__name__}"
+    return method
 
 
 class TrainingMixin:
-    """`fit` and `predict`, built on the network's `train_epoch`, `loss` and `forward`."""
+    """`fit`, `predict` and `summary`, built on `train_epoch`, `loss` and `forward`."""
 
     @in_default_float_mode
+    @of_network
     def fit(
         self: Trainable,
         X: npt.ArrayLike,
@@ -57,10 +75,14 @@ class TrainingMixin:
         standardize: bool = False,
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
+        class_weight: dict[int, float] | str | None = None,
         validation_data: tuple[npt.ArrayLike, ...] | None = None,
+        validation_split: float = 0.0,
+        metrics: str | Metric | Iterable[str | Metric] = (),
         early_stopping: int | EarlyStopping | None = None,
         callbacks: Iterable[Callback] = (),
         progress: bool = False,
+        verbose: bool | int = False,
         seed: int | np.random.Generator | None = None,
         checkpoint: AnyPath | None = None,
         every: int = 1,
@@ -78,7 +100,9 @@ class TrainingMixin:
 
         Parameters
         ----------
-        X : array_like of shape (m, n_in), real
+        X : array_like or data frame of shape (m, n_in), real
+            The names of a frame's columns are remembered as `feature_names`, and later frames must
+            have the same columns in the same order. A frame is copied.
         y : array_like of shape (m,) or (m, n_out), real
             As for `loss`.
         epochs, batch_size : int
@@ -111,20 +135,38 @@ class TrainingMixin:
         sample_weight : array_like of shape (m,), optional
             The weight of each row in the loss, not negative. Only the ratios of the weights count;
             their sum must not be 0.
+        class_weight : dict or "balanced", optional
+            Weights of the classes, by their numbers, which multiply the weights of the rows to
+            train on. A class that the dict does not have gets 1. "balanced" gives every class the
+            same total. For softmax and for one sigmoid output.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows whose loss is computed after each epoch.
+        validation_split : float
+            The share of the rows to validate with instead of training on them, in [0, 1). The seed
+            and the number of rows alone choose them, so a second `fit` holds out the same rows.
+            Both parts are copies.
+        metrics : str, callable or iterable of them
+            What else to compute after each epoch, on the validation rows or, without any, on the
+            rows trained on: names of `fastmlp.metrics` ("accuracy", "balanced_accuracy",
+            "log_loss", "roc_auc"; "mae", "r2", "rmse") or callables `metric(y, outputs)`. These
+            get the outputs of `forward` and y in the same shape, (m,) for one output; with softmax
+            y is the class numbers (m,). Rows count equally.
         early_stopping : int or EarlyStopping, optional
-            An int is the patience in epochs. Needs validation_data. At the end the network is as it
-            was after the epoch of the lowest validation loss, `epochs_trained` included.
+            An int is the patience in epochs. Needs validation_data or validation_split. At the end
+            the network is as it was after the epoch of the lowest validation loss,
+            `epochs_trained` included.
         callbacks : iterable of callable
             After each epoch, each is called as `callback(network, epoch, logs)`: epoch counts from
-            0 in this call, and logs holds "loss" and, with validation data, "val_loss". Training
-            stops after an epoch in which one of them returned True.
+            0 in this call, and logs holds "loss" and the metrics and, with validation rows,
+            "val_loss"; the names of the metrics then begin with "val_". Training stops after an
+            epoch in which one of them returned True.
         progress : bool
             Show a progress bar; needs tqdm.
+        verbose : bool or int
+            Print a line after each epoch or, with a number n, after every n epochs and the last.
         seed : int or numpy.random.Generator, optional
-            The seed of the shuffling and the dropout; by default the network's or, with resume,
-            that of the run in the checkpoint.
+            The seed of the shuffling, the dropout and validation_split; by default the network's
+            or, with resume, that of the run in the checkpoint.
         checkpoint : str, bytes or path, optional
             A file that is replaced, as by `save`, after every `every` epochs and after the last
             one that is run. It holds all that `resume` needs, and `Network.load` reads the network
@@ -170,35 +212,15 @@ class TrainingMixin:
         >>> network.predict(X).tolist()
         [0, 1, 1, 1]
         """
+        asked = SimpleNamespace(**locals())
         with self._own():
-            chosen = optimizer_object(optimizer, learning_rate)
-            plan = Plan(
-                epochs=positive_integer("fit", "epochs", epochs),
-                batch_size=positive_integer("fit", "batch_size", batch_size),
-                optimizer=chosen,
-                schedule=schedule_or_none(schedule, chosen),
-                dropout=dropout_rates(dropout, len(self.layers) - 2, chosen),
-                data=training_data(self, "fit", X, y, sample_weight),
-                validation=validation_data_or_none(self, validation_data),
-                early_stopping=early_stopping_or_none(early_stopping, validation_data),
-                callbacks=callback_tuple(callbacks),
-                bar_class=progress_bar_class() if progress else None,
-                shuffle=bool(shuffle),
-                standardize=bool(standardize),
-                checkpoint=target_or_none(checkpoint, every),
-                # Last, because a call that is refused must not draw from the caller's generator.
-                seed=self.seed if seed is None else resolve_seed(copy.deepcopy(seed), "fit"),
-            )
-            if resume is not None:
-                plan = resumed(self, plan, resume, seed is None)
-            refuse_memory(plan, self.epochs_trained)
-            if plan.standardize and plan.state is None:
-                plan = replace(plan, scaling=measured(self, plan.data))
+            plan = planned(self, asked)
             if seed is not None:
                 resolve_seed(seed, "fit")  # draws from the generator itself
             return train(self, plan)
 
     @in_default_float_mode
+    @of_network
     def predict(self: Trainable, X: npt.ArrayLike, threshold: float = 0.5) -> Array:
         """Return labels for the rows of X; a network for regression returns its outputs.
 
@@ -236,6 +258,9 @@ class TrainingMixin:
         if self._labels is None:
             return _per_row(self, outputs)
         if np.isnan(outputs).any():
+            frame = frame_of(X)
+            if frame is not None:
+                frame.refuse_any_nan("predict: X")
             raise ValueError(
                 "predict: a probability is NaN; X and the parameters must not contain NaN"
             )
@@ -244,11 +269,73 @@ class TrainingMixin:
         labels = _per_row(self, (outputs >= at_least).astype(np.int64))
         return self._labelled(labels) if self.layers[-1] == 1 else labels
 
+    @of_network
+    def summary(self: Trainable) -> str:
+        """Return a table of the layers, with their parameters and multiply-adds.
+
+        Returns
+        -------
+        str
+            To print. The first line has the sums and the bytes of the parameters; the
+            multiply-adds are those of one row in `forward`.
+
+        Examples
+        --------
+        >>> import fastmlp
+        >>> fastmlp.Network([30, 64, 1], seed=0).summary()
+        2,049 parameters of float32 in 8.2 kB; 1,984 multiply-adds a row
+        <BLANKLINE>
+        layer  units  activation  parameters  multiply-adds
+        input     30
+        1         64  relu             1,984          1,920
+        2          1  sigmoid             65             64
+        """
+        return summary(self)
+
 
 def _per_row(network: Trainable, values: Array) -> Array:
     """Return values without the last axis if the network has one output."""
     per_row: Array = values[..., 0][()] if network.layers[-1] == 1 else values
     return per_row
+
+
+def planned(network: Trainable, asked: SimpleNamespace) -> Plan:
+    """Return the arguments of `fit` as a plan; refuse what is wrong and change nothing."""
+    X = readable("fit: X", asked.X)  # the names of its columns can be read again
+    optimizer = optimizer_object(asked.optimizer, asked.learning_rate)
+    split = checked_split(asked.validation_split, asked.validation_data)
+    validates = split > 0 or asked.validation_data is not None
+    # A call that is refused must not draw from the caller's generator, so a copy draws the seed.
+    seed = None if asked.seed is None else resolve_seed(copy.deepcopy(asked.seed), "fit")
+    plan = Plan(
+        epochs=positive_integer("fit", "epochs", asked.epochs),
+        batch_size=positive_integer("fit", "batch_size", asked.batch_size),
+        optimizer=optimizer,
+        schedule=schedule_or_none(asked.schedule, optimizer),
+        dropout=dropout_rates(asked.dropout, len(network.layers) - 2, optimizer),
+        data=training_data(network, "fit", X, asked.y, asked.sample_weight),
+        validation=validation_data_or_none(network, asked.validation_data),
+        early_stopping=early_stopping_or_none(asked.early_stopping, validates),
+        callbacks=callback_tuple(asked.callbacks),
+        bar_class=progress_bar_class() if asked.progress else None,
+        shuffle=bool(asked.shuffle),
+        standardize=bool(asked.standardize),
+        checkpoint=target_or_none(asked.checkpoint, asked.every),
+        seed=network.seed if seed is None else seed,
+        validation_split=split,
+        metrics=metric_functions(network, asked.metrics),
+        verbose=epochs_between_lines(asked.verbose),
+        feature_names=feature_names(X),
+    )
+    whole, plan = plan, with_rows(network, plan, asked.class_weight)
+    if asked.resume is not None:
+        plan = resumed(network, plan, asked.resume, seed is None)
+        whole = replace(whole, state=plan.state, seed=plan.seed)  # the seed chooses the rows
+        plan = with_rows(network, whole, asked.class_weight)
+    refuse_memory(plan, network.epochs_trained)
+    if plan.standardize and plan.state is None:
+        plan = replace(plan, scaling=measured(network, plan.data, plan.feature_names))
+    return plan
 
 
 def optimizer_object(optimizer: Any, learning_rate: float | None) -> Optimizer | LBFGS:
@@ -307,6 +394,17 @@ def refuse_memory(plan: Plan, epochs_trained: int) -> None:
         )
 
 
+def with_rows(network: Trainable, plan: Plan, class_weight: Any) -> Plan:
+    """Return the plan of all rows with those to train on and those to validate with."""
+    data, validation = divided(
+        network, plan.data, plan.validation, plan.validation_split, plan.seed
+    )
+    data = data._replace(sample_weight=weights_by_class(network, class_weight, data))
+    if class_weight is not None:
+        network._validate("fit", *data)  # all rows may have the weight 0 now
+    return replace(plan, data=data, validation=validation)
+
+
 def resumed(network: Trainable, plan: Plan, resume: Any, takes_its_seed: bool) -> Plan:
     """Return the plan with the state that it continues from, and maybe the seed of that run."""
     state = state_in(resume, network, plan, takes_its_seed)
@@ -337,96 +435,31 @@ def dropout_rates(dropout: Any, n_hidden: int, optimizer: Any) -> tuple[float, .
     return each if any(each) else None
 
 
-def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight: Any) -> Data:
-    """Return the data as arrays that this network can be trained on.
-
-    Every message begins with `prefix`. Finiteness is checked before `_validate` is called, because
-    the range check there would refuse a NaN in y without saying where it is.
-    """
-    data = Data(
-        X=_apart(network, _real_array(prefix, "X", X)),
-        y=_apart(network, _real_array(prefix, "y", y)),
-        sample_weight=(
-            None
-            if sample_weight is None
-            else _apart(network, _real_array(prefix, "sample_weight", sample_weight))
-        ),
-    )
-    for name, values in data._asdict().items():
-        if values is not None:
-            dtype = np.dtype(np.float64) if name == "sample_weight" else network.dtype
-            _check_finite(f"{prefix}: {name}", values, dtype)
-    network._validate(prefix, *data)
-    if len(data.X) == 0:
-        raise ValueError(f"{prefix}: X has shape {data.X.shape}; there must be at least one row")
-    return data
-
-
-def _apart(network: Trainable, array: Array) -> Array:
-    """Return the array, or a copy if it may be a view of the parameters, which training changes."""
-    return array.copy() if np.may_share_memory(array, network.parameters) else array
-
-
-def _real_array(prefix: str, name: str, values: Any) -> Array:
-    refuse_masked(f"{prefix}: {name}", values)
-    if hasattr(values, "tocsr"):
-        raise TypeError(
-            f"{prefix}: {name} is a sparse matrix, which fit does not take; give "
-            f"{name}.toarray(), or train with train_epoch, which takes CSR matrices"
-        )
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{prefix}: {name} has dtype {array.dtype}; it must hold real numbers "
-            "(bool, integer or floating point)"
-        )
-    return array
-
-
-def _check_finite(what: str, values: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse values that are not finite in this dtype; 1e300 is infinite in float32."""
-    if values.dtype.kind != "f" or values.ndim not in (1, 2):
-        return  # Integers are finite in both dtypes; `_validate` refuses other shapes.
-    table = values if values.ndim == 2 else values[:, np.newaxis]
-    rows = max(1, FINITE_CHECK_ELEMENTS // max(1, table.shape[1]))
-    for start in range(0, len(table), rows):
-        block = table[start : start + rows]
-        with np.errstate(over="ignore"):  # The error below reports an overflow.
-            finite = np.isfinite(block.astype(dtype, copy=False))
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0]
-            raise ValueError(
-                f"{what} has {block[row, column]} at row {start + row}, column {column}; "
-                f"every value must be finite in {dtype}"
-            )
-
-
-def validation_data_or_none(network: Trainable, given: Any) -> Data | None:
-    """Return the validation data as arrays, or None."""
-    if given is None:
-        return None
-    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-        size = f" of {len(given)} items" if isinstance(given, tuple | list) else ""
-        raise ValueError(
-            f"fit: validation_data is a {type(given).__name__}{size}; "
-            "it must be (X, y) or (X, y, sample_weight)"
-        )
-    X, y, sample_weight = given if len(given) == 3 else (*given, None)
-    return training_data(network, "fit: validation_data", X, y, sample_weight)
-
-
-def early_stopping_or_none(early_stopping: Any, validation_data: object) -> EarlyStopping | None:
+def early_stopping_or_none(early_stopping: Any, validates: bool) -> EarlyStopping | None:
     """Return an `EarlyStopping`, made from a patience or given as one, or None."""
     if early_stopping is None:
         return None
-    if validation_data is None:
+    if not validates:
         raise ValueError(
-            f"fit: early_stopping is {early_stopping!r} and validation_data is None; "
-            "early stopping needs validation_data"
+            f"fit: early_stopping is {early_stopping!r} and there are no rows to validate with; "
+            "it needs validation_data or validation_split"
         )
     if isinstance(early_stopping, EarlyStopping):
         return early_stopping
     return EarlyStopping(early_stopping)
+
+
+def epochs_between_lines(verbose: Any) -> int:
+    """Return after how many epochs to print a line; 0 for never."""
+    try:
+        number = operator.index(verbose)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ValueError(
+            f"fit: verbose is {verbose!r}; it must be True, False or a number of epochs"
+        )
+    return number
 
 
 def callback_tuple(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:

@@ -135,7 +135,7 @@ TEST_CASE("binary_cross_entropy is finite for large logits and 0 for no rows") {
   CHECK(binary_cross_entropy<double>({nullptr, 0, 1}, {nullptr, 0, 1}) == 0);
   y.values[0] = 1.5;
   CHECK_THROWS_WITH_AS(binary_cross_entropy<double>(z.cview(), y.cview()),
-                       "binary_cross_entropy: y[0, 0] is 1.5; with a sigmoid output y must be in "
+                       "binary_cross_entropy: y[0] is 1.5; with a sigmoid output y must be in "
                        "[0, 1]",
                        std::invalid_argument);
 }

@@ -40,9 +40,13 @@ PIECE = 1 << 20  # bytes read or written at once: Ctrl-C is noticed between two 
 def checked_path(path: AnyPath, function: str, name: str = "path") -> str:
     """Return path as a string; refuse a number, which `open` would take as a file descriptor."""
     if not isinstance(path, str | bytes | os.PathLike):
+        name_of_file = getattr(path, "name", None)
+        advice = f", such as {name_of_file!r}" if isinstance(name_of_file, str) else ""
+        if function == "save" and hasattr(path, "write"):
+            advice += "; pickle.dumps(network) gives bytes for an open file"
         raise TypeError(
             f"{function}: {name} is {path!r:.80}, of type {type(path).__name__}; "
-            "it must be the name of a file: a str, bytes or os.PathLike"
+            f"it must be the name of a file: a str, bytes or os.PathLike{advice}"
         )
     name_of_file = os.fsdecode(path)
     if "\0" in name_of_file:

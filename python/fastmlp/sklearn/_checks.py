@@ -85,15 +85,6 @@ def row_weights(
     return weights
 
 
-def check_class_weight(estimator: Any) -> None:
-    """Refuse weights of classes that no loss can be computed with."""
-    given = estimator.class_weight
-    for label, weight in given.items() if isinstance(given, dict) else ():
-        _trainable.require_not_negative(
-            type(estimator).__name__, f"class_weight of {label!r}", weight
-        )
-
-
 def check_outputs(estimator: Any, outputs: Array, parameters: Array) -> None:
     """Refuse outputs that are not finite because an intermediate result was too large."""
     if not np.isfinite(outputs).all() and np.isfinite(parameters).all():

@@ -21,11 +21,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastmlp._class_weight import check_class_weight, weights_of_rows
 from fastmlp._core import Objective, default_float_mode
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp.network import Network
 from fastmlp.sklearn._checks import (
-    check_class_weight,
     check_outputs,
     check_range,
     check_training,
@@ -528,7 +528,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
                 "class_weight is a dict and y is multilabel; a dict is for rows of one class each. "
                 "Use class_weight='balanced', or weight the rows by sample_weight."
             )
-        check_class_weight(self)
+        check_class_weight(type(self).__name__, self.class_weight)
         return super()._validate_input(X, y, incremental, reset)
 
     def _row_weights(self, y: Array, sample_weight: Any) -> Any:
@@ -542,10 +542,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         else:
             labels = self._label_binarizer.inverse_transform(y)
             weights = class_weight_of_rows(self.class_weight, self.classes_, labels, sample_weight)
-        if sample_weight is None:
-            return weights
-        # A class whose rows all have weight 0 has the balanced weight infinity, and ∞ · 0 is NaN.
-        return np.multiply(weights, sample_weight, out=np.zeros(len(y)), where=sample_weight != 0)
+        return weights_of_rows(weights, sample_weight)
 
     @classmethod
     def from_network(cls, network: Network, classes: Any = None) -> Self:

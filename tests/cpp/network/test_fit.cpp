@@ -207,7 +207,8 @@ TEST_CASE("a refused fit changes nothing") {
   FitOptions<float> options;
   refused(nan.X, nan.y, options, "fit: X has inf at row 1, column 3; every value must be finite");
   refused(none, no_y, options, "fit: X has no rows; there must be at least one");
-  refused(p.X, p.X, options, "fit: y has shape (50, 4); for X (50, 4) this network takes (50, 1)");
+  refused(p.X, p.X, options,
+          "fit: y has 4 values for each row; for X (50, 4) it must have one value for each row");
   options.epochs = 0;
   refused(p.X, p.y, options, "fit: epochs is 0; it must be at least 1");
   options = {};
@@ -222,7 +223,8 @@ TEST_CASE("a refused fit changes nothing") {
   refused(p.X, p.y, options, "fit: early_stopping needs validation");
   options.validation = ValidationData<float>{p.X.cview(), p.X.cview()};
   refused(p.X, p.y, options,
-          "fit: validation: y has shape (50, 4); for X (50, 4) this network takes (50, 1)");
+          "fit: validation: y has 4 values for each row; for X (50, 4) it must have one value for "
+          "each row");
   options.early_stopping = EarlyStopping{0};
   refused(p.X, p.y, options, "EarlyStopping: patience is 0; it must be at least 1");
 }

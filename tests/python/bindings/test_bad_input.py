@@ -162,8 +162,7 @@ def test_x_and_y_of_different_rows(rows, member):
         lambda: MEMBERS[member](network, X, y),
         ValueError,
         member,
-        rf"X has shape \({ROWS}, 3\)",
-        rf"y has shape \({rows},( 1)?\)",
+        f"X has {ROWS} rows and y has {rows};",
         "same number of rows",
     )
 
@@ -186,14 +185,13 @@ def test_x_and_y_of_different_rows(rows, member):
 def test_y_of_another_shape(layers, output, shape, member):
     network = make(layers, output)
     X, _ = good(network)
-    seen = shape if len(shape) == 2 else (*shape, 1)
+    given = f"{shape[1]} values" if shape[1:] not in ((), (1,)) else "one value"
     refused(
         network,
         lambda: MEMBERS[member](network, X, np.zeros(shape)),
         ValueError,
         member,
-        rf"y has shape ({re.escape(str(shape))}|{re.escape(str(seen))})",
-        rf"X( has shape)? \({ROWS}, 3\)",
+        f"y has {given} for each row" if shape[0] == ROWS else f"X has {ROWS} rows and y has 1;",
     )
 
 
@@ -227,7 +225,7 @@ def test_sigmoid_targets_lie_between_zero_and_one(n_out, value, member):
         lambda: MEMBERS[member](network, X, y),
         ValueError,
         member,
-        rf"y\[4, {n_out - 1}\] is {re.escape(f'{value:g}')};",
+        rf"y\[4{', 1' if n_out == 2 else ''}\] is {re.escape(f'{value:g}')};",
         r"\[0, 1\]",
     )
 
@@ -342,7 +340,7 @@ def test_a_bad_target_in_a_row_that_is_not_in_the_order_is_refused():
         lambda: network.train_epoch(X, y, [0, 1], **options),
         ValueError,
         "train_epoch",
-        r"y\[5, 0\] is 2",
+        r"y\[5\] is 2",
     )
 
 
@@ -892,7 +890,7 @@ def test_binary_cross_entropy_of_rows_only(shape):
 def test_binary_cross_entropy_of_targets_between_zero_and_one(shape, value):
     y = np.zeros(shape)
     y.reshape(-1)[[601, 650]] = value
-    place = "601, 0" if len(shape) == 1 else "300, 1"
+    place = "601" if len(shape) == 1 else "300, 1"
     refused_op(
         "binary_cross_entropy",
         (np.zeros(shape), y),

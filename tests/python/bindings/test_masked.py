@@ -90,10 +90,6 @@ def test_a_list_of_masked_rows_is_refused() -> None:
         network().forward([0.0, 1.0, np.ma.masked])
 
 
-def test_missing_values_of_pandas_are_refused_or_seen() -> None:
-    pd = pytest.importorskip("pandas")
-    for values in (pd.array([1, None, 3], dtype="Int64"), pd.Series([1.0, None, 3.0])):
-        with pytest.raises((TypeError, ValueError), match=r"fit: X has (dtype object|nan)"):
-            network().fit(pd.DataFrame({"a": values, "b": [1, 2, 3], "c": 0.5}), Y[:3], epochs=1)
+def test_an_array_of_objects_with_none_is_refused() -> None:
     with pytest.raises(TypeError, match="X has dtype object; it must be real numbers"):
         network().forward(np.array([[1.0, None, 2.0]], object))

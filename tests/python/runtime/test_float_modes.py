@@ -76,7 +76,7 @@ SCHEDULES = (
     schedules.Cosine(7),
     schedules.StepDecay(2, 0.3),
     schedules.OneCycle(9, 0.7),
-    schedules.Plateau(0.3, 1, min_delta=0.1),
+    schedules.Plateau(0.3, 0, min_delta=0.1),
 )
 CALLS: dict[str, Callable[[], Any]] = {
     "initial weights": lambda: [network(name).parameters for name in ("float32", "float64")],

@@ -49,9 +49,9 @@ OPTIONS = {
     "own seed": lambda: {"seed": 2**64 - 1},
     "generator": lambda: {"seed": np.random.default_rng(5)},
     "validation": lambda: {"validation_data": (X[:20], 1 - Y[:20], WEIGHT[:20])},
-    "plateau": lambda: {"schedule": Plateau(0.5, patience=1, min_delta=0.1)},
+    "plateau": lambda: {"schedule": Plateau(0.5, patience=0, min_delta=0.1)},
     "plateau by validation": lambda: {
-        "schedule": Plateau(0.5, patience=1),
+        "schedule": Plateau(0.5, patience=0),
         "validation_data": (X[:20], 1 - Y[:20]),
     },
     "cosine": lambda: {"schedule": Cosine(7)},
@@ -64,7 +64,7 @@ OPTIONS = {
         "sample_weight": WEIGHT,
         "dropout": 0.1,
         "seed": 3,
-        "schedule": Plateau(0.5, patience=1, min_delta=0.1),
+        "schedule": Plateau(0.5, patience=0, min_delta=0.1),
         "validation_data": (X[:20], Y[:20]),
         "early_stopping": 4,
     },
@@ -514,7 +514,7 @@ def test_a_resumed_run_has_the_seed_of_its_checkpoint(options, tmp_path):
 
 
 def test_a_plateau_that_remembers_an_earlier_fit_cannot_be_in_a_checkpoint(tmp_path):
-    network, schedule = make(), Plateau(0.5, 1, min_delta=0.5)
+    network, schedule = make(), Plateau(0.5, 0, min_delta=0.5)
     fit(network, "sgd", epochs=3, schedule=schedule)
     before = network.parameters.tobytes(), dict(vars(schedule))
     with pytest.raises(ValueError, match=r"remembers the losses of an earlier fit; .* new Plateau"):
@@ -526,13 +526,13 @@ def test_a_plateau_that_remembers_an_earlier_fit_cannot_be_in_a_checkpoint(tmp_p
 
 def test_an_interrupted_run_resumes_with_the_same_network_and_plateau(tmp_path):
     path, straight = tmp_path / "checkpoint", make()
-    fit(straight, fastmlp.Adam(), schedule=Plateau(0.5, 1, min_delta=0.5))
+    fit(straight, fastmlp.Adam(), schedule=Plateau(0.5, 0, min_delta=0.5))
 
     def interrupt(network, epoch, logs):
         if epoch == 4:
             raise KeyboardInterrupt
 
-    network, given = make(), {"schedule": Plateau(0.5, 1, min_delta=0.5), "checkpoint": path}
+    network, given = make(), {"schedule": Plateau(0.5, 0, min_delta=0.5), "checkpoint": path}
     with pytest.raises(KeyboardInterrupt):
         fit(network, fastmlp.Adam(), callbacks=[interrupt], **given)
     fit(network, fastmlp.Adam(), resume=path, **given)
@@ -540,7 +540,7 @@ def test_an_interrupted_run_resumes_with_the_same_network_and_plateau(tmp_path):
 
 
 def test_a_refused_resume_leaves_the_schedule_as_it_was(files):
-    schedule = Plateau(0.5, 1, min_delta=0.5)
+    schedule = Plateau(0.5, 0, min_delta=0.5)
     before = dict(vars(schedule))
     with pytest.raises(ValueError, match="schedule gave"):
         fit(

@@ -88,31 +88,43 @@ def test_the_cosine_is_maths_but_not_its_function(monkeypatch):
 def test_plateau_reduces_after_its_patience_and_waits_again():
     losses = [5.0, 4, 4, 4, 4, 4, 3, 3, 3]
     expected = [1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
-    assert watched(Plateau(factor=0.5, patience=2), losses) == expected
+    assert watched(Plateau(factor=0.5, patience=1), losses) == expected
+
+
+def test_plateau_has_the_patience_of_pytorch():
+    losses = [1.0, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8]
+    # torch.optim.lr_scheduler.ReduceLROnPlateau(threshold_mode="abs") of PyTorch 2.13, factor 0.5
+    rates = {
+        0: [1, 1, 0.5, 0.25, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625],
+        1: [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125, 0.0625],
+        2: [1, 1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25],
+    }
+    for patience, expected in rates.items():
+        assert watched(Plateau(0.5, patience), losses) == expected
 
 
 def test_plateau_asks_for_min_delta_and_never_for_nan():
-    schedule = Plateau(factor=0.5, patience=1, min_delta=0.5)
+    schedule = Plateau(factor=0.5, patience=0, min_delta=0.5)
     assert watched(schedule, [3.0, 2.6, 2.4, math.nan]) == [1, 0.5, 0.5, 0.25]
 
 
 def test_plateau_stops_at_its_minimum():
-    assert watched(Plateau(0.5, 1, minimum=0.3), [1.0] * 4) == [1, 0.5, 0.3, 0.3]
+    assert watched(Plateau(0.5, 0, minimum=0.3), [1.0] * 4) == [1, 0.5, 0.3, 0.3]
 
 
 def test_plateau_prefers_the_validation_loss():
-    schedule = Plateau(0.5, 1)
+    schedule = Plateau(0.5, 0)
     assert watched(schedule, [3.0, 2.0, 1.0], name="val_loss") == [1, 1, 1]  # "loss" stays 0
 
 
 def test_plateau_starts_anew_with_a_network():
-    schedule = Plateau(0.5, 1)
+    schedule = Plateau(0.5, 0)
     first = watched(schedule, [1.0, 1.0, 1.0])
     assert watched(schedule, [1.0, 1.0, 1.0]) == first == [1, 0.5, 0.25]
 
 
 def test_copies_of_a_plateau_go_on():
-    schedule = Plateau(0.5, 2)
+    schedule = Plateau(0.5, 1)
     watched(schedule, [1.0, 1.0])
     for again in (copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule))):
         assert again == schedule
@@ -145,7 +157,7 @@ SCHEDULES = {
     "steps": lambda: StepDecay(2, 0.5),
     "cosine": lambda: Cosine(6, 0.01),
     "one cycle": lambda: OneCycle(6, 0.4),
-    "plateau": lambda: Plateau(0.5, 1, min_delta=1.0),
+    "plateau": lambda: Plateau(0.5, 0, min_delta=1.0),
     "function": lambda: lambda epoch, rate, logs: rate / (1 + epoch),
 }
 
@@ -297,7 +309,7 @@ def test_the_rate_is_put_back_also_after_an_exception(network_class, where):
         (OneCycle, {"epochs": 5, "maximum": 1.0, "minimum": -1.0}, "OneCycle: minimum is -1.0"),
         (Plateau, {"factor": 0.0}, "Plateau: factor is 0.0; it must be in (0, 1)"),
         (Plateau, {"factor": 1.0}, "Plateau: factor is 1.0"),
-        (Plateau, {"patience": 0}, "Plateau: patience is 0"),
+        (Plateau, {"patience": -1}, "Plateau: patience is -1; it must be an integer of at least 0"),
         (Plateau, {"min_delta": -1.0}, "Plateau: min_delta is -1.0"),
         (Plateau, {"min_delta": math.nan}, "Plateau: min_delta is nan"),
         (Plateau, {"minimum": -1.0}, "Plateau: minimum is -1.0"),
