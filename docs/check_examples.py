@@ -1,12 +1,15 @@
 """Runs the Python code of the guides: `python docs/check_examples.py [PAGE ...]`.
 
 The blocks of a page run one after another in one namespace, in a temporary folder. If an expression
-ends with a comment `# -> text`, it must give that text. A page that begins with
-`<!-- needs: NAME -->` is skipped if that package is not installed.
+ends with a comment `# -> text`, it must give that text. If a block of the language `text` follows
+a block of code, the code must print that text. A page that begins with `<!-- needs: NAMES -->` is
+skipped if one of these packages is not installed.
 """
 
 import ast
+import contextlib
 import importlib.util
+import io
 import os
 import re
 import sys
@@ -22,9 +25,11 @@ PAGES = (
     "reproducibility",
     "from_sklearn",
     "from_pytorch",
+    "plots",
+    *(f"guides/{path.stem}" for path in sorted(DOCS.glob("guides/*.md"))),
 )
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-NEEDS = re.compile(r"\A<!-- needs: (\w+) -->")
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+NEEDS = re.compile(r"\A<!-- needs: ([\w ]+) -->")
 GIVES = re.compile(r"# -> (.*)$")
 
 
@@ -44,28 +49,54 @@ def run_block(code: str, name: str, namespace: dict[str, Any]) -> int:
     return compared
 
 
+class PageCode:
+    """The code of a page, run from the top down and as far as it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = path.read_text(encoding="utf-8")
+        self.namespace: dict[str, Any] = {"__name__": "__page__"}
+        self.line = 0  # the code above it has run
+        self.blocks = self.compared = 0
+
+    def run_until(self, line: float) -> None:
+        """Run the blocks that begin above this line and have not run yet."""
+        for block in BLOCK.finditer(self.text):
+            number = self.text.count("\n", 0, block.start()) + 1
+            if self.line < number < line:
+                self.line = number
+                self._run(block[1], block[2], f"{self.path.name}, block at line {number}")
+
+    def _run(self, code: str, shown: str | None, name: str) -> None:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            self.compared += run_block(code, name, self.namespace)
+        self.blocks += 1
+        if shown is not None:
+            self.compared += 1
+            if printed.getvalue() != shown:
+                raise AssertionError(f"{name} prints\n{printed.getvalue()}\nThe page says\n{shown}")
+
+
 def run_page(path: Path) -> str:
     """Run a page and return a line that says how it went."""
-    text = path.read_text(encoding="utf-8")
-    needed = NEEDS.match(text)
-    if needed and importlib.util.find_spec(needed[1]) is None:
-        return f"skipped: {needed[1]} is not installed"
-    namespace: dict[str, Any] = {"__name__": "__page__"}
-    compared = 0
-    blocks = list(BLOCK.finditer(text))
-    for block in blocks:
-        line = text.count("\n", 0, block.start()) + 1
-        compared += run_block(block[1], f"{path.name}, block at line {line}", namespace)
-    return f"{len(blocks)} blocks ran, {compared} outputs as the page says"
+    page = PageCode(path)
+    needed = NEEDS.match(page.text)
+    for name in needed[1].split() if needed else ():
+        if importlib.util.find_spec(name) is None:
+            return f"skipped: {name} is not installed"
+    page.run_until(float("inf"))
+    return f"{page.blocks} blocks ran, {page.compared} outputs as the page says"
 
 
 def main(pages: list[str]) -> None:
     """Run the named pages, or all of them."""
+    os.environ["MPLBACKEND"] = "agg"  # pictures are drawn and shown nowhere
     with tempfile.TemporaryDirectory() as folder:
         for page in pages or PAGES:
-            path = (DOCS / page).with_suffix(".md")
+            path = DOCS / f"{page}.md"
             os.chdir(folder)
-            print(f"{path.name}: {run_page(path)}", flush=True)
+            print(f"{page}: {run_page(path)}", flush=True)
             os.chdir("/")
 
 

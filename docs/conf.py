@@ -9,7 +9,8 @@ from pathlib import Path
 
 import fastmlp
 
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+DOCS = Path(__file__).parent
+sys.path[:0] = [str(DOCS / "_ext"), str(DOCS)]  # the extensions, check_examples
 
 project = "fastmlp"
 author = "The fastmlp developers"
@@ -57,7 +58,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_fence_as_directive = ["math"]
 myst_heading_anchors = 3
 
-breathe_projects = {"fastmlp": str(Path(__file__).parent / "_build" / "doxygen")}
+breathe_projects = {"fastmlp": str(DOCS / "_build" / "doxygen")}
 breathe_default_project = "fastmlp"
 breathe_show_include = False
 breathe_domain_by_extension = {"hpp": "cpp"}

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Palette(NamedTuple):
-    """Colours of one theme; those of data are Okabe and Ito's, safe for the colour-blind."""
+    """Colours of one theme; those of data are those of fastmlp.plot, safe for the colour-blind."""
 
     name: str
     ink: str
@@ -15,6 +15,8 @@ class Palette(NamedTuple):
     orange: str
     green: str
     pink: str
+    sky: str
+    amber: str
 
 
 LIGHT = Palette(
@@ -27,6 +29,8 @@ LIGHT = Palette(
     orange="#c75300",
     green="#00805d",
     pink="#b0558a",
+    sky="#56b4e9",
+    amber="#e69f00",
 )
 DARK = Palette(
     name="dark",
@@ -38,4 +42,6 @@ DARK = Palette(
     orange="#f5924e",
     green="#43c79c",
     pink="#e59ac6",
+    sky="#9fd8ff",
+    amber="#ffcf66",
 )

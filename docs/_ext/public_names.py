@@ -16,6 +16,7 @@ MODULES = (
     "fastmlp.datasets",
     "fastmlp.formats.cpp_header",
     "fastmlp.ops",
+    "fastmlp.plot",
     "fastmlp.reference",
     "fastmlp.schedules",
     "fastmlp.sklearn",

@@ -5,7 +5,7 @@ plain NumPy. `import fastmlp` imports NumPy and the native core and nothing else
 """
 
 # _core is first: in a subinterpreter it refuses to be imported, and NumPy would do damage there.
-from fastmlp import _core, datasets, ops, optimizers, schedules  # noqa: F401
+from fastmlp import _core, datasets, ops, optimizers, plot, schedules  # noqa: F401
 from fastmlp._core import ACTIVATIONS, OUTPUTS, Objective, __version__
 from fastmlp.lbfgs import LBFGS
 from fastmlp.network import Network
@@ -39,6 +39,7 @@ __all__ = [
     "get_num_threads",
     "isa",
     "ops",
+    "plot",
     "schedules",
     "set_isa",
     "set_num_threads",

@@ -1,13 +1,14 @@
 """The demo: trains the native network and its NumPy twin alike on real data and compares them.
 
-It needs the packages that `fastmlp` needs, and matplotlib for `--plot`. Start at
-`run_demo`.
+At the end it compares with scikit-learn, if that is installed, and shows three predictions.
+`--plot` needs matplotlib. Start at `run_demo`.
 """
 
 import importlib
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -40,6 +41,8 @@ LEARNING_RATE = 0.05
 REPORTED_EPOCHS = 10  # the epochs from one line of progress to the next
 TIMED_RUNS = 5  # runs of each network, alternating; their medians are compared
 
+INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended, as shells know it
+
 CURVE_ROWS, CURVE_COLUMNS = 10, 60  # fits a terminal of 80 columns, labels included
 
 AnyNetwork = Network | reference.Network
@@ -65,6 +68,7 @@ class Result:
     difference: float
     seconds: float
     twin_seconds: float
+    network: Network
 
     @property
     def failures(self) -> list[str]:
@@ -92,18 +96,27 @@ def run_demo(plot: str | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0; 1 if a comparison fails; 2 if the plot cannot be made.
+        Exit status: 0; 1 if a comparison fails; 2 if the plot cannot be made; 130 after Ctrl-C.
     """
+    try:
+        return _run(plot)
+    except KeyboardInterrupt:
+        print("fastmlp: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(plot: str | None) -> int:
+    start = time.perf_counter()
     try:
         figure_class = importlib.import_module("matplotlib.figure").Figure if plot else None
     except ImportError:
         print("fastmlp: --plot needs matplotlib: pip install 'fastmlp[plot]'", file=sys.stderr)
         return 2
     split = prepare(*load_breast_cancer())
-    print(
-        f"Breast Cancer Wisconsin: {len(split.X_train)} rows to train, {len(split.X_test)} to test"
-    )
+    rows, test_rows = len(split.X_train), len(split.X_test)
+    print(f"Breast Cancer Wisconsin: {rows} tumours to train, {test_rows} to test")
     print(f"{LAYERS}: {EPOCHS} epochs, batches of {BATCH_SIZE}, learning rate {LEARNING_RATE}")
+    print("native is fastmlp; twin is the same network in plain NumPy")
     results = []
     for dtype in LARGEST_DIFFERENCE:
         results.append(compare(split, dtype))
@@ -119,9 +132,12 @@ def run_demo(plot: str | None = None) -> int:
     failures = [failure for result in results for failure in result.failures]
     for failure in failures:
         print(f"FAILED {failure}")
-    if not failures:
-        print("OK: the native network and its twin agree, and both are accurate")
-    return 1 if failures else 0
+    if failures:
+        return 1
+    print("OK: the native network and its twin agree, and both are accurate")
+    conclude(results[-1], split)
+    print(f"\nThis demo took {time.perf_counter() - start:.1f} s.")
+    return 0
 
 
 def stratified_split(
@@ -153,6 +169,7 @@ def compare(split: Split, dtype: str) -> Result:
     """Train both networks from the same start and on the same batches."""
     print(f"\n{dtype}")
     network, history, _ = _fit(Network, split, dtype, _progress("native"))
+    assert isinstance(network, Network)
     twin, _, _ = _fit(reference.Network, split, dtype, _progress("twin"))
     times: list[float] = []
     twin_times: list[float] = []
@@ -169,6 +186,7 @@ def compare(split: Split, dtype: str) -> Result:
         ),
         seconds=statistics.median(times),
         twin_seconds=statistics.median(twin_times),
+        network=network,
     )
 
 
@@ -180,10 +198,64 @@ def report(result: Result) -> None:
     print(f"test accuracy       native {result.accuracy:.4f}   twin {result.twin_accuracy:.4f}")
     print(f"largest difference  {result.difference:.1e} of the largest parameter (limit {limit})")
     print(
-        f"time of the fit     native {1e3 * result.seconds:.1f} ms   "
-        f"twin {1e3 * result.twin_seconds:.1f} ms   "
+        f"time of the fit     native {1e3 * result.seconds:.0f} ms   "
+        f"twin {1e3 * result.twin_seconds:.0f} ms   "
         f"native is {result.twin_seconds / result.seconds:.1f} times faster"
     )
+
+
+def conclude(result: Result, split: Split) -> None:
+    """Print what a newcomer wants to know: accuracy and time beside scikit-learn's, predictions."""
+    print(f"\n{len(split.X_test)} tumours that the network has not seen, {result.dtype}:")
+    peer = scikit_learn(split, result.dtype)
+    for what, ours, theirs in (
+        ("right answers", f"{result.accuracy:.1%}", peer and f"{peer[0]:.1%}"),
+        ("time to train", f"{1e3 * result.seconds:.0f} ms", peer and f"{1e3 * peer[1]:.0f} ms"),
+    ):
+        beside = f"   scikit-learn {theirs}" if theirs else ""
+        print(f"{what}   fastmlp {ours}{beside}")
+    if peer is None:
+        print("(scikit-learn is not installed: pip install 'fastmlp[sklearn]' to compare with it)")
+    print()
+    for number, prediction in enumerate(three_predictions(result.network, split), start=1):
+        print(f"tumour {number} is {prediction}")
+
+
+def scikit_learn(split: Split, dtype: str) -> tuple[float, float] | None:
+    """Train scikit-learn's network alike; return its accuracy and seconds, or None without it."""
+    try:
+        classifier = importlib.import_module("sklearn.neural_network").MLPClassifier
+    except ImportError:
+        return None
+    model = classifier(
+        LAYERS[1:-1], solver="sgd", momentum=0, alpha=0, learning_rate_init=LEARNING_RATE,
+        batch_size=BATCH_SIZE, max_iter=EPOCHS, n_iter_no_change=EPOCHS, random_state=SEED,
+    )  # fmt: skip
+    X, X_test = split.X_train.astype(dtype), split.X_test.astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that more epochs would lower the loss
+        start = time.perf_counter()
+        model.fit(X, split.y_train)
+        seconds = time.perf_counter() - start
+    return float(model.score(X_test, split.y_test)), seconds
+
+
+def three_predictions(network: Network, split: Split) -> list[str]:
+    """Describe the first benign and the first malignant test row, and the least certain one."""
+    probability = network.forward(split.X_test)[:, 0]
+    rows = [int(np.flatnonzero(split.y_test == label)[0]) for label in (0, 1)]
+    rows.append(int(np.abs(probability - 0.5).argmin()))
+    predictions = []
+    for row in rows:
+        malignant = probability[row] >= 0.5
+        certainty = probability[row] if malignant else 1 - probability[row]
+        name, truth = (
+            "malignant" if is_so else "benign" for is_so in (malignant, split.y_test[row])
+        )
+        percent = "more than 99%" if certainty > 0.99 else f"{certainty:.0%}"
+        verdict = "right" if name == truth else f"wrong, it is {truth}"
+        predictions.append(f"{name}, says the network ({percent} sure): {verdict}")
+    return predictions
 
 
 def text_curve(loss: Sequence[float]) -> str:

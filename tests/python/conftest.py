@@ -21,6 +21,7 @@ os.environ.setdefault("FASTMLP_MIN_WORK", "0")
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 # NumPy's products are small here, and its second thread would spin for as long as they take.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")  # no window opens
 
 import pytest
 from hypothesis import is_hypothesis_test, settings

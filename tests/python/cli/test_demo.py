@@ -1,6 +1,8 @@
 """The command line and its demo."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import types
@@ -29,10 +31,22 @@ def short(quick, monkeypatch):
 
 
 def test_python_m_fastmlp_runs_the_demo():
+    pytest.importorskip("sklearn")
+    environment = {name: text for name, text in os.environ.items() if name != "FASTMLP_MIN_WORK"}
     done = subprocess.run(
-        [sys.executable, "-m", "fastmlp"], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "fastmlp"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment,
     )
-    assert done.stdout.splitlines()[-1].startswith("OK: ")
+    end = done.stdout.partition("\nOK: ")[2]
+    found = re.search(r"right answers   fastmlp (\S+)%   scikit-learn (\S+)%\n", end)
+    assert abs(float(found[1]) - float(found[2])) <= 3
+    assert re.search(r"time to train   fastmlp \d+ ms   scikit-learn \d+ ms\n", end)
+    assert len(re.findall(r"tumour \d is (?:benign|malignant), says the network ", end)) == 3
+    assert re.fullmatch(r"This demo took \d+\.\d s\.", done.stdout.splitlines()[-1])
+    assert max(map(len, done.stdout.splitlines())) < 80
     assert done.stderr == ""
 
 
@@ -77,8 +91,55 @@ def test_the_demo_fails_when_a_limit_is_not_kept(short, monkeypatch, capsys, nam
 def test_nan_keeps_no_limit(field):
     good = {"difference": 0.0, "accuracy": 1.0, "twin_accuracy": 1.0}
     common = {"dtype": "float64", "loss": [1.0], "seconds": 1.0, "twin_seconds": 2.0}
+    common["network"] = fastmlp.Network([1, 1])
     assert demo.Result(**common, **good).failures == []
     assert len(demo.Result(**common, **{**good, field: float("nan")}).failures) == 1
+
+
+# Its end
+
+
+def test_the_demo_works_without_scikit_learn(short, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn.neural_network", None)  # import then fails
+    assert main([]) == 0
+    end = capsys.readouterr().out.partition("\nOK: ")[2]
+    assert re.search(r"right answers   fastmlp \d+\.\d%\ntime to train   fastmlp \d+ ms\n", end)
+    assert "pip install 'fastmlp[sklearn]' to compare" in end
+
+
+def test_three_predictions_are_one_of_each_class_and_the_least_certain():
+    network = fastmlp.Network([1, 1], seed=0)
+    network.weights[0][...] = 1
+    rows = np.array([[-9.0], [0.4], [9.0], [-0.2], [-1.0]])  # probability 0, 0.6, 1, 0.45, 0.27
+    split = demo.Split(rows, rows[:, 0], rows, np.array([0.0, 1.0, 1.0, 1.0, 0.0]))
+    assert demo.three_predictions(network, split) == [
+        "benign, says the network (more than 99% sure): right",
+        "malignant, says the network (60% sure): right",
+        "benign, says the network (55% sure): wrong, it is malignant",
+    ]
+
+
+# Ctrl-C
+
+
+def test_ctrl_c_prints_one_line():
+    command = [sys.executable, "-m", "fastmlp"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()  # the demo is running
+        process.send_signal(signal.SIGINT)
+        printed = process.communicate()[1]
+    assert printed == b"fastmlp: interrupted\n"
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("step", ["prepare", "compare", "conclude"])
+def test_ctrl_c_ends_every_step_alike(short, monkeypatch, capsys, step):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, step, interrupted)
+    assert main([]) == 130
+    assert capsys.readouterr().err == "fastmlp: interrupted\n"
 
 
 # The plot
