@@ -21,6 +21,7 @@ DOCS = Path(__file__).parent
 PAGES = (
     "index",
     "getting_started",
+    "tabular",
     "performance",
     "reproducibility",
     "from_sklearn",

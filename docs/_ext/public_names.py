@@ -20,6 +20,7 @@ MODULES = (
     "fastmlp.reference",
     "fastmlp.schedules",
     "fastmlp.sklearn",
+    "fastmlp.tabular",
 )
 
 

@@ -6,8 +6,7 @@ rows need.
 """
 
 from fastmlp.tabular._encoder import ColumnSummary
-from fastmlp.tabular._estimator import TabularClassifier, TabularRegressor
-from fastmlp.tabular._estimator import load_model as load
+from fastmlp.tabular._estimator import TabularClassifier, TabularRegressor, load
 from fastmlp.tabular._members import Progress
 
 __all__ = ["ColumnSummary", "Progress", "TabularClassifier", "TabularRegressor", "load"]

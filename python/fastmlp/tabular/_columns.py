@@ -127,7 +127,7 @@ class Number(Kind):
     def learn(cls, column: Column, recipe: Recipe, chosen: bool) -> Self:
         values = column.numbers()
         missing = np.isnan(values)
-        ordered = np.sort(values[~missing])
+        ordered = np.sort(values[~missing] + 0.0)  # there is no -0.0, which would sort anywhere
         if len(ordered) == 0:
             raise LeftOutError("has no values")
         has_missing = bool(missing.any())

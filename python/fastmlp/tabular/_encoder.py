@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ Array = npt.NDArray[Any]
 BLOCK = 8192  # rows that are encoded at once
 
 
-class ColumnSummary(NamedTuple):
+@dataclass(frozen=True)
+class ColumnSummary:
     """What became of a column of the table.
 
     Attributes

@@ -7,6 +7,7 @@ ends with "_") without inheriting from it, because importing it takes a second. 
 """
 
 import inspect
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,9 +22,9 @@ from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import positive_integer, require_not_negative, require_number
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
+from fastmlp.tabular import _file
 from fastmlp.tabular._columns import BY_NAME, SCALINGS
 from fastmlp.tabular._encoder import BLOCK, ColumnSummary, Encoder
-from fastmlp.tabular._file import Content, load, save
 from fastmlp.tabular._members import Member, Progress, Task, train_members
 from fastmlp.tabular._recipe import Recipe, default_recipe
 from fastmlp.tabular._table import Column, Table, read_column, read_table
@@ -44,7 +45,7 @@ class TabularModel:
     verbose: bool
 
     # The arguments that replace a value of the recipe.
-    RECIPE: ClassVar[tuple[str, ...]] = (
+    _RECIPE: ClassVar[tuple[str, ...]] = (
         "hidden",
         "activation",
         "n_members",
@@ -248,7 +249,7 @@ class TabularModel:
     def _recipe(self, rows: int) -> Recipe:
         """Return the recipe for a table of so many rows, with the user's values in it."""
         recipe = default_recipe(rows, self._is_classifier(), self._loss())
-        given = {name: getattr(self, name) for name in self.RECIPE}
+        given = {name: getattr(self, name) for name in self._RECIPE}
         given = {name: value for name, value in given.items() if value is not None}
         for name in ("n_members", "epochs", "batch_size", "patience", "max_levels"):
             if name in given:
@@ -338,7 +339,7 @@ class TabularModel:
         Returns
         -------
         list of ColumnSummary
-            Named tuples (name, kind, inputs, description), in the order of the table.
+            In the order of the table.
         """
         self._require_fitted("columns")
         return self._encoder.summaries()
@@ -404,7 +405,7 @@ class TabularModel:
         arguments = self.get_params()
         if not isinstance(self.seed, int):
             arguments["seed"] = self.seed_
-        content = Content(
+        content = _file.Content(
             self._MODEL,
             arguments,
             self._encoder,
@@ -416,7 +417,7 @@ class TabularModel:
             self._used_recipe,
             self._members,
         )
-        save(content, path)
+        _file.save(content, path)
 
     @classmethod
     def load(cls, path: AnyPath) -> Self:
@@ -440,13 +441,13 @@ class TabularModel:
         TypeError
             If `path` is no path, such as an open file.
         """
-        content = load(path)
+        content = _file.load(path)
         if content.model != cls._MODEL:
             raise ValueError(f"load: {path!r} holds a {content.model}; read it by its load")
         return cls._restored(content)
 
     @classmethod
-    def _restored(cls, content: Content) -> Self:
+    def _restored(cls, content: _file.Content) -> Self:
         """Return a model with the content of a file."""
         try:
             model = cls(**content.arguments)
@@ -458,7 +459,8 @@ class TabularModel:
         if content.classes is not None:
             learned["classes_"] = content.classes
         if content.amounts is not None:
-            learned["_amounts"] = content.amounts
+            quantiles = _quantiles(content.arguments.get("quantiles"))
+            learned |= {"_amounts": content.amounts, "quantiles_": quantiles}
         model._set_fitted(
             content.encoder, content.recipe, content.members, learned, content.target, content.named
         )
@@ -758,6 +760,11 @@ class TabularRegressor(TabularModel):
     loss : {"squared_error", "huber", "absolute_error", "poisson"}
         What is minimised, for targets that are scaled to a standard deviation of about 1. "huber"
         and "absolute_error" are less moved by extreme targets; "poisson" is for counts.
+    delta : float
+        For "huber": the scaled error at which the loss turns from a parabola into a line.
+    quantiles : float or sequence of float, optional
+        Predict these quantiles, such as [0.05, 0.5, 0.95], by the pinball loss; loss is then left
+        at its default.
     hidden, activation, n_members, epochs, batch_size, learning_rate, weight_decay
         As for `TabularClassifier`.
     dropout, patience, scaling, n_bins, max_levels, ignore, column_types, seed, verbose
@@ -765,6 +772,8 @@ class TabularRegressor(TabularModel):
 
     Attributes
     ----------
+    quantiles_ : tuple of float
+        The quantiles that are predicted; none without `quantiles`.
     networks, network, histories, seed_, n_features_in_, feature_names_in_
         As for `TabularClassifier`.
 
@@ -780,14 +789,17 @@ class TabularRegressor(TabularModel):
 
     _MODEL = "TabularRegressor"
 
-    LOSSES = ("squared_error", "huber", "absolute_error", "poisson")
+    _LOSSES = ("squared_error", "huber", "absolute_error", "poisson")
 
     _amounts: Amounts
+    quantiles_: tuple[float, ...]
 
     def __init__(
         self,
         *,
         loss: str = "squared_error",
+        delta: float = 1.0,
+        quantiles: float | Sequence[float] | None = None,
         hidden: Sequence[int] | None = None,
         activation: str | None = None,
         n_members: int | None = None,
@@ -806,6 +818,8 @@ class TabularRegressor(TabularModel):
         verbose: bool = False,
     ) -> None:
         self.loss = loss
+        self.delta = delta
+        self.quantiles = quantiles
         self.hidden = hidden
         self.activation = activation
         self.n_members = n_members
@@ -835,20 +849,33 @@ class TabularRegressor(TabularModel):
         return False
 
     def _loss(self) -> str:
-        if self.loss not in self.LOSSES:
-            raise ValueError(f"fit: loss is {self.loss!r}; it must be one of {self.LOSSES}")
-        return self.loss
+        if self.loss not in self._LOSSES:
+            raise ValueError(f"fit: loss is {self.loss!r}; it must be one of {self._LOSSES}")
+        if self.quantiles is None:
+            return self.loss
+        if self.loss != "squared_error":
+            raise ValueError(
+                f"fit: loss is {self.loss!r} and quantiles is {self.quantiles!r}, which has a loss "
+                "of its own; give one of them"
+            )
+        return "pinball"
 
     def _learn_target(self, target: Column, weight: Array | None) -> Any:
         y = target.numbers()
-        loss = self._loss()
+        loss, quantiles = self._loss(), _quantiles(self.quantiles)
+        require_number("fit", "delta", self.delta, lambda d: 0 < d < math.inf, "positive")
         amounts = Amounts.learn(y, loss)
-        structure: dict[str, Any] = {"layers": 1, "output": "identity"}
+        structure: dict[str, Any] = {"layers": max(1, len(quantiles)), "output": "identity"}
         if loss == "poisson":
             structure["output"] = "exp"
-        elif loss != "squared_error":
+        elif loss == "huber":
+            structure |= {"loss": loss, "delta": float(self.delta)}
+        elif loss == "absolute_error":
             structure["loss"] = loss
-        return {"_amounts": amounts}, structure, amounts.targets(y), None, weight
+        elif loss == "pinball":
+            structure |= {"loss": loss, "quantiles": quantiles}
+        learned = {"_amounts": amounts, "quantiles_": quantiles}
+        return learned, structure, amounts.targets(y), None, weight
 
     def predict(self, X: Any) -> Array:
         """Return an amount for each row.
@@ -861,7 +888,8 @@ class TabularRegressor(TabularModel):
 
         Returns
         -------
-        ndarray of float64, shape (m,)
+        ndarray of float64, shape (m,) or (m, n_quantiles)
+            With several quantiles a column for each; each row is sorted, so that they never cross.
 
         Raises
         ------
@@ -870,10 +898,14 @@ class TabularRegressor(TabularModel):
             message names the column.
         """
         outputs = self._outputs(X, "predict")
-        return self._amounts.amounts(outputs[:, 0], self._used_recipe.clip)
+        amounts = self._amounts.amounts(outputs, self._used_recipe.clip)
+        return amounts[:, 0] if amounts.shape[1] == 1 else np.sort(amounts, axis=1)
 
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return R², the explained fraction of the variance.
+
+        For quantiles it is D², the same with pinball losses: 1 minus the ratio of the loss to that
+        of the quantiles of y, as the mean over all quantiles.
 
         Parameters
         ----------
@@ -895,7 +927,15 @@ class TabularRegressor(TabularModel):
         """
         table, target = self._scored(X, y, "score")
         amounts, weight = target.numbers(), _row_weights(sample_weight, table.rows)
-        errors = amounts - self.predict(table)
+        predicted = self.predict(table)
+        if self.quantiles_:
+            columns = predicted.reshape(table.rows, -1).T
+            found = [
+                _pinball_score(amounts, column, quantile, weight)
+                for column, quantile in zip(columns, self.quantiles_, strict=True)
+            ]
+            return math.fsum(found) / len(found)
+        errors = amounts - predicted
         deviations = amounts - _mean(amounts, weight)
         unexplained = _mean(errors * errors, weight)
         variance = _mean(deviations * deviations, weight)
@@ -909,7 +949,7 @@ MODELS: dict[str, type[TabularModel]] = {
 }
 
 
-def load_model(path: AnyPath) -> Any:
+def load(path: AnyPath) -> Any:
     """Read a classifier or a regressor, whichever the file holds.
 
     Parameters
@@ -925,11 +965,37 @@ def load_model(path: AnyPath) -> Any:
     ValueError, OSError, TypeError
         As for `TabularClassifier.load`.
     """
-    content = load(path)
+    content = _file.load(path)
     return MODELS[content.model]._restored(content)
 
 
 # Small things
+
+
+def _quantiles(quantiles: Any) -> tuple[float, ...]:
+    """Return the quantiles as a tuple, empty for None; refuse what are none."""
+    if quantiles is None:
+        return ()
+    given = (quantiles,) if isinstance(quantiles, int | float) else tuple(quantiles)
+    for quantile in given:
+        require_number("fit", "quantiles", quantile, lambda q: 0 < q < 1, "between 0 and 1")
+    if not given or any(low >= high for low, high in itertools.pairwise(given)):
+        raise ValueError(f"fit: quantiles is {quantiles!r}; they must increase")
+    return tuple(map(float, given))
+
+
+def _pinball_score(y: Array, predicted: Array, quantile: float, weight: Array | None) -> float:
+    """Return D² of a quantile: 1 - loss of the predictions / loss of the quantile of y."""
+    order = np.argsort(y, kind="stable")
+    share = np.cumsum(np.ones(len(y)) if weight is None else weight[order])
+    constant = y[order][np.searchsorted(share, quantile * share[-1])]
+    losses = []
+    for found in (predicted, constant):
+        errors = y - found
+        losses.append(_mean(np.maximum(quantile * errors, (quantile - 1) * errors), weight))
+    if losses[1] == 0:
+        return 1.0 if losses[0] == 0 else 0.0
+    return 1.0 - losses[0] / losses[1]
 
 
 def _target(y: Any) -> Column:

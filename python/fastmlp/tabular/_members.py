@@ -26,7 +26,8 @@ Array = npt.NDArray[Any]
 SEEDS = 2**63  # the last word of the counter: none of the purposes for which networks draw
 
 
-class Progress(NamedTuple):
+@dataclass(frozen=True)
+class Progress:
     """What the callbacks of `fit` get after each epoch of each member.
 
     Attributes

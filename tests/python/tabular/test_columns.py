@@ -136,6 +136,12 @@ def test_scaling_by_rank_of_a_value_that_is_most_of_the_column():
     assert_array_equal([low, high], np.float32([(0.80 - 1) * 3**0.5, (1.81 - 1) * 3**0.5]))
 
 
+def test_a_negative_zero_is_learned_as_zero():
+    number = learn(Number, [-0.0, 0.0, -0.0, 1.0, 2.0, 3.0])
+    tensors = number.settings()[1]
+    assert not any(np.signbit(values).any() for values in (tensors["edges"], tensors["center"]))
+
+
 def test_an_infinite_number_is_refused_by_name():
     for value in (math.inf, -math.inf, 1e101):
         with pytest.raises(ValueError, match=r"column 'a' has .* at row 1; .* finite"):
