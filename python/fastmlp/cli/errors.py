@@ -68,6 +68,8 @@ def guarded(command: Callable[[], int]) -> int:
     except MemoryError:
         return ended("error: the memory does not suffice", FAILED)
     except (ValueError, ImportError) as error:
+        if isinstance(error, ImportError) and "pip install" not in str(error):
+            raise
         return ended(f"error: {without_function(error)}", UNUSABLE)
 
 

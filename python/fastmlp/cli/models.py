@@ -12,7 +12,7 @@ from fastmlp.cli.readers import Block, Source
 from fastmlp.formats.network_file import KEY, TABULAR_KEY
 from fastmlp.formats.safetensors import read_header
 from fastmlp.network import Network
-from fastmlp.tabular._estimator import load_model as load_tabular
+from fastmlp.tabular import load as load_tabular
 from fastmlp.tabular._table import Column, Table
 
 Array = npt.NDArray[Any]
@@ -53,6 +53,7 @@ class Model:
     path: str
     classes: list[Any] | None  # the labels; None for a regression
     target: str | None  # the column that the model was trained on, if the file says it
+    quantiles: tuple[float, ...] = ()  # what a quantile regression predicts
 
     def inputs(self, source: Source, without: Sequence[str]) -> list[str]:
         """Return the columns of a file that the model takes; refuse a file that lacks one."""
@@ -62,7 +63,7 @@ class Model:
         """Return as what a column is read: "number", "category" and so on."""
         raise NotImplementedError
 
-    def prepared(self, source: Source, block: Block, inputs: Sequence[str]) -> Any:
+    def prepared(self, source: Source, block: Block, inputs: Sequence[str]) -> Table:
         """Return the inputs in a block; refuse a value that cannot be read, and say where it is."""
         columns = {}
         for name in inputs:
@@ -70,17 +71,25 @@ class Model:
             columns[name] = read(source, block, column, kind)
         return Table(columns, block.table.rows, named=True)
 
-    def predict(self, rows: Any) -> Array:
+    def predict(self, table: Table) -> Array:
         """Return labels or amounts, (m,) or one column for each."""
         raise NotImplementedError
 
-    def probabilities(self, rows: Any) -> Array:
+    def probabilities(self, table: Table) -> Array:
         """Return the probability of each class."""
         raise NotImplementedError
+
+    def answers(self, table: Table) -> Array:
+        """Return what scores compare with the truth: probabilities, or amounts."""
+        return self.predict(table) if self.classes is None else self.probabilities(table)
 
     def output_names(self) -> list[str]:
         """Return a name for each column of `predict`."""
         raise NotImplementedError
+
+    def probability_names(self) -> list[str]:
+        """Return a name for each column of `probabilities`."""
+        return [f"probability_{label}" for label in self.classes or ()]
 
 
 class TabularFile(Model):
@@ -90,6 +99,7 @@ class TabularFile(Model):
         self.path, self.model = path, model
         self.target = model._target_name
         self.classes = model.classes_.tolist() if model._is_classifier() else None
+        self.quantiles = getattr(model, "quantiles_", ())
         self.kinds = {one.name: one.kind for one in model.columns()}
         self.named = hasattr(model, "feature_names_in_")
 
@@ -112,7 +122,7 @@ class TabularFile(Model):
         """Return as what a column is read."""
         return self.kinds[column]
 
-    def prepared(self, source: Source, block: Block, inputs: Sequence[str]) -> Any:
+    def prepared(self, source: Source, block: Block, inputs: Sequence[str]) -> Table:
         """Return the inputs in a block."""
         table = super().prepared(source, block, inputs)
         if self.named:
@@ -124,20 +134,21 @@ class TabularFile(Model):
         }
         return Table(columns, table.rows, named=False)
 
-    def predict(self, rows: Any) -> Array:
+    def predict(self, table: Table) -> Array:
         """Return labels or amounts."""
-        return np.asarray(self.model.predict(rows))
+        return np.asarray(self.model.predict(table))
 
-    def probabilities(self, rows: Any) -> Array:
+    def probabilities(self, table: Table) -> Array:
         """Return the probability of each class."""
         if self.classes is None:
-            raise CommandError(f"--proba: {self.path} predicts amounts, which have no probabilities")
-        return np.asarray(self.model.predict_proba(rows))
+            raise CommandError(
+                f"--proba: {self.path} predicts amounts, which have no probabilities"
+            )
+        return np.asarray(self.model.predict_proba(table))
 
     def output_names(self) -> list[str]:
         """Return a name for each column of `predict`."""
-        quantiles = getattr(self.model, "quantiles", None)
-        return [f"quantile_{q}" for q in quantiles] if quantiles else ["prediction"]
+        return [f"quantile_{q}" for q in self.quantiles] or ["prediction"]
 
 
 class NetworkFile(Model):
@@ -178,27 +189,29 @@ class NetworkFile(Model):
         """Return as what a column is read."""
         return "number"
 
-    def prepared(self, source: Source, block: Block, inputs: Sequence[str]) -> Any:
-        """Return the inputs in a block, (rows, n_in)."""
+    def prepared(self, source: Source, block: Block, inputs: Sequence[str]) -> Table:
+        """Return the inputs in a block; refuse missing values."""
         table = super().prepared(source, block, inputs)
-        rows = np.column_stack([table.columns[name].values for name in inputs])
-        if np.isnan(rows).any():
-            row, column = np.argwhere(np.isnan(rows))[0].tolist()
-            raise CommandError(
-                f"{source.name}: {block.place(row)}, column {inputs[column]!r} is empty; this "
-                "network takes no missing values"
-            )
-        return rows
+        for name, column in table.columns.items():
+            if column.missing().any():
+                row = int(np.argmax(column.missing()))
+                raise CommandError(
+                    f"{source.name}: {block.place(row)}, column {name!r} is empty; the network in "
+                    f"{self.path} takes no missing values"
+                )
+        return table
 
-    def predict(self, rows: Any) -> Array:
+    def predict(self, table: Table) -> Array:
         """Return what the network predicts: labels, class numbers or amounts."""
-        return np.asarray(self.network.predict(rows))
+        return np.asarray(self.network.predict(_rows(table)))
 
-    def probabilities(self, rows: Any) -> Array:
+    def probabilities(self, table: Table) -> Array:
         """Return the probability of each class, or of each output that is yes or no."""
         if self.network.output not in ("sigmoid", "softmax"):
-            raise CommandError(f"--proba: {self.path} predicts amounts, which have no probabilities")
-        found = np.asarray(self.network.forward(rows))
+            raise CommandError(
+                f"--proba: {self.path} predicts amounts, which have no probabilities"
+            )
+        found = np.asarray(self.network.forward(_rows(table)))
         return np.hstack([1 - found, found]) if found.shape[1] == 1 else found
 
     def output_names(self) -> list[str]:
@@ -207,6 +220,17 @@ class NetworkFile(Model):
         if self.is_classifier or n_out == 1:
             return ["prediction"]
         return [f"prediction_{index}" for index in range(n_out)]
+
+    def probability_names(self) -> list[str]:
+        """Return a name for each column of `probabilities`."""
+        labels = self.classes or range(
+            self.network.layers[-1]
+        )  # several outputs that are yes or no
+        return [f"probability_{label}" for label in labels]
+
+
+def _rows(table: Table) -> Array:
+    return np.column_stack([column.values for column in table.columns.values()])
 
 
 def read(source: Source, block: Block, column: Column, kind: str) -> Column:

@@ -65,6 +65,26 @@ class Sizes(WordList):
         return tuple(map(int, words))
 
 
+class Quantiles(WordList):
+    """Numbers between 0 and 1 that increase, such as 0.05 0.5 0.95."""
+
+    name = "quantiles"
+
+    def takes(self, word: str) -> bool:
+        """Return whether a word can be one more entry."""
+        return word.replace(",", "").replace(".", "").isdigit()
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        """Return the numbers."""
+        with suppress(ValueError):
+            found = tuple(float(word) for word in str(value).split(",") if word)
+            if found and 0 < found[0] and found[-1] < 1 and sorted(set(found)) == list(found):
+                return found
+        self.fail(
+            f"{value!r} is no list of quantiles such as 0.05 0.5 0.95, which increase", param, ctx
+        )
+
+
 class Names(WordList):
     """Some of several names."""
 
@@ -188,9 +208,7 @@ def reading(command: Command) -> Command:
 
 def format_of(options: dict[str, Any]) -> Format:
     """Take the options of `reading` out of those of a command."""
-    return Format(
-        options.pop("delimiter"), options.pop("encoding"), not options.pop("no_header")
-    )
+    return Format(options.pop("delimiter"), options.pop("encoding"), not options.pop("no_header"))
 
 
 def as_json(command: Command) -> Command:

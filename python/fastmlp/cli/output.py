@@ -46,10 +46,10 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], wrap: bool = True) -> list[str]:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a table; columns of numbers are aligned to the right.
 
-    The last column is wrapped or, without `wrap`, cut where the line would become too long.
+    The last column is wrapped where the line would become too long.
     """
     rows = [[*map(clipped, row[:-1]), row[-1]] for row in rows]
     columns = list(zip(header, *rows, strict=True))
@@ -65,7 +65,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], wrap: bool = Tru
         start = "  ".join([*cells[:-1], ""])
         space = max(WIDTH - begin, 20)
         last = cells[-1].rstrip()
-        parts = textwrap.wrap(last, space) if wrap else [clipped(last, space)]
+        parts = textwrap.wrap(row[-1], space) if len(row[-1]) > space else [last]
         lines += [f"{start if part is parts[0] else ' ' * begin}{part}" for part in parts or [""]]
     return [line.rstrip() for line in lines]
 
@@ -109,4 +109,10 @@ def score(value: float) -> str:
     """Return a score with four digits after the point, or four significant ones if it is large."""
     if math.isnan(value):
         return "-"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.4g}" if abs(value) > 1e7 else f"{value:,.1f}"
+    return (
+        f"{value:.4f}"
+        if abs(value) < 100
+        else f"{value:,.4g}"
+        if abs(value) > 1e7
+        else f"{value:,.1f}"
+    )

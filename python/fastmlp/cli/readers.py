@@ -63,13 +63,36 @@ class Block:
     """Some rows of a file."""
 
     table: Table
-    first_row: int  # its number in the file, from 1
+    numbers: Sequence[int]  # of the rows in the file, from 1
     lines: Sequence[int] | None  # of the rows in the file, if it is CSV
 
     def place(self, row: int) -> str:
         """Return where a row of the block is in the file."""
         line = "" if self.lines is None else f" (line {self.lines[row]})"
-        return f"row {self.first_row + row}{line}"
+        return f"row {self.numbers[row]}{line}"
+
+    def take(self, rows: Any) -> "Block":
+        """Return some of its rows."""
+        lines = None if self.lines is None else [self.lines[row] for row in rows]
+        return Block(self.table.take(rows), [self.numbers[row] for row in rows], lines)
+
+
+def joined(parts: list[Table]) -> Table:
+    """Return blocks as one table; equal texts become one object."""
+    if not parts:
+        return Table({}, 0, True)
+    columns = {}
+    for name, first in list(parts[0].columns.items()):
+        values = [part.columns[name].values for part in parts]
+        if isinstance(first.values, np.ndarray):
+            columns[name] = Column(name, first.holds, np.concatenate(values))
+        else:
+            once: dict[Any, Any] = {}
+            texts = [once.setdefault(text, text) for part in values for text in part]
+            columns[name] = Column(name, first.holds, texts)
+        for part in parts:
+            del part.columns[name]
+    return Table(columns, sum(part.rows for part in parts), True)
 
 
 class Source:
@@ -220,7 +243,8 @@ class CsvSource(Source):
                 )
                 for place in places
             }
-            yield Block(Table(columns, len(records), named=True), row, lines)
+            table = Table(columns, len(records), named=True)
+            yield Block(table, range(row, row + len(records)), lines)
             row += len(records)
 
     def _records(self, row: int) -> tuple[list[list[str]], list[int]]:
@@ -412,4 +436,5 @@ def _block(name: str, columns: Any, rows: int, first_row: int) -> Block:
         table = read_table(columns)
     except (TypeError, ValueError) as error:
         raise CommandError(f"{name}: {error}") from error
-    return Block(Table(table.columns, rows, named=True), first_row, None)
+    numbers = range(first_row, first_row + rows)
+    return Block(Table(table.columns, rows, named=True), numbers, None)

@@ -74,6 +74,22 @@ def of_amounts(y: Array, predicted: Array) -> Scores:
     }
 
 
+def of_quantiles(y: Array, predicted: Array, quantiles: Sequence[float]) -> Scores:
+    """Score predicted quantiles: how many rows are below each, and the pinball loss."""
+    found = []
+    for quantile, column in zip(quantiles, predicted.reshape(len(y), -1).T, strict=True):
+        errors = y - column
+        loss = np.maximum(quantile * errors, (quantile - 1) * errors)
+        found.append(
+            {
+                "quantile": quantile,
+                "below": float(np.mean(y <= column)),
+                "pinball_loss": float(np.mean(loss)),
+            }
+        )
+    return {"rows": len(y), "quantiles": found}
+
+
 def summary(scores: Scores) -> list[str]:
     """Return lines with the scores, beside those of an answer that is always the same."""
     if "accuracy" in scores:
@@ -86,6 +102,12 @@ def summary(scores: Scores) -> list[str]:
                 ("log loss", score(scores["log_loss"])),
             ]
         )
+    if "quantiles" in scores:
+        rows = [
+            [str(one["quantile"]), f"{one['below']:.3f}", score(one["pinball_loss"])]
+            for one in scores["quantiles"]
+        ]
+        return table(["quantile", "rows below it", "pinball loss"], rows)
     lines = [("RMSE", f"{score(scores['rmse'])}   (always the mean: {score(scores['mean_rmse'])})")]
     lines += [("MAE", score(scores["mae"])), ("R²", score(scores["r2"]))]
     return facts(lines)
@@ -99,7 +121,12 @@ def details(scores: Scores) -> list[str]:
     lines = ["", *_confusion(names, scores["confusion_matrix"])]
     what = f"probability of {names[1]!r}" if len(names) == 2 else "highest probability"
     rows = [
-        [f"{b['from']:.1f} to {b['to']:.1f}", f"{b['rows']:,}", f"{b['predicted']:.3f}", f"{b['observed']:.3f}"]
+        [
+            f"{b['from']:.1f} to {b['to']:.1f}",
+            f"{b['rows']:,}",
+            f"{b['predicted']:.3f}",
+            f"{b['observed']:.3f}",
+        ]
         for b in scores["calibration"]
     ]
     lines += ["", f"calibration: mean error {score(scores['calibration_error'])}"]
@@ -109,7 +136,7 @@ def details(scores: Scores) -> list[str]:
 
 def _confusion(names: list[str], matrix: list[list[int]]) -> list[str]:
     rows = [[name, *(f"{n:,}" for n in row)] for name, row in zip(names, matrix, strict=True)]
-    lines = table(["true \\ predicted", *names], rows, wrap=False)
+    lines = table(["true \\ predicted", *names], rows)
     if len(names) <= MOST_CLASSES and max(map(len, lines)) <= WIDTH:
         return ["confusion matrix: true labels below, predicted ones to the right", *lines]
     wrong = [

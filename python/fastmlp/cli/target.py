@@ -44,19 +44,29 @@ def guess(column: Column, task: str | None) -> Guess:
             f"--task regression: {column.name!r} holds {what}, such as "
             f"{clipped(str(column.texts()[0]))!r}; it must hold numbers"
         )
-    reason = f"{column.name!r} has {what}" if column.holds == "numbers" else f"{column.name!r} holds {what}"
+    reason = (
+        f"{column.name!r} has {what}"
+        if column.holds == "numbers"
+        else f"{column.name!r} holds {what}"
+    )
     return Guess(task or guessed, column, reason)
 
 
 def as_numbers(column: Column) -> Column:
     """Return a column of texts that are all numbers as numbers."""
-    return Column(column.name, "numbers", column.numbers()) if column.is_text_of_numbers() else column
+    return (
+        Column(column.name, "numbers", column.numbers()) if column.is_text_of_numbers() else column
+    )
 
 
 def _refuse_too_many(column: Column, classes: int) -> None:
     """Refuse texts that are most likely no labels, such as numbers with commas."""
     if classes > max(20, len(column) // 2):
-        odd = next(text for text in column.texts() if as_numbers(Column("", "texts", [text])).holds == "texts")
+        odd = next(
+            text
+            for text in column.texts()
+            if as_numbers(Column("", "texts", [text])).holds == "texts"
+        )
         raise CommandError(
             f"--target: {column.name!r} has {classes:,} different texts in {len(column):,} rows, "
             f"such as {clipped(str(odd))!r}; numbers are written like 1234.5; if these are "

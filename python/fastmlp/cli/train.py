@@ -5,6 +5,7 @@ import tempfile
 import time
 import warnings
 from contextlib import closing, suppress
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ import numpy as np
 from fastmlp.cli import options, output, progress, scores
 from fastmlp.cli.errors import FAILED, CommandError
 from fastmlp.cli.models import refuse_same_file
-from fastmlp.cli.readers import Format, open_table
+from fastmlp.cli.readers import Format, joined, open_table
 from fastmlp.cli.target import Guess, as_numbers, guess
 from fastmlp.tabular import TabularClassifier, TabularRegressor
 from fastmlp.tabular._members import Task, held_out
@@ -21,45 +22,79 @@ from fastmlp.tabular._table import Column, Table, _boolean
 from fastmlp.tabular._target import labels
 
 SHOWN_COLUMNS = 30
-LOSSES = TabularRegressor.LOSSES
+OF_A_TASK = (
+    ("loss", "regression"),
+    ("quantiles", "regression"),
+    ("class_weight", "classification"),
+)
+LOSSES = TabularRegressor._LOSSES
 
 
 @click.command(cls=options.ListCommand)
 @click.argument("data", type=options.TABLE)
 @click.option(
-    "--target", "-t", required=True, metavar="COLUMN", shell_complete=options.complete_column,
+    "--target",
+    "-t",
+    required=True,
+    metavar="COLUMN",
+    shell_complete=options.complete_column,
     help="The column to predict.",
 )
 @click.option(
-    "--output", "-o", required=True, type=options.OutputFile(), metavar="FILE",
+    "--output",
+    "-o",
+    required=True,
+    type=options.OutputFile(),
+    metavar="FILE",
     help="The model, a safetensors file.",
 )
 @click.option(
-    "--task", type=click.Choice(["classification", "regression"]),
+    "--task",
+    type=click.Choice(["classification", "regression"]),
     help="Guessed: text, booleans and whole numbers of at most 20 values are classes.",
 )
 @click.option(
-    "--ignore", multiple=True, metavar="COLUMN", shell_complete=options.complete_column,
+    "--ignore",
+    multiple=True,
+    metavar="COLUMN",
+    shell_complete=options.complete_column,
     help="A column to leave out; may be repeated.",
 )
 @click.option(
-    "--type", "kinds", multiple=True, type=options.KindOfColumn(), metavar="COLUMN=KIND",
+    "--type",
+    "kinds",
+    multiple=True,
+    type=options.KindOfColumn(),
+    metavar="COLUMN=KIND",
     help="The kind of a column: number, boolean, category or date; may be repeated.",
 )
-@click.option("--hidden", type=options.Sizes(), metavar="SIZE...", help="Units of the hidden layers.")
+@click.option(
+    "--hidden", type=options.Sizes(), metavar="SIZE...", help="Units of the hidden layers."
+)
 @click.option("--epochs", type=click.IntRange(1), help="At most so many passes over the rows.")
 @click.option("--members", type=click.IntRange(1), help="Networks whose outputs are averaged.")
 @click.option("--batch-size", type=click.IntRange(1), help="Rows in a step.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Of AdamW.")
 @click.option("--weight-decay", type=click.FloatRange(0), help="Of AdamW.")
 @click.option(
-    "--dropout", type=click.FloatRange(0, 1, max_open=True),
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
     help="Fraction of the hidden units that a step leaves out.",
 )
 @click.option("--loss", type=click.Choice(LOSSES), help="Of a regression.")
-@click.option("--class-weight", type=click.Choice(["balanced"]), help="Make all classes count alike.")
 @click.option(
-    "--seed", type=click.IntRange(0, 2**64 - 1), default=0,
+    "--quantiles",
+    type=options.Quantiles(),
+    metavar="QUANTILE...",
+    help="Predict these quantiles of a regression, such as 0.05 0.5 0.95.",
+)
+@click.option(
+    "--class-weight", type=click.Choice(["balanced"]), help="Make all classes count alike."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    default=0,
     help="The same table and seed give the same file.  [default: 0]",
 )
 @options.reading
@@ -82,7 +117,11 @@ def command(**given: Any) -> int:
     bar = progress.Training()
     with closing(bar), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "fit: some columns are left out")  # the report says it
-        model.fit(Table({**table.columns, chosen.target.name: chosen.target}, table.rows, True), chosen.target.name, callbacks=[bar])
+        model.fit(
+            Table({**table.columns, chosen.target.name: chosen.target}, table.rows, True),
+            chosen.target.name,
+            callbacks=[bar],
+        )
     found = held_out_scores(model, table, chosen)
     save(model, given["output"])
     seconds = time.perf_counter() - started
@@ -93,7 +132,9 @@ def command(**given: Any) -> int:
     return 0
 
 
-def read(given: dict[str, Any], form: Format) -> tuple[Table, Guess, int, list[str], dict[str, str]]:
+def read(
+    given: dict[str, Any], form: Format
+) -> tuple[Table, Guess, int, list[str], dict[str, str]]:
     """Return the inputs, the target, how many rows were without it, and the choices by column."""
     with open_table(given["data"], form) as source:
         target = options.known(given["target"], source, "--target")
@@ -115,28 +156,8 @@ def read(given: dict[str, Any], form: Format) -> tuple[Table, Guess, int, list[s
         rest = table.without([target])
         if not rest.columns:
             raise CommandError(f"{source.name} has no column besides the target {target!r}")
-        columns = {
-            name: typed(one, kinds.get(name)) for name, one in rest.columns.items()
-        }
+        columns = {name: typed(one, kinds.get(name)) for name, one in rest.columns.items()}
         return Table(columns, rest.rows, True), guess(column, given["task"]), dropped, ignore, kinds
-
-
-def joined(parts: list[Table]) -> Table:
-    """Return blocks as one table; equal texts become one object."""
-    if not parts:
-        return Table({}, 0, True)
-    columns = {}
-    for name, first in parts[0].columns.items():
-        values = [part.columns[name].values for part in parts]
-        if isinstance(first.values, np.ndarray):
-            columns[name] = Column(name, first.holds, np.concatenate(values))
-        else:
-            once: dict[Any, Any] = {}
-            texts = [once.setdefault(text, text) for part in values for text in part]
-            columns[name] = Column(name, first.holds, texts)
-        for part in parts:
-            del part.columns[name]
-    return Table(columns, sum(part.rows for part in parts), True)
 
 
 def typed(column: Column, kind: str | None) -> Column:
@@ -154,7 +175,7 @@ def make(chosen: Guess, given: dict[str, Any], ignore: list[str], kinds: dict[st
     names = ("hidden", "epochs", "batch_size", "learning_rate", "weight_decay", "dropout", "seed")
     settings = {name: given[name] for name in names}
     settings |= {"n_members": given["members"], "ignore": ignore, "column_types": kinds or None}
-    for option, task in (("loss", "regression"), ("class_weight", "classification")):
+    for option, task in OF_A_TASK:
         if given[option] is None:
             continue
         if chosen.task != task:
@@ -189,7 +210,10 @@ def held_out_scores(model: Any, table: Table, chosen: Guess) -> scores.Scores | 
     outputs = total[rows] / times[rows, np.newaxis]
     if places is None:
         y = chosen.target.numbers()[rows]
-        return scores.of_amounts(y, model._amounts.amounts(outputs[:, 0], model._used_recipe.clip))
+        amounts = np.sort(model._amounts.amounts(outputs, model._used_recipe.clip), axis=1)
+        if model.quantiles_:
+            return scores.of_quantiles(y, amounts, model.quantiles_)
+        return scores.of_amounts(y, amounts)
     if outputs.shape[1] == 1:
         outputs = np.hstack([1 - outputs, outputs])
     return scores.of_classes(model.classes_.tolist(), places[rows], outputs)
@@ -217,7 +241,10 @@ def report_data(chosen: Guess, table: Table, dropped: int) -> None:
     """Print the task and the rows."""
     rows = output.count(table.rows, "row")
     without = f"; {output.count(dropped, 'row')} without a target left out" if dropped else ""
-    other = "regression" if chosen.task == "classification" else "classification"
+    change = ""
+    if chosen.target.holds == "numbers":
+        other = "regression" if chosen.task == "classification" else "classification"
+        change = f"; --task {other} changes it"
     what = chosen.task
     if chosen.task == "classification":
         names, n = np.unique(labels(chosen.target), return_counts=True)
@@ -228,7 +255,7 @@ def report_data(chosen: Guess, table: Table, dropped: int) -> None:
         *output.facts(
             [
                 ("task", what),
-                ("", f"because {chosen.reason}; --task {other} changes it"),
+                ("", f"because {chosen.reason}{change}"),
                 ("data", f"{rows}, {output.count(len(table.columns), 'column')}{without}"),
             ]
         )
@@ -242,7 +269,7 @@ def report_columns(model: Any) -> None:
         [one.name, one.kind, str(one.inputs), one.description.partition(": ")[2]]
         for one in found[:SHOWN_COLUMNS]
     ]
-    output.say("", *output.table(["column", "is", "inputs", "which are"], rows, wrap=False))
+    output.say("", *output.table(["column", "is", "inputs", "which are"], rows))
     if len(found) > SHOWN_COLUMNS:
         output.say(f"and {len(found) - SHOWN_COLUMNS} more, which fastmlp inspect lists")
 
@@ -261,7 +288,8 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
                 (
                     "model",
                     f"{output.count(n, 'network')} of {'-'.join(map(str, network.layers))} units, "
-                    f"{output.count(network.n_parameters, 'parameter')}" + (" each" if n > 1 else ""),
+                    f"{output.count(network.n_parameters, 'parameter')}"
+                    + (" each" if n > 1 else ""),
                 ),
                 ("trained", f"{spread} epochs, {seconds:.1f} s with reading and writing"),
             ]
@@ -269,7 +297,9 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
         "",
     )
     if found is None:
-        output.say("no rows were held out, because there are few; fastmlp evaluate scores the model")
+        output.say(
+            "no rows were held out, because there are few; fastmlp evaluate scores the model"
+        )
     else:
         each = "each network" if n > 1 else "the network"
         output.say(
@@ -300,7 +330,7 @@ def as_dict(
         "classes": getattr(model, "classes_", np.array([])).tolist() or None,
         "rows": table.rows,
         "rows_without_target": dropped,
-        "columns": [one._asdict() for one in model.columns()],
+        "columns": [asdict(one) for one in model.columns()],
         "layers": list(model.networks[0].layers),
         "networks": model.histories,
         "held_out": found,
