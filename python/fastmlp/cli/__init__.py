@@ -1,4 +1,4 @@
-"""The command line: `fastmlp train`, `predict`, `evaluate`, `inspect`, `export`, `info`, `bench`, `demo`.
+"""The command line: from a table to a model, to predictions and to C++.
 
 app.py lists the commands, and each has a module of its own. readers.py turns files into columns,
 models.py gives tabular models and plain networks the same methods, output.py writes to the

@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -74,7 +74,7 @@ def run(arguments: list[str]) -> int:
         group.main(arguments, prog_name="fastmlp")
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = cast(Any, _show_warning)
             # Not `group.main`, which handles Ctrl-C and closed pipes itself, in several lines.
             with group.make_context("fastmlp", list(arguments)) as context:
                 return int(group.invoke(context) or 0)

@@ -1,6 +1,5 @@
 """`fastmlp export`: a model as a C++ header."""
 
-import os
 from typing import Any
 
 import click
@@ -38,7 +37,5 @@ def command(model: str, cpp: str, namespace: str | None) -> int:
         return 0
     refuse_same_file(cpp, [model])
     written = save_cpp(found.network, cpp, namespace)
-    output.say(
-        f"{os.fsencode(cpp).decode(errors='backslashreplace')}: {written}::forward, {found.network!r}"
-    )
+    output.say(f"{cpp}: {written}::forward, {found.network!r}")
     return 0

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from fastmlp._summary import summary
 from fastmlp.cli import options, output
-from fastmlp.cli.models import Model, NetworkFile, TabularFile, load_model
+from fastmlp.cli.models import NetworkFile, TabularFile, load_model
 from fastmlp.network import Network
 
 HIDDEN_KEYS = ("classes", "feature_names")  # of the metadata; shown by themselves
@@ -17,7 +18,7 @@ HIDDEN_KEYS = ("classes", "feature_names")  # of the metadata; shown by themselv
 @options.as_json
 def command(model: str, as_json: bool) -> int:
     """Show the columns, the layers and the training of MODEL, a tabular model or a network."""
-    found: Model = load_model(model)
+    found = load_model(model)
     shown = described_table(found) if isinstance(found, TabularFile) else described_network(found)
     if as_json:
         output.say_json(shown)
@@ -131,4 +132,4 @@ def show_network(file: NetworkFile, shown: dict[str, Any]) -> None:
     if shown["standardized"]:
         facts.append(("scaling", "folded into the first and the last layer: it takes raw values"))
     facts += [(output.clipped(key), text) for key, text in shown["metadata"].items()]
-    output.say(*output.facts(facts), "", *str(file.network.summary()).splitlines())
+    output.say(*output.facts(facts), "", *summary(file.network).splitlines())

@@ -36,7 +36,9 @@ def load_model(path: str) -> "TabularFile | NetworkFile":
         try:
             metadata, _ = read_header(file)
         except ValueError as error:
-            raise CommandError(f"{path} is no model that fastmlp wrote: {error}") from error
+            raise CommandError(
+                f"{path} is no model: it is damaged or no safetensors file ({error})"
+            ) from error
     if TABULAR_KEY in metadata:
         return TabularFile(path, load_tabular(path))
     if KEY in metadata:
@@ -234,7 +236,7 @@ def _rows(table: Table) -> Array:
 
 
 def read(source: Source, block: Block, column: Column, kind: str) -> Column:
-    """Return a column of a block as its kind; refuse a value that cannot be, and say where it is."""
+    """Return a column of a block as its kind; refuse an unfit value, and say where it is."""
     convert = READ.get(kind)
     if convert is None:
         return column

@@ -33,7 +33,7 @@ class ListCommand(click.Command):
             word = words.pop(0)
             joined.append(word)
             if word in lists:
-                taken = []
+                taken: list[str] = []
                 while words and (not taken or lists[word].takes(words[0])):
                     taken.append(words.pop(0))
                 joined += [",".join(taken)] if taken else []
@@ -76,13 +76,16 @@ class Quantiles(WordList):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
         """Return the numbers."""
+        found: tuple[float, ...] = ()
         with suppress(ValueError):
             found = tuple(float(word) for word in str(value).split(",") if word)
-            if found and 0 < found[0] and found[-1] < 1 and sorted(set(found)) == list(found):
-                return found
-        self.fail(
-            f"{value!r} is no list of quantiles such as 0.05 0.5 0.95, which increase", param, ctx
-        )
+        if not found or found[0] <= 0 or found[-1] >= 1 or sorted(set(found)) != list(found):
+            self.fail(
+                f"{value!r} is no list of quantiles such as 0.05 0.5 0.95, which increase",
+                param,
+                ctx,
+            )
+        return found
 
 
 class Names(WordList):
@@ -118,13 +121,16 @@ class Encoding(click.ParamType):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         """Return the name as Python writes it."""
-        with suppress(LookupError):
+        try:
             return codecs.lookup(value).name
-        self.fail(f"{value!r} is no encoding; utf-8, cp1252 and latin-1 are some", param, ctx)
+        except LookupError:
+            return self.fail(
+                f"{value!r} is no encoding; utf-8, cp1252 and latin-1 are some", param, ctx
+            )
 
 
 class Delimiter(click.ParamType):
-    """One character; "tab" and "\\t" stand for the tabulator."""
+    """One character; the word tab and a backslash with t stand for the tabulator."""
 
     name = "delimiter"
 

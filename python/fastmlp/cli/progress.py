@@ -30,6 +30,7 @@ class Training:
         self.done: dict[int, int] = {}  # rows, by member; the one that reported last is the last
 
     def __call__(self, progress: Any) -> None:
+        """Show one more epoch of one network."""
         if self.bar is None:
             self.bar = _bar(bar_format=TRAINING)
         before = self.done.pop(progress.member, 0)

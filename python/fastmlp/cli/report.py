@@ -62,7 +62,7 @@ def draw(path: str, model: Model, truth: Array, answers: Array, first: Table) ->
 
 
 class Shuffled:
-    """A model that takes the places of rows, one for each column, so that a column can be shuffled."""
+    """A model that takes places of rows, one for each column: a column can be shuffled."""
 
     def __init__(self, model: Model, table: Table) -> None:
         self.model, self.table = model, table
