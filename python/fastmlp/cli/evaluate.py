@@ -11,7 +11,6 @@ from fastmlp.cli import options, output, scores
 from fastmlp.cli.errors import CommandError
 from fastmlp.cli.models import Model, load_model, read, refuse_same_file
 from fastmlp.cli.readers import Block, Format, Source, joined, open_table
-from fastmlp.tabular._table import Table
 
 Array = npt.NDArray[Any]
 
@@ -60,7 +59,7 @@ def command(**given: Any) -> int:
     else:
         result = scores.of_amounts(found.truth, found.answers)
     if given["plot"]:
-        report.draw(given["plot"], model, found.truth, found.answers, joined(found.first))
+        report.draw(given["plot"], model, found.truth, found.answers, joined(found.first).table)
     if given["as_json"]:
         output.say_json({"rows_without_target": found.dropped, **result})
         return 0
@@ -79,7 +78,7 @@ class Compared(NamedTuple):
 
     truth: Array  # amounts, or the places of labels
     answers: Array  # amounts, or the probabilities of all classes
-    first: list[Table]
+    first: list[Block]
     dropped: int  # rows without a target
 
 
@@ -100,7 +99,7 @@ def compared(model: Model, given: dict[str, Any], form: Format) -> Compared:
             prepared = model.prepared(source, block, inputs)
             answers.append(model.answers(prepared))
             if kept < SHUFFLED_ROWS:
-                first.append(prepared)
+                first.append(Block(prepared, block.numbers, block.lines))
                 kept += len(rows)
         if not truths:
             raise CommandError(f"{source.name} has no row with a value in {target!r}")

@@ -65,7 +65,8 @@ def show_table(file: TabularFile, shown: dict[str, Any]) -> None:
     labels = ", ".join(output.clipped(str(label)) for label in file.classes or ())
     network, settings = file.model.networks[0], shown["settings"]
     facts = [
-        ("file", f"{file.path}: {shown['kind']}"),
+        ("file", file.path),
+        ("holds", shown["kind"]),
         ("target", f"{file.target or 'not named'}: {labels or 'amounts'}"),
     ]
     if file.quantiles:
@@ -123,7 +124,8 @@ def described_network(file: NetworkFile) -> dict[str, Any]:
 def show_network(file: NetworkFile, shown: dict[str, Any]) -> None:
     """Print what a network is."""
     facts = [
-        ("file", f"{file.path}: Network of {shown['dtype']}"),
+        ("file", file.path),
+        ("holds", f"Network of {shown['dtype']}"),
         ("training", f"{output.count(shown['epochs_trained'], 'epoch')}, seed {shown['seed']}"),
     ]
     for key, name in (("feature_names", "inputs"), ("classes", "classes")):

@@ -24,7 +24,7 @@ READ: dict[str, Callable[[Column], Any]] = {
     "date": Column.dates,
 }
 EXPECTED = {
-    "number": "a number",
+    "number": "a finite number",
     "boolean": "true or false",
     "date": "a date such as 2017-01-31 or 2017-01-31T06:00:42",
 }

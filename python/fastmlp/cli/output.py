@@ -80,7 +80,9 @@ def facts(rows: Iterable[tuple[str, str]]) -> list[str]:
     width = max(len(name) for name, _ in rows)
     lines = []
     for name, text in rows:
-        parts = textwrap.wrap(text, WIDTH - width - 2, break_on_hyphens=False) or [""]
+        parts = textwrap.wrap(
+            text, WIDTH - width - 2, break_on_hyphens=False, break_long_words=False
+        ) or [""]
         lines.append(f"{name:{width}}  {parts[0]}")
         lines += [" " * (width + 2) + part for part in parts[1:]]
     return lines

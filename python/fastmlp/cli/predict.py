@@ -48,10 +48,10 @@ def command(**given: Any) -> int:
     """  # fmt: skip
     form = options.format_of(given)
     path = given["output"]
-    if path.endswith(OTHER_FORMATS):
-        raise CommandError(f"-o {path}: predictions are written as CSV; end the name in .csv")
     if path != "-":
         refuse_same_file(path, [given["data"], given["model"]])
+    if path.endswith(OTHER_FORMATS):
+        raise CommandError(f"-o {path}: predictions are written as CSV; end the name in .csv")
     model = load_model(given["model"])
     rows = 0
     with open_table(given["data"], form) as source:

@@ -58,13 +58,16 @@ class Format:
     header: bool = True  # whether the first line has the names
 
 
+DEFAULT = Format()
+
+
 @dataclass(frozen=True)
 class Block:
     """Some rows of a file."""
 
     table: Table
-    numbers: Sequence[int]  # of the rows in the file, from 1
-    lines: Sequence[int] | None  # of the rows in the file, if it is CSV
+    numbers: Any  # of the rows in the file, from 1
+    lines: Any  # of the rows in the file, if it is CSV; else None
 
     def place(self, row: int) -> str:
         """Return where a row of the block is in the file."""
@@ -73,26 +76,26 @@ class Block:
 
     def take(self, rows: Any) -> "Block":
         """Return some of its rows."""
-        lines = None if self.lines is None else [self.lines[row] for row in rows]
-        return Block(self.table.take(rows), [self.numbers[row] for row in rows], lines)
+        lines = None if self.lines is None else self.lines[rows]
+        return Block(self.table.take(rows), np.asarray(self.numbers)[rows], lines)
 
 
-def joined(parts: list[Table]) -> Table:
-    """Return blocks as one table; equal texts become one object."""
-    if not parts:
-        return Table({}, 0, True)
+def joined(blocks: Sequence[Block]) -> Block:
+    """Return blocks as one; equal texts become one object."""
+    if not blocks:
+        return Block(Table({}, 0, named=True), [], None)
     columns = {}
-    for name, first in list(parts[0].columns.items()):
-        values = [part.columns[name].values for part in parts]
+    for name, first in blocks[0].table.columns.items():
+        values = [block.table.columns[name].values for block in blocks]
         if isinstance(first.values, np.ndarray):
             columns[name] = Column(name, first.holds, np.concatenate(values))
         else:
             once: dict[Any, Any] = {}
             texts = [once.setdefault(text, text) for part in values for text in part]
             columns[name] = Column(name, first.holds, texts)
-        for part in parts:
-            del part.columns[name]
-    return Table(columns, sum(part.rows for part in parts), True)
+    numbers = np.concatenate([np.asarray(block.numbers) for block in blocks])
+    lines = None if blocks[0].lines is None else np.concatenate([block.lines for block in blocks])
+    return Block(Table(columns, len(numbers), named=True), numbers, lines)
 
 
 class Source:
@@ -113,7 +116,7 @@ class Source:
 
 
 @contextmanager
-def open_table(path: str, form: Format = Format()) -> Iterator[Source]:
+def open_table(path: str, form: Format = DEFAULT) -> Iterator[Source]:
     """Open a file as a table; `path` "-" is standard input."""
     name = "standard input" if path == "-" else path
     with ExitStack() as stack, _naming(name):
@@ -247,7 +250,7 @@ class CsvSource(Source):
             yield Block(table, range(row, row + len(records)), lines)
             row += len(records)
 
-    def _records(self, row: int) -> tuple[list[list[str]], list[int]]:
+    def _records(self, row: int) -> tuple[list[list[str]], Any]:
         """Return the records of the next block and their lines."""
         records, lines = self.pending, [self.reader.line_num] * len(self.pending)
         self.pending = []
@@ -261,7 +264,7 @@ class CsvSource(Source):
                 )
             records.append(record)
             lines.append(self.reader.line_num)
-        return records, lines
+        return records, np.array(lines)
 
 
 def _decoded(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:

@@ -24,7 +24,6 @@ def guess(column: Column, task: str | None) -> Guess:
 
     Texts, booleans and whole numbers of at most 20 values are classes, everything else is amounts.
     """
-    column = as_numbers(column)
     if column.holds == "dates" or column.is_text_of_dates():
         raise CommandError(f"--target: {column.name!r} holds dates, which cannot be predicted")
     if column.holds == "numbers":
@@ -52,20 +51,11 @@ def guess(column: Column, task: str | None) -> Guess:
     return Guess(task or guessed, column, reason)
 
 
-def as_numbers(column: Column) -> Column:
-    """Return a column of texts that are all numbers as numbers."""
-    return (
-        Column(column.name, "numbers", column.numbers()) if column.is_text_of_numbers() else column
-    )
-
-
 def _refuse_too_many(column: Column, classes: int) -> None:
     """Refuse texts that are most likely no labels, such as numbers with commas."""
     if classes > max(20, len(column) // 2):
         odd = next(
-            text
-            for text in column.texts()
-            if as_numbers(Column("", "texts", [text])).holds == "texts"
+            text for text in column.texts() if not Column("", "texts", [text]).is_text_of_numbers()
         )
         raise CommandError(
             f"--target: {column.name!r} has {classes:,} different texts in {len(column):,} rows, "

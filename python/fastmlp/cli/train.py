@@ -13,9 +13,10 @@ import numpy as np
 
 from fastmlp.cli import options, output, progress, scores
 from fastmlp.cli.errors import FAILED, CommandError
+from fastmlp.cli.models import read as read_as
 from fastmlp.cli.models import refuse_same_file
-from fastmlp.cli.readers import Format, joined, open_table
-from fastmlp.cli.target import Guess, as_numbers, guess
+from fastmlp.cli.readers import Block, Format, Source, joined, open_table
+from fastmlp.cli.target import Guess, guess
 from fastmlp.tabular import TabularClassifier, TabularRegressor
 from fastmlp.tabular._members import Task, held_out
 from fastmlp.tabular._table import Column, Table, _boolean
@@ -142,32 +143,39 @@ def read(
         kinds = {options.known(name, source, "--type"): kind for name, kind in given["kinds"]}
         if target in ignore:
             raise CommandError(f"--ignore: {target!r} is the target")
-        parts = [block.table for block in source.blocks(source.columns)]
-        table = joined(parts)
-        if table.rows == 0:
+        block = joined(list(source.blocks(source.columns)))
+        if block.table.rows == 0:
             raise CommandError(f"{source.name} has names of columns and no rows")
-        column = as_numbers(table.columns[target])
+        column = numbers_of(source, block, block.table.columns[target])
         there = np.flatnonzero(~column.missing())
         if len(there) == 0:
             raise CommandError(f"--target: {target!r} is empty in every row of {source.name}")
-        dropped = table.rows - len(there)
+        dropped = len(column) - len(there)
         if dropped:
-            table, column = table.take(there), column.take(there)
-        rest = table.without([target])
-        if not rest.columns:
+            block, column = block.take(there), column.take(there)
+        columns = {
+            name: typed(source, block, one, kinds.get(name))
+            for name, one in block.table.columns.items()
+            if name != target
+        }
+        if not columns:
             raise CommandError(f"{source.name} has no column besides the target {target!r}")
-        columns = {name: typed(one, kinds.get(name)) for name, one in rest.columns.items()}
-        return Table(columns, rest.rows, True), guess(column, given["task"]), dropped, ignore, kinds
+        chosen = guess(column, given["task"])
+        return Table(columns, len(there), named=True), chosen, dropped, ignore, kinds
 
 
-def typed(column: Column, kind: str | None) -> Column:
-    """Return texts that are all numbers or booleans as what they are, unless the user says more."""
+def numbers_of(source: Source, block: Block, column: Column) -> Column:
+    """Return a column as numbers if all of its values are numbers, else as it is."""
+    is_numbers = column.holds == "numbers" or column.is_text_of_numbers()
+    return read_as(source, block, column, "number") if is_numbers else column
+
+
+def typed(source: Source, block: Block, column: Column, kind: str | None) -> Column:
+    """Return a column as its kind or, if the user names none, numbers and booleans as such."""
     if kind is not None:
-        return column
-    column = as_numbers(column)
-    if column.is_text_of(_boolean):
-        return Column(column.name, "booleans", column.booleans())
-    return column
+        return read_as(source, block, column, kind)
+    column = numbers_of(source, block, column)
+    return read_as(source, block, column, "boolean") if column.is_text_of(_boolean) else column
 
 
 def make(chosen: Guess, given: dict[str, Any], ignore: list[str], kinds: dict[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""`train`, `predict`, `evaluate`, `inspect` and `export` on real tables and on a small mixed one."""
+"""`train`, `predict`, `evaluate`, `inspect` and `export`, on real tables and on a mixed one."""
 
 import csv
 import gzip
@@ -6,7 +6,6 @@ import io
 import json
 import os
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ pytest.importorskip("click")
 
 import fastmlp
 from cli_tables import mixed, refused, run, write_csv
-from fastmlp.cli import output, predict, readers, train
+from fastmlp.cli import output, readers
 from fastmlp.tabular import TabularClassifier, TabularRegressor, load
 
 QUICK = ("--epochs", 20, "--members", 2)
@@ -79,7 +78,7 @@ def test_two_commands_make_predictions(folder):
     assert any(line.startswith("model 2 networks of 510-128-128-") for line in shown)
     assert any(line.startswith("accuracy 0.9") for line in shown)
     assert shown[-1] == f"next: fastmlp predict {model} NEW.csv -o predictions.csv"
-    assert max(map(len, done.out.splitlines())) < 100  # the path of the model is long
+    assert max(len(line) for line in done.out.splitlines() if str(folder) not in line) < 80
     done = run("predict", model, test_file, "-o", predictions)
     assert done.out == f"{predictions}: 169 rows\n"
     found = rows_of(predictions.read_text())
@@ -102,7 +101,7 @@ def test_digits_are_ten_classes(folder):
     )
     shown = lines_of(done.out)
     assert shown[0] == (
-        "task classification: 1 (61), 3 (61), 0 (60), 2 (60), 4 (60), 6 (60) and 4 more"
+        "task classification: 0 (63), 3 (62), 2 (61), 5 (61), 1 (60), 6 (60) and 4 more"
     )
     assert shown[1] == "because 'x64' has 10 different values, all whole; --task regression"
     assert any(line == "x0 left out 0 is constant" for line in shown)
@@ -258,31 +257,31 @@ def test_the_file_is_that_of_python(folder, table):
         ("train {table} -o {new}", "Missing option '--target' / '-t'. (fastmlp train --help)"),
         ("train {table} -t kind", "Missing option '--output' / '-o'. (fastmlp train --help)"),
         ("train no.csv -t kind -o {new}", "no.csv: No such file or directory"),
-        ("train {table} -t kid -o {new}", "--target: {table} has no column 'kid'; did you mean 'kind'?"),
-        ("train {table} -t xyz -o {new}", "--target: {table} has no column 'xyz'; it has 'size', "),
-        ("train {table} -t kind --ignore siz -o {new}", "--ignore: {table} has no column 'siz'; did"),
+        ("train {table} -t kid -o {new}", "--target: {table} has no column 'kid'; did you mean "),
+        ("train {table} -t xyz -o {new}", "--target: {table} has no column 'xyz'; it has 'size'"),
+        ("train {table} -t kind --ignore siz -o {new}", "--ignore: {table} has no column 'siz';"),
         ("train {table} -t kind --ignore kind -o {new}", "--ignore: 'kind' is the target"),
-        ("train {table} -t day -o {new}", "--target: 'day' holds dates, which cannot be predicted"),
-        ("train {table} -t kind --task regression -o {new}", "--task regression: 'kind' holds text"),
-        ("train {table} -t kind --loss huber -o {new}", "--loss is for regression; the task is class"),
-        ("train {table} -t kind --type size=text -o {new}", "Invalid value for '--type': 'size=text' is"),
-        ("train {table} -t kind --type day=number -o {new}", "{table}: row 1 (line 2), column 'day': "),
-        ("train {table} -t kind --hidden 1.5 -o {new}", "Invalid value for '--hidden': '1.5' is no list"),
-        ("train {table} -t kind --hidden 0 -o {new}", "Invalid value for '--hidden': '0' is no list"),
-        ("train {table} -t size --quantiles 0.9 0.1 -o {new}", "Invalid value for '--quantiles': "),
-        ("train {table} -t kind --encoding klingon -o {new}", "Invalid value for '--encoding': 'kling"),
-        ("train {table} -t kind --delimiter ab -o {new}", "Invalid value for '--delimiter': 'ab' is"),
-        ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' would be a file"),
+        ("train {table} -t day -o {new}", "--target: 'day' holds dates, which cannot be predict"),
+        ("train {table} -t kind --task regression -o {new}", "--task regression: 'kind' holds t"),
+        ("train {table} -t kind --loss huber -o {new}", "--loss is for regression; the task is "),
+        ("train {table} -t kind --type size=text -o {new}", "Invalid value for '--type': 'size="),
+        ("train {table} -t kind --type day=number -o {new}", "{table}: row 1 (line 2), column '"),
+        ("train {table} -t kind --hidden 1.5 -o {new}", "Invalid value for '--hidden': '1.5' is"),
+        ("train {table} -t kind --hidden 0 -o {new}", "Invalid value for '--hidden': '0' is no "),
+        ("train {table} -t size --quantiles 0.9 0.1 -o {new}", "Invalid value for '--quantiles'"),
+        ("train {table} -t kind --encoding klingon -o {new}", "Invalid value for '--encoding': "),
+        ("train {table} -t kind --delimiter ab -o {new}", "Invalid value for '--delimiter': 'ab"),
+        ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' would be a fil"),
         ("train {table} -t kind -o {folder}/no/m.st", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {folder}", "Invalid value for '--output' / '-o': "),
-        ("train {table} -t kind -o {table}", "{table} is the file that is read; give another name"),
-        ("predict {table} {table}", "{table} is no model: it is damaged or no safetensors file ("),
-        ("predict {model} {table} -o {table}", "{table} is the file that is read; give another name"),
-        ("predict {model} {table} -o {model}", "{model} is the file that is read; give another name"),
-        ("predict {model} {table} -o {folder}/x.parquet", "-o {folder}/x.parquet: predictions are"),
-        ("predict {size} {table} --proba", "--proba: {size} predicts amounts, which have no prob"),
-        ("evaluate {model} {table} -t color", "{table}: row 2 (line 3), column 'color': 'green' is no"),
-        ("evaluate {model} {table} --plot x.doc", "--plot: 'x.doc' must end in one of .png, .pdf"),
+        ("train {table} -t kind -o {table}", "{table} is the file that is read; give another na"),
+        ("predict {table} {table}", "{table} is no model: it is damaged or no safetensors file "),
+        ("predict {model} {table} -o {table}", "{table} is the file that is read; give another "),
+        ("predict {model} {table} -o {model}", "{model} is the file that is read; give another "),
+        ("predict {model} {table} -o {folder}/x.parquet", "-o {folder}/x.parquet: predictions a"),
+        ("predict {size} {table} --proba", "--proba: {size} predicts amounts, which have no pro"),
+        ("evaluate {model} {table} -t color", "{table}: row 2 (line 3), column 'color': 'green'"),
+        ("evaluate {model} {table} --plot x.doc", "--plot: 'x.doc' must end in one of .png, .pd"),
         ("export {model}", "Missing option '--cpp'. (fastmlp export --help)"),
         ("inspect no.st", "no.st: No such file or directory"),
         ("info --plot x.png", "No such option '--plot'. (fastmlp info --help)"),
@@ -401,7 +400,7 @@ def test_a_value_that_cannot_be_read_has_a_place_and_no_file_is_left(folder, mod
     path, result = write_csv(folder / "bad.csv", header, rows), folder / "result.csv"
     result.write_text("old")
     line = refused("predict", model, path, "-o", result)
-    assert line == f"{path}: row 10 (line 11), column 'size': '12,5' is not a number"
+    assert line == f"{path}: row 10 (line 11), column 'size': '12,5' is not a finite number"
     assert result.read_text() == "old"
     assert not [name for name in os.listdir(folder) if name.endswith(".tmp")]
 
@@ -419,10 +418,11 @@ def test_a_missing_column_is_named_before_anything_is_written(folder, model):
 def test_scores_of_classes_agree_with_scikit_learn(folder, table, model):
     metrics = pytest.importorskip("sklearn.metrics")
     scored = json.loads(run("evaluate", model, table, "--json").out)
-    header, rows = mixed()
+    rows = mixed()[1]
     truth = [row[-1] for row in rows]
     found = rows_of(run("predict", model, table, "--proba").out)[1:]
     probability = np.array(found, dtype=float)
+    probability /= probability.sum(axis=1, keepdims=True)  # of float32, so the sum is nearly 1
     predicted = [label for (label,) in rows_of(run("predict", model, table).out)[1:]]
     assert scored["accuracy"] == metrics.accuracy_score(truth, predicted)
     assert scored["confusion_matrix"] == metrics.confusion_matrix(truth, predicted).tolist()
@@ -474,7 +474,7 @@ def test_the_picture(folder, table, model, regression):
 
 def test_inspect_shows_all_columns_and_networks(model):
     shown = lines_of(run("inspect", model).out)
-    assert f"file {model}: TabularClassifier" in shown
+    assert shown[:2] == [f"file {model}", "holds TabularClassifier"]
     assert "target kind: large, small" in shown
     assert sum(line.startswith("color category") for line in shown) == 1
     assert sum(line.startswith(("1 20 ", "2 20 ")) for line in shown) == 2

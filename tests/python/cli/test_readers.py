@@ -1,4 +1,4 @@
-"""The files that the commands read: formats, compression, encodings, and what is wrong with them."""
+"""The files that the commands read: formats, compression, encodings, and what is wrong in them."""
 
 import bz2
 import gzip
@@ -17,6 +17,7 @@ from fastmlp.cli import readers
 from fastmlp.cli.errors import CommandError
 from fastmlp.cli.readers import Format, joined, open_table
 
+DEFAULT = Format()
 TEXT = b'name,size\n"Rome, old",1.5\nOslo,\nBern,NA\n'
 ROWS = {"name": ["Rome, old", "Oslo", "Bern"], "size": ["1.5", None, None]}
 
@@ -33,17 +34,17 @@ def file(tmp_path):
     return write
 
 
-def content(path, form=Format()):
+def content(path, form=DEFAULT):
     """All columns as lists, NaN as None."""
     with open_table(path, form) as source:
-        table = joined([block.table for block in source.blocks(source.columns)])
+        table = joined(list(source.blocks(source.columns))).table
     return {
         name: [None if isinstance(v, float) and math.isnan(v) else v for v in list(column.values)]
         for name, column in table.columns.items()
     }
 
 
-def refused(path, form=Format()):
+def refused(path, form=DEFAULT):
     with pytest.raises(CommandError) as raised:
         content(path, form)
     return str(raised.value).replace(path, "FILE")
