@@ -12,9 +12,9 @@ TRAINING = "{desc} |{bar}| {percentage:3.0f}% {rate_fmt}, {remaining} left"
 def _bar(**options: Any) -> Any:
     from tqdm import tqdm  # here: it takes a while, and --help needs none
 
-    width = None if sys.stderr is None or not sys.stderr.isatty() else WIDTH
+    # A terminal that does not know its size has no rows, and tqdm would show nothing.
     settings = {"disable": None, "leave": False, "unit": " rows", "unit_scale": True}
-    return tqdm(file=sys.stderr, ncols=width, **(settings | options))
+    return tqdm(file=sys.stderr, ncols=WIDTH, nrows=20, **(settings | options))
 
 
 def predicted_rows() -> Any:
