@@ -32,15 +32,16 @@ using AnyNetwork = std::variant<Network<float>, Network<double>>;
 
 std::shared_ptr<AnyNetwork> make_network(const std::string& dtype,
                                          std::vector<std::ptrdiff_t> layers,
-                                         std::vector<Activation> hidden, Output output) {
+                                         std::vector<Activation> hidden, Output output,
+                                         LossOptions loss) {
   const GilReleased released;  // a large network takes a while to allocate
   if (dtype == "float32") {
     return std::make_shared<AnyNetwork>(std::in_place_type<Network<float>>, std::move(layers),
-                                        std::move(hidden), output);
+                                        std::move(hidden), output, std::move(loss));
   }
   if (dtype == "float64") {
     return std::make_shared<AnyNetwork>(std::in_place_type<Network<double>>, std::move(layers),
-                                        std::move(hidden), output);
+                                        std::move(hidden), output, std::move(loss));
   }
   throw py::value_error("Network: dtype is '" + dtype + "'; allowed: float32, float64");
 }
@@ -51,9 +52,11 @@ class PyNetwork {
  public:
   /// Without `initialize` no weights are drawn: all parameters are zero.
   void init(const py::object& layers, const py::object& hidden, const py::object& output,
-            const std::string& dtype, std::uint64_t seed, bool initialize) {
+            const std::string& dtype, std::uint64_t seed, bool initialize, const py::object& loss,
+            const py::object& delta, const py::object& quantiles) {
     const std::vector<std::ptrdiff_t> sizes = layers_of(layers);
-    auto net = make_network(dtype, sizes, hidden_of(hidden, sizes.size()), output_of(output));
+    auto net = make_network(dtype, sizes, hidden_of(hidden, sizes.size()), output_of(output),
+                            loss_of(loss, delta, quantiles));
     interruptible([&](const ShouldStop& should_stop) {
       std::visit([&](auto& n) { initialize ? n.initialize(seed, should_stop) : n.set_seed(seed); },
                  *net);
@@ -420,17 +423,20 @@ py::dict measure(PyNetwork& self, const py::object& X, const py::object& y,
   return self.visit([&](auto& net) {
     const CallData<ElementOf<decltype(net)>> data("fit", self, net, X, y, weight);
     py::dict parts;
-    const auto add = [&](const char* side, const auto& rows) {
-      const Statistics found = interruptible([&](const ShouldStop& should_stop) {
+    const auto add = [&](const char* side, const auto& rows, std::ptrdiff_t cols) {
+      Statistics found = interruptible([&](const ShouldStop& should_stop) {
         return statistics_of(rows, data.weights, should_stop);
       });
+      // With the loss pinball, all outputs have the same target.
+      found.mean.resize(static_cast<std::size_t>(cols), found.mean[0]);
+      found.deviation.resize(static_cast<std::size_t>(cols), found.deviation[0]);
       const auto n = static_cast<py::ssize_t>(found.mean.size());
       const std::string name = side;
       parts[py::str(name + "_mean")] = py::array_t<double>(n, found.mean.data());
       parts[py::str(name + "_scale")] = py::array_t<double>(n, found.deviation.data());
     };
-    add("input", data.x_rows);
-    if (net.output() == Output::kIdentity) add("output", data.y_rows);
+    add("input", data.x_rows, net.layers().front());
+    if (net.output() == Output::kIdentity) add("output", data.y_rows, net.layers().back());
     return parts;
   });
 }
@@ -487,7 +493,8 @@ void register_network(py::module_& module) {
                                 made_at_once<PyNetwork>());
   define_initializer(network, "__init__", &PyNetwork::init, py::arg("layers"), py::arg("hidden"),
                      py::arg("output"), py::arg("dtype"), py::arg("seed"), py::kw_only(),
-                     py::arg("initialize") = true);
+                     py::arg("initialize") = true, py::arg("loss") = none, py::arg("delta") = 1.0,
+                     py::arg("quantiles") = none);
   define_reduce(network);
   network
       .def_property_readonly(
@@ -503,7 +510,30 @@ void register_network(py::module_& module) {
           [](PyNetwork& self) {
             return self.visit([](auto& net) { return std::string(name_of(net.output())); });
           },
-          "The output, which fixes the loss: a str.")
+          "The output: a str.")
+      .def_property_readonly(
+          "loss_name",
+          [](PyNetwork& self) -> py::object {
+            return self.visit([](auto& net) -> py::object {
+              const LossOptions& loss = net.loss_options();
+              if (!loss.kind) return py::none();
+              return py::str(std::string(name_of(*loss.kind)));
+            });
+          },
+          "The loss: a str, or None for the output's own.")
+      .def_property_readonly(
+          "delta",
+          [](PyNetwork& self) {
+            return self.visit([](auto& n) { return n.loss_options().delta; });
+          },
+          "The delta of the loss huber: a float.")
+      .def_property_readonly(
+          "quantiles",
+          [](PyNetwork& self) {
+            return self.visit(
+                [](auto& net) { return py::tuple(py::cast(net.loss_options().quantiles)); });
+          },
+          "The quantile that each output estimates, with the loss pinball: a tuple of float.")
       .def_property_readonly(
           "_labels",
           [](PyNetwork& self) -> py::object {

@@ -45,7 +45,7 @@ attribute `scaling` remembers the numbers; folding a second scaling combines bot
 `fit(standardize=True)` measures a scaling and folds it for you.
 
 Rounding: the outputs differ from those for scaled rows by a few units in the last place of the
-largest terms, `max(1, |input_mean| / input_scale)` times as many as without scaling.
+largest terms, `1 + |input_mean| / input_scale` times as many as without scaling.
 
 Parameters
 ----------
@@ -58,7 +58,7 @@ Raises
 ------
 ValueError
     If a scale is not positive, a number is not finite, a shape does not fit, or, for float32,
-    |mean| / scale of a column is above 65536. The network is then unchanged.
+    `|mean| / scale` of a column is above 65536. The network is then unchanged.
 RuntimeError
     If another thread is training this network.
 
@@ -79,7 +79,7 @@ Parameters
 X : array or SciPy CSR matrix (m, n_in)
 y : array
     (m,) or (m, 1) for one output, (m, n_out) for several. For softmax, class indices (m,) or
-    one-hot rows (m, n_out).
+    one-hot rows (m, n_out). With the loss pinball, (m,) or (m, 1): one target for each row.
 sample_weight : array (m,), optional
     The weight of each row in float64, not negative; by default 1.
 

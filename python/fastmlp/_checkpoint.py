@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp._trainable import Array, Trainable, dtype_name, positive_integer
+from fastmlp._trainable import Array, Trainable, dtype_name, loss_arguments, positive_integer
 from fastmlp.formats import network_file, safetensors
 from fastmlp.lbfgs import LBFGS, checked_pair
 
@@ -227,6 +227,9 @@ def _comparison(
     for key in ("layers", "hidden"):
         yield key, list(getattr(network, key)), settings[key]
     yield "output", network.output, settings["output"]
+    ours, theirs = loss_arguments(network), network_file.loss_in(settings, state.tensors)
+    for key, neutral in (("loss", None), ("delta", 1.0), ("quantiles", [])):
+        yield key, ours.get(key, neutral), theirs.get(key, neutral)
     yield "dtype", dtype_name(network), settings["dtype"]
     for key, value in constant_settings(plan).items():
         label = {"rows": "the number of rows", "validation": "validation_data"}.get(key, key)

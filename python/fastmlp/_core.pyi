@@ -7,6 +7,7 @@ import numpy.typing as npt
 __version__: str
 ACTIVATIONS: tuple[str, ...]
 OUTPUTS: tuple[str, ...]
+LOSSES: tuple[str, ...]
 
 # float32 or float64, as the network or the operands are
 _Floats = npt.NDArray[np.floating]
@@ -81,6 +82,9 @@ class Network:
         seed: int,
         *,
         initialize: bool = True,
+        loss: str | None = None,
+        delta: float = 1.0,
+        quantiles: Sequence[float] | None = None,
     ) -> None: ...
     @property
     def layers(self) -> tuple[int, ...]: ...
@@ -88,6 +92,12 @@ class Network:
     def hidden(self) -> tuple[str, ...]: ...
     @property
     def output(self) -> str: ...
+    @property
+    def loss_name(self) -> str | None: ...
+    @property
+    def delta(self) -> float: ...
+    @property
+    def quantiles(self) -> tuple[float, ...]: ...
     @property
     def _labels(self) -> str | None: ...
     @property

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core
-from fastmlp._metadata import MetadataMixin, checked_texts
-from fastmlp._trainable import dtype_name
+from fastmlp._metadata import checked_texts
+from fastmlp._trainable import dtype_name, loss_arguments
 from fastmlp.formats import network_file
 from fastmlp.gradient_check import check_gradients
 from fastmlp.training import TrainingMixin, resolve_seed
@@ -25,7 +25,7 @@ from fastmlp.training import TrainingMixin, resolve_seed
 DTYPES = ("float32", "float64")
 
 
-class Network(TrainingMixin, MetadataMixin, _core.Network):
+class Network(TrainingMixin, _core.Network):
     """A fully connected network, trained on the CPU (`docs/mathematics.md`).
 
     Parameters
@@ -37,7 +37,7 @@ class Network(TrainingMixin, MetadataMixin, _core.Network):
         The activation of the hidden layers, such as "relu" or "tanh": one name for all layers, or
         one for each. `fastmlp.ACTIVATIONS` lists the names, `docs/mathematics.md` the equations.
     output : str
-        The activation of the last layer; it fixes the loss. "sigmoid" is for classes that are
+        The activation of the last layer, with its own loss. "sigmoid" is for classes that are
         yes or no, "softmax" for one class of many, "identity" for regression, "exp" for counts.
         `fastmlp.OUTPUTS` lists the names, `docs/mathematics.md` the equations and the losses.
     dtype : str, type or numpy.dtype
@@ -45,9 +45,20 @@ class Network(TrainingMixin, MetadataMixin, _core.Network):
     seed : int, numpy.random.Generator or None
         The seed of the initial weights and of the shuffling. If None, a random one is drawn; the
         attribute `seed` shows it.
+    loss : str, optional
+        For the output "identity", another loss than half the squared error: "huber" and
+        "absolute_error" give less weight to outliers, "pinball" estimates quantiles.
+        `fastmlp.LOSSES` lists the names, `docs/mathematics.md` the equations.
+    delta : float
+        For "huber": the error at which the loss turns from a parabola into a line.
+    quantiles : sequence of float, optional
+        For "pinball": the quantile that each output estimates, increasing, such as
+        [0.05, 0.5, 0.95]. A row has one target then: y is (m,) or (m, 1).
 
     Attributes
     ----------
+    loss_name : str or None
+        The argument `loss`; `loss` itself is a method.
     weights, biases : tuple of ndarray
         Writable views, (n_in, n_out) and (n_out,) for each layer.
     parameters, gradients : ndarray of shape (n_parameters,)
@@ -78,8 +89,20 @@ class Network(TrainingMixin, MetadataMixin, _core.Network):
         output: str = "sigmoid",
         dtype: npt.DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
+        loss: str | None = None,
+        delta: float = 1.0,
+        quantiles: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(layers, hidden, output, _dtype_name(dtype), resolve_seed(seed, "Network"))
+        super().__init__(
+            layers,
+            hidden,
+            output,
+            _dtype_name(dtype),
+            resolve_seed(seed, "Network"),
+            loss=loss,
+            delta=delta,
+            quantiles=quantiles,
+        )
 
     def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         return _core.permutation(rows, seed, epoch)
@@ -216,6 +239,7 @@ class Network(TrainingMixin, MetadataMixin, _core.Network):
             "layers": self.layers,
             "hidden": self.hidden,
             "output": self.output,
+            "loss": loss_arguments(self),
             "dtype": dtype_name(self),
             "seed": self.seed,
             "parameters": parameters,
@@ -228,7 +252,8 @@ class Network(TrainingMixin, MetadataMixin, _core.Network):
         attributes = dict(state["attributes"])
         if "layers" in state:
             structure = (state[name] for name in ("layers", "hidden", "output", "dtype", "seed"))
-            made = _core.Network(*structure, initialize=False)
+            loss = state.get("loss", {})  # absent from older pickles
+            made = _core.Network(*structure, initialize=False, **loss)
             made._restore(state["parameters"], state["epochs_trained"])
             made._set_scaling(state.get("scaling"))
             self._adopt(made)  # a refused state has changed nothing
@@ -238,7 +263,13 @@ class Network(TrainingMixin, MetadataMixin, _core.Network):
 
     @classmethod
     def _rebuild(
-        cls, layers: Sequence[int], hidden: Sequence[str], output: str, dtype: str, seed: int
+        cls,
+        layers: Sequence[int],
+        hidden: Sequence[str],
+        output: str,
+        dtype: str,
+        seed: int,
+        **loss: Any,
     ) -> Self:
         """Return a network whose parameters are all 0: for a caller that overwrites them.
 
@@ -246,7 +277,9 @@ class Network(TrainingMixin, MetadataMixin, _core.Network):
         subclass. Old pickles name this method, so its name and its arguments must stay.
         """
         network = cls.__new__(cls)
-        _core.Network.__init__(network, layers, hidden, output, dtype, seed, initialize=False)
+        _core.Network.__init__(
+            network, layers, hidden, output, dtype, seed, initialize=False, **loss
+        )
         return network
 
     def __repr__(self) -> str:
@@ -255,9 +288,10 @@ class Network(TrainingMixin, MetadataMixin, _core.Network):
         except RuntimeError:  # a traceback may show an object whose __init__ has failed
             return f"<{type(self).__name__}: __init__ has not been called>"
         hidden = names.pop() if len(names) == 1 else list(self.hidden)
+        loss = "".join(f", {name}={value!r}" for name, value in loss_arguments(self).items())
         return (
             f"{type(self).__name__}({list(self.layers)}, hidden={hidden!r}, "
-            f"output={self.output!r}, dtype={dtype_name(self)!r}, seed={self.seed})"
+            f"output={self.output!r}, dtype={dtype_name(self)!r}, seed={self.seed}{loss})"
         )
 
 

@@ -25,6 +25,7 @@ from fastmlp._core import Optimizer
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._frames import feature_names, frame_of, readable
 from fastmlp._history import History
+from fastmlp._metadata import MetadataMixin
 from fastmlp._standardize import measured
 from fastmlp._summary import summary
 from fastmlp._trainable import Array, Callback, Trainable, positive_integer
@@ -56,7 +57,7 @@ def of_network(method: Method) -> Method:
     return method
 
 
-class TrainingMixin:
+class TrainingMixin(MetadataMixin):
     """`fit`, `predict` and `summary`, built on `train_epoch`, `loss` and `forward`."""
 
     @in_default_float_mode

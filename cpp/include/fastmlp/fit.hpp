@@ -57,6 +57,7 @@ struct TrainingRecord {
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
   Output output = Output::kSigmoid;
+  LossOptions loss;
   std::uint64_t network_seed = 0;
   std::int64_t epochs_trained = 0;
   std::optional<Scaling> scaling;

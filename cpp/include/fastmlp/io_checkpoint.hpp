@@ -139,8 +139,9 @@ void place_all(Tensors& tensors, TrainingState<T>& s, std::vector<double>& numbe
 template <class T>
 TrainingState<T> read_state(std::istream& file, std::uint64_t size) {
   TrainingState<T> state;
-  std::vector<double> numbers;
+  std::vector<double> numbers, of_loss;
   std::string optimizer;
+  Settings known;
   read_file<T>(file, size, [&](const Settings& settings, const auto& training, Tensors& tensors) {
     if (!training) {
       refuse("it holds only a network; read it with load() and leave FitOptions::resume null");
@@ -149,9 +150,13 @@ TrainingState<T> read_state(std::istream& file, std::uint64_t size) {
     optimizer_of(optimizer, {}, OptimizerOptions());  // refuses one that only Python has
     state = state_of<T>(settings, *training);
     if (state.scaling) place_scaling(settings, tensors, *state.scaling);
+    place_loss(settings, tensors, of_loss);
+    known = settings;
     numbers.resize(static_cast<std::size_t>(training->numbers));
     place_all(tensors, state, numbers);
   });
+  state.loss = loss_of(known, of_loss);
+  const Network<T> checked({1, known.layers.back()}, {}, known.output, state.loss);  // or refused
   state.optimizer = optimizer_of(optimizer, numbers, OptimizerOptions());
   const std::size_t expected = numbers_of(state).size();
   if (numbers.size() != expected || state.history.stopped_by > StoppedBy::kCallback) {
@@ -178,6 +183,7 @@ void write_parts(const TrainingState<T>& state, const Write& write) {
                           state.network_seed,
                           state.epochs_trained,
                           state.scaling.has_value(),
+                          state.loss.kind,
                           state.metadata};
   const std::optional<Training> training = training_of(state);
   bytes_of(settings, training, sizeof(T));  // refuses sizes that no file has
@@ -185,6 +191,12 @@ void write_parts(const TrainingState<T>& state, const Write& write) {
   std::vector<double> numbers = numbers_of(state);
   std::optional<Scaling> scaling = state.scaling;
   if (scaling) place_scaling(settings, tensors, *scaling);
+  std::vector<double> of_loss = parameters_of(state.loss);
+  if (of_loss.size() != loss_parameters(settings)) {
+    refuse("save_checkpoint: the state has ", of_loss.size(), " quantiles; its outputs need ",
+           loss_parameters(settings));
+  }
+  place_loss(settings, tensors, of_loss);
   // Places are not const, because read_state() writes to them; here they are only read.
   place_all(tensors, const_cast<TrainingState<T>&>(state), numbers);
   write_tensors(settings, training, tensors, write);

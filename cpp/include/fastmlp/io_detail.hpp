@@ -57,8 +57,15 @@ struct Settings {
   std::uint64_t seed = 0;
   std::int64_t epochs_trained = 0;
   bool scaling = false;                        // whether the network has one
+  std::optional<Loss> loss{};                  // nothing: the output's own
   std::map<std::string, std::string> texts{};  // the other metadata, which are the user's
 };
+
+/// The size of the tensor loss.parameters: delta, or the quantiles; 0 without that tensor.
+inline std::size_t loss_parameters(const Settings& settings) {
+  if (settings.loss == Loss::kHuber) return 1;
+  return settings.loss == Loss::kPinball ? static_cast<std::size_t>(settings.layers.back()) : 0;
+}
 
 /// Calls see(name, vector, size) for each vector of the scaling that a network has.
 template <class AnyScaling, class See>
@@ -145,6 +152,7 @@ inline std::uint64_t bytes_of(const Settings& settings, const std::optional<Trai
   };
   Scaling none;
   visit_scaling(settings, none, [&](const char*, auto&, std::size_t n) { add(n, sizeof(double)); });
+  add(loss_parameters(settings), sizeof(double));
   if (training) {
     add(training->epochs, (training->validation ? 3 : 2) * sizeof(double));
     add(training->numbers, sizeof(double));
@@ -173,6 +181,7 @@ Tensors tensors_of(const Settings& settings, const std::optional<Training>& trai
   Scaling none;
   visit_scaling(settings, none,
                 [&](const char* name, auto&, std::size_t n) { tensors[name] = doubles(n); });
+  if (const std::size_t n = loss_parameters(settings)) tensors["loss.parameters"] = doubles(n);
   if (!training) return tensors;
   const std::uint64_t bytes = bytes_of(settings.layers, sizeof(T));
   const Tensor parameters{own, {static_cast<std::int64_t>(bytes / sizeof(T))}, bytes};
@@ -206,6 +215,26 @@ inline void place_scaling(const Settings& settings, Tensors& tensors, Scaling& s
     part.resize(n);
     tensors.at(name).data = part.data();
   });
+}
+
+/// Places the tensor of the loss in `parameters`, which gets its size.
+inline void place_loss(const Settings& settings, Tensors& tensors,
+                       std::vector<double>& parameters) {
+  parameters.resize(loss_parameters(settings));
+  if (!parameters.empty()) tensors.at("loss.parameters").data = parameters.data();
+}
+
+/// The contents of that tensor, and the loss that it belongs to.
+inline std::vector<double> parameters_of(const LossOptions& loss) {
+  if (loss.kind == Loss::kHuber) return {loss.delta};
+  return loss.quantiles;
+}
+inline LossOptions loss_of(const Settings& settings, const std::vector<double>& parameters) {
+  LossOptions loss;
+  loss.kind = settings.loss;
+  if (loss.kind == Loss::kHuber) loss.delta = parameters[0];
+  if (loss.kind == Loss::kPinball) loss.quantiles = parameters;
+  return loss;
 }
 
 // Reading
@@ -341,7 +370,10 @@ inline Settings settings_of(const Json& metadata) {
   s.scaling = scaling != json.end();
   if (s.scaling && *scaling != Json(true))
     refuse("scaling is not true; it must be true or left out");
-  if (json.size() != 7 + static_cast<std::size_t>(s.scaling)) {
+  const auto loss = json.find("loss");
+  if (loss != json.end()) s.loss = parse_loss(text(*loss, "loss"));
+  if (json.size() !=
+      7 + static_cast<std::size_t>(s.scaling) + static_cast<std::size_t>(s.loss.has_value())) {
     refuse(kWhat, " has a key that format ", kFormat, " does not have");
   }
   for (const auto& [key, value] : metadata.items()) {
@@ -482,6 +514,7 @@ void read_file(std::istream& file, std::uint64_t size, const Place& place) {
   std::uint64_t count = 2 * settings.layers.size() - 2;
   Scaling none;
   visit_scaling(settings, none, [&](const char*, auto&, std::size_t) { ++count; });
+  if (loss_parameters(settings) > 0) ++count;
   if (training) {
     count +=
         3 + training->vectors + training->dropout + training->early_stopping + training->validation;
@@ -515,6 +548,8 @@ template <class T>
 Network<T> read(std::istream& file, std::uint64_t size) {
   std::optional<Network<T>> net;
   std::optional<Scaling> scaling;
+  std::vector<double> parameters;
+  std::optional<Settings> known;
   read_file<T>(file, size, [&](const Settings& settings, const auto&, Tensors& tensors) {
     net.emplace(settings.layers, settings.hidden, settings.output);
     net->set_seed(settings.seed);
@@ -522,7 +557,16 @@ Network<T> read(std::istream& file, std::uint64_t size) {
     net->metadata() = settings.texts;
     place_layers(tensors, settings.hidden.size() + 1, net->parameters());
     if (settings.scaling) place_scaling(settings, tensors, scaling.emplace());
+    place_loss(settings, tensors, parameters);
+    known = settings;
   });
+  if (known->loss) {  // its numbers have come with the tensors
+    Network<T> made(known->layers, known->hidden, known->output, loss_of(*known, parameters));
+    made.restore(net->parameters(), known->epochs_trained);
+    made.set_seed(known->seed);
+    made.metadata() = std::move(net->metadata());
+    net = std::move(made);
+  }
   if (scaling) net->set_scaling(std::move(scaling));
   return std::move(*net);  // NOLINT(bugprone-unchecked-optional-access): read, or thrown
 }
@@ -541,7 +585,9 @@ inline std::string text_of(const Settings& s) {
   return "{\"dtype\": \"" + s.dtype +
          "\", \"epochs_trained\": " + std::to_string(s.epochs_trained) +
          ", \"format\": " + std::to_string(kFormat) + ", \"hidden\": [" + hidden +
-         "], \"layers\": [" + layers + "], \"output\": \"" + std::string(name_of(s.output)) + "\"" +
+         "], \"layers\": [" + layers + "]" +
+         (s.loss ? ", \"loss\": \"" + std::string(name_of(*s.loss)) + "\"" : "") +
+         ", \"output\": \"" + std::string(name_of(s.output)) + "\"" +
          (s.scaling ? ", \"scaling\": true" : "") + ", \"seed\": " + std::to_string(s.seed) + "}";
 }
 
@@ -637,8 +683,11 @@ void write_parts(const Network<T>& net, const Write& write) {
   std::optional<Scaling> scaling = net.scaling();
   settings.scaling = scaling.has_value();
   settings.texts = net.metadata();
+  settings.loss = net.loss_options().kind;
+  std::vector<double> of_loss = parameters_of(net.loss_options());
   Tensors tensors = tensors_of<T>(settings, std::nullopt);
   if (scaling) place_scaling(settings, tensors, *scaling);
+  place_loss(settings, tensors, of_loss);
   place_layers(tensors, settings.hidden.size() + 1, parameters.data());
   write_tensors(settings, std::nullopt, tensors, write);
 }

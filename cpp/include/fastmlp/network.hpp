@@ -36,10 +36,10 @@ struct FASTMLP_EXPORT LossSum {
 /// `A_l = g_l(A_{l-1} . W_l + b_l)`, l = 1 ... L.
 ///
 /// Shapes: X is (m, n_0). For a sigmoid, identity or exp output, y is (m, n_L). For a softmax
-/// output, y has class indices (m, 1) or one-hot rows (m, n_L). `sample_weight` is null or has m
-/// finite weights, none negative, with a finite sum. Only their ratios count. fit() and loss()
-/// refuse a sum below the smallest normal double; elsewhere, rows without weight give no loss, a
-/// zero gradient and no step.
+/// output, y has class indices (m, 1) or one-hot rows (m, n_L). With the loss pinball, y is (m, 1).
+/// `sample_weight` is null or has m finite weights, none negative, with a finite sum. Only their
+/// ratios count. fit() and loss() refuse a sum below the smallest normal double; elsewhere, rows
+/// without weight give no loss, a zero gradient and no step.
 ///
 /// Every call checks its arguments. If they do not fit, it throws std::invalid_argument and changes
 /// nothing.
@@ -62,9 +62,10 @@ template <class T>
 class FASTMLP_EXPORT Network {
  public:
   /// A network with all parameters zero. `layers` is n_0 ... n_L. `hidden` has one activation for
-  /// each of the L - 1 hidden layers; if it is empty, all of them are ReLU.
+  /// each of the L - 1 hidden layers; if it is empty, all of them are ReLU. Only an identity output
+  /// takes a `loss`.
   explicit Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden = {},
-                   Output output = Output::kSigmoid);
+                   Output output = Output::kSigmoid, LossOptions loss = {});
   ~Network();
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;
@@ -87,6 +88,7 @@ class FASTMLP_EXPORT Network {
   const std::vector<std::ptrdiff_t>& layers() const;
   const std::vector<Activation>& hidden() const;
   Output output() const;
+  const LossOptions& loss_options() const;
 
   /// The number of weight matrices, L.
   std::ptrdiff_t depth() const;

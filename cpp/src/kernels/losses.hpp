@@ -1,6 +1,7 @@
-// The outputs with their losses (docs/mathematics.md, "Forward"): forward beside backward. All of
-// them have the same backward: dZ = scale * (Yhat - Y), computed from the logits Z. cpp/README.md,
-// "Adding", says how to add one.
+// The outputs with their losses, and the other losses of an identity output (docs/mathematics.md,
+// "Outputs and losses"): forward beside backward. All outputs with their own loss have the same
+// backward: dZ = scale * (Yhat - Y), computed from the logits Z. cpp/README.md, "Adding", says how
+// to add one.
 #pragma once
 
 #include "activations.hpp"
@@ -71,7 +72,7 @@ struct ExpUnit {
 /// The loss that belongs to an output. All of them have the same slope.
 template <class Unit>
 struct OwnLoss {
-  static constexpr bool kTakesParameter = false;
+  static constexpr LossParameter kParameter = LossParameter::kNone;
   template <class V>
   static V loss(V z, V y, V /*parameter*/) {
     return Unit::loss(z, y);
@@ -79,6 +80,59 @@ struct OwnLoss {
   template <class V>
   static V slope(V z, V y, V /*parameter*/) {  // dloss/dz
     return Unit::forward(z) - y;
+  }
+};
+
+// The losses that an identity output can have instead of its own, with r = yhat - y. kParameter
+// says what `parameter` is. A NaN stays NaN.
+
+/// r^2 / 2 if |r| <= delta, else delta (|r| - delta / 2)  (Huber, 1964)
+struct Huber {
+  static constexpr const char* kName = "huber";
+  static constexpr LossParameter kParameter = LossParameter::kDelta;
+  static constexpr int kPower = 2;  // if delta becomes delta / s
+  template <class V>
+  static V loss(V z, V y, V delta) {
+    const V half(typename V::Scalar(0.5)), r = z - y, size = abs(r);
+    return select(size <= delta, half * r * r, delta * (size - half * delta));
+  }
+  template <class V>
+  static V slope(V z, V y, V delta) {  // r, limited to [-delta, delta]
+    const V r = z - y, least = V(0) - delta;
+    return select(r < least, least, select(delta < r, delta, r));
+  }
+};
+
+/// |r|
+struct AbsoluteError {
+  static constexpr const char* kName = "absolute_error";
+  static constexpr LossParameter kParameter = LossParameter::kNone;
+  static constexpr int kPower = 1;
+  template <class V>
+  static V loss(V z, V y, V /*parameter*/) {
+    return abs(z - y);
+  }
+  template <class V>
+  static V slope(V z, V y, V /*parameter*/) {  // the sign of r; 0 if r = 0
+    const V r = z - y;
+    return select(r < V(0), V(-1), select(V(0) < r, V(1), r));
+  }
+};
+
+/// tau (y - yhat) if y > yhat, else (tau - 1) (y - yhat)  (Koenker and Bassett, 1978)
+struct Pinball {
+  static constexpr const char* kName = "pinball";
+  static constexpr LossParameter kParameter = LossParameter::kQuantile;
+  static constexpr int kPower = 1;
+  template <class V>
+  static V loss(V z, V y, V tau) {
+    const V above = y - z;
+    return select(above < V(0), tau - V(1), tau) * above;
+  }
+  template <class V>
+  static V slope(V z, V y, V tau) {  // -tau if y > yhat, 1 - tau if y < yhat, 0 if they are equal
+    const V above = y - z;
+    return select(V(0) < above, V(0) - tau, select(above < V(0), V(1) - tau, above));
   }
 };
 
@@ -126,6 +180,8 @@ struct SumOfUnits {
   }
 
  private:
+  static constexpr bool kOneTarget = Loss::kParameter == LossParameter::kQuantile;
+
   /// Writes the losses of n <= kPiece units, from unit `first` on, and their dZ unless that is
   /// null.
   template <class V, class T, class Lanes>
@@ -133,10 +189,12 @@ struct SumOfUnits {
                     Lanes lanes) {
     for_each_vec<V>(n, [&](std::ptrdiff_t u, auto access) {
       const V z = access.template load<V>(block.z + first + u);
-      const V y = access.template load<V>(block.y + first + u);
+      const V y = kOneTarget ? lanes.of_rows(block.y, u, access)
+                             : access.template load<V>(block.y + first + u);
       V parameter(0);
-      if constexpr (Loss::kTakesParameter)
+      if constexpr (Loss::kParameter != LossParameter::kNone) {
         parameter = lanes.of_columns(block.parameters, u, access);
+      }
       V loss = clamp(Loss::loss(z, y, parameter), block.low, block.high);
       if (block.factors != nullptr) loss = loss * lanes.of_columns(block.factors, u, access);
       access.store(losses + u, loss);
@@ -276,6 +334,9 @@ struct Softmax {
 // In the order of fastmlp::Output.
 using Outputs =
     List<Elementwise<SigmoidUnit>, Softmax, Elementwise<IdentityUnit>, Elementwise<ExpUnit>>;
+
+// In the order of fastmlp::Loss.
+using Losses = List<Huber, AbsoluteError, Pinball>;
 
 }  // namespace
 }  // namespace fastmlp::detail

@@ -41,6 +41,14 @@ struct OutputTable<V, List<Out...>> {
 };
 
 template <class V, class List>
+struct LossTable;
+template <class V, class... L>
+struct LossTable<V, List<L...>> {
+  static constexpr LossKernels<typename V::Scalar> kEntries[] = {
+      {L::kName, L::kParameter, L::kPower, SumOfUnits<L>::template loss<V>}...};
+};
+
+template <class V, class List>
 struct RuleTable;
 template <class V, class... R>
 struct RuleTable<V, List<R...>> {
@@ -61,6 +69,8 @@ constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_byte
   table.n_activations = Activations::kSize;
   table.outputs = OutputTable<V, Outputs>::kEntries;
   table.n_outputs = Outputs::kSize;
+  table.losses = LossTable<V, Losses>::kEntries;
+  table.n_losses = Losses::kSize;
   table.rules = RuleTable<V, Rules>::kEntries;
   table.pack = pack<V>;
   table.gather = gather<V>;

@@ -188,7 +188,8 @@ template <class T>
 void check_rows(const Network<T>& net, const std::string& function, const RowSource<T>& X,
                 const RowSource<T>& y, const double* sample_weight, const ShouldStop& should_stop) {
   detail::check_features(function.c_str(), X.rows(), X.cols(), net.layers().front());
-  detail::check_target_shape(function.c_str(), X, y, net.layers().back(), net.output());
+  detail::check_target_shape(function.c_str(), X, y, net.layers().back(), net.output(),
+                             net.loss_options());
   detail::Poller poller(should_stop);
   check_finite(function + ": X", X, poller);
   check_finite(function + ": y", y, poller);
@@ -277,8 +278,13 @@ Scaling measure(const Network<T>& net, const RowSource<T>& X, const RowSource<T>
   take(X, scaling.input_mean, scaling.input_scale);
   const bool scales_y = net.output() == Output::kIdentity;
   if (scales_y) take(y, scaling.output_mean, scaling.output_scale);
+  if (detail::has_one_target(net.loss_options())) {
+    const auto n_out = static_cast<std::size_t>(net.layers().back());
+    scaling.output_mean.resize(n_out, scaling.output_mean[0]);
+    scaling.output_scale.resize(n_out, scaling.output_scale[0]);
+  }
   return detail::checked_scaling<T>("fit", std::move(scaling), net.layers().front(),
-                                    net.layers().back(), net.output());
+                                    net.layers().back(), net.output(), net.loss_options());
 }
 
 /// While one exists, the network has its parameters for scaled rows.

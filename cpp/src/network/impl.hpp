@@ -95,6 +95,8 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
   Output output;
+  LossOptions loss;
+  std::vector<T> loss_parameters;  // LossBlock::parameters
   std::ptrdiff_t n_parameters = 0;
   std::vector<std::ptrdiff_t> offsets;  // where W_{l+1} starts; b_{l+1} follows it
   detail::AlignedBuffer<T> parameters, gradients;
@@ -177,6 +179,10 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
  private:
   /// Whether a pass takes the rows of X as they are stored in CSR form.
   bool takes_sparse(const RowSource<T>& X) const { return !unfolded && detail::stays_sparse(X); }
+
+  /// Sets the parameter of each output j to delta(j), if the loss has one.
+  template <class Delta>
+  void set_delta(const Delta& delta);
 
   double squared_weights(const detail::KernelTable<T>& kernels) const;
   void add_decay(double decay) const;

@@ -39,14 +39,16 @@ double LossSum::mean() const {
 
 template <class T>
 Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden,
-                    Output output)
+                    Output output, LossOptions loss)
     : impl_(std::make_unique<Impl>()) {
+  const detail::DefaultFloatMode mode;
   Impl& net = *impl_;
   for (const Activation g : hidden)
     detail::check_enum("activation", g, detail::scalar_kernels().n_activations);
   detail::check_enum("output", output, detail::scalar_kernels().n_outputs);
   if (hidden.empty() && layers.size() > 2) hidden.assign(layers.size() - 2, Activation::kRelu);
   net.n_parameters = detail::check_layers(layers, hidden.size(), output);
+  net.loss_parameters = detail::check_loss<T>(loss, output, layers.back());
   std::ptrdiff_t offset = 0;
   for (std::size_t l = 1; l < layers.size(); ++l) {
     net.offsets.push_back(offset);
@@ -55,6 +57,7 @@ Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> 
   net.layers = std::move(layers);
   net.hidden = std::move(hidden);
   net.output = output;
+  net.loss = std::move(loss);
   const auto size = static_cast<std::size_t>(net.n_parameters);
   net.parameters.reserve(size);
   net.gradients.reserve(size);
@@ -121,6 +124,11 @@ const std::vector<Activation>& Network<T>::hidden() const {
 template <class T>
 Output Network<T>::output() const {
   return impl_->output;
+}
+
+template <class T>
+const LossOptions& Network<T>::loss_options() const {
+  return impl_->loss;
 }
 
 template <class T>
@@ -384,12 +392,12 @@ void Network<T>::fold_scaling(const Scaling& scaling) {
   const detail::DefaultFloatMode mode;
   Impl& net = *impl_;
   Scaling full = detail::checked_scaling<T>("fold_scaling", scaling, net.layers.front(),
-                                            net.classes(), net.output);
+                                            net.classes(), net.output, net.loss);
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kShortPatience);
-  Scaling all =
-      net.scaling ? detail::checked_scaling<T>("fold_scaling", detail::composed(*net.scaling, full),
-                                               net.layers.front(), net.classes(), net.output)
-                  : full;
+  Scaling all = net.scaling ? detail::checked_scaling<T>(
+                                  "fold_scaling", detail::composed(*net.scaling, full),
+                                  net.layers.front(), net.classes(), net.output, net.loss)
+                            : full;
   if (net.unfolded)
     detail::refuse("fold_scaling: unfold_scaling() has been called; call refold_scaling() first");
   detail::fold(full, net.end_layers());
@@ -401,7 +409,7 @@ void Network<T>::set_scaling(std::optional<Scaling> scaling) {
   Impl& net = *impl_;
   if (scaling) {
     scaling = detail::checked_scaling<T>("set_scaling", std::move(*scaling), net.layers.front(),
-                                         net.classes(), net.output);
+                                         net.classes(), net.output, net.loss);
   }
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kShortPatience);
   net.scaling = std::move(scaling);
@@ -441,7 +449,7 @@ const std::map<std::string, std::string>& Network<T>::metadata() const {
 
 template <class T>
 Network<T> Network<T>::copy() const {
-  Network twin(layers(), hidden(), output());
+  Network twin(layers(), hidden(), output(), loss_options());
   twin.impl_->scaling = scaling();
   twin.impl_->metadata = metadata();
   twin.impl_->epochs_trained = snapshot(twin.parameters());

@@ -85,15 +85,25 @@ void scale(const MatrixView<const T>& rows, const std::vector<double>& mean,
 }  // namespace
 
 template <class T>
+template <class Delta>
+void Network<T>::Impl::set_delta(const Delta& delta) {
+  if (!loss.kind || detail::about(*loss.kind).parameter != detail::LossParameter::kDelta) return;
+  for (std::size_t j = 0; j < loss_parameters.size(); ++j) {
+    loss_parameters[j] = static_cast<T>(delta(j));
+  }
+}
+
+template <class T>
 void Network<T>::Impl::unfold() {
   detail::unfold(*scaling, end_layers());
   unfolded = true;
   const std::vector<double>& scale = scaling->output_scale;
   if (scale.empty()) return;
   const double largest = *std::max_element(scale.begin(), scale.end());
-  const int power = detail::scalar_kernels().outputs[static_cast<std::size_t>(output)].power;
+  const int power = detail::power_of(output, loss);
   const auto raised = [&](double factor) { return power == 2 ? factor * factor : factor; };
   loss_factor = raised(largest);
+  set_delta([&](std::size_t j) { return loss.delta / scale[j]; });
   if (scale.size() == 1) return;
   for (const double s : scale) loss_factors.push_back(static_cast<T>(raised(s / largest)));
 }
@@ -104,6 +114,7 @@ void Network<T>::Impl::refold() {
   unfolded = false;
   loss_factor = 1;
   loss_factors.clear();
+  set_delta([&](std::size_t) { return loss.delta; });
 }
 
 template <class T>
@@ -111,7 +122,7 @@ void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
                                   const RowSource<T>& y, const double* sample_weight,
                                   const ShouldStop& should_stop) const {
   detail::check_features(function, X.rows(), X.cols(), layers.front());
-  detail::check_target_shape(function, X, y, layers.back(), output);
+  detail::check_target_shape(function, X, y, layers.back(), output, loss);
   detail::check_sample_weight(function, sample_weight, X.rows());
   if (detail::about(output).targets == detail::Targets::kReal) return;  // every y is valid
   constexpr std::ptrdiff_t kRows = 512;  // so that a copy of them takes little memory
@@ -234,23 +245,25 @@ template <class T>
 void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                    const T* y, std::ptrdiff_t rows, const Goal& goal) const {
   const bool gradient = goal.use != GradientUse::kNone;
-  const detail::OutputKernels<T>& kernels_of_output =
-      kernels.outputs[static_cast<std::size_t>(output)];
   // Outputs with labels are probabilities, which can be clipped.
   const bool clips = goal.objective.clip > 0 && labels_of(output) != Labels::kNone;
   const T low = static_cast<T>(clips ? -std::log1p(-goal.objective.clip) : -kInfinity);
   const T high = static_cast<T>(clips ? -std::log(goal.objective.clip) : kInfinity);
   const std::ptrdiff_t cols = classes();
-  const std::ptrdiff_t y_cols = kernels_of_output.targets == detail::Targets::kClasses ? 1 : cols;
+  const bool one_target =
+      detail::about(output).targets == detail::Targets::kClasses || detail::has_one_target(loss);
+  const std::ptrdiff_t y_cols = one_target ? 1 : cols;
   T* z = s.a.back();
-  const auto& loss = kernels_of_output.loss;
-  detail::parallel_for(rows, detail::kLanes, kLossFlops * static_cast<double>(rows * cols),
-                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                         T* block = z + begin * cols;
-                         loss({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
-                               gradient ? block : nullptr, s.row_losses + begin, low, high, nullptr,
-                               loss_factors.empty() ? nullptr : loss_factors.data()});
-                       });
+  const auto kernel = loss.kind ? kernels.losses[static_cast<std::size_t>(*loss.kind)].loss
+                                : kernels.outputs[static_cast<std::size_t>(output)].loss;
+  detail::parallel_for(
+      rows, detail::kLanes, kLossFlops * static_cast<double>(rows * cols),
+      [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+        T* block = z + begin * cols;
+        kernel({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
+                gradient ? block : nullptr, s.row_losses + begin, low, high, loss_parameters.data(),
+                loss_factors.empty() ? nullptr : loss_factors.data()});
+      });
 }
 
 template <class T>

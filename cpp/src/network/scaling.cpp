@@ -31,6 +31,10 @@ std::vector<double> checked_part(const char* function, const char* name, std::ve
   return part;
 }
 
+bool is_constant(const std::vector<double>& part) {
+  return std::all_of(part.begin(), part.end(), [&](double x) { return x == part[0]; });
+}
+
 template <class T>
 void check_quotients(const char* function, const char* what, const std::vector<double>& mean,
                      const std::vector<double>& scale) {
@@ -47,7 +51,7 @@ void check_quotients(const char* function, const char* what, const std::vector<d
 
 template <class T>
 Scaling checked_scaling(const char* function, Scaling scaling, std::ptrdiff_t n_in,
-                        std::ptrdiff_t n_out, Output output) {
+                        std::ptrdiff_t n_out, Output output, const LossOptions& loss) {
   if (output != Output::kIdentity &&
       !(scaling.output_mean.empty() && scaling.output_scale.empty())) {
     refuse(function,
@@ -62,6 +66,10 @@ Scaling checked_scaling(const char* function, Scaling scaling, std::ptrdiff_t n_
   s.output_mean = checked_part(function, "output_mean", scaling.output_mean, n_out, 0, false);
   s.output_scale = checked_part(function, "output_scale", scaling.output_scale, n_out, 1, true);
   check_quotients<T>(function, "output", s.output_mean, s.output_scale);
+  if (has_one_target(loss) && !(is_constant(s.output_mean) && is_constant(s.output_scale))) {
+    refuse(function, ": output_mean and output_scale differ between the outputs; with the loss ",
+           name_of(*loss.kind), " all outputs have the same target, so give each the same numbers");
+  }
   return s;
 }
 
@@ -148,9 +156,9 @@ void scale_rows(const MatrixView<const T>& rows, const double* mean, const doubl
 }
 
 template Scaling checked_scaling<float>(const char*, Scaling, std::ptrdiff_t, std::ptrdiff_t,
-                                        Output);
+                                        Output, const LossOptions&);
 template Scaling checked_scaling<double>(const char*, Scaling, std::ptrdiff_t, std::ptrdiff_t,
-                                         Output);
+                                         Output, const LossOptions&);
 template void fold(const Scaling&, const EndLayers<float>&);
 template void fold(const Scaling&, const EndLayers<double>&);
 template void unfold(const Scaling&, const EndLayers<float>&);

@@ -15,7 +15,7 @@ namespace fastmlp::detail {
 /// that a network of T with these numbers of inputs and outputs cannot take.
 template <class T>
 Scaling checked_scaling(const char* function, Scaling scaling, std::ptrdiff_t n_in,
-                        std::ptrdiff_t n_out, Output output);
+                        std::ptrdiff_t n_out, Output output, const LossOptions& loss);
 
 /// The scaling of a network that has `inner` in its parameters, after it has been folded with
 /// `outer` as well.

@@ -29,6 +29,7 @@ void set_constants(const Network<T>& net, const Optimizer& optimizer, const FitO
   r.layers = net.layers();
   r.hidden = net.hidden();
   r.output = net.output();
+  r.loss = net.loss_options();
   r.optimizer = optimizer.options();
   r.first_epoch = net.epochs_trained();
   r.rows = rows;
@@ -83,6 +84,9 @@ inline std::vector<std::pair<std::string, std::string>> described(const Training
   add_list("layers", r.layers, number);
   add_list("hidden", r.hidden, [](Activation g) { return name_of(g); });
   add("output", name_of(r.output));
+  add("loss", r.loss.kind ? name_of(*r.loss.kind) : "the output's own");
+  add("delta", digits(r.loss.delta));
+  add_list("quantiles", r.loss.quantiles, digits<double>);
   add("rows", number(r.rows));
   add("batch_size", number(r.batch_size));
   add_flag("shuffle", r.shuffle);

@@ -40,7 +40,7 @@ TRAINING_KEY = "fastmlp_training"  # of a training state; absent from a file of 
 TABULAR_KEY = "fastmlp_tabular"  # of a file that fastmlp.tabular wrote
 DTYPES = ("float32", "float64")
 SETTINGS = {"dtype", "epochs_trained", "format", "hidden", "layers", "output", "seed"}
-OPTIONAL_SETTINGS = frozenset({"scaling"})  # absent from a network that has none
+OPTIONAL_SETTINGS = frozenset({"loss", "scaling"})  # absent from a network that has none
 # The settings of a training run: numbers with the least value of each, flags, and strings.
 NUMBERS = {
     "batch_size": 1,
@@ -95,9 +95,8 @@ def read(cls: type[AnyNetwork], file: BinaryIO) -> AnyNetwork:
 
 def network_of(cls: Any, settings: dict[str, Any], tensors: Tensors, prefix: str = "") -> Any:
     """Make a network of the tensors whose names begin with prefix."""
-    network = cls._rebuild(
-        *(settings[key] for key in ("layers", "hidden", "output", "dtype", "seed"))
-    )
+    structure = (settings[key] for key in ("layers", "hidden", "output", "dtype", "seed"))
+    network = cls._rebuild(*structure, **loss_in(settings, tensors, prefix))
     for name, values in layers_of(network, prefix).items():
         values[:] = tensors[name]
     network._set_scaling(scaling_in(settings, tensors, prefix))
@@ -140,6 +139,8 @@ def checked_settings(settings: dict[str, Any]) -> dict[str, Any]:
     require_integer(settings, "epochs_trained", 0, MOST)
     if settings.get("scaling", True) is not True:
         refuse(settings, "scaling", "true, or left out")
+    if type(settings.get("loss", "")) is not str:
+        refuse(settings, "loss", "a name, or left out")
     return settings
 
 
@@ -178,6 +179,22 @@ def scaling_in(
     return {name: tensors[f"{prefix}scaling.{name}"] for name in scaling_names(settings)}
 
 
+def loss_in(settings: dict[str, Any], tensors: Tensors, prefix: str = "") -> dict[str, Any]:
+    """Return the arguments of a network for its loss; none if there is no loss in the file."""
+    arguments = {"loss": settings["loss"]} if "loss" in settings else {}
+    if settings.get("loss") == "huber":
+        arguments["delta"] = float(tensors[f"{prefix}loss.parameters"][0])
+    if settings.get("loss") == "pinball":
+        arguments["quantiles"] = tensors[f"{prefix}loss.parameters"].tolist()
+    return arguments
+
+
+def size_of_loss(settings: dict[str, Any]) -> int:
+    """Return the size of the tensor with delta or the quantiles; 0 without that tensor."""
+    sizes: dict[str, int] = {"huber": 1, "pinball": settings["layers"][-1]}
+    return sizes.get(settings.get("loss", ""), 0)
+
+
 def expected_tensors(settings: dict[str, Any], prefix: str = "") -> Expected:
     """Return what the tensors of a network must be."""
     layers = settings["layers"]
@@ -189,13 +206,15 @@ def expected_tensors(settings: dict[str, Any], prefix: str = "") -> Expected:
     for name in scaling_names(settings) if settings.get("scaling") else ():
         size = layers[0 if name.startswith("input") else -1]
         tensors[f"{prefix}scaling.{name}"] = double, [size]
+    if size := size_of_loss(settings):
+        tensors[f"{prefix}loss.parameters"] = double, [size]
     return tensors
 
 
 def count_of_tensors(settings: dict[str, Any]) -> int:
     """Return their number without making them, so that many layers in a file allocate nothing."""
     scaling = len(scaling_names(settings)) if settings.get("scaling") else 0
-    return 2 * len(settings["layers"]) - 2 + scaling
+    return 2 * len(settings["layers"]) - 2 + scaling + (size_of_loss(settings) > 0)
 
 
 def _expected(settings: dict[str, Any], training: dict[str, Any] | None, count: int) -> Expected:
@@ -241,7 +260,9 @@ def tensors_of(network: Any, prefix: str = "") -> Tensors:
     """Return all arrays of a network by their names in a file."""
     scaling = network.scaling or {}
     of_scaling = {f"{prefix}scaling.{name}": values for name, values in scaling.items()}
-    return layers_of(network, prefix) | of_scaling
+    of_loss = {"huber": [network.delta], "pinball": network.quantiles}.get(network.loss_name, ())
+    parameters = {f"{prefix}loss.parameters": np.array(of_loss)} if of_loss else {}
+    return layers_of(network, prefix) | of_scaling | parameters
 
 
 def settings_of(network: Any) -> dict[str, Any]:
@@ -255,7 +276,8 @@ def settings_of(network: Any) -> dict[str, Any]:
         "seed": network.seed,
         "epochs_trained": network.epochs_trained,
     }
-    return settings | ({"scaling": True} if network.scaling else {})
+    loss = {"loss": network.loss_name} if network.loss_name else {}
+    return settings | loss | ({"scaling": True} if network.scaling else {})
 
 
 def network_parts(

@@ -28,6 +28,7 @@ if sys.platform != "win32":
 open_file = io.open  # the built-in name is gone while Python ends
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Part = bytes | np.ndarray[Any, Any]  # of a file
+Expected = dict[str, tuple[np.dtype[Any], list[int]]]  # the type and the shape of each tensor
 
 FORMAT = 1  # the version of the JSON; a reader refuses any version that it does not know
 MOST_METADATA = 100  # entries
@@ -79,9 +80,6 @@ def read_header(file: BinaryIO) -> tuple[dict[str, str], dict[str, Any]]:
     header = parse(str(_take(file, size, "its header"), "utf-8"), "its header")
     metadata = header.pop("__metadata__", {})
     return _checked_metadata(metadata), header
-
-
-Expected = dict[str, tuple[np.dtype[Any], list[int]]]  # the type and the shape of each tensor
 
 
 def read_tensors(
@@ -196,9 +194,6 @@ def require_integer(settings: dict[str, Any], key: str, least: int, most: int) -
 def refuse(settings: dict[str, Any], key: str, rule: str) -> NoReturn:
     """Refuse a setting, with the rule in words."""
     raise ValueError(f"{key} is {settings.get(key)!r:.80}; it must be {rule}")
-
-
-Expected = dict[str, tuple[np.dtype[Any], list[int]]]  # the type and the shape of each tensor
 
 
 def _begins(entries: dict[str, Any], expected: Expected) -> dict[str, int]:

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp._metadata import MetadataMixin
 from fastmlp.optimizers import State
-from fastmlp.reference.ops import ACTIVATIONS, OUTPUTS, Array, glorot, sgd_update
+from fastmlp.reference.ops import ACTIVATIONS, LOSSES, OUTPUTS, Array, glorot, sgd_update
 from fastmlp.reference.random import dropout_mask, permutation, uniform
 from fastmlp.training import TrainingMixin, resolve_seed
 
 
-class Network(TrainingMixin, MetadataMixin):
+class Network(TrainingMixin):
     """The twin of `fastmlp.Network`: same constructor, same results up to rounding.
 
     It trains and predicts, and checks nothing. Only the native class has files, copies and
@@ -41,11 +40,16 @@ class Network(TrainingMixin, MetadataMixin):
         output: str = "sigmoid",
         dtype: npt.DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
+        loss: str | None = None,
+        delta: float = 1.0,
+        quantiles: Sequence[float] | None = None,
     ) -> None:
         self.layers = tuple(int(n) for n in layers)
         n_hidden = len(self.layers) - 2
         self.hidden = (hidden,) * n_hidden if isinstance(hidden, str) else tuple(hidden)
         self.output = output
+        self.loss_name, self.delta = loss, delta
+        self.quantiles = () if quantiles is None else tuple(quantiles)
         self.dtype = np.dtype(dtype)
         self.seed = resolve_seed(seed)
         self.epochs_trained = 0
@@ -80,16 +84,16 @@ class Network(TrainingMixin, MetadataMixin):
         """Ŷ = A_L."""
         outputs = OUTPUTS[self.output].forward(self._forward(X)[1][-1])
         scale = self._part("output_scale", 1)
-        return (outputs * scale + self._part("output_mean", 0)).astype(self.dtype)
+        raw: Array = (outputs * scale + self._part("output_mean", 0)).astype(self.dtype)
+        return raw
 
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float:
         """Loss = 1/S Σ_i s_i ℓ_i."""
         Z = self._forward(X)[1][-1]
-        row_loss = self._row_loss
         s = self._weights_of_rows(len(Z), sample_weight)
-        return _mean(s @ row_loss(Z, self._targets(y, len(Z))), s.sum())
+        return _mean(s @ self._row_loss(Z, self._targets(y, len(Z))), s.sum())
 
     def loss_and_gradients(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -157,8 +161,7 @@ class Network(TrainingMixin, MetadataMixin):
         S, gradients = s.sum(), np.zeros_like(self.parameters)
         if S == 0:
             return 0.0, 0.0, gradients
-        output = OUTPUTS[self.output].forward
-        dZ = (s / S).astype(self.dtype)[:, np.newaxis] * (output(Z[-1]) - Y)
+        dZ = (s / S).astype(self.dtype)[:, np.newaxis] * self._slope(Z[-1], Y)
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
             dW, db = views[layer]
@@ -190,19 +193,20 @@ class Network(TrainingMixin, MetadataMixin):
         ]
 
     def _targets(self, y: npt.ArrayLike, rows: int) -> Array:
-        """Y of shape (m, n_out); class indices become one-hot."""
+        """Y of shape (m, n_out), or (m, 1) for pinball; class indices become one-hot."""
         y = np.asarray(y)
         if self.output == "softmax" and y.size == rows:
             return np.eye(self.layers[-1], dtype=self.dtype)[y.astype(np.int64).ravel()]
-        Y = y.astype(self.dtype).reshape(rows, self.layers[-1])
+        Y = y.astype(self.dtype).reshape(rows, self._n_targets())
         mean, scale = self._part("output_mean", 0), self._part("output_scale", 1)
-        return ((Y - mean) / scale).astype(self.dtype)
+        scaled: Array = ((Y - mean) / scale).astype(self.dtype)
+        return scaled
 
     def _weights_of_rows(self, rows: int, sample_weight: npt.ArrayLike | None) -> Array:
         """s, in float64; it is 1 for every row unless given."""
         return np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
 
-    def fold_scaling(self, **parts: npt.ArrayLike) -> None:
+    def fold_scaling(self, **parts: Any) -> None:
         """W_1 = W_1 / s, b_1 = b_1 - μ W_1; W_L = W_L · s, b_L = b_L · s + μ."""
         sizes = {"input": self.layers[0], "output": self.layers[-1]}
         sides = ("input", "output") if self.output == "identity" else ("input",)
@@ -245,9 +249,28 @@ class Network(TrainingMixin, MetadataMixin):
         return weights[0], biases[0], weights[-1], biases[-1]
 
     def _row_loss(self, Z: Array, Y: Array) -> Array:
-        """ℓ_i of raw targets: of scaled ones, that of output j times s_j²."""
-        row_loss, scale = OUTPUTS[self.output].row_loss, self._part("output_scale", 1)
-        return row_loss(Z * scale, Y * scale)
+        """ℓ_i of raw targets, also while Z and Y are scaled."""
+        scale = self._part("output_scale", 1)
+        Z, Y = Z * scale, Y * scale
+        if self.loss_name is None:
+            return OUTPUTS[self.output].row_loss(Z, Y)
+        return LOSSES[self.loss_name].row_loss(Z, Y, self._loss_parameter(1))
+
+    def _slope(self, Z: Array, Y: Array) -> Array:
+        """∂ℓ_i/∂z of each unit, of scaled targets if Z and Y are scaled."""
+        if self.loss_name is None:
+            return OUTPUTS[self.output].forward(Z) - Y
+        parameter = self._loss_parameter(self._part("output_scale", 1))
+        return LOSSES[self.loss_name].slope(Z, Y, parameter)
+
+    def _loss_parameter(self, scale: Any) -> Array:
+        """δ / s, or τ of each output."""
+        parameter = {"huber": self.delta / scale, "pinball": self.quantiles}
+        return np.asarray(parameter.get(self.loss_name or "", 0), self.dtype)
+
+    def _n_targets(self) -> int:
+        """Columns of y: with pinball, one target is compared with every output."""
+        return 1 if self.loss_name == "pinball" else self.layers[-1]
 
     def _shift(self) -> Any:
         """Σ_i μ_i W_1i."""
@@ -267,7 +290,8 @@ class Network(TrainingMixin, MetadataMixin):
         s = self._weights_of_rows(len(np.asarray(X)), sample_weight)
         tables = {"input": np.asarray(X)}
         if self.output == "identity":
-            tables["output"] = np.asarray(y).reshape(len(s), self.layers[-1])
+            Y = np.asarray(y).reshape(len(s), self._n_targets())
+            tables["output"] = np.broadcast_to(Y, (len(s), self.layers[-1]))
         scaling = {}
         for side, table in tables.items():
             rows = table.astype(self.dtype).astype(float)[s > 0]

@@ -9,6 +9,7 @@ ends with "_") without inheriting from it, because importing it takes a second. 
 import inspect
 import itertools
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,8 +24,8 @@ from fastmlp._trainable import positive_integer, require_not_negative, require_n
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
 from fastmlp.tabular import _file
-from fastmlp.tabular._columns import BY_NAME, SCALINGS
-from fastmlp.tabular._encoder import BLOCK, ColumnSummary, Encoder
+from fastmlp.tabular._columns import BY_NAME, SCALINGS, Number
+from fastmlp.tabular._encoder import BLOCK, ColumnSummary, Encoder, suited_kinds
 from fastmlp.tabular._members import Member, Progress, Task, train_members
 from fastmlp.tabular._recipe import Recipe, default_recipe
 from fastmlp.tabular._table import Column, Table, read_column, read_table
@@ -149,6 +150,9 @@ class TabularModel:
     ) -> Self:
         """Learn from a table.
 
+        After Ctrl-C or an error the model is as before. Networks that are trained at once end their
+        epoch first.
+
         Parameters
         ----------
         X : frame, dict of columns, or array_like of shape (m, n)
@@ -170,7 +174,7 @@ class TabularModel:
         ------
         ValueError, TypeError
             If the table cannot be used, or an argument of the constructor is not as documented. The
-            message names the column. The model is then as before.
+            message names the column.
         FloatingPointError
             If training diverges.
         ImportError
@@ -186,10 +190,11 @@ class TabularModel:
         if weight is not None and not weight.all():  # rows without weight teach nothing
             rows = np.flatnonzero(weight)
             table, target, weight = table.take(rows), target.take(rows), weight[rows]
-        recipe = self._recipe(table.rows)
         column_types, ignore = self._column_choices(table)
+        kinds = suited_kinds(table, column_types, ignore)
+        recipe = self._recipe(table.rows, sum(kind is Number for kind in kinds.values()))
         learned, structure, targets, strata, weight = self._learn_target(target, weight)
-        encoder = Encoder.learn(table, recipe, column_types, ignore)
+        encoder = Encoder.learn(table, kinds, recipe, column_types, ignore)
         structure["layers"] = [encoder.width, *recipe.hidden, structure["layers"]]
         structure["hidden"] = recipe.activation
         if self.verbose:
@@ -197,9 +202,11 @@ class TabularModel:
         inputs = encoder.encode(table)
         seed = resolve_seed(self.seed, "fit")  # last: it may draw from the user's generator
         task = Task(inputs, targets, strata, weight, structure, recipe, seed)
-        members = train_members(task, [*callbacks, *([_print_progress] if self.verbose else [])])
+        members = train_members(task, list(callbacks))
         learned["seed_"] = seed
         self._set_fitted(encoder, recipe, members, learned, target_name, table.named)
+        if self.verbose:
+            print(self._training())
         return self
 
     def _read(self, X: Any, y: Any) -> tuple[Table, Column, str | None]:
@@ -246,9 +253,9 @@ class TabularModel:
     def _loss(self) -> str:
         raise NotImplementedError
 
-    def _recipe(self, rows: int) -> Recipe:
-        """Return the recipe for a table of so many rows, with the user's values in it."""
-        recipe = default_recipe(rows, self._is_classifier(), self._loss())
+    def _recipe(self, rows: int, numbers: int) -> Recipe:
+        """Return the recipe for a table of this size, with the user's values in it."""
+        recipe = default_recipe(rows, numbers, self._is_classifier(), self._loss())
         given = {name: getattr(self, name) for name in self._RECIPE}
         given = {name: value for name, value in given.items() if value is not None}
         for name in ("n_members", "epochs", "batch_size", "patience", "max_levels"):
@@ -353,13 +360,17 @@ class TabularModel:
             Several lines.
         """
         self._require_fitted("summary")
-        lines = [repr(self), _lines(self._encoder.summaries()), ""]
-        for network, history in zip(self.networks, self.histories, strict=True):
+        return f"{self!r}\n{_lines(self._encoder.summaries())}\n\n{self._training()}"
+
+    def _training(self) -> str:
+        """Return a line for each network: its size, and how it was trained."""
+        lines = []
+        for index, (network, history) in enumerate(self._members, start=1):
             held = history["val_loss"]
             lines.append(
-                f"network {list(network.layers)}, {network.n_parameters} parameters: epoch "
-                f"{history['best_epoch']} of {history['epochs']}"
-                + ("" if held is None else f", loss {held:.4g} on the rows held out")
+                f"network {index}: {'-'.join(map(str, network.layers))}, {network.n_parameters} "
+                f"parameters, epoch {history['best_epoch']} of {history['epochs']}"
+                + ("" if held is None else f", error {held:.4g} on the rows held out")
             )
         return "\n".join(lines)
 
@@ -460,6 +471,8 @@ class TabularModel:
             learned["classes_"] = content.classes
         if content.amounts is not None:
             quantiles = _quantiles(content.arguments.get("quantiles"))
+            if content.members[0].network.layers[-1] != max(1, len(quantiles)):
+                raise ValueError(f"load: the networks do not fit the quantiles {quantiles}")
             learned |= {"_amounts": content.amounts, "quantiles_": quantiles}
         model._set_fitted(
             content.encoder, content.recipe, content.members, learned, content.target, content.named
@@ -482,12 +495,10 @@ class TabularModel:
 
     def _require_fitted(self, function: str) -> None:
         if not self.__sklearn_is_fitted__():
-            text = f"{function}: this {type(self).__name__} is not fitted yet; call fit first"
-            try:
-                from sklearn.exceptions import NotFittedError
-            except ImportError:
-                raise ValueError(text) from None
-            raise NotFittedError(text)
+            # Who wants to catch scikit-learn's error has imported it.
+            sklearn = sys.modules.get("sklearn.exceptions")
+            error: type[Exception] = getattr(sklearn, "NotFittedError", ValueError)
+            raise error(f"{function}: this {type(self).__name__} is not fitted yet; call fit first")
 
     def _known(self, X: Any) -> Table:
         """Return the table with the columns of the fit, by name or by position."""
@@ -512,7 +523,7 @@ class TabularModel:
             warnings.warn(
                 f"X {which[0]} feature names, but {owner} was fitted {which[1]} feature names",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         columns = dict(zip(names, table.columns.values(), strict=True))
         return Table(columns, table.rows, table.named)
@@ -562,8 +573,8 @@ class TabularClassifier(TabularModel):
     dropout : float, optional
         The fraction of hidden units that each step leaves out.
     patience : int, optional
-        A network ends its training if the loss of the rows it holds out was not lower for so many
-        epochs. It keeps the parameters of the epoch with the lowest loss.
+        A network ends its training if the rows that it holds out had no lower error for so many
+        epochs. It keeps the parameters of the epoch with the lowest error.
     scaling : {"robust", "quantile"}, optional
         How numbers are scaled: by the middle half of the values, outliers ending at ±3, or by rank.
     n_bins : int, optional
@@ -580,7 +591,7 @@ class TabularClassifier(TabularModel):
     seed : int, numpy.random.Generator or None
         The same table and seed give the same model on every machine. None draws a random one.
     verbose : bool
-        Print what becomes of each column, and the progress of training.
+        Print what becomes of each column, and how each network was trained.
 
     Attributes
     ----------
@@ -605,7 +616,7 @@ class TabularClassifier(TabularModel):
     >>> from fastmlp.tabular import TabularClassifier
     >>> table = {"size": [1, 2, 3, 7, 8, 9] * 10, "color": ["red", None, "blue"] * 20}
     >>> table["kind"] = ["small" if size < 5 else "large" for size in table["size"]]
-    >>> model = TabularClassifier().fit(table, "kind")
+    >>> model = TabularClassifier(n_members=2).fit(table, "kind")
     >>> model.predict({"size": [2, 8], "color": ["red", "green"]}).tolist()
     ['small', 'large']
     """
@@ -780,9 +791,9 @@ class TabularRegressor(TabularModel):
     Examples
     --------
     >>> from fastmlp.tabular import TabularRegressor
-    >>> table = {"x": [float(i % 50) for i in range(500)]}
+    >>> table = {"x": [i % 50 / 10 for i in range(500)]}
     >>> table["y"] = [2 * x + 1 for x in table["x"]]
-    >>> model = TabularRegressor().fit(table, "y")
+    >>> model = TabularRegressor(n_members=2).fit(table, "y")
     >>> model.score(table) > 0.99
     True
     """
@@ -1010,20 +1021,11 @@ def _target(y: Any) -> Column:
             )
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected; its column is taken",
-            _conversion_warning(),
+            getattr(sys.modules.get("sklearn.exceptions"), "DataConversionWarning", UserWarning),
             stacklevel=5,
         )
         return Column("y", columns[0].holds, columns[0].values)
     return read_column(getattr(y, "name", None) or "y", y)
-
-
-def _conversion_warning() -> type[Warning]:
-    try:
-        from sklearn.exceptions import DataConversionWarning
-    except ImportError:
-        return UserWarning
-    category: type[Warning] = DataConversionWarning
-    return category
 
 
 def _row_weights(sample_weight: Any, rows: int) -> Array | None:
@@ -1048,11 +1050,3 @@ def _mean(values: Array, weight: Array | None) -> float:
 def _lines(summaries: list[ColumnSummary]) -> str:
     width = max(len(one.name) for one in summaries)
     return "\n".join(f"{one.name:{width}}  {one.description}" for one in summaries)
-
-
-def _print_progress(progress: Progress) -> None:
-    held = "" if progress.val_loss is None else f", on rows held out {progress.val_loss:.4f}"
-    print(
-        f"network {progress.member + 1} of {progress.members}, epoch {progress.epoch} of "
-        f"{progress.epochs}: loss {progress.loss:.4f}{held}"
-    )

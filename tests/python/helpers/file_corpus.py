@@ -203,6 +203,21 @@ def scaled(
     return as_saved(text.replace(*change), values() + struct.pack(f"<{count}d", *numbers[:count]))
 
 
+def with_loss(
+    loss: str = '"huber"',
+    numbers: tuple[float, ...] = (0.5,),
+    output: str = "identity",
+    change: tuple[str, str] = ("", ""),
+) -> bytes:
+    """A network of one output with a loss; `change` is made in the header at last."""
+    settings = SETTINGS.replace("sigmoid", output).replace('"output"', f'"loss": {loss}, "output"')
+    end = 52 + 8 * len(numbers)
+    entry = "," + tensor("loss.parameters", [len(numbers)], (52, end), "F64") if numbers else ""
+    text = header(settings)[:-1] + entry + "}"
+    assert change[0] in text, change
+    return as_saved(text.replace(*change), values() + struct.pack(f"<{len(numbers)}d", *numbers))
+
+
 def deep(levels: int) -> str:
     return "[" * levels + "]" * levels
 
@@ -487,6 +502,31 @@ CASES: dict[str, tuple[bytes, str | None]] = {
     "scale NaN": (scaled(numbers=(1.5, -2.0, float("nan"), 4.0)), None),
     "mean infinite": (scaled(numbers=(1.5, float("inf"), 1.0, 4.0)), None),
     "mean above 2**16 scales": (scaled(numbers=(1e9, 0.0, 1.0, 4.0)), None),
+    # Losses
+    "huber": (with_loss(), "huber"),
+    "absolute_error": (with_loss('"absolute_error"', ()), "absolute_error"),
+    "pinball": (with_loss('"pinball"', (0.9,)), "pinball"),
+    "pinball of two quantiles": (with_loss('"pinball"', (0.1, 0.9)), None),
+    "huber of two deltas": (with_loss(numbers=(0.5, 0.5)), None),
+    "huber without delta": (with_loss(numbers=()), None),
+    "huber of another tensor": (with_loss(change=("loss.parameters", "loss.parameter")), None),
+    "huber of float32": (with_loss(change=('"F64"', '"F32"')), None),
+    "absolute_error with a number": (with_loss('"absolute_error"'), None),
+    "tensor of a loss without the setting": (
+        with_loss(change=('\\"loss\\": \\"huber\\", ', "")),
+        None,
+    ),
+    "loss of another output": (with_loss(output="sigmoid"), None),
+    "unknown loss": (with_loss('"hinge"', ()), None),
+    "loss null": (with_loss("null", ()), None),
+    "loss a number": (with_loss("0", ()), None),
+    "loss a list": (with_loss('["huber"]', ()), None),
+    "delta 0": (with_loss(numbers=(0.0,)), None),
+    "delta NaN": (with_loss(numbers=(float("nan"),)), None),
+    "delta that is 0 in float32": (with_loss(numbers=(1e-60,)), None),
+    "quantile 0": (with_loss('"pinball"', (0.0,)), None),
+    "quantile 1": (with_loss('"pinball"', (1.0,)), None),
+    "quantile NaN": (with_loss('"pinball"', (float("nan"),)), None),
     # The state of a training
     "checkpoint": (checkpoint(), "as saved"),
     "checkpoint in float64": (

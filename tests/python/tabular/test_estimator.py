@@ -11,10 +11,11 @@ from numpy.testing import assert_array_equal
 import fastmlp
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.tabular import TabularClassifier, TabularRegressor
-from tables import features, mixed_table, part
+from table_data import features, mixed_table, part
 
 TABLE = mixed_table()
 X = features(TABLE)
+Y = np.array(TABLE["amount"])
 QUICK = {"epochs": 3, "hidden": (8,), "n_members": 2}
 
 
@@ -33,14 +34,14 @@ def regressor():
 
 def test_classes_are_learned_from_a_mixed_table():
     train, test = part(TABLE, 0, 180), part(TABLE, 180, 240)
-    model = TabularClassifier().fit(features(train), train["class"])
+    model = TabularClassifier(n_members=2).fit(features(train), train["class"])
     assert model.score(features(test), test["class"]) > 0.75  # 0.4 by the most frequent class
     assert model.classes_.tolist() == ["high", "low", "middle"]
 
 
 def test_amounts_are_learned_from_a_mixed_table():
     train, test = part(TABLE, 0, 180), part(TABLE, 180, 240)
-    model = TabularRegressor().fit(features(train), train["amount"])
+    model = TabularRegressor(n_members=4).fit(features(train), train["amount"])
     assert model.score(features(test), test["amount"]) > 0.75
 
 
@@ -56,6 +57,67 @@ def test_counts_are_learned():
     assert model.predict(X).min() > 0
     with pytest.raises(ValueError, match="loss='poisson' takes counts"):
         model.fit(X, -np.array(TABLE["count"]))
+
+
+@pytest.fixture(scope="module")
+def quantiles():
+    return TabularRegressor(quantiles=[0.1, 0.5, 0.9], n_members=1, epochs=40).fit(X, Y)
+
+
+def test_quantiles_are_learned(quantiles):
+    predicted = quantiles.predict(X)
+    assert predicted.shape == (240, 3)
+    assert np.all(np.diff(predicted, axis=1) >= 0)
+    below = (Y[:, np.newaxis] < predicted).mean(axis=0)
+    np.testing.assert_allclose(below, [0.1, 0.5, 0.9], atol=0.12)
+    assert quantiles.quantiles_ == (0.1, 0.5, 0.9)
+
+
+def test_a_single_quantile_is_one_number_for_each_row():
+    model = TabularRegressor(**QUICK, quantiles=0.9).fit(X, Y)
+    assert model.predict(X).shape == (240,)
+    assert model.networks[0].quantiles == (0.9,)
+
+
+def test_the_score_of_quantiles_is_that_of_scikit_learn(quantiles):
+    metrics = pytest.importorskip("sklearn.metrics")
+    weight = np.arange(240.0)
+    for given in (None, weight):
+        expected = np.mean(
+            [
+                metrics.d2_pinball_score(Y, column, alpha=quantile, sample_weight=given)
+                for column, quantile in zip(quantiles.predict(X).T, (0.1, 0.5, 0.9), strict=True)
+            ]
+        )
+        score = quantiles.score(X, Y, sample_weight=given)
+        assert math.isclose(score, expected, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+def test_robust_losses_ignore_outliers(loss):
+    wrong = Y.copy()
+    wrong[::20] = 1e6
+    right = np.arange(240) % 20 != 0
+    model = TabularRegressor(loss=loss, n_members=1, epochs=40).fit(X, wrong)
+    assert np.median(np.abs(model.predict(X) - Y)[right]) < 2
+    assert model.networks[0].loss_name == loss
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": "squared"}, "loss is 'squared'; it must be one of"),
+        ({"loss": "huber", "delta": 0}, "delta is 0"),
+        ({"loss": "huber", "quantiles": [0.5]}, "give one of them"),
+        ({"quantiles": [0.5, 0.1]}, "must increase"),
+        ({"quantiles": []}, "must increase"),
+        ({"quantiles": [0.5, 1.0]}, "quantiles is 1.0"),
+        ({"quantiles": [0.5, "high"]}, "quantiles is 'high'"),
+    ],
+)
+def test_losses_and_quantiles_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TabularRegressor(**QUICK, **arguments).fit(X, Y)
 
 
 # What it takes
@@ -181,11 +243,12 @@ def test_what_became_of_the_columns(classifier):
     assert "level" in text
 
 
-def test_verbose_prints_columns_and_progress(capsys):
+def test_verbose_prints_columns_and_networks(capsys):
     TabularClassifier(**QUICK, verbose=True).fit(X, TABLE["class"])
     printed = capsys.readouterr().out
     assert "size" in printed
-    assert "network 2 of 2, epoch 3 of 3: loss" in printed
+    assert "network 2: " in printed
+    assert "of 3, error 0." in printed
 
 
 def test_weights_of_classes_and_rows():
