@@ -3,7 +3,9 @@
 The blocks of a page run one after another in one namespace, in a temporary folder. If an expression
 ends with a comment `# -> text`, it must give that text. If a block of the language `text` follows
 a block of code, the code must print that text. A page that begins with `<!-- needs: NAMES -->` is
-skipped if one of these packages is not installed.
+skipped if one of these packages or programs is not installed. On a page that says
+`<!-- runs: sh -->`, the blocks of the language `sh` run as well, and a block whose first line is a
+comment with the name of a file is written to that file.
 """
 
 import ast
@@ -12,8 +14,12 @@ import importlib.util
 import io
 import os
 import re
+import shutil
+import subprocess
 import sys
+import sysconfig
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,7 @@ PAGES = (
     "index",
     "getting_started",
     "tabular",
+    "data_frames",
     "performance",
     "reproducibility",
     "from_sklearn",
@@ -29,8 +36,10 @@ PAGES = (
     "plots",
     *(f"guides/{path.stem}" for path in sorted(DOCS.glob("guides/*.md"))),
 )
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
-NEEDS = re.compile(r"\A<!-- needs: ([\w ]+) -->")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+NEEDS = re.compile(r"\A<!-- needs: (.+) -->")
+RUNS_SH = "<!-- runs: sh -->"
+FILE = re.compile(r"(?://|#) ([\w.]+)\n")
 GIVES = re.compile(r"# -> (.*)$")
 
 
@@ -66,17 +75,34 @@ class PageCode:
             number = self.text.count("\n", 0, block.start()) + 1
             if self.line < number < line:
                 self.line = number
-                self._run(block[1], block[2], f"{self.path.name}, block at line {number}")
+                self._run(*block.groups(), f"{self.path.name}, block at line {number}")
 
-    def _run(self, code: str, shown: str | None, name: str) -> None:
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            self.compared += run_block(code, name, self.namespace)
+    def _run(self, language: str, code: str, shown: str | None, name: str) -> None:
+        printed = ""
+        if language == "python":
+            with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # some pages show what is warned of
+                self.compared += run_block(code, name, self.namespace)
+            printed = output.getvalue()
+        elif RUNS_SH not in self.text:
+            return
+        elif language == "sh":
+            printed = run_commands(code, name)
+        elif file := FILE.match(code):
+            Path(file[1]).write_text(code, encoding="utf-8")
         self.blocks += 1
         if shown is not None:
             self.compared += 1
-            if printed.getvalue() != shown:
-                raise AssertionError(f"{name} prints\n{printed.getvalue()}\nThe page says\n{shown}")
+            if printed != shown:
+                raise AssertionError(f"{name} prints\n{printed}\nThe page says\n{shown}")
+
+
+def run_commands(code: str, name: str) -> str:
+    """Run a block of commands; return what they print."""
+    done = subprocess.run(["bash", "-ec", code], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"{name} fails\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def run_page(path: Path) -> str:
@@ -84,7 +110,7 @@ def run_page(path: Path) -> str:
     page = PageCode(path)
     needed = NEEDS.match(page.text)
     for name in needed[1].split() if needed else ():
-        if importlib.util.find_spec(name) is None:
+        if not shutil.which(name) and not importlib.util.find_spec(name):
             return f"skipped: {name} is not installed"
     page.run_until(float("inf"))
     return f"{page.blocks} blocks ran, {page.compared} outputs as the page says"
@@ -93,6 +119,8 @@ def run_page(path: Path) -> str:
 def main(pages: list[str]) -> None:
     """Run the named pages, or all of them."""
     os.environ["MPLBACKEND"] = "agg"  # pictures are drawn and shown nowhere
+    # The python3, cmake and fastmlp of the commands are those of this environment.
+    os.environ["PATH"] = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]
     with tempfile.TemporaryDirectory() as folder:
         for page in pages or PAGES:
             path = DOCS / f"{page}.md"

@@ -28,6 +28,7 @@ extensions = [
     "doxygen_xml",
     "mathml",
     "native_docstrings",
+    "offline",
     "outside_pages",
     "pictures",
     "public_names",

@@ -55,6 +55,10 @@ def run_doxygen(app: Sphinx, config: Any) -> None:
     )
     if done.returncode != 0:
         raise SphinxError(f"doxygen failed:\n{done.stderr}")
+    # In examples, doxygen writes the end of a C comment with an entity between its two characters.
+    for path in OUTPUT.glob("*.xml"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("*&amp;zwj;/", "*/"), encoding="utf-8")
     logger = logging.getLogger(__name__)
     for line in done.stderr.splitlines():
         logger.warning("doxygen: %s", line)

@@ -23,9 +23,11 @@ PAGES = {
     "SECURITY.md": "security",
     "cpp/README.md": "internals",
     "examples/cpp/README.md": "examples",
+    "examples/python/README.md": "gallery",
     "benchmarks/README.md": "benchmarks",
 }
-SOURCES = {page: name for name, page in PAGES.items() if page != "index"}
+OWN_TEXT = ("index", "gallery")  # these pages do not show the text of their file
+SOURCES = {page: name for name, page in PAGES.items() if page not in OWN_TEXT}
 
 LINK = re.compile(r"(?<=\]\()(?!#|[a-z]+:)([^)#\s]+)")
 FENCE = re.compile(r"^(```+|~~~+).*?^\1", re.MULTILINE | re.DOTALL)

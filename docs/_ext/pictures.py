@@ -2,12 +2,13 @@
 
 `{picture} NAME` shows a function of `drawings.py`. `{picture-of} NAME` shows the figure that the
 code of the page has under this name: the code above the directive runs, as check_examples runs it.
-The text of both is the caption; their option `alt` says in words what is to be seen, and is
-required.
+`{picture-by} NAME` shows the figure of a program in examples/python. The text of each is the
+caption; the option `alt` says in words what is to be seen, and is required.
 """
 
 import contextlib
 import os
+import runpy
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ import matplotlib as mpl
 from docutils import nodes
 from docutils.parsers.rst import directives
 from doxygen_xml import DOCS
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 from palette import DARK, LIGHT, Palette
 from sphinx.application import Sphinx
@@ -123,19 +125,46 @@ class PictureOf(Picture):
         page = self.env.docname
         if page not in PAGES or self.lineno < PAGES[page].line:
             PAGES[page] = check_examples.PageCode(Path(self.env.doc2path(page)))
-        name = f"{page}-{self.lineno}"
+        return [self.drawn_by(f"{page}-{self.lineno}", self.figure)]
+
+    def figure(self) -> Figure:
+        """Run the code of the page down to here; return the figure."""
+        page = PAGES[self.env.docname]
+        page.run_until(self.lineno)
+        drawn = page.namespace[self.arguments[0]]
+        return getattr(drawn, "figure", drawn)
+
+    def drawn_by(self, name: str, make: Callable[[], Figure]) -> nodes.figure:
+        """Make a figure in a folder of its own, and show it as wide as it is drawn."""
         with (
             mpl.rc_context(style(LIGHT, name)),
             tempfile.TemporaryDirectory() as folder,
             contextlib.chdir(folder),
         ):
-            PAGES[page].run_until(self.lineno)
-            drawn = PAGES[page].namespace[self.arguments[0]]
-            figure = getattr(drawn, "figure", drawn)
+            figure = make()
             light = save(figure, name, LIGHT.name)
         width = f"{min(100, round(100 * figure.get_figwidth() / TEXT_WIDTH))}%"
-        stem = Path(name).name
-        return [self.shown({LIGHT.name: light, DARK.name: dark_copy(light, stem)}, width)]
+        files = {LIGHT.name: light, DARK.name: dark_copy(light, Path(name).name)}
+        return self.shown(files, width)
+
+
+class PictureBy(PictureOf):
+    """A fence `{picture-by} NAME`, for the program NAME.py in examples/python."""
+
+    def run(self) -> list[nodes.Node]:
+        """Run the program and show its figure."""
+        self.env.note_dependency(str(self.program))
+        return [self.drawn_by(f"example-{self.arguments[0]}", self.figure)]
+
+    @property
+    def program(self) -> Path:
+        """The file of the program."""
+        return DOCS.parent / "examples" / "python" / f"{self.arguments[0]}.py"
+
+    def figure(self) -> Figure:
+        """Run the program; return its figure."""
+        runpy.run_path(str(self.program))
+        return pyplot.gcf()
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -143,4 +172,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     os.environ["MPLBACKEND"] = "agg"
     app.add_directive("picture", Picture)
     app.add_directive("picture-of", PictureOf)
+    app.add_directive("picture-by", PictureBy)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

@@ -15,6 +15,7 @@ MODULES = (
     "fastmlp",
     "fastmlp.datasets",
     "fastmlp.formats.cpp_header",
+    "fastmlp.metrics",
     "fastmlp.ops",
     "fastmlp.plot",
     "fastmlp.reference",

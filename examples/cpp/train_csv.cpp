@@ -2,8 +2,10 @@
 // last column is 0 or 1. Every fifth row is used for validation.
 #include <fastmlp/network.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <sstream>
@@ -21,40 +23,44 @@ struct Table {
   fastmlp::MatrixView<const float> y_view() const { return {y.data(), rows(), 1}; }
 };
 
-void read(const char* path, Table& train, Table& validation) {
-  std::ifstream file(path);
-  std::string line, cell;
-  if (!std::getline(file, line)) throw std::runtime_error(std::string(path) + ": cannot be read");
-  for (int row = 0; std::getline(file, line); ++row) {
-    Table& table = row % 5 == 4 ? validation : train;
-    std::istringstream cells(line);
-    while (std::getline(cells, cell, ',')) table.X.push_back(std::stof(cell));
-    table.y.push_back(table.X.back());
-    table.X.pop_back();
+/// The numbers of one line. Errors name the file, the line as an editor counts, and the column.
+std::vector<float> numbers_in(const std::string& line, const std::string& place) {
+  std::vector<float> numbers;
+  std::istringstream cells(line);
+  for (std::string cell; std::getline(cells, cell, ',');) {
+    char* end = nullptr;
+    numbers.push_back(std::strtof(cell.c_str(), &end));
+    const bool whole = end != cell.c_str() && *end == '\0';
+    if (!whole || !std::isfinite(numbers.back())) {
+      throw std::runtime_error(place + ", column " + std::to_string(numbers.size()) + ": \"" +
+                               cell + "\" is not a number");
+    }
   }
-  if (train.y.empty() || validation.y.empty()) throw std::runtime_error("too few rows");
+  return numbers;
 }
 
-/// Scales each column to mean 0 and variance 1 on the training rows: a network learns little from
-/// unscaled columns.
-void standardize(Table& train, Table& validation) {
-  const std::ptrdiff_t n = train.features();
-  for (std::ptrdiff_t j = 0; j < n; ++j) {
-    double sum = 0, squares = 0;
-    for (std::ptrdiff_t i = 0; i < train.rows(); ++i) {
-      const double x = train.X[static_cast<std::size_t>(i * n + j)];
-      sum += x;
-      squares += x * x;
+void read(const std::string& path, Table& train, Table& validation) {
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) throw std::runtime_error(path + ": cannot be read");
+  const auto columns = static_cast<std::size_t>(std::count(line.begin(), line.end(), ',')) + 1;
+  for (int row = 0; std::getline(file, line); ++row) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();  // of a file from Windows
+    const std::string place = path + ": line " + std::to_string(row + 2);
+    std::vector<float> numbers = numbers_in(line, place);
+    if (numbers.size() != columns) {
+      throw std::runtime_error(place + " has " + std::to_string(numbers.size()) +
+                               " columns; the first line has " + std::to_string(columns));
     }
-    const double mean = sum / static_cast<double>(train.rows());
-    const double deviation = std::sqrt(squares / static_cast<double>(train.rows()) - mean * mean);
-    for (Table* table : {&train, &validation}) {
-      for (std::ptrdiff_t i = 0; i < table->rows(); ++i) {
-        float& x = table->X[static_cast<std::size_t>(i * n + j)];
-        x = static_cast<float>((x - mean) / (deviation > 0 ? deviation : 1));
-      }
-    }
+    const float label = numbers.back();
+    if (label != 0 && label != 1)
+      throw std::runtime_error(place + ": the last column is not 0 or 1");
+    numbers.pop_back();
+    Table& table = row % 5 == 4 ? validation : train;
+    table.X.insert(table.X.end(), numbers.begin(), numbers.end());
+    table.y.push_back(label);
   }
+  if (validation.y.empty()) throw std::runtime_error(path + ": fewer than 5 rows");
 }
 
 }  // namespace
@@ -63,12 +69,12 @@ int main(int argc, char** argv) try {
   if (argc != 2) throw std::runtime_error("usage: train_csv FILE");
   Table train, validation;
   read(argv[1], train, validation);
-  standardize(train, validation);
 
   fastmlp::Network<float> net({train.features(), 64, 32, 1});  // ReLU, ReLU, sigmoid
   net.initialize(/*seed=*/0);
   fastmlp::FitOptions<float> options;
   options.epochs = 200;
+  options.standardize = true;  // a network learns little from columns that are not scaled
   options.validation = fastmlp::ValidationData<float>{validation.X_view(), validation.y_view()};
   options.early_stopping = fastmlp::EarlyStopping{10};
   options.on_epoch = [](const fastmlp::EpochLog& log) {

@@ -39,6 +39,7 @@ __all__ = [
     "get_include",
     "get_num_threads",
     "isa",
+    "metrics",
     "ops",
     "plot",
     "schedules",

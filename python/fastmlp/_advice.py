@@ -13,6 +13,8 @@ from fastmlp._trainable import Array, Data, Trainable
 
 # The loss of the first epoch is absurd if it is this many times that of the best constant answer.
 ABSURD = 100.0
+# So many rows tell whether a loss may be absurd.
+SAMPLE = 1000
 # Columns differ in scale if the largest value of one is this many times that of another.
 DIFFERENT = 1000.0
 # Larger whole numbers are no class numbers.
@@ -101,15 +103,31 @@ def is_absurd(network: Trainable, loss: float, data: Data) -> bool:
         classes = network.layers[-1]
         most = math.log(classes) if network._labels == "largest" else classes * math.log(2)
         return loss > ABSURD * most
-    y = data.y.astype(np.float64).reshape(len(data.y), -1)
+    # A few rows tell nearly always that the loss is not absurd.
+    return all(
+        loss > ABSURD * _constant_loss(network, data, step)
+        for step in (-(-len(data.y) // SAMPLE), 1)
+    )
+
+
+def _constant_loss(network: Trainable, data: Data, step: int) -> float:
+    """Return the loss of the best constant answer for every step-th row of a regression."""
+    y = data.y[::step].astype(np.float64).reshape(-1, network.layers[-1])
+    if data.sample_weight is not None:
+        rows = np.flatnonzero(data.sample_weight[::step])
+        weight = data.sample_weight[::step][rows, np.newaxis]
+        y, weight = y[rows], weight / (weight.mean() if len(rows) else 1.0)
+    else:
+        weight = np.ones((1, 1))
+    if len(y) == 0:
+        return 0.0
     with np.errstate(all="ignore"):
+        mean = (weight * y).mean(axis=0)
         if network.output == "identity":
-            mean = np.average(y, axis=0, weights=data.sample_weight)
-            of_rows = ((y - mean) ** 2).sum(axis=1) / 2
+            losses = (y - mean) ** 2 / 2
         else:
-            mean = np.average(y, axis=0, weights=data.sample_weight)
-            of_rows = (y * np.log(np.where(y > 0, y, 1) / np.where(mean > 0, mean, 1))).sum(axis=1)
-        return bool(loss > ABSURD * np.average(of_rows, weights=data.sample_weight))
+            losses = y * np.log(np.where(y > 0, y, 1) / np.where(mean > 0, mean, 1))
+        return float((weight * losses).mean(axis=0).sum())
 
 
 def too_large(network: Trainable, data: Data) -> str | None:

@@ -183,6 +183,8 @@ def numbers_in(what: str, column: Any) -> Array:
     """Return a column as an array; refuse it unless all of its values are real numbers."""
     try:
         array = np.asarray(column)
+    except MemoryError:
+        raise
     except Exception as error:  # each library has its own
         raise TypeError(
             f"{what}, of dtype {_dtype(column)}, is unknown to NumPy: {error}"

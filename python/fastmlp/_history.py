@@ -57,7 +57,7 @@ class History:
         return min(epochs, key=losses.__getitem__) if epochs else None
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the losses and the metrics, by `fastmlp.plot.history`; needs matplotlib.
+        """Draw the losses, by `fastmlp.plot.history`; needs matplotlib.
 
         Parameters
         ----------

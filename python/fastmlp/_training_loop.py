@@ -106,10 +106,10 @@ def train(network: Trainable, plan: Plan) -> History:
                 rates.replay(first_epoch, history)
             if plan.state is not None:
                 plan.state.apply(network, plan)
-            if plan.feature_names is not None:
-                network.feature_names = plan.feature_names
             if plan.scaling is not None:
                 begin(network, plan.scaling)
+            if plan.feature_names is not None:
+                network.feature_names = plan.feature_names
         except BaseException:
             if rates is not None:
                 rates.undo_replay()
@@ -126,18 +126,11 @@ def train(network: Trainable, plan: Plan) -> History:
         for epoch in range(history.epochs, plan.epochs if ending is None else 0):
             if rates is not None:
                 rates.use(network.epochs_trained)
-            logs = {"loss": _train_epoch(method, epoch, before, plan)}
-            if epoch == 0 and not plan.standardize and is_absurd(network, logs["loss"], plan.data):
-                warn_of_scales(network, logs["loss"], plan)
+            loss = _train_epoch(method, epoch, before, plan)
+            if epoch == 0 and not plan.standardize and is_absurd(network, loss, plan.data):
+                warn_of_scales(network, loss, plan)
             history.learning_rate.append(method.learning_rate)
-            history.loss.append(logs["loss"])
-            history.epochs += 1
-            if plan.validation is not None:
-                logs["val_loss"] = network.loss(*plan.validation)
-                history.val_loss.append(logs["val_loss"])
-            for name, value in metrics.values() if metrics else ():
-                logs[name] = value
-                history.metrics[name].append(value)
+            logs = _recorded(loss, network, plan, metrics, history)
             ending = method.ended
             if best is not None and best.update(logs["val_loss"]):
                 ending = "early_stopping"
@@ -160,6 +153,22 @@ def train(network: Trainable, plan: Plan) -> History:
     if best is not None:
         best.restore()
     return history
+
+
+def _recorded(
+    loss: float, network: Trainable, plan: Plan, metrics: Metrics | None, history: History
+) -> Logs:
+    """Add an epoch to the history: its loss, the validation loss and the metrics; return them."""
+    logs = {"loss": loss}
+    history.loss.append(loss)
+    history.epochs += 1
+    if plan.validation is not None:
+        logs["val_loss"] = network.loss(*plan.validation)
+        history.val_loss.append(logs["val_loss"])
+    for name, value in metrics.values() if metrics else ():
+        logs[name] = value
+        history.metrics[name].append(value)
+    return logs
 
 
 # What a schedule is told: a resumed run can tell it the same again.

@@ -65,6 +65,8 @@ def _targets(network: Trainable, y: Array) -> Array:
 
 def metric_functions(network: Trainable, given: Any) -> dict[str, Metric]:
     """Return the metrics by their names; refuse those that the network's output cannot have."""
+    if isinstance(given, tuple) and not given:
+        return {}
     rule = (
         f"it must be one of {sorted(FOR_LABELS + FOR_NUMBERS)}, a callable metric(y, outputs), or "
         "several of them"

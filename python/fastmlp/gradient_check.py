@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fastmlp import _core
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._frames import as_array, frame_of, readable, require_names
 from fastmlp._trainable import loss_arguments
 
 # Steps h, relative to max(1, |θ|). The first is near the cube root of eps. There the truncation
@@ -47,6 +48,8 @@ class _Structure(Protocol):
     @property
     def seed(self) -> int: ...
     @property
+    def feature_names(self) -> tuple[str, ...] | None: ...
+    @property
     def parameters(self) -> npt.NDArray[Any]: ...
 
 
@@ -56,6 +59,11 @@ def check_gradients(network: _Structure, X: npt.ArrayLike, y: npt.ArrayLike) -> 
     structure = network.layers, network.hidden, network.output, "float64", network.seed
     checked = _core.Network(*structure, initialize=False, **loss_arguments(network))
     checked._restore(network.parameters, 0)
+    X = readable("check_gradients: X", X)
+    frame = frame_of(X)
+    if frame is not None:  # converted once instead of for each loss
+        require_names("check_gradients: X", frame.feature_names, network.feature_names)
+        X = as_array("check_gradients: X", X, checked)
     checked._validate("check_gradients", X, y, None)
     checked.loss_and_gradients(X, y)
     floor = SMALL * np.abs(checked.gradients).max()

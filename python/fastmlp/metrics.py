@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp._trainable import refuse_masked
+
 __all__ = ["accuracy", "balanced_accuracy", "log_loss", "mae", "r2", "rmse", "roc_auc"]
 
 Array = npt.NDArray[Any]
@@ -251,6 +253,8 @@ def _pair(function: str, y: npt.ArrayLike, outputs: npt.ArrayLike) -> tuple[Arra
 
     The targets have the same shape or, if they are class numbers, the shape (m,).
     """
+    refuse_masked(f"{function}: y", y)
+    refuse_masked(f"{function}: outputs", outputs)
     targets, values = np.asarray(y, np.float64), np.asarray(outputs, np.float64)
     if values.ndim == 1:
         values = values[:, np.newaxis]

@@ -397,6 +397,8 @@ def refuse_memory(plan: Plan, epochs_trained: int) -> None:
 
 def with_rows(network: Trainable, plan: Plan, class_weight: Any) -> Plan:
     """Return the plan of all rows with those to train on and those to validate with."""
+    if not plan.validation_split and class_weight is None:
+        return plan
     data, validation = divided(
         network, plan.data, plan.validation, plan.validation_split, plan.seed
     )

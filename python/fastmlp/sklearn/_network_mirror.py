@@ -63,20 +63,19 @@ class Mirror:
     def of(cls, estimator: Any) -> Self:
         """Return the estimator's mirror, whose network has the present coefs_ and intercepts_."""
         mirror: Any = estimator.__dict__.get("_mirror")
-        usable = mirror is not None and mirror.fits(estimator)
+        usable = mirror is not None and mirror.has_names_of(estimator)
         if usable and mirror.is_in_use(estimator):
             return mirror
-        if not usable or mirror.handed_out:
+        if not (usable and mirror.has_shapes_of(estimator)) or mirror.handed_out:
             mirror = estimator.__dict__["_mirror"] = cls(estimator)
         mirror.read(estimator)
         return mirror
 
-    def fits(self, estimator: Any) -> bool:
-        """Whether the estimator still has the structure that the network was made for."""
+    def has_names_of(self, estimator: Any) -> bool:
+        """Whether the network's activations are the estimator's."""
         return (
             self.activation == frozen(estimator.activation)
             and self.out_activation == estimator.out_activation_
-            and (self.is_in_use(estimator) or self.has_shapes_of(estimator))
         )
 
     def has_shapes_of(self, estimator: Any) -> bool:

@@ -29,6 +29,7 @@ METHODS = {
     "_forward_pass_fast": "X, check_input",
     "_init_coef": "fan_in, fan_out, dtype",
     "_initialize": "y, layer_units, dtype",
+    "_predict": "X, check_input",
     "_loss_grad_lbfgs": f"packed_coef_inter, {SOLVER_ARGUMENTS}",
     "_score": "X, y, sample_weight",
     "_unpack": "packed_parameters",

@@ -6,7 +6,9 @@ are the same. The messages are scikit-learn's word for word, under the licence i
 `LICENSE.scikit-learn`. An epoch is one native call. Start reading at `fit_stochastic`.
 """
 
+import sys
 import warnings
+from types import FrameType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 
+from fastmlp._training_loop import Rates
 from fastmlp.network import Network
 from fastmlp.optimizers import SGD, AdamW, Optimizer
 from fastmlp.sklearn._checks import check_range, refuse_masked, row_weights
@@ -27,6 +30,7 @@ from fastmlp.sklearn._private import (
     _check_sample_weight,
     _multilayer_perceptron,
 )
+from fastmlp.training import schedule_or_none
 
 Array = npt.NDArray[Any]
 
@@ -43,15 +47,20 @@ def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, *others: Any)
     begin_early_stopping(est, incremental)
     training = Training(est, split_off(est, as_rows(X), y, sample_weight))
     ongoing = est.__dict__.get("_ongoing_fit") or OngoingFit(est)
+    rates = begin_rates(est)
     try:
         est.n_iter_ = 0
         for _ in range(est.max_iter):
             ongoing.begin_epoch()
             training.begin_epoch()
+            if rates is not None:
+                rates.use(len(est.loss_curve_))
             training.mirror.network.train_epoch(
                 training.split.X, training.y, training.order, **training.settings
             )
             training.count_epoch()
+            if rates is not None:
+                rates.ask(len(est.loss_curve_) + 1, training.losses())
             done = ends_after_epoch(est, training.split) or incremental
             if ongoing.end_epoch() or done:
                 break
@@ -64,6 +73,8 @@ def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, *others: Any)
     except KeyboardInterrupt:
         warn("Training interrupted by user.")
     finally:
+        if rates is not None:
+            rates.__exit__()
         training.mirror.write(est)
         training.ownership.__exit__()
     if est.early_stopping:
@@ -139,6 +150,22 @@ def checked_eval_set(est: Any, eval_set: Any) -> tuple[Any, Any, Any]:
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, X)
     return as_rows(X), y, sample_weight
+
+
+def begin_rates(est: Any) -> Rates | None:
+    """Return the learning rates of a schedule, counted over the life of the estimator."""
+    if est.schedule is None:
+        return None
+    if est.solver == "sgd" and est.learning_rate != "constant":
+        raise ValueError(
+            f"fit: schedule is {est.schedule!r} and learning_rate is {est.learning_rate!r}, which "
+            "changes the rate too; give learning_rate='constant' with a schedule"
+        )
+    optimizer = est._optimizer.native
+    schedule_or_none(est.schedule, optimizer)  # refuses a class instead of an object
+    rates = Rates(optimizer, est.schedule)
+    rates.ask(len(est.loss_curve_), None)
+    return rates
 
 
 def begin_early_stopping(est: Any, incremental: bool) -> None:
@@ -227,6 +254,13 @@ class Training:
             loss = network.loss(self.split.X_val, self.y_val, self.split.sample_weight_val)
             est.validation_loss_curve_.append(loss * self.objective.loss_scale)
 
+    def losses(self) -> dict[str, float]:
+        """Return the losses of the last epoch, as a schedule is told them."""
+        found = {"loss": float(self.est.loss_)}
+        if self.y_val is not None:
+            found["val_loss"] = self.est.validation_loss_curve_[-1]
+        return found
+
 
 def shuffled(order: Array, random_state: np.random.RandomState) -> Array:
     """Return `sklearn.utils.shuffle(order, random_state=random_state)`, without its overhead."""
@@ -275,12 +309,22 @@ def restore_best(est: Any) -> None:
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn on behalf of scikit-learn's module, so that users' filters for it apply."""
-    theirs = _multilayer_perceptron
-    registry = theirs.__dict__.setdefault("__warningregistry__", {})
+    """Warn at the line of the caller, but as scikit-learn's module: users' filters for it apply."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _package(frame) in ("fastmlp", "joblib", "sklearn"):
+        frame = frame.f_back
     warnings.warn_explicit(
-        message, category, theirs.__file__, 1, theirs.__name__, registry=registry
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        _multilayer_perceptron.__name__,
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 class OngoingFit:
@@ -461,9 +505,9 @@ class NativeAdam(NativeOptimizer, AdamOptimizer):
     def learning_rate(self) -> float:
         """The factor of m / (√v + ε̂) in the last update."""
         if self.t == 0:
-            return float(self.learning_rate_init)
+            return float(self.native.learning_rate)
         root = np.sqrt(1 - self.beta_2**self.t)
-        return float(self.learning_rate_init * root / (1 - self.beta_1**self.t))
+        return float(self.native.learning_rate * root / (1 - self.beta_1**self.t))
 
     @property
     def t(self) -> int:

@@ -67,6 +67,7 @@ ADDED_TO_BOTH = {
     "dropout": [Interval(numbers.Real, 0, 1, closed="left"), list, tuple],
     "weight_decay": [Interval(numbers.Real, 0, None, closed="left")],
     "scoring": [str, callable, None],
+    "schedule": [callable, None],
 }
 
 
@@ -146,6 +147,8 @@ class NativePerceptron(Base):
             raise ValueError(
                 "fit: dropout and weight_decay are for the solvers 'sgd' and 'adam', not 'lbfgs'"
             )
+        if self.solver == "lbfgs" and self.schedule is not None:
+            raise ValueError("fit: schedule is for the solvers 'sgd' and 'adam', not 'lbfgs'")
         self._ongoing_fit = OngoingFit(self, eval_set)
         try:
             self._ongoing_fit.begin(X, y, sample_weight)
@@ -276,6 +279,8 @@ class NativePerceptron(Base):
             refuse_masked(self, X=X)
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         mirror = Mirror.of(self)
+        if X.dtype == mirror.dtype and type(X) is np.ndarray:
+            return mirror.network.forward(X)
         # scikit-learn would compute in the wider dtype of X.
         converts = X.dtype.itemsize > mirror.dtype.itemsize and "_ongoing_fit" not in self.__dict__
         if converts:
@@ -284,6 +289,23 @@ class NativePerceptron(Base):
         if converts:
             check_outputs(self, output, mirror.network.parameters)
         return output.astype(np.result_type(X.dtype, mirror.dtype), copy=False)
+
+    @in_default_float_mode
+    def predict(self, X: Any) -> Array:
+        """Predict the class labels or the numbers for the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        if "coefs_" not in self.__dict__:
+            check_is_fitted(self)  # takes longer than the prediction of a row
+        labels: Array = self._predict(X)
+        return labels
 
     def _needs_no_check(self, X: Any) -> bool:
         """Whether validate_data would return this very array; False if in doubt."""
@@ -425,6 +447,10 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
     scoring : str, callable or None, default None
         The score that early stopping watches: None is accuracy, "loss" is the loss of the
         validation rows, and anything else is one of scikit-learn's scorers.
+    schedule : callable or None, default None
+        The learning rate of each epoch, such as `fastmlp.schedules.Cosine(100)`, beginning with
+        `learning_rate_init`. Epochs are counted over all calls of a warm start or of
+        `partial_fit`. For the solvers "sgd", with `learning_rate="constant"`, and "adam".
 
     Attributes
     ----------
@@ -488,6 +514,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         dropout: Any = 0.0,
         weight_decay: float = 0.0,
         scoring: Any = None,
+        schedule: Any = None,
     ) -> None:
         super().__init__(**self._store_added(locals()))
 
@@ -513,6 +540,18 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         both[1] = outputs[:, 0]
         np.subtract(1, both[1], out=both[0])
         return both.T
+
+    def _predict(self, X: Any, check_input: bool = True) -> Array:
+        outputs = self._forward_pass_fast(X, check_input=check_input)
+        binarizer = self._label_binarizer
+        # Its inverse_transform takes a hundred times longer than the prediction of a row.
+        if binarizer.y_type_ == "multiclass":
+            return binarizer.classes_[outputs.argmax(axis=1)]
+        if binarizer.y_type_ == "binary" and len(binarizer.classes_) == 2:
+            return binarizer.classes_[(outputs[:, 0] > 0.5).astype(np.intp)]
+        column = outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        labels: Array = binarizer.inverse_transform(column)
+        return labels
 
     predict_log_proba = in_default_float_mode(_SklearnClassifier.predict_log_proba)
 
@@ -604,7 +643,7 @@ class MLPRegressor(NativePerceptron, _SklearnRegressor):
 
     Parameters
     ----------
-    activation, dropout, weight_decay, scoring
+    activation, dropout, weight_decay, scoring, schedule
         See :class:`MLPClassifier`. With scoring=None early stopping watches R².
     gradient : {"sum", "mean"}, default "sum"
         With several outputs scikit-learn reports the mean of their squared errors, but follows the
@@ -667,6 +706,7 @@ class MLPRegressor(NativePerceptron, _SklearnRegressor):
         weight_decay: float = 0.0,
         scoring: Any = None,
         gradient: str = "sum",
+        schedule: Any = None,
     ) -> None:
         super().__init__(**self._store_added(locals()))
 

@@ -139,6 +139,13 @@ def test_training_on_a_frame_is_training_on_its_numbers(kind: str, call: str) ->
         np.testing.assert_array_equal(a.gradients, b.gradients)
 
 
+@pytest.mark.parametrize("kind", ["pandas", "polars", "a stream"])
+def test_gradients_are_checked_on_frames(kind: str) -> None:
+    net = fastmlp.Network([3, 1], seed=0)
+    with fastmlp.threads(1):
+        assert net.check_gradients(FRAMES[kind](), Y) == net.check_gradients(ARRAY, Y) < 1e-6
+
+
 def test_the_twin_is_fitted_to_frames() -> None:
     a, b = reference.Network([3, 4, 1], seed=0), reference.Network([3, 4, 1], seed=0)
     a.fit(FRAMES["pandas"](), Y, epochs=2)
@@ -248,6 +255,7 @@ USES: dict[str, Callable[[fastmlp.Network, Any], Any]] = {
     "predict": lambda net, X: net.predict(X),
     "loss": lambda net, X: net.loss(X, Y),
     **TRAINS,
+    "check_gradients": lambda net, X: net.check_gradients(X, Y),
     "validation_data": lambda net, X: net.fit(ARRAY, Y, epochs=1, validation_data=(X, Y)),
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import LBFGS, SGD, ops, reference
+from fastmlp import LBFGS, SGD, metrics, ops, reference
 
 X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 Y = np.array([0.0, 1, 1, 0, 1, 0], np.float32)
@@ -57,6 +57,8 @@ CALLS: dict[str, tuple[np.ndarray, str, Callable[[Any], Any]]] = {
     "matmul": (X, "A", lambda a: ops.matmul(a, X.T)),
     "matmul, second": (X, "B", lambda a: ops.matmul(X.T, a)),
     "relu": (X, "Z", ops.relu),
+    "a metric, y": (Y, "mae: y", lambda a: metrics.mae(a, Y)),
+    "a metric, outputs": (Y, "accuracy: outputs", lambda a: metrics.accuracy(Y, a)),
     "sigmoid_backward": (X, "dA", lambda a: ops.sigmoid_backward(a, X)),
     "sgd_update": (X.copy(), "parameter", lambda a: ops.sgd_update(a, X, 0.1)),
 }

@@ -373,6 +373,18 @@ def test_the_examples_build_and_run_as_their_readme_says(tmp_path):
     printed = run(built / "train_csv", "table.csv", cwd=source)
     right, rows = map(int, re.search(r"(\d+) of (\d+) validation rows", printed).groups())
     assert right > 0.9 * rows
+    for text, message in (
+        ("a,b\n1,0\n2,red\n", 'line 3, column 2: "red" is not a number'),
+        ("a,b\n,0\n", 'line 2, column 1: "" is not a number'),
+        ("a,b\n1,nan\n", 'line 2, column 2: "nan" is not a number'),
+        ("a,b\r\n1,1\r\n2\r\n", "line 3 has 1 columns; the first line has 2"),
+        ("a,b\n1,2\n", "line 2: the last column is not 0 or 1"),
+        ("a,b\n1,1\n", "fewer than 5 rows"),
+    ):
+        (source / "wrong.csv").write_text(text, newline="")
+        assert f"wrong.csv: {message}" in run(
+            built / "train_csv", "wrong.csv", cwd=source, fails=True
+        )
 
     export = [sys.executable, "-m", "fastmlp", "export"]
     run(*export, "xor.safetensors", "--cpp", "xor_model.hpp", cwd=source)

@@ -124,6 +124,14 @@ def test_the_best_constant_answer_is_that_of_the_weighted_rows() -> None:
     assert _advice.is_absurd(network, 100.1 * best, _advice.Data(X, y, weight))
 
 
+def test_a_few_rows_alone_do_not_make_a_loss_absurd() -> None:
+    y = np.zeros(3 * _advice.SAMPLE)
+    y[1] = 1e3  # which is not among the rows that are looked at first
+    data = _advice.Data(np.zeros((len(y), 4)), y, None)
+    assert not _advice.is_absurd(make(output="identity"), 49 * y.var(), data)
+    assert _advice.is_absurd(make(output="identity"), 51 * y.var(), data)
+
+
 def test_names_of_columns_are_used() -> None:
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(UNSCALED, columns=["age", "rooms", "income", "none"])
