@@ -5,7 +5,7 @@ plain NumPy. `import fastmlp` imports NumPy and the native core and nothing else
 """
 
 # _core is first: in a subinterpreter it refuses to be imported, and NumPy would do damage there.
-from fastmlp import _core, datasets, ops, optimizers, plot, schedules  # noqa: F401
+from fastmlp import _core, datasets, metrics, ops, optimizers, plot, schedules  # noqa: F401
 from fastmlp._core import ACTIVATIONS, LOSSES, OUTPUTS, Objective, __version__
 from fastmlp.lbfgs import LBFGS
 from fastmlp.network import Network
