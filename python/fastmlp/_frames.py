@@ -134,7 +134,7 @@ def as_array(what: str, values: Any, network: Any = None) -> Array:
     ndarray
         Its dtype may be one that `refuse_dtype` refuses, if values is no frame and no column.
     """
-    if hasattr(values, "tocsr"):
+    if is_sparse(values):
         refuse_sparse(what, values)
     values = readable(what, values)
     frame = frame_of(values)
@@ -276,6 +276,11 @@ def refuse_dtype(what: str, array: Array) -> NoReturn:
     raise TypeError(rule)
 
 
+def is_sparse(values: Any) -> bool:
+    """Whether this is a sparse matrix of SciPy. A frame may have a column of any name."""
+    return hasattr(type(values), "tocsr")
+
+
 def refuse_sparse(what: str, values: Any) -> NoReturn:
     """Raise TypeError for a sparse matrix where the call takes none, or not of this format."""
     form = f", in the format {values.format!r}" if hasattr(values, "format") else ""
@@ -298,16 +303,14 @@ def require_names(
         parts.append(f"lacks the {_listed(absent)}, which the network was trained on")
     if new:
         parts.append(f"has the {_listed(new)}, which the network was not trained on")
-    if not parts:
-        repeated = len(given) != len(expected)
-        parts.append(
-            "has some columns more than once" if repeated else "has its columns in another order"
-        )
-    way_out = (
-        "the network's feature_names lists the columns"
-        if absent
-        else "give X[list(network.feature_names)]"
-    )
+    way_out = "give X[list(network.feature_names)]"
+    if absent:
+        way_out = "the network's feature_names lists the columns"
+    elif len(set(given)) < len(given):
+        parts.append("has some columns more than once")
+        way_out = "leave the others out"
+    elif not new:
+        parts.append("has its columns in another order")
     raise ValueError(f"{what} {' and '.join(parts)}; {way_out}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp._advice import about_targets
-from fastmlp._frames import Frame, as_array, frame_of, refuse_dtype
+from fastmlp._frames import Frame, as_array, frame_of, is_sparse, refuse_dtype
 from fastmlp._trainable import Array, Data, Trainable, refuse_masked, require_number
 
 # Finiteness is checked in blocks of 512 KiB of float64: a block stays in cache, and no data set is
@@ -96,7 +96,7 @@ def _apart(network: Trainable, array: Array) -> Array:
 
 def _real_array(what: str, values: Any, network: Trainable) -> Array:
     refuse_masked(what, values)
-    if hasattr(values, "tocsr"):
+    if is_sparse(values):
         name = what.rpartition(": ")[2]
         raise TypeError(
             f"{what} is a sparse matrix, which fit does not take; give {name}.toarray(), or train "

@@ -204,6 +204,16 @@ def test_a_frame_may_have_any_number_of_rows_and_columns(rows: int) -> None:
     np.testing.assert_array_equal(net.forward(frame), net.forward(X))
 
 
+def test_a_column_may_have_any_name() -> None:
+    pd = pytest.importorskip("pandas")
+    names = ["tocsr", "null_count", "get_columns"]
+    net = network()
+    frame = pd.DataFrame(ARRAY, columns=names).astype({"tocsr": "Int64"})
+    np.testing.assert_array_equal(net.forward(frame), net.forward(ARRAY))
+    net.fit(frame, Y, epochs=1)
+    assert list(net.feature_names) == names
+
+
 def test_large_frames_have_the_bits_of_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = FRAMES["pandas, one dtype"]() / 3
     expected = network().forward(frame)
@@ -275,7 +285,10 @@ def test_other_columns_are_refused(use: str) -> None:
             "lacks the columns 'age', 'income', which .* and has the columns 'years', 'pay'",
         ),
         (frame.drop(columns="age"), "lacks the column 'age'"),
-        (pd.concat([frame, frame[["age"]]], axis=1), "has some columns more than once; give X"),
+        (
+            pd.concat([frame, frame[["age"]]], axis=1),
+            "has some columns more than once; leave the others out",
+        ),
     ):
         with pytest.raises(ValueError, match=f": X {message}"):
             USES[use](net, changed)
