@@ -74,8 +74,8 @@ def test_two_commands_make_predictions(folder):
     assert shown[0] == "task classification: benign (227), malignant (173)"
     assert shown[1] == "because 'diagnosis' holds text"
     assert shown[2] == "data 400 rows, 30 columns"
-    assert any(line.startswith("mean radius number 17 scaled around ") for line in shown)
-    assert any(line.startswith("model 2 networks of 510-128-128-") for line in shown)
+    assert any(line.startswith("mean radius number ") for line in shown)
+    assert any(line.startswith("model 2 networks of ") for line in shown)
     assert any(line.startswith("accuracy 0.9") for line in shown)
     assert shown[-1] == f"next: fastmlp predict {model} NEW.csv -o predictions.csv"
     assert max(len(line) for line in done.out.splitlines() if str(folder) not in line) < 80
