@@ -509,4 +509,40 @@ inline void check_order(const char* function, const std::int64_t* order, std::pt
   }
 }
 
+// Values in tables
+
+/// Where a value stands, for messages. A single row has no number.
+struct Place {
+  const char* function;
+  const std::string& column;
+  std::ptrdiff_t row;
+};
+constexpr std::ptrdiff_t kOnlyRow = -1;
+
+/// Refuses a value of a table. `shown` is the value as text.
+[[noreturn]] inline void refuse_value(const Place& place, const std::string& shown,
+                                      const char* rule) {
+  const std::string row = place.row == kOnlyRow ? "" : " at row " + std::to_string(place.row);
+  refuse(place.function, ": column '", place.column, "' has ", shown, row, "; it must hold ", rule);
+}
+
+[[noreturn]] inline void refuse_row(const char* function, std::size_t size, std::ptrdiff_t row,
+                                    std::size_t wanted) {
+  const std::string which = row == kOnlyRow ? "the row" : "row " + std::to_string(row);
+  refuse(function, ": ", which, " has ", size, " values; the model has ", wanted, " columns");
+}
+
+[[noreturn]] inline void refuse_missing_column(const std::string& column) {
+  refuse("row: the row has no column '", column,
+         "', which the model was fitted on; give std::nullopt if its value is missing");
+}
+
+template <class T>
+void check_out(const char* function, const MatrixView<T>& out, std::ptrdiff_t rows,
+               std::ptrdiff_t cols) {
+  if (out.rows != rows || out.cols != cols) {
+    refuse(function, ": out is ", shape(out), "; it must be ", shape(rows, cols));
+  }
+}
+
 }  // namespace fastmlp::detail

@@ -1,15 +1,12 @@
-// How io.hpp and io_checkpoint.hpp read and write a safetensors file: 8 bytes with the size of a
-// JSON header, the header, the tensors one after another. docs/file_format.md has the rules.
-// Reading checks everything that a file says before using it, and allocates at most a small
-// multiple of the file's size. Writing gives the same bytes as Python. Start at `read_file` and
-// `write_tensors`.
+// How io.hpp and io_checkpoint.hpp read and write the file of a network, and of its training if it
+// has one; io_safetensors.hpp has the container. docs/file_format.md has the rules. Writing gives
+// the same bytes as Python. Start at `read_file` and `write_tensors`.
 #pragma once
 
 #include <fastmlp/io_file.hpp>
+#include <fastmlp/io_safetensors.hpp>
 #include <fastmlp/network.hpp>
 #include <fastmlp/options.hpp>
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -20,26 +17,16 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <type_traits>
-#include <unordered_set>
 #include <utility>
 #include <vector>
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "fastmlp/io.hpp: numbers in a safetensors file are little-endian; this machine's are not"
-#endif
 
 namespace fastmlp {
 
 namespace io_detail {
 
-constexpr int kFormat = 1;  // version of the metadata; a reader refuses any that it does not know
-constexpr std::uint64_t kMostHeader = 100'000'000;  // bytes; the limit of the safetensors library
-constexpr std::size_t kMostMetadata = 100;          // entries
-constexpr std::uint64_t kMost = std::uint64_t{1} << 62;  // epochs, steps, bytes and the like
-constexpr std::uint64_t kMostSeed = std::numeric_limits<std::uint64_t>::max();
+constexpr const char* kTabularKey = "fastmlp_tabular";  // in the metadata of a tabular model
 
 template <class T>
 struct Dtype {
@@ -120,14 +107,6 @@ constexpr const char* kEndings[] = {"epochs", "early_stopping", "callback", "con
 
 // The tensors
 
-struct Tensor {
-  const char* dtype;
-  std::vector<std::int64_t> shape;
-  std::uint64_t bytes;
-  void* data = nullptr;  // where it is in memory; null: nowhere
-};
-using Tensors = std::map<std::string, Tensor>;  // in the order in which a file has them
-
 /// The number of bytes of all parameters.
 inline std::uint64_t bytes_of(const std::vector<std::ptrdiff_t>& layers, std::uint64_t element) {
   std::uint64_t left = kMost / element;  // more than any file has
@@ -163,25 +142,35 @@ inline std::uint64_t bytes_of(const Settings& settings, const std::optional<Trai
   return total;
 }
 
+/// Their number, without making them: many layers in a file then allocate nothing.
+inline std::uint64_t count_of_tensors(const Settings& settings) {
+  std::uint64_t count = 2 * settings.layers.size() - 2 + (loss_parameters(settings) > 0);
+  Scaling none;
+  visit_scaling(settings, none, [&](const char*, auto&, std::size_t) { ++count; });
+  return count;
+}
+
 /// The tensors that a file with these settings has. \pre bytes_of() has not refused them
+/// Their names begin with `prefix`, those of a training do not.
 template <class T>
-Tensors tensors_of(const Settings& settings, const std::optional<Training>& training) {
+Tensors tensors_of(const Settings& settings, const std::optional<Training>& training,
+                   const std::string& prefix = "") {
   Tensors tensors;
   const char* const own = Dtype<T>::kTensor;
   for (std::size_t l = 0; l + 1 < settings.layers.size(); ++l) {
-    const std::string name = "layers." + std::to_string(l);
+    const std::string name = prefix + "layers." + std::to_string(l);
     const std::int64_t n_in = settings.layers[l], n_out = settings.layers[l + 1];
     const auto size = static_cast<std::uint64_t>(n_out) * sizeof(T);
     tensors[name + ".weight"] = {own, {n_in, n_out}, size * static_cast<std::uint64_t>(n_in)};
     tensors[name + ".bias"] = {own, {n_out}, size};
   }
-  const auto doubles = [](std::uint64_t n) {
-    return Tensor{"F64", {static_cast<std::int64_t>(n)}, n * sizeof(double)};
-  };
   Scaling none;
-  visit_scaling(settings, none,
-                [&](const char* name, auto&, std::size_t n) { tensors[name] = doubles(n); });
-  if (const std::size_t n = loss_parameters(settings)) tensors["loss.parameters"] = doubles(n);
+  visit_scaling(settings, none, [&](const char* name, auto&, std::size_t n) {
+    tensors[prefix + name] = doubles(n);
+  });
+  if (const std::size_t n = loss_parameters(settings)) {
+    tensors[prefix + "loss.parameters"] = doubles(n);
+  }
   if (!training) return tensors;
   const std::uint64_t bytes = bytes_of(settings.layers, sizeof(T));
   const Tensor parameters{own, {static_cast<std::int64_t>(bytes / sizeof(T))}, bytes};
@@ -198,10 +187,11 @@ Tensors tensors_of(const Settings& settings, const std::optional<Training>& trai
 
 /// Places the tensors of the layers in `parameters`: W_1 b_1 W_2 b_2 ...
 template <class T>
-void place_layers(Tensors& tensors, std::size_t depth, T* parameters) {
+void place_layers(Tensors& tensors, std::size_t depth, T* parameters,
+                  const std::string& prefix = "") {
   for (std::size_t l = 0; l < depth; ++l) {
     for (const char* part : {".weight", ".bias"}) {
-      Tensor& tensor = tensors.at("layers." + std::to_string(l) + part);
+      Tensor& tensor = tensors.at(prefix + "layers." + std::to_string(l) + part);
       tensor.data = parameters;
       const auto elements = static_cast<std::ptrdiff_t>(tensor.bytes / sizeof(T));
       parameters += elements;
@@ -210,18 +200,19 @@ void place_layers(Tensors& tensors, std::size_t depth, T* parameters) {
 }
 
 /// Places the tensors of the scaling in `scaling`, in which the vectors get their sizes.
-inline void place_scaling(const Settings& settings, Tensors& tensors, Scaling& scaling) {
+inline void place_scaling(const Settings& settings, Tensors& tensors, Scaling& scaling,
+                          const std::string& prefix = "") {
   visit_scaling(settings, scaling, [&](const char* name, std::vector<double>& part, std::size_t n) {
     part.resize(n);
-    tensors.at(name).data = part.data();
+    tensors.at(prefix + name).data = part.data();
   });
 }
 
 /// Places the tensor of the loss in `parameters`, which gets its size.
-inline void place_loss(const Settings& settings, Tensors& tensors,
-                       std::vector<double>& parameters) {
+inline void place_loss(const Settings& settings, Tensors& tensors, std::vector<double>& parameters,
+                       const std::string& prefix = "") {
   parameters.resize(loss_parameters(settings));
-  if (!parameters.empty()) tensors.at("loss.parameters").data = parameters.data();
+  if (!parameters.empty()) tensors.at(prefix + "loss.parameters").data = parameters.data();
 }
 
 /// The contents of that tensor, and the loss that it belongs to.
@@ -239,133 +230,26 @@ inline LossOptions loss_of(const Settings& settings, const std::vector<double>& 
 
 // Reading
 
-using Json = nlohmann::json;  // a sorted map: finding one of a million names is fast
-
-/// Reads JSON without storing it, to find out whether it is safe to store. It stops if an object
-/// has the same name twice, if values are nested deeper than `depth`, or if there are more than
-/// `most` values.
-class Look : public nlohmann::json_sax<Json> {
- public:
-  Look(std::size_t depth, std::uint64_t most) : depth_(depth), left_(most) {}
-  const char* wrong() const { return wrong_; }
-
-  bool null() override { return value(); }
-  bool boolean(bool) override { return value(); }
-  bool number_integer(Json::number_integer_t) override { return value(); }
-  bool number_unsigned(Json::number_unsigned_t) override { return value(); }
-  bool number_float(Json::number_float_t, const std::string&) override { return value(); }
-  bool string(std::string&) override { return value(); }
-  bool binary(Json::binary_t&) override { return value(); }
-  bool start_object(std::size_t) override { return open(); }
-  bool start_array(std::size_t) override { return open(); }
-  bool end_object() override { return close(); }
-  bool end_array() override { return close(); }
-  bool key(std::string& name) override {
-    return names_.back().insert(name).second || stop("has a name twice");
-  }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
-    return stop("is not JSON");
-  }
-
- private:
-  bool stop(const char* wrong) {
-    wrong_ = wrong;
-    return false;
-  }
-  bool value() { return left_-- > 0 || stop("has more values than a network needs"); }
-  bool open() {
-    names_.emplace_back();
-    return value() && (names_.size() <= depth_ || stop("is nested too deeply"));
-  }
-  bool close() {
-    names_.pop_back();
-    return true;
-  }
-
-  std::size_t depth_;
-  std::uint64_t left_;
-  const char* wrong_ = nullptr;
-  std::vector<std::unordered_set<std::string>> names_;  // one set for each open object or array
-};
-
-/// Parses a JSON object that has at most 1 value for `spacing` bytes, and 1,000 more. `what` begins
-/// the messages.
-inline Json parse(const std::string& text, const char* what, std::size_t depth,
-                  std::size_t spacing) {
-  if (text.empty() || text[0] != '{') refuse(what, " does not begin with '{'");
-  if (text.find('\0') != std::string::npos) refuse(what, " is not JSON");
-  Look look(depth, 1000 + text.size() / spacing);
-  if (!Json::sax_parse(text, &look)) refuse(what, " ", look.wrong());
-  return Json::parse(text);
-}
-
-inline const Json& member(const Json& object, const char* name, const char* what) {
-  const auto found = object.find(name);
-  if (found == object.end()) refuse(what, " has no '", name, "'");
-  return *found;
-}
-
-/// Returns `value` as an integer; refuses one outside [low, high].
-inline std::uint64_t integer(const Json& value, const char* name, std::uint64_t low,
-                             std::uint64_t high) {
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() < low ||
-      value.get<std::uint64_t>() > high) {
-    refuse(name, " is ", value.dump().substr(0, 80), "; it must be an integer in [", low, ", ",
-           high, "]");
-  }
-  return value.get<std::uint64_t>();
-}
-
-inline const std::string& text(const Json& value, const char* name) {
-  if (!value.is_string()) refuse(name, " is ", value.dump().substr(0, 80), "; it must be a string");
-  return value.get_ref<const std::string&>();
-}
-
-const Json& list(Json&&, const char*) = delete;  // the result would point into a temporary
-inline const Json& list(const Json& value, const char* name) {
-  if (!value.is_array()) refuse(name, " is ", value.dump().substr(0, 80), "; it must be a list");
-  return value;
-}
-
-inline const Json& metadata_of(const Json& header) {
-  const Json& metadata = member(header, "__metadata__", "the header");
-  if (!metadata.is_object()) refuse("the metadata is not an object");
-  if (metadata.size() > kMostMetadata) {
-    refuse("the metadata has ", metadata.size(), " entries; at most ", kMostMetadata,
-           " are allowed");
-  }
-  for (const Json& value : metadata) text(value, "the metadata");
-  if (metadata.find("fastmlp") == metadata.end()) {
-    if (metadata.find("fastmlp_tabular") != metadata.end()) {
-      refuse("it holds a model of fastmlp.tabular; read it with fastmlp/tabular.hpp");
-    }
-    refuse("the metadata has no key 'fastmlp'; this file was not written by fastmlp");
-  }
-  return metadata;
-}
-
-inline Settings settings_of(const Json& metadata) {
-  constexpr const char* kWhat = "the metadata 'fastmlp'";
-  // A layer adds two values: at least ',1' and ',"elu"', which are 8 bytes.
-  const Json json = parse(text(metadata["fastmlp"], kWhat), kWhat, 2, 4);
+/// The settings of a network as JSON. `what` begins the messages.
+inline Settings settings_in(const Json& json, const char* what) {
   constexpr std::uint64_t kMostUnits = std::numeric_limits<std::int64_t>::max();
-  integer(member(json, "format", kWhat), "format", kFormat, kFormat);
+  integer(member(json, "format", what), "format", kFormat, kFormat);
   Settings s;
-  for (const Json& n : list(member(json, "layers", kWhat), "layers")) {
+  for (const Json& n : list(member(json, "layers", what), "layers")) {
     s.layers.push_back(static_cast<std::ptrdiff_t>(integer(n, "layers", 1, kMostUnits)));
   }
-  for (const Json& name : list(member(json, "hidden", kWhat), "hidden")) {
+  for (const Json& name : list(member(json, "hidden", what), "hidden")) {
     s.hidden.push_back(parse_activation(text(name, "hidden")));
   }
   if (s.layers.size() < 2 || s.hidden.size() != s.layers.size() - 2) {
     refuse("layers has ", s.layers.size(), " entries and hidden has ", s.hidden.size(),
            "; layers must have at least 2, hidden exactly 2 fewer");
   }
-  s.output = parse_output(text(member(json, "output", kWhat), "output"));
-  s.dtype = text(member(json, "dtype", kWhat), "dtype");
-  s.seed = integer(member(json, "seed", kWhat), "seed", 0, kMostSeed);
+  s.output = parse_output(text(member(json, "output", what), "output"));
+  s.dtype = text(member(json, "dtype", what), "dtype");
+  s.seed = integer(member(json, "seed", what), "seed", 0, kMostSeed);
   s.epochs_trained = static_cast<std::int64_t>(
-      integer(member(json, "epochs_trained", kWhat), "epochs_trained", 0, kMost));
+      integer(member(json, "epochs_trained", what), "epochs_trained", 0, kMost));
   const auto scaling = json.find("scaling");
   s.scaling = scaling != json.end();
   if (s.scaling && *scaling != Json(true))
@@ -374,8 +258,25 @@ inline Settings settings_of(const Json& metadata) {
   if (loss != json.end()) s.loss = parse_loss(text(*loss, "loss"));
   if (json.size() !=
       7 + static_cast<std::size_t>(s.scaling) + static_cast<std::size_t>(s.loss.has_value())) {
-    refuse(kWhat, " has a key that format ", kFormat, " does not have");
+    refuse(what, " has a key that format ", kFormat, " does not have");
   }
+  return s;
+}
+
+/// The settings of the network in a file, and the other metadata.
+inline Settings settings_of(const Json& metadata) {
+  constexpr const char* kWhat = "the metadata 'fastmlp'";
+  const auto found = metadata.find("fastmlp");
+  if (found == metadata.end()) {
+    if (metadata.find(kTabularKey) != metadata.end()) {
+      refuse(
+          "it holds a model of fastmlp.tabular; read it with load_tabular() of "
+          "fastmlp/tabular.hpp");
+    }
+    refuse("the metadata has no key 'fastmlp'; this file was not written by fastmlp");
+  }
+  // A layer adds two values: at least ',1' and ',"elu"', which are 8 bytes.
+  Settings s = settings_in(parse(text(*found, kWhat), kWhat, 2, 4), kWhat);
   for (const auto& [key, value] : metadata.items()) {
     if (key == "fastmlp" || key == "fastmlp_training") continue;
     if (key.compare(0, 7, "fastmlp") == 0) {
@@ -429,92 +330,29 @@ inline std::optional<Training> training_of(const Json& metadata, std::size_t n_h
   return training;
 }
 
-/// Returns the tensors in the order in which they follow the header. Refuses a header that does not
-/// have exactly these tensors, one after another.
-inline std::vector<const Tensor*> order_in(const Json& header, const Tensors& tensors) {
-  std::map<std::uint64_t, const Tensor*> parts;
-  std::uint64_t total = 0;
-  for (const auto& [name, tensor] : tensors) {
-    const Json& entry = member(header, name.c_str(), "the file");
-    if (!entry.is_object()) refuse(name, " is not described by an object");
-    const std::string& dtype = text(member(entry, "dtype", name.c_str()), "dtype");
-    const Json& shape = member(entry, "shape", name.c_str());
-    const bool integers = std::all_of(shape.begin(), shape.end(),
-                                      [](const Json& n) { return n.is_number_unsigned(); });
-    if (dtype != tensor.dtype || !integers || shape != Json(tensor.shape)) {
-      refuse(name, " is ", dtype.substr(0, 8), " of shape ", shape.dump().substr(0, 80),
-             "; by its metadata it must be ", tensor.dtype, " of shape ",
-             Json(tensor.shape).dump());
-    }
-    const Json& range = list(member(entry, "data_offsets", name.c_str()), "data_offsets");
-    if (range.size() != 2) refuse("data_offsets of ", name, " must be two numbers");
-    const std::uint64_t begin = integer(range[0], "data_offsets", 0, kMostSeed);
-    const std::uint64_t end = integer(range[1], "data_offsets", begin, kMostSeed);
-    if (end - begin != tensor.bytes) {
-      refuse(name, " has ", end - begin, " bytes; for its shape it must have ", tensor.bytes);
-    }
-    if (entry.size() != 3) refuse(name, " has a key that tensors do not have");
-    parts.emplace(begin, &tensor);
-    total += tensor.bytes;
-  }
-  std::vector<const Tensor*> order;
-  std::uint64_t next = 0;
-  for (const auto& [begin, tensor] : parts) {
-    if (begin != next) break;
-    next += tensor->bytes;
-    order.push_back(tensor);
-  }
-  if (next != total) refuse("its tensors overlap or leave a hole at byte ", next);
-  return order;
-}
-
-/// Reads that many bytes. Memory grows with the data that arrive, because `bytes` may be wrong.
-inline std::string take(std::istream& file, std::uint64_t bytes, const char* what) {
-  constexpr std::uint64_t kFirst = 1 << 16;
-  std::string data;
-  while (data.size() < bytes) {
-    const std::size_t old = data.size();
-    const std::uint64_t more =
-        std::min<std::uint64_t>(bytes - old, std::max<std::uint64_t>(old, kFirst));
-    data.resize(old + static_cast<std::size_t>(more));
-    if (!file.read(&data[old], static_cast<std::streamsize>(more))) {
-      refuse("the file ends in ", what);
-    }
-  }
-  return data;
-}
-
-/// Reads a file. `size` is that of a regular file; that of a pipe or a device is kUnknown. Before
-/// the tensors are read, place(settings, training, tensors) makes room for them; those without a
-/// place are skipped.
-template <class T, class Place>
-void read_file(std::istream& file, std::uint64_t size, const Place& place) {
-  std::uint64_t n = 0;
-  std::memcpy(&n, take(file, sizeof n, "its first 8 bytes").data(), sizeof n);
-  if (n > kMostHeader) {
-    refuse("its first 8 bytes give a header of ", n, " bytes; at most ", kMostHeader,
-           " are allowed");
-  }
-  // A layer adds 15 values to the header, which are more than 120 bytes.
-  const Json header = parse(take(file, n, "its header"), "its header", 3, 8);
-  const Json& metadata = metadata_of(header);
-  const Settings settings = settings_of(metadata);
-  const std::optional<Training> training = training_of(metadata, settings.hidden.size());
+template <class T>
+void check_dtype(const Settings& settings) {
   if (settings.dtype != Dtype<T>::kName) {
     refuse("its dtype is '", settings.dtype.substr(0, 80), "' and a network of ", Dtype<T>::kName,
            " was asked for");
   }
+}
+
+/// Reads a file of a network. `size` is that of a regular file; that of a pipe or a device is
+/// kUnknown. Before the tensors are read, place(settings, training, tensors) makes room for them.
+template <class T, class Place>
+void read_file(std::istream& file, std::uint64_t size, const Place& place) {
+  const Json header = read_header(file, size);
+  const Json& metadata = metadata_of(header);
+  const Settings settings = settings_of(metadata);
+  const std::optional<Training> training = training_of(metadata, settings.hidden.size());
+  check_dtype<T>(settings);
   const std::uint64_t bytes = bytes_of(settings, training, sizeof(T));
-  const bool is_known = size != kUnknown;
-  if (is_known && size - sizeof n - n != bytes) {
-    refuse("its tensors have ", size - sizeof n - n, " bytes; ",
+  if (size != kUnknown && size != bytes) {
+    refuse("its tensors have ", size, " bytes; ",
            training ? "by its metadata they must have " : "layers of these sizes have ", bytes);
   }
-  // Compares the counts first, so that many layers without tensors allocate nothing.
-  std::uint64_t count = 2 * settings.layers.size() - 2;
-  Scaling none;
-  visit_scaling(settings, none, [&](const char*, auto&, std::size_t) { ++count; });
-  if (loss_parameters(settings) > 0) ++count;
+  std::uint64_t count = count_of_tensors(settings);
   if (training) {
     count +=
         3 + training->vectors + training->dropout + training->early_stopping + training->validation;
@@ -524,51 +362,51 @@ void read_file(std::istream& file, std::uint64_t size, const Place& place) {
            training ? "by its metadata it must have " : "its layers have ", count);
   }
   Tensors tensors = tensors_of<T>(settings, training);
-  const std::vector<const Tensor*> order = order_in(header, tensors);
-  std::istringstream copy;
-  if (!is_known) {  // memory is allocated after the bytes have come
-    copy.str(take(file, bytes, "its tensors"));
-    if (file.peek() != std::istream::traits_type::eof()) refuse("more bytes follow its tensors");
-  }
-  std::istream& from = is_known ? file : copy;
-  place(settings, training, tensors);
-  for (const Tensor* tensor : order) {
-    const auto wanted = static_cast<std::streamsize>(tensor->bytes);
-    if (tensor->data == nullptr) {
-      from.ignore(wanted);
-    } else {
-      from.read(static_cast<char*>(tensor->data), wanted);
-    }
-    if (from.gcount() != wanted) refuse("the file ends in its tensors");
-  }
+  read_tensors(file, size, header, tensors, [&] { place(settings, training, tensors); });
 }
+
+/// A network that is being read: place() makes room for its tensors, finish() returns it.
+template <class T>
+class NetworkReader {
+ public:
+  void place(const Settings& settings, Tensors& tensors, const std::string& prefix = "") {
+    settings_ = settings;
+    net_.emplace(settings.layers, settings.hidden, settings.output);
+    place_layers(tensors, settings.hidden.size() + 1, net_->parameters(), prefix);
+    if (settings.scaling) place_scaling(settings, tensors, scaling_.emplace(), prefix);
+    place_loss(settings, tensors, loss_, prefix);
+  }
+
+  /// \pre the tensors have been read
+  Network<T> finish() {
+    if (settings_.loss) {  // its numbers have come with the tensors
+      Network<T> made(settings_.layers, settings_.hidden, settings_.output,
+                      loss_of(settings_, loss_));
+      made.restore(net_->parameters(), 0);
+      net_ = std::move(made);
+    }
+    net_->set_seed(settings_.seed);
+    net_->set_epochs_trained(settings_.epochs_trained);
+    net_->metadata() = std::move(settings_.texts);
+    if (scaling_) net_->set_scaling(std::move(scaling_));
+    return std::move(*net_);  // NOLINT(bugprone-unchecked-optional-access): by \pre
+  }
+
+ private:
+  Settings settings_;
+  std::optional<Network<T>> net_;
+  std::optional<Scaling> scaling_;
+  std::vector<double> loss_;
+};
 
 /// Reads a network.
 template <class T>
 Network<T> read(std::istream& file, std::uint64_t size) {
-  std::optional<Network<T>> net;
-  std::optional<Scaling> scaling;
-  std::vector<double> parameters;
-  std::optional<Settings> known;
+  NetworkReader<T> reader;
   read_file<T>(file, size, [&](const Settings& settings, const auto&, Tensors& tensors) {
-    net.emplace(settings.layers, settings.hidden, settings.output);
-    net->set_seed(settings.seed);
-    net->set_epochs_trained(settings.epochs_trained);
-    net->metadata() = settings.texts;
-    place_layers(tensors, settings.hidden.size() + 1, net->parameters());
-    if (settings.scaling) place_scaling(settings, tensors, scaling.emplace());
-    place_loss(settings, tensors, parameters);
-    known = settings;
+    reader.place(settings, tensors);
   });
-  if (known->loss) {  // its numbers have come with the tensors
-    Network<T> made(known->layers, known->hidden, known->output, loss_of(*known, parameters));
-    made.restore(net->parameters(), known->epochs_trained);
-    made.set_seed(known->seed);
-    made.metadata() = std::move(net->metadata());
-    net = std::move(made);
-  }
-  if (scaling) net->set_scaling(std::move(scaling));
-  return std::move(*net);  // NOLINT(bugprone-unchecked-optional-access): read, or thrown
+  return reader.finish();
 }
 
 // Writing

@@ -1,41 +1,41 @@
-"""A network as a C++ header with no dependency: `fastmlp export model.safetensors --cpp model.hpp`.
+"""A model as a C++ header with no dependency: `fastmlp export model.safetensors --cpp model.hpp`.
 
-The header is the template cpp_header.hpp.in with its placeholders filled in. For the activations it
-copies the library's own kernel sources, which the build installs in `kernels/`: the parts of them
-between the lines `// [export: begin]` and `// [export: end]`. Start at `cpp_header`.
+The header is the template cpp_header.hpp.in with its placeholders filled in: by
+cpp_header_network.py for a network, by cpp_header_tabular.py for a tabular model. Start at
+`cpp_header`.
 """
 
 import os
 import re
-from collections.abc import Iterator
-from itertools import pairwise
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fastmlp import _core
-from fastmlp._trainable import Array
-from fastmlp.formats.safetensors import replace_file
+from fastmlp.formats.cpp_header_network import network_values
+from fastmlp.formats.cpp_header_tabular import tabular_values
+from fastmlp.formats.network_file import TABULAR_KEY
+from fastmlp.formats.safetensors import AnyPath, read_header, replace_file
 from fastmlp.network import Network
+from fastmlp.tabular import load
 
 __all__ = ["cpp_header", "save_cpp"]
 
 MOST_PARAMETERS = 250_000  # 4 MB of text, which a compiler reads in seconds
-
-# The kernel sources that have marked parts; each follows the sources that it uses.
-SOURCES = ("kernel_table.hpp", "math.hpp", "erf.hpp", "activations.hpp", "losses.hpp")
 
 # Begins every namespace. A name alone may be that of a function or a macro of some header (gamma,
 # index, linux …), and no list of those is complete; no other library has names that begin so.
 PREFIX = "fastmlp_"
 
 
-def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | None = None) -> str:
-    """Write a network as a C++ header.
+def save_cpp(model: Any, path: str | os.PathLike[str], namespace: str | None = None) -> str:
+    """Write a network or a tabular model as a C++ header.
 
     Parameters
     ----------
-    network : fastmlp.Network
+    model : fastmlp.Network, TabularClassifier or TabularRegressor
     path : str or path
         An existing file is replaced. If writing fails, it stays as it was.
     namespace : str, optional
@@ -66,37 +66,40 @@ def save_cpp(network: Network, path: str | os.PathLike[str], namespace: str | No
     """
     if namespace is None:
         namespace = re.sub(r"[\W_]+", "_", Path(path).stem, flags=re.ASCII).strip("_")
-    replace_file(path, cpp_header(network, namespace).encode())
+    replace_file(path, cpp_header(model, namespace).encode())
     return PREFIX + namespace
 
 
-def cpp_header(network: Network, namespace: str = "model") -> str:
-    """Return a network as the text of a C++17 header.
+def cpp_header(model: Any, namespace: str = "model") -> str:
+    """Return a network or a tabular model as the text of a C++17 header.
 
     The header includes the standard library only and allocates nothing. It gives the bits of
-    `network.forward` under every compiler and all options but `-ffast-math`. With `-ffast-math`,
-    or under GCC with a part of it, the header refuses to compile. Clang does not tell a header
-    about parts such as `-fassociative-math`, so do not use them. Include the header before other
-    headers that define its names as macros.
+    `Network.forward`, or of the predictions of a tabular model, under every compiler and all
+    options but `-ffast-math`. With `-ffast-math`, or under GCC with a part of it, the header
+    refuses to compile. Clang does not tell a header about parts such as `-fassociative-math`, so
+    do not use them. Include the header before other headers that define its names as macros.
 
     Parameters
     ----------
-    network : fastmlp.Network
+    model : fastmlp.Network, TabularClassifier or TabularRegressor
     namespace : str
-        The header has `n_inputs`, `n_outputs`, the type `Scalar` and
-        `forward(const Scalar* x, Scalar* out)` in the namespace `fastmlp_` and this name:
-        `fastmlp_model`. The prefix keeps it apart from keywords, and from the names of all other
-        headers. To use a name of your own, write `namespace scorer = fastmlp_model;`.
+        Everything is in the C++ namespace `fastmlp_` and this name: `fastmlp_model`. The prefix
+        keeps it apart from keywords, and from the names of all other headers. To use a name of your
+        own, write `namespace scorer = fastmlp_model;`.
 
     Returns
     -------
     str
+        For a network it has `n_inputs`, `n_outputs`, the type `Scalar` and
+        `forward(const Scalar* x, Scalar* out)`. For a tabular model it has `Row`, with a member
+        `col_NAME` for each column, an enum `Level_NAME` for each category, and `predict`; for a
+        classifier also `classes` and `probabilities`.
 
     Raises
     ------
     ValueError
         If a parameter is not finite, there are more than 250 000 parameters, or the namespace is
-        not of letters, digits and single underscores.
+        not of letters, digits and single underscores. If a tabular model is not fitted.
 
     Examples
     --------
@@ -106,23 +109,21 @@ def cpp_header(network: Network, namespace: str = "model") -> str:
     >>> "inline void forward(const Scalar* x, Scalar* out)" in text
     True
     """
-    _check(network, namespace)
-    kernels = {name: _kernel_source(name) for name in SOURCES}
+    networks = [model] if isinstance(model, Network) else model.networks
+    _check(networks, namespace)
+    values = network_values(model) if isinstance(model, Network) else tabular_values(model)
     return _fill(
         Path(__file__).with_name("cpp_header.hpp.in").read_text(encoding="utf-8"),
-        {
-            "VERSION": _core.__version__,
-            "LAYERS": "-".join(map(str, network.layers)),
-            "NAMES": ", ".join((*network.hidden, network.output)),
-            "SCALAR": {"float32": "float", "float64": "double"}[network.dtype.name],
-            "NAMESPACE": PREFIX + namespace,
-            "N_INPUTS": str(network.layers[0]),
-            "N_OUTPUTS": str(network.layers[-1]),
-            "KERNELS": "".join(kernels.values()),
-            "PARAMETERS": "".join(_parameters(network)),
-            "FORWARD": "\n".join(_forward(network, kernels)),
-        },
+        {"VERSION": _core.__version__, "NAMESPACE": PREFIX + namespace, **values},
     )
+
+
+def load_model(path: AnyPath) -> Any:
+    """Return the network or the tabular model in a file."""
+    is_tabular = False
+    with suppress(ValueError), open(path, "rb") as file:  # a damaged file is refused below
+        is_tabular = TABULAR_KEY in read_header(file)[0]
+    return load(path) if is_tabular else Network.load(path)
 
 
 def _fill(template: str, values: dict[str, str]) -> str:
@@ -136,74 +137,18 @@ def _fill(template: str, values: dict[str, str]) -> str:
     return re.sub(r"@(\w+)@", lambda match: values[match[1]], template)
 
 
-def _check(network: Network, namespace: str) -> None:
+def _check(networks: list[Network], namespace: str) -> None:
     # In C++ names with two underscores in a row belong to the compiler.
     if not re.fullmatch(r"[^\W_]+(_[^\W_]+)*_?", namespace, re.ASCII):
         raise ValueError(
             f"export: the namespace is {namespace!r}; it must be of letters (a to z), digits and "
             "single underscores, and not begin with an underscore; give another one (--namespace)"
         )
-    if network.n_parameters > MOST_PARAMETERS:
+    n_parameters = sum(network.n_parameters for network in networks)
+    if n_parameters > MOST_PARAMETERS:
         raise ValueError(
-            f"export: the network has {network.n_parameters} parameters; a header can have at "
-            f"most {MOST_PARAMETERS}. Load the file with fastmlp/io.hpp instead"
+            f"export: the model has {n_parameters} parameters; a header can have at most "
+            f"{MOST_PARAMETERS}. Load the file with fastmlp/io.hpp or fastmlp/tabular.hpp instead"
         )
-    if not np.isfinite(network.parameters).all():
+    if not all(np.isfinite(network.parameters).all() for network in networks):
         raise ValueError("export: a parameter is not finite; every one must be")
-
-
-def _kernel_source(name: str) -> str:
-    """Return the marked parts of a kernel source; RuntimeError if it has none."""
-    path = Path(_core.__file__).parent / "kernels" / name
-    lines = path.read_text(encoding="utf-8").split("\n")
-    begins = [i for i, line in enumerate(lines) if line == "// [export: begin]"]
-    ends = [i for i, line in enumerate(lines) if line == "// [export: end]"]
-    marks = sorted(begins + ends)
-    paired = len(begins) == len(ends) and marks[::2] == begins and marks[1::2] == ends
-    if not begins or not paired:
-        raise RuntimeError(f"export: {path} has no parts between [export: begin] and [export: end]")
-    parts = ["\n".join(lines[i + 1 : j]) for i, j in zip(begins, ends, strict=True)]
-    return "\n".join([f"// fastmlp, {name}", *parts])
-
-
-def _parameters(network: Network) -> Iterator[str]:
-    for index, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        yield f"\ninline constexpr Scalar w{index}[] = {{{_numbers(weight.ravel())}}};\n"
-        yield f"inline constexpr Scalar b{index}[] = {{{_numbers(bias)}}};\n"
-
-
-def _numbers(values: Array) -> str:
-    """Return the values as hexadecimal literals, which are exact, eight in a line."""
-    suffix = "F" if values.dtype == np.float32 else ""
-    texts = [re.sub(r"\.?0*p", "p", float(value).hex()) + suffix for value in values]
-    lines = (", ".join(texts[i : i + 8]) for i in range(0, len(texts), 8))
-    return "\n    " + ",\n    ".join(lines)
-
-
-def _forward(network: Network, kernels: dict[str, str]) -> Iterator[str]:
-    """Yield the lines of the body of `forward`."""
-    source = "x"
-    for index, (n_in, n_out) in enumerate(pairwise(network.layers)):
-        target = f"a{index + 1}"
-        arguments = f"{source}, detail::w{index}, detail::b{index}, {target}"
-        yield f"  Scalar {target}[{n_out}];"
-        yield f"  detail::dense<{n_in}, {n_out}>({arguments});"
-        if index < len(network.hidden):
-            g = _struct(kernels, "activations.hpp", network.hidden[index])
-            yield f"  detail::apply<detail::{g}>({target});"
-        source = target
-    if network.output == "softmax":  # the one output whose units depend on each other
-        yield f"  detail::softmax({source});"
-    else:
-        unit = _struct(kernels, "losses.hpp", network.output)
-        yield f"  detail::apply<detail::{unit}>({source});"
-    yield f"  for (std::size_t j = 0; j < n_outputs; ++j) out[j] = {source}[j];"
-
-
-def _struct(kernels: dict[str, str], source: str, name: str) -> str:
-    """Return the struct of a kernel source that has this kName; RuntimeError if there is none."""
-    start = rf'^struct (\w+) {{[^\n]*\n  static constexpr const char\* kName = "{name}";$'
-    structs: list[str] = re.findall(start, kernels[source], re.MULTILINE)
-    if len(structs) != 1:
-        raise RuntimeError(f"export: the marked parts of {source} have no struct with kName {name}")
-    return structs[0]
