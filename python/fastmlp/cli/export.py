@@ -5,7 +5,6 @@ from typing import Any
 import click
 
 from fastmlp.cli import options, output
-from fastmlp.cli.errors import CommandError
 from fastmlp.cli.models import NetworkFile, load_model, refuse_same_file
 from fastmlp.formats.cpp_header import cpp_header, save_cpp
 
@@ -29,13 +28,13 @@ def command(model: str, cpp: str, namespace: str | None) -> int:
 
     Example: fastmlp export model.safetensors --cpp model.hpp
     """  # fmt: skip
-    found: Any = load_model(model)
-    if not isinstance(found, NetworkFile):
-        raise CommandError(f"{model} is a tabular model, which has no header yet; load it in C++")
+    found = load_model(model)
+    is_network = isinstance(found, NetworkFile)
+    exported: Any = found.network if isinstance(found, NetworkFile) else found.model
     if cpp == "-":
-        output.say(cpp_header(found.network, namespace or "model").removesuffix("\n"))
+        output.say(cpp_header(exported, namespace or "model").removesuffix("\n"))
         return 0
     refuse_same_file(cpp, [model])
-    written = save_cpp(found.network, cpp, namespace)
-    output.say(f"{cpp}: {written}::forward, {found.network!r}")
+    written = save_cpp(exported, cpp, namespace)
+    output.say(f"{cpp}: {written}::{'forward' if is_network else 'predict'}, {exported!r}")
     return 0
