@@ -108,13 +108,13 @@ def size(bytes_: int) -> str:
 
 
 def score(value: float) -> str:
-    """Return a score with four digits after the point, or four significant ones if it is large."""
-    if math.isnan(value):
-        return "-"
-    return (
-        f"{value:.4f}"
-        if abs(value) < 100
-        else f"{value:,.4g}"
-        if abs(value) > 1e7
-        else f"{value:,.1f}"
-    )
+    """Return a share or a loss with four digits after the point."""
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def amount(value: float) -> str:
+    """Return an amount with four significant digits, and every digit before the point."""
+    if not math.isfinite(value) or (value and not 1e-3 <= abs(value) < 1e9):
+        return f"{value:.4g}"
+    digits = 3 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, digits)}f}"

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import metrics
-from fastmlp.cli.output import WIDTH, clipped, count, facts, score, table
+from fastmlp.cli.output import WIDTH, amount, clipped, count, facts, score, table
 
 Array = npt.NDArray[Any]
 Scores = dict[str, Any]
@@ -104,12 +104,14 @@ def summary(scores: Scores) -> list[str]:
         )
     if "quantiles" in scores:
         rows = [
-            [str(one["quantile"]), f"{one['below']:.3f}", score(one["pinball_loss"])]
+            [str(one["quantile"]), f"{one['below']:.3f}", amount(one["pinball_loss"])]
             for one in scores["quantiles"]
         ]
         return table(["quantile", "rows below it", "pinball loss"], rows)
-    lines = [("RMSE", f"{score(scores['rmse'])}   (always the mean: {score(scores['mean_rmse'])})")]
-    lines += [("MAE", score(scores["mae"])), ("R²", score(scores["r2"]))]
+    lines = [
+        ("RMSE", f"{amount(scores['rmse'])}   (always the mean: {amount(scores['mean_rmse'])})")
+    ]
+    lines += [("MAE", amount(scores["mae"])), ("R²", score(scores["r2"]))]
     return facts(lines)
 
 
