@@ -2,10 +2,10 @@
 
 The blocks of a page run one after another in one namespace, in a temporary folder. If an expression
 ends with a comment `# -> text`, it must give that text. If a block of the language `text` follows
-a block of code, the code must print that text, in which … stands for anything in a line. A page that begins with `<!-- needs: NAMES -->` is
-skipped if one of these packages or programs is not installed. On a page that says
-`<!-- runs: sh -->`, the blocks of the language `sh` run as well, and a block whose first line is a
-comment with the name of a file is written to that file.
+a block of code, the code must print that text; "…" stands for anything in a line. A page that
+begins with `<!-- needs: NAMES -->` is skipped if one of these packages or programs is not
+installed. On a page that says `<!-- runs: sh -->`, the blocks of the language `sh` run as well, and
+a block whose first line is a comment with the name of a file is written to that file.
 """
 
 import ast
