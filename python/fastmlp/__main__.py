@@ -1,13 +1,15 @@
-"""The command line, `python -m fastmlp` or `fastmlp`; without a command it runs the demo."""
+"""The command line, `python -m fastmlp` or `fastmlp`; without a command it runs the demo.
+
+The commands are in the package fastmlp.cli, which needs click. Without click there are `info`,
+`demo` and `--version`.
+"""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import fastmlp
-from fastmlp.bench import command
+from fastmlp.cli.errors import UNUSABLE, ended, guarded
 from fastmlp.demo import run_demo
 
 
@@ -22,8 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status, 0 if all went well. The demo returns 1 if the networks disagree or are not
-        accurate enough; the benchmark 130 after Ctrl-C; the export 2 if nothing could be written.
+        Exit status: 0 if all went well, 1 if the run failed or its verdict is no, 2 if the
+        arguments or the files cannot be used, 130 after Ctrl-C, 141 if the reader of a pipe has
+        gone.
 
     Examples
     --------
@@ -32,74 +35,40 @@ def main(argv: Sequence[str] | None = None) -> int:
            fastmlp  ...
     0
     """
-    arguments = _parser().parse_args(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
     try:
-        if arguments.command == "info":
-            fastmlp.show_config()
-            return 0
-        if arguments.command == "bench":
-            return command.run(arguments)
-        if arguments.command == "export":
-            return _export(arguments)
-        return run_demo(arguments.plot)
-    except BrokenPipeError:  # the reader has gone, as in `fastmlp | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        from fastmlp.cli import app
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        return _without_click(arguments)
+    return app.run(arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    # `fastmlp --plot FILE demo` and `fastmlp demo --plot FILE` both work. The option of the command
-    # has the default SUPPRESS; None would overwrite the FILE given before the command.
-    plot: dict[str, Any] = {
-        "metavar": "FILE",
-        "help": "write the loss curves to FILE as a PNG (needs matplotlib)",
-    }
+def _without_click(arguments: list[str]) -> int:
+    """Run `info` or `demo`, which need no other package; for anything else say what to install."""
     parser = argparse.ArgumentParser(
-        prog="fastmlp", description="Train fully connected networks on the CPU."
+        prog="fastmlp",
+        description="Other commands, such as train and predict: pip install 'fastmlp[cli]'",
     )
     parser.add_argument("--version", action="version", version=fastmlp.__version__)
-    parser.add_argument("--plot", **plot)
-    commands = parser.add_subparsers(dest="command", metavar="{demo,info,bench,export}")
-    demo = commands.add_parser(
-        "demo", help="compare the native network with its NumPy twin on real data (the default)"
+    parser.add_argument("--plot", metavar="FILE", help="the demo writes its loss curves as a PNG")
+    parser.add_argument("command", nargs="?", default="demo", metavar="{info,demo}")
+    options, others = parser.parse_known_args(arguments)
+    if options.command == "info" and not others and options.plot is None:
+        fastmlp.show_config()
+        return 0
+    if options.command == "demo" and not others:
+        return run_demo(options.plot)
+    return ended(
+        "error: without click there are only info, demo [--plot FILE] and --version: "
+        "pip install 'fastmlp[cli]'",
+        UNUSABLE,
     )
-    demo.add_argument("--plot", default=argparse.SUPPRESS, **plot)
-    commands.add_parser("info", help="print versions and settings, for bug reports")
-    bench = commands.add_parser(
-        "bench",
-        help="compare with other libraries that are installed: how long do a training step and a "
-        "prediction take",
-    )
-    command.add_options(bench)
-    export = commands.add_parser("export", help="write a model as a C++ header")
-    export.add_argument("model", metavar="FILE", help="a network or a tabular model that was saved")
-    export.add_argument("--cpp", metavar="HEADER", required=True, help="the header to write")
-    export.add_argument(
-        "--namespace",
-        metavar="NAME",
-        help="the C++ namespace is fastmlp_NAME; the default is the header's name without its "
-        "ending",
-    )
-    return parser
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from fastmlp.formats.cpp_header import load_model, save_cpp
-
-    try:
-        model = load_model(arguments.model)
-        if os.path.exists(arguments.cpp) and os.path.samefile(arguments.model, arguments.cpp):
-            raise ValueError(
-                f"{arguments.cpp} is the model's own file; give another name for the header"
-            )
-        namespace = save_cpp(model, arguments.cpp, arguments.namespace)
-    except (OSError, ValueError) as error:
-        print(f"fastmlp export: {error}", file=sys.stderr)
-        return 2
-    name = arguments.cpp.encode(errors="backslashreplace").decode()  # a name that is not UTF-8
-    function = "forward" if isinstance(model, fastmlp.Network) else "predict"
-    print(f"{name}: {namespace}::{function}, {model!r}")
-    return 0
 
 
 if __name__ == "__main__":

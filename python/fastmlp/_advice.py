@@ -106,6 +106,8 @@ def is_absurd(network: Trainable, loss: float, data: Data) -> bool:
         classes = network.layers[-1]
         most = math.log(classes) if network._labels == "largest" else classes * math.log(2)
         return loss > ABSURD * most
+    if network.loss_name is not None:  # what a constant answer would cost is not known
+        return False
     # A few rows tell nearly always that the loss is not absurd.
     return all(
         loss > ABSURD * _constant_loss(network, data, step)

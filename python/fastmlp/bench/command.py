@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+from collections.abc import Sequence
 
-from fastmlp.bench.measure import measure, say
-from fastmlp.bench.peers import PEERS
-from fastmlp.bench.table import HEADER, compared, described, table
+from fastmlp.bench.measure import Result, measure, say
+from fastmlp.bench.peers import PEERS, Peer
+from fastmlp.bench.table import compared
 from fastmlp.bench.workloads import TRAINING, prediction
+from fastmlp.cli import output
+from fastmlp.cli.errors import FAILED, INTERRUPTED
 
+HEADER = ["", "network", "rows", "fastmlp", "best other", "which is", "ratio"]
 REPEATS, SECONDS = 5, 0.1  # turns of each library with a task, and the length of a turn
-INTERRUPTED = 130  # as the shell reports a process that SIGINT ended
 
 
 def processors() -> int:
@@ -21,21 +23,8 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `fastmlp bench`."""
-    names, most = [task.name for task in TRAINING], processors()
-    parser.add_argument(
-        "--networks", nargs="+", choices=names, default=names, metavar="NAME",
-        help=f"some of {' '.join(names)} (default: all)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--threads", type=int, choices=range(1, most + 1), default=most, metavar="N",
-        help="threads of each library (default: all processors, here %(default)s)",
-    )  # fmt: skip
-
-
-def run(options: argparse.Namespace) -> int:
-    """Measure, print the table, and return the exit status.
+def run(networks: Sequence[str], threads: int, as_json: bool = False) -> int:
+    """Measure, print the table and a verdict, and return the exit status.
 
     The status is 1 if nothing could be measured, and 130 after Ctrl-C. After Ctrl-C the table has
     what was measured by then.
@@ -43,20 +32,77 @@ def run(options: argparse.Namespace) -> int:
     peers = {name: peer for name, peer in PEERS.items() if peer.is_installed()}
     for absent in (peer for name, peer in PEERS.items() if name not in peers):
         say(f"not installed: {absent.title} (pip install {absent.packages})")
-    training = [task for task in TRAINING if task.name in options.networks]
-    tasks = [*training, *prediction(training)]
-    lines: list[list[str]] = []
+    versions = {peer.title: peer.version() for peer in peers.values()}
+    training = [task for task in TRAINING if task.name in networks]
+    measured: list[list[Result]] = []
     status = 0
     try:
-        for results in measure(tasks, peers, [options.threads], REPEATS, SECONDS):
-            task = tasks[len(lines)]
-            lines.append([task.kind, described(task), *compared(results, peers)])
+        tasks = [*training, *prediction(training)]
+        for results in measure(tasks, peers, [threads], REPEATS, SECONDS):
+            measured.append(results)
     except KeyboardInterrupt:
-        say("interrupted")
+        say("fastmlp: interrupted")
         status = INTERRUPTED
-    if not lines:
-        return status or 1
-    versions = ", ".join(f"{peer.title} {peer.version()}" for peer in peers.values())
-    print(f"Microseconds in float32, least of {REPEATS}; threads: {options.threads}; {versions}\n")
-    print(table(["", "network", *HEADER], lines), end="", flush=True)
+    if not any(measured):
+        return status or FAILED
+    if as_json:
+        output.say_json({"threads": threads, "versions": versions, "results": as_dicts(measured)})
+        return status
+    output.say(
+        f"Microseconds in float32, the least of {REPEATS}; {output.count(threads, 'thread')}; "
+        "ratio: other / fastmlp",
+        "",
+        *output.table(HEADER, lines(measured, peers)),
+        "",
+        *output.facts(
+            [
+                ("verdict", verdict(measured, peers)),
+                ("versions", ", ".join(" ".join(one) for one in versions.items())),
+            ]
+        ),
+    )
     return status
+
+
+def lines(measured: Sequence[Sequence[Result]], peers: dict[str, type[Peer]]) -> list[list[str]]:
+    """Return the cells under HEADER for each task that was measured."""
+    found = []
+    for results in filter(None, measured):
+        task = results[0].task
+        ours, best, ratio = compared(results, peers)
+        time, _, title = best.partition(", ")
+        name = f"{task.name} {'-'.join(map(str, task.sizes))}"
+        found.append([task.kind, name, str(task.rows), ours, time, title, ratio])
+    return found
+
+
+def verdict(measured: Sequence[Sequence[Result]], peers: dict[str, type[Peer]]) -> str:
+    """Return in a sentence where fastmlp is the fastest, and where it is not."""
+    slower, tasks = [], 0
+    for kind, name, _, _, _, title, ratio in lines(measured, peers):
+        if ratio != "-":
+            tasks += 1
+            if float(ratio) < 1:
+                slower.append(
+                    f"{kind} {name.split()[0]} ({title} is {1 / float(ratio):.2f} times as fast)"
+                )
+    if tasks == 0:
+        return "no other library was measured"
+    wins = f"fastmlp is the fastest in {tasks - len(slower)} of {output.count(tasks, 'task')}"
+    return wins + ("; it is not in " + ", ".join(slower) if slower else "")
+
+
+def as_dicts(measured: Sequence[Sequence[Result]]) -> list[dict[str, object]]:
+    """Return each time as an object for JSON."""
+    return [
+        {
+            "kind": result.task.kind,
+            "network": result.task.name,
+            "layers": list(result.task.sizes),
+            "rows": result.task.rows,
+            "library": result.peer,
+            "seconds": list(result.seconds),
+        }
+        for results in measured
+        for result in results
+    ]

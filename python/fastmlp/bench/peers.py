@@ -90,6 +90,13 @@ class Fastmlp(Peer):
     modules = ("fastmlp",)
     packages = "fastmlp"
 
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of this package, which may be a folder that is not installed."""
+        import fastmlp
+
+        return fastmlp.__version__
+
     def network(self, layers: Layers, X: Array) -> Any:
         """Return the network."""
         import fastmlp

@@ -258,20 +258,27 @@ def replace_file(path: AnyPath, *parts: Part, function: str = "save") -> None:
 
     What `open(path, "wb")` refuses is refused. `function` is the caller's name in messages.
     """
-    path = checked_path(path, function)
+    with replacing(checked_path(path, function)) as file:
+        _write(file, parts)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """Yield a file that replaces the one at path in one step, if nothing is raised until then."""
     refuse_folder(path)
-    mode = None
-    with suppress(FileNotFoundError), open_file(path, "wb", opener=_open_existing) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode):
-            _write(file, parts)  # a device or a pipe is written to, not replaced
-            return
-    temporary = None
+    mode = temporary = None
     try:
+        with _opened(path) as existing:
+            if existing is not None:
+                mode = os.fstat(existing.fileno()).st_mode
+                if not stat.S_ISREG(mode):
+                    yield existing  # a device or a pipe is written to, not replaced
+                    return
         target = _target(path)
         with _temporary(target) as file:
             temporary = Path(file.name)
-            _write(file, parts)
+            yield file
+            file.flush()
             os.fsync(file.fileno())
             if mode is not None:
                 os.chmod(temporary, stat.S_IMODE(mode))
@@ -312,6 +319,18 @@ def _target(path: str) -> Path:
     """Return the file to replace: through a symbolic link, as `open` would write."""
     os.stat(os.path.dirname(path) or os.curdir)  # which realpath may leave out: "no/such/../file"
     return Path(os.path.realpath(path))
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO | None]:
+    """Open an existing file to write, without changing it; None if there is none."""
+    try:
+        file = open_file(path, "wb", opener=_open_existing)
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        yield file
 
 
 def _open_existing(path: str, flags: int) -> int:

@@ -229,7 +229,7 @@ def test_the_command_writes_what_the_function_returns(tmp_path):
         (["model.safetensors", "--cpp", "no/x.hpp"], "no/x.hpp"),
         (["model.safetensors", "--cpp", "x.hpp", "--namespace", "a b"], "namespace is 'a b'"),
         (["model.safetensors"], "--cpp"),
-        (["model.safetensors", "--cpp", "model.safetensors"], "own file"),
+        (["model.safetensors", "--cpp", "model.safetensors"], "the file that is read"),
         (["model.safetensors", "--cpp", "___.hpp"], "--namespace"),
     ],
 )

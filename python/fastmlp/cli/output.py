@@ -1,0 +1,120 @@
+"""What commands print: lines and tables for a terminal of 80 columns, and JSON.
+
+Characters that standard output cannot show are replaced, so that no encoding ends a command.
+"""
+
+import json
+import math
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+WIDTH = 79  # a full line of 80 would wrap in some terminals
+LONGEST = 24  # characters of a name in a table; a longer one is cut
+# What stands for characters beyond ASCII in texts of this program.
+PLAIN = str.maketrans({"²": "2"})
+
+
+def say(*lines: str) -> None:
+    """Print lines on standard output."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    for line in lines:
+        print(shown(line, encoding), flush=True)
+
+
+def shown(text: str, encoding: str) -> str:
+    """Return the text as this encoding can show it."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        plain = text.translate(PLAIN)
+        return plain.encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def say_json(content: Any) -> None:
+    """Print an object as JSON in ASCII; a number that is not finite becomes null."""
+    print(json.dumps(_finite(content), indent=2), flush=True)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table; columns of numbers are aligned to the right.
+
+    The last column is wrapped where the line would become too long.
+    """
+    rows = [[*map(clipped, row[:-1]), row[-1]] for row in rows]
+    columns = list(zip(header, *rows, strict=True))
+    right = [len(cells) > 1 and all(map(_is_number, cells[1:])) for cells in columns]
+    widths = [max(map(len, cells)) for cells in columns]
+    begin = sum(widths[:-1]) + 2 * len(widths[:-1])
+    lines = []
+    for row in [header, *rows]:
+        cells = [
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(row, widths, right, strict=True)
+        ]
+        start = "  ".join([*cells[:-1], ""])
+        space = max(WIDTH - begin, 20)
+        last = cells[-1].rstrip()
+        parts = textwrap.wrap(row[-1], space) if len(row[-1]) > space else [last]
+        lines += [f"{start if part is parts[0] else ' ' * begin}{part}" for part in parts or [""]]
+    return [line.rstrip() for line in lines]
+
+
+def _is_number(cell: str) -> bool:
+    return cell[:1].isdigit() or cell[:2].strip("-").isdigit() or cell in ("", "-")
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Return lines with a name and what is said about it."""
+    rows = list(rows)
+    width = max(len(name) for name, _ in rows)
+    lines = []
+    for name, text in rows:
+        parts = textwrap.wrap(
+            text, WIDTH - width - 2, break_on_hyphens=False, break_long_words=False
+        ) or [""]
+        lines.append(f"{name:{width}}  {parts[0]}")
+        lines += [" " * (width + 2) + part for part in parts[1:]]
+    return lines
+
+
+def clipped(text: str, width: int = LONGEST) -> str:
+    """Return the text, or its beginning if it is too long."""
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def count(number: int, singular: str, plural: str = "") -> str:
+    """Return a number and its noun: "1 row", "12,000 rows"."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def size(bytes_: int) -> str:
+    """Return a number of bytes with its unit."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if bytes_ >= factor:
+            return f"{bytes_ / factor:.3g} {unit}"
+    return f"{bytes_} bytes"
+
+
+def score(value: float) -> str:
+    """Return a share or a loss with four digits after the point."""
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def amount(value: float) -> str:
+    """Return an amount with four significant digits, and every digit before the point."""
+    if not math.isfinite(value) or (value and not 1e-3 <= abs(value) < 1e9):
+        return f"{value:.4g}"
+    digits = 3 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, digits)}f}"

@@ -1,0 +1,597 @@
+"""`train`, `predict`, `evaluate`, `inspect` and `export`, on real tables and on a mixed one."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("click")
+
+import fastmlp
+from cli_tables import mixed, refused, run, write_csv
+from fastmlp.cli import output, readers
+from fastmlp.tabular import TabularClassifier, TabularRegressor, load
+
+QUICK = ("--epochs", 20, "--members", 2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def table(folder):
+    return write_csv(folder / "mixed.csv", *mixed())
+
+
+@pytest.fixture(scope="module")
+def model(folder, table):
+    path = folder / "mixed.safetensors"
+    done = run("train", table, "--target", "kind", "-o", path, *QUICK)
+    assert done.status == 0, done
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def regression(folder, table):
+    path = folder / "size.safetensors"
+    done = run("train", table, "-t", "size", "-o", path, *QUICK)
+    assert done.status == 0, done
+    return str(path), done
+
+
+def rows_of(text):
+    return list(csv.reader(io.StringIO(text)))
+
+
+def lines_of(text):
+    """The lines with runs of spaces as one."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+# Real tables
+
+
+def test_two_commands_make_predictions(folder):
+    sklearn_datasets = pytest.importorskip("sklearn.datasets")
+    data = sklearn_datasets.load_breast_cancer()
+    names = data.target_names[data.target]
+    rows = [[*map(repr, x), name] for x, name in zip(data.data.tolist(), names, strict=True)]
+    header = [*data.feature_names, "diagnosis"]
+    train_file = write_csv(folder / "train.csv", header, rows[:400])
+    test_file = write_csv(folder / "test.csv", header, rows[400:])
+    model, predictions = folder / "cancer.safetensors", folder / "cancer.csv"
+    done = run("train", train_file, "--target", "diagnosis", "-o", model, *QUICK)
+    assert done.status == 0
+    assert done.err == ""
+    shown = lines_of(done.out)
+    assert shown[0] == "task classification: benign (227), malignant (173)"
+    assert shown[1] == "because 'diagnosis' holds text"
+    assert shown[2] == "data 400 rows, 30 columns"
+    assert any(line.startswith("mean radius number ") for line in shown)
+    assert any(line.startswith("model 2 networks of ") for line in shown)
+    assert any(line.startswith("accuracy 0.9") for line in shown)
+    assert shown[-1] == f"next: fastmlp predict {model} NEW.csv -o predictions.csv"
+    assert max(len(line) for line in done.out.splitlines() if str(folder) not in line) < 80
+    done = run("predict", model, test_file, "-o", predictions)
+    assert done.out == f"{predictions}: 169 rows\n"
+    found = rows_of(predictions.read_text())
+    assert found[0] == ["prediction"]
+    right = [row == [name] for row, name in zip(found[1:], names[400:], strict=True)]
+    assert np.mean(right) > 0.93
+    scored = json.loads(run("evaluate", model, test_file, "--json").out)
+    assert scored["accuracy"] == np.mean(right)
+    assert scored["most_frequent"] == {"label": "benign", "accuracy": 130 / 169}
+
+
+def test_digits_are_ten_classes(folder):
+    sklearn_datasets = pytest.importorskip("sklearn.datasets")
+    digits = sklearn_datasets.load_digits()
+    array = np.column_stack([digits.data, digits.target])[:600]
+    np.save(folder / "digits.npy", array)
+    model = folder / "digits.safetensors"
+    done = run(
+        "train", folder / "digits.npy", "-t", "x64", "-o", model, "--epochs", 8, "--members", 1
+    )
+    shown = lines_of(done.out)
+    assert shown[0] == (
+        "task classification: 0 (63), 3 (62), 2 (61), 5 (61), 1 (60), 6 (60) and 4 more"
+    )
+    assert shown[1] == "because 'x64' has 10 different values, all whole; --task regression"
+    assert any(line == "x0 left out 0 is constant" for line in shown)
+    done = run("evaluate", model, folder / "digits.npy")
+    shown = lines_of(done.out)
+    assert shown[0] == "600 rows"
+    assert "true \\ predicted 0 1 2 3 4 5 6 7 8 9" in shown
+    assert max(map(len, done.out.splitlines())) < 80
+    assert run("predict", model, folder / "digits.npy").out.splitlines()[1].isdigit()
+
+
+# train
+
+
+def test_training_says_what_became_of_each_column(folder, table):
+    done = run(
+        "train", table, "-t", "kind", "-o", folder / "m.st", *QUICK, "--ignore", "sold, fully"
+    )
+    shown = lines_of(done.out)
+    for begin in (
+        "size number",
+        "color category",
+        "day date",
+        "sold, fully left out 0 is ignored",
+    ):
+        assert any(line.startswith(begin) for line in shown), begin
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        (["a", "b"], "classification"),
+        (["true", "False"], "classification"),
+        (["1", "0"], "classification"),
+        (["1.0", "2.0"], "classification"),
+        ([str(i % 20) for i in range(60)], "classification"),
+        ([str(i % 21) for i in range(60)], "regression"),
+        (["1.5", "0"], "regression"),
+    ],
+)
+def test_the_task_is_guessed(folder, values, task):
+    rows = [[i * 7 % 10, values[i % len(values)]] for i in range(60)]
+    path = write_csv(folder / "guess.csv", ["x", "y"], rows)
+    done = run("train", path, "-t", "y", "-o", folder / "m.st", "--epochs", 1, "--members", 1)
+    assert lines_of(done.out)[0].startswith(f"task {task}")
+
+
+def test_the_task_can_be_named(folder):
+    path = write_csv(folder / "guess.csv", ["x", "y"], [[i * 7 % 10, i % 2] for i in range(60)])
+    quick = ("--epochs", 1, "--members", 1, "--json")
+    done = run("train", path, "-t", "y", "-o", folder / "m.st", "--task", "regression", *quick)
+    assert json.loads(done.out)["task"] == "regression"
+    assert isinstance(load(folder / "m.st"), TabularRegressor)
+
+
+def test_rows_without_a_target_are_left_out(folder, regression):
+    path, done = regression
+    assert "data 181 rows, 4 columns; 19 rows without a target left out" in lines_of(done.out)
+    done = run("evaluate", path, folder / "mixed.csv")
+    assert done.out.startswith("181 rows; 19 rows without a target left out\n")
+
+
+def test_options_reach_the_model(folder, table):
+    options = {
+        "--hidden": "8,4", "--epochs": 3, "--members": 2, "--batch-size": 50, "--dropout": 0.25,
+        "--learning-rate": 0.01, "--weight-decay": 0.5, "--seed": 7, "--class-weight": "balanced",
+        "--type": "size=category",
+    }  # fmt: skip
+    words = [word for option in options.items() for word in option]
+    done = run("train", table, "-t", "kind", "-o", folder / "m.st", *words)
+    assert done.status == 0, done
+    given = load(folder / "m.st").get_params()
+    expected = {
+        "hidden": (8, 4), "epochs": 3, "n_members": 2, "batch_size": 50, "dropout": 0.25,
+        "learning_rate": 0.01, "weight_decay": 0.5, "seed": 7, "class_weight": "balanced",
+        "column_types": {"size": "category"},
+    }  # fmt: skip
+    assert {name: given[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("words", ["--hidden 8 4", "--hidden 8,4", "--hidden 8, 4", "--hidden=8,4"])
+@pytest.mark.parametrize("first", [True, False])
+def test_sizes_are_words_or_a_list(folder, table, words, first):
+    words = words.split()
+    order = [*words, table] if first else [table, *words]
+    done = run("train", *order, "-t", "kind", "-o", folder / "m.st", "--epochs", 1, "--members", 1)
+    assert done.status == 0, done
+    assert load(folder / "m.st").networks[0].layers[1:3] == (8, 4)
+
+
+def test_quantiles(folder, table):
+    path = folder / "quantiles.st"
+    try:
+        TabularRegressor(quantiles=[0.5], epochs=1).fit({"x": [0, 1] * 30}, np.arange(60))
+    except TypeError:
+        pytest.skip("this build has no pinball loss")
+    done = run("train", table, "-t", "size", "-o", path, *QUICK, "--quantiles", 0.1, 0.9)
+    assert done.status == 0, done
+    assert "quantile rows below it pinball loss" in lines_of(done.out)
+    found = rows_of(run("predict", path, table).out)
+    assert found[0] == ["quantile_0.1", "quantile_0.9"]
+    assert all(float(low) <= float(high) for low, high in found[1:])
+    scored = json.loads(run("evaluate", path, table, "--json").out)
+    assert [one["quantile"] for one in scored["quantiles"]] == [0.1, 0.9]
+    assert scored["quantiles"][0]["below"] < scored["quantiles"][1]["below"]
+
+
+def test_the_report_as_json(folder, table):
+    done = run("train", table, "-t", "kind", "-o", folder / "m.st", *QUICK, "--json")
+    report = json.loads(done.out)
+    assert report["classes"] == ["large", "small"]
+    assert [one["name"] for one in report["columns"]] == ["size", "color", "day", "sold, fully"]
+    assert report["file"] == str(folder / "m.st")
+    assert 0.5 < report["held_out"]["accuracy"] <= 1
+
+
+def test_scores_are_those_of_networks_that_did_not_train_on_the_rows(folder, table):
+    # Noise cannot be learned, so a score on rows that a network has trained on would be too good.
+    noise = [[i * 7919 % 1000 / 1000, i * 104729 % 7 % 2] for i in range(300)]
+    path = write_csv(folder / "noise.csv", ["x", "y"], noise)
+    done = run(
+        "train", path, "-t", "y", "-o", folder / "m.st", "--members", 5, "--epochs", 2, "--json"
+    )
+    held = json.loads(done.out)["held_out"]
+    assert held["rows"] == 300
+    model = load(folder / "m.st")
+    rows = {"x": np.array([x for x, _ in noise])}
+    of_all = model.predict_proba(rows)[:, 1]
+    assert held["log_loss"] != fastmlp.metrics.log_loss([y for _, y in noise], of_all)
+
+
+def test_few_rows_are_trained_on_but_not_scored(folder):
+    path = write_csv(folder / "few.csv", ["x", "y"], [[i, i % 2] for i in (3, 1, 4, 1, 5, 9, 2, 6)])
+    done = run("train", path, "-t", "y", "-o", folder / "m.st", "--epochs", 1)
+    assert "no rows were held out, because there are few" in done.out
+
+
+def test_the_file_is_that_of_python(folder, table):
+    pandas = pytest.importorskip("pandas")
+    path, twin = folder / "m.st", folder / "twin.st"
+    run("train", table, "-t", "kind", "-o", path, *QUICK)
+    model = TabularClassifier(epochs=20, n_members=2, seed=0)
+    model.fit(pandas.read_csv(table), "kind")
+    model.save(twin)
+    expected = model.predict_proba(pandas.read_csv(table))
+    found = load(path).predict_proba(pandas.read_csv(table))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train {table} -o {new}", "Missing option '--target' / '-t'. (fastmlp train --help)"),
+        ("train {table} -t kind", "Missing option '--output' / '-o'. (fastmlp train --help)"),
+        ("train no.csv -t kind -o {new}", "no.csv: No such file or directory"),
+        ("train {table} -t kid -o {new}", "--target: {table} has no column 'kid'; did you mean "),
+        ("train {table} -t xyz -o {new}", "--target: {table} has no column 'xyz'; it has 'size'"),
+        ("train {table} -t kind --ignore siz -o {new}", "--ignore: {table} has no column 'siz';"),
+        ("train {table} -t kind --ignore kind -o {new}", "--ignore: 'kind' is the target"),
+        ("train {table} -t day -o {new}", "--target: 'day' holds dates, which cannot be predict"),
+        ("train {table} -t kind --task regression -o {new}", "--task regression: 'kind' holds t"),
+        ("train {table} -t kind --loss huber -o {new}", "--loss is for regression; the task is "),
+        ("train {table} -t kind --type size=text -o {new}", "Invalid value for '--type': 'size="),
+        ("train {table} -t kind --type day=number -o {new}", "{table}: row 1 (line 2), column '"),
+        ("train {table} -t kind --hidden 1.5 -o {new}", "Invalid value for '--hidden': '1.5' is"),
+        ("train {table} -t kind --hidden 0 -o {new}", "Invalid value for '--hidden': '0' is no "),
+        ("train {table} -t size --quantiles 0.9 0.1 -o {new}", "Invalid value for '--quantiles'"),
+        ("train {table} -t kind --encoding klingon -o {new}", "Invalid value for '--encoding': "),
+        ("train {table} -t kind --delimiter ab -o {new}", "Invalid value for '--delimiter': 'ab"),
+        ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' would be a fil"),
+        ("train {table} -t kind -o {folder}/no/m.st", "Invalid value for '--output' / '-o': "),
+        ("train {table} -t kind -o {folder}", "Invalid value for '--output' / '-o': "),
+        ("train {table} -t kind -o {table}", "{table} is the file that is read; give another na"),
+        ("predict {table} {table}", "{table} is no model: it is damaged or no safetensors file "),
+        ("predict {model} {table} -o {table}", "{table} is the file that is read; give another "),
+        ("predict {model} {table} -o {model}", "{model} is the file that is read; give another "),
+        ("predict {model} {table} -o {folder}/x.parquet", "-o {folder}/x.parquet: predictions a"),
+        ("predict {size} {table} --proba", "--proba: {size} predicts amounts, which have no pro"),
+        ("evaluate {model} {table} -t color", "{table}: row 2 (line 3), column 'color': 'green'"),
+        ("evaluate {model} {table} --plot x.doc", "--plot: 'x.doc' must end in one of .png, .pd"),
+        ("export {model}", "Missing option '--cpp'. (fastmlp export --help)"),
+        ("inspect no.st", "no.st: No such file or directory"),
+        ("info --plot x.png", "No such option '--plot'. (fastmlp info --help)"),
+        ("--plot x.png info", "--plot before the command is for demo; info would ignore it ("),
+        ("fly", "No such command 'fly'. (fastmlp --help)"),
+        ("trian", "No such command 'trian'. "),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_refused_in_a_line(
+    folder, table, model, regression, arguments, message
+):
+    names = {"folder": folder, "table": table, "model": model, "size": regression[0]}
+    names["new"] = folder / "never.st"
+    words = [word.format(**names) for word in arguments.split()]
+    assert refused(*words).startswith(message.format(**names))
+    assert not (folder / "never.st").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "FILE has names of columns and no rows"),
+        ([["1", ""], ["2", "NA"]], "--target: 'y' is empty in every row of FILE"),
+        (
+            [[str(i), f"1,{i}"] for i in range(30)],
+            "--target: 'y' has 30 different texts in 30 rows, ",
+        ),
+        ([["1", "a"], ["2", "a"]], "the target 'y' has one class, 'a'"),
+        ([["1", "a"], ["1", "b"]], "none of the 1 columns can be used: 'x' is constant"),
+    ],
+)
+def test_tables_that_cannot_be_learned(folder, rows, message):
+    path = write_csv(folder / "odd.csv", ["x", "y"], rows)
+    line = refused("train", path, "-t", "y", "-o", folder / "never.st").replace(path, "FILE")
+    assert line.startswith(message)
+
+
+def test_a_model_that_cannot_be_written_is_kept(folder, table, monkeypatch):
+    kept = []
+
+    def save(model, path):
+        if not kept and not str(path).startswith(str(folder)):
+            kept.append(path)
+            return original(model, path)
+        raise OSError(28, "No space left on device")
+
+    original = TabularClassifier.save
+    monkeypatch.setattr(TabularClassifier, "save", save)
+    done = run(
+        "train", table, "-t", "kind", "-o", folder / "full.st", "--epochs", 1, "--members", 1
+    )
+    assert done.status == 1
+    assert done.err == (
+        f"fastmlp: error: {folder}/full.st: No space left on device; the model is in {kept[0]} "
+        "instead\n"
+    )
+    load(kept[0])
+
+
+# predict
+
+
+def test_predictions_are_those_of_python_in_the_order_of_the_rows(
+    folder, table, model, monkeypatch
+):
+    monkeypatch.setattr(readers, "BLOCK", 7)
+    header, rows = mixed()
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
+    columns["color"] = [None if color == "NA" else color for color in columns["color"]]
+    expected = load(model).predict(columns)
+    assert rows_of(run("predict", model, table).out) == [["prediction"], *([p] for p in expected)]
+    found = rows_of(run("predict", model, table, "--proba").out)
+    assert found[0] == ["probability_large", "probability_small"]
+    floats = np.array(found[1:], dtype=float)
+    np.testing.assert_array_equal(floats, load(model).predict_proba(columns))  # all digits
+
+
+def test_columns_in_another_order_and_others_besides_make_no_difference(folder, table, model):
+    header, rows = mixed()
+    other = [[row[4], "?", *row[3::-1]] for row in rows]
+    path = write_csv(folder / "other.csv", ["kind", "new", *header[3::-1]], other, delimiter=";")
+    assert run("predict", model, path).out == run("predict", model, table).out
+
+
+def test_a_table_without_rows_gives_a_header(folder, model):
+    path = write_csv(folder / "empty.csv", mixed()[0], [])
+    assert run("predict", model, path).out == "prediction\n"
+
+
+def test_json_lines(table, model):
+    lines = run("predict", model, table, "--json").out.splitlines()
+    assert len(lines) == 200
+    assert json.loads(lines[0]).keys() == {"prediction"}
+
+
+def test_a_compressed_result(folder, table, model):
+    path = folder / "p.csv.gz"
+    assert run("predict", model, table, "-o", path).status == 0
+    assert gzip.decompress(path.read_bytes()).decode() == run("predict", model, table).out
+
+
+def test_labels_are_written_in_utf_8_whatever_the_terminal_shows(folder, monkeypatch):
+    rows = [[i * 7 % 10, "größer" if i * 7 % 10 > 4 else "kleiner"] for i in range(60)]
+    path = write_csv(folder / "labels.csv", ["x", "y"], rows)
+    run("train", path, "-t", "y", "-o", folder / "labels.st", *QUICK)
+    stdout = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert fastmlp.__main__.main(["predict", str(folder / "labels.st"), path]) == 0
+    assert "größer" in stdout.buffer.getvalue().decode()
+
+
+def test_a_value_that_cannot_be_read_has_a_place_and_no_file_is_left(folder, model, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 4)
+    header, rows = mixed(20)
+    rows[9][0] = "12,5"
+    path, result = write_csv(folder / "bad.csv", header, rows), folder / "result.csv"
+    result.write_text("old")
+    line = refused("predict", model, path, "-o", result)
+    assert line == f"{path}: row 10 (line 11), column 'size': '12,5' is not a finite number"
+    assert result.read_text() == "old"
+    assert not [name for name in os.listdir(folder) if name.endswith(".tmp")]
+
+
+def test_a_missing_column_is_named_before_anything_is_written(folder, model):
+    path = write_csv(folder / "less.csv", ["color", "day"], [["red", "2024-01-01"]])
+    done = run("predict", model, path)
+    assert done.out == ""
+    assert f"{path} has no column 'size', 'sold, fully', which {model} needs; it has" in done.err
+
+
+# evaluate
+
+
+def test_scores_of_classes_agree_with_scikit_learn(folder, table, model):
+    metrics = pytest.importorskip("sklearn.metrics")
+    scored = json.loads(run("evaluate", model, table, "--json").out)
+    rows = mixed()[1]
+    truth = [row[-1] for row in rows]
+    found = rows_of(run("predict", model, table, "--proba").out)[1:]
+    probability = np.array(found, dtype=float)
+    probability /= probability.sum(axis=1, keepdims=True)  # of float32, so the sum is nearly 1
+    predicted = [label for (label,) in rows_of(run("predict", model, table).out)[1:]]
+    assert scored["accuracy"] == metrics.accuracy_score(truth, predicted)
+    assert scored["confusion_matrix"] == metrics.confusion_matrix(truth, predicted).tolist()
+    np.testing.assert_allclose(scored["log_loss"], metrics.log_loss(truth, probability))
+    auc = metrics.roc_auc_score(np.array(truth) == "small", probability[:, 1])
+    np.testing.assert_allclose(scored["roc_auc"], auc)
+    assert sum(one["rows"] for one in scored["calibration"]) == 200
+
+
+def test_scores_of_amounts_agree_with_scikit_learn(table, regression):
+    metrics = pytest.importorskip("sklearn.metrics")
+    path, _ = regression
+    scored = json.loads(run("evaluate", path, table, "--json").out)
+    predicted = np.array(rows_of(run("predict", path, table).out)[1:], dtype=float)[:, 0]
+    pairs = [(float(row[0]), p) for row, p in zip(mixed()[1], predicted, strict=True) if row[0]]
+    truth, predicted = np.array(pairs).T
+    np.testing.assert_allclose(scored["rmse"], metrics.root_mean_squared_error(truth, predicted))
+    np.testing.assert_allclose(scored["mae"], metrics.mean_absolute_error(truth, predicted))
+    np.testing.assert_allclose(scored["r2"], metrics.r2_score(truth, predicted))
+    assert scored["rows_without_target"] == 19
+    shown = run("evaluate", path, table).out
+    assert "R²" in shown
+
+
+def test_a_confusion_matrix_that_is_too_wide_becomes_a_list(monkeypatch):
+    from fastmlp.cli import scores
+
+    truth = np.arange(40) % 20
+    probabilities = np.eye(20)[(truth + (np.arange(40) == 3)) % 20]
+    lines = scores.details(
+        scores.of_classes([f"label {i}" for i in range(20)], truth, probabilities)
+    )
+    assert "the most frequent confusions, of 1 kind" in lines
+    assert "label 3  label 4       1" in lines
+    assert max(map(len, lines)) <= output.WIDTH
+
+
+def test_the_picture(folder, table, model, regression):
+    pytest.importorskip("matplotlib")
+    for path, name in ((model, "classes.png"), (regression[0], "amounts.svg")):
+        done = run("evaluate", path, table, "--plot", folder / name)
+        assert done.status == 0, done
+        start = (folder / name).read_bytes()[:5]
+        assert start in (b"\x89PNG\r", b"<?xml")
+
+
+# inspect and export
+
+
+def test_inspect_shows_all_columns_and_networks(model):
+    shown = lines_of(run("inspect", model).out)
+    assert shown[:2] == [f"file {model}", "holds TabularClassifier"]
+    assert "target kind: large, small" in shown
+    assert sum(line.startswith("color category") for line in shown) == 1
+    assert sum(line.startswith(("1 20 ", "2 20 ")) for line in shown) == 2
+    found = json.loads(run("inspect", model, "--json").out)
+    assert found["classes"] == ["large", "small"]
+    assert len(found["networks"]) == 2
+    assert found["columns"][1]["kind"] == "category"
+
+
+# Plain networks
+
+
+@pytest.fixture(scope="module")
+def network(folder):
+    net = fastmlp.Network([2, 3, 1], seed=0)
+    net.classes = ["no", "yes"]
+    path = str(folder / "network.st")
+    net.save(path)
+    return path
+
+
+def test_a_network_takes_columns_in_their_order(folder, network):
+    rows = [[1.5, -2, "yes"], [0, 3, "no"]]
+    path = write_csv(folder / "plain.csv", ["a", "b", "c"], rows)
+    net = fastmlp.Network.load(network)
+    X = np.array([row[:2] for row in rows], dtype=float)
+    found = rows_of(run("predict", network, path, "--ignore", "c").out)
+    assert found == [["prediction"], *([label] for label in net.predict(X))]
+    found = rows_of(run("predict", network, path, "--ignore", "c", "--proba").out)
+    assert found[0] == ["probability_no", "probability_yes"]
+    np.testing.assert_array_equal(np.array(found[1:], np.float32)[:, 1], net.forward(X)[:, 0])
+    scored = json.loads(run("evaluate", network, path, "-t", "c", "--json").out)
+    assert scored["rows"] == 2
+    assert "takes 2, in their order; name columns to leave out" in refused("predict", network, path)
+    assert "does not say what it predicts" in refused("evaluate", network, path)
+
+
+def test_a_network_takes_columns_by_its_names(folder, network):
+    net = fastmlp.Network.load(network)
+    net.feature_names = ["b", "a"]
+    named = folder / "named.st"
+    net.save(named)
+    path = write_csv(folder / "plain.csv", ["a", "b", "c"], [[1.5, -2, "yes"], [0, 3, "no"]])
+    found = rows_of(run("predict", named, path).out)[1:]
+    assert found == [[label] for label in net.predict([[-2, 1.5], [3, 0]])]
+
+
+def test_a_network_takes_no_missing_values(folder, network):
+    path = write_csv(folder / "plain.csv", ["a", "b"], [[1, 2], [3, ""]])
+    line = refused("predict", network, path)
+    assert line.startswith(f"{path}: row 2 (line 3), column 'b' is empty; the network in")
+
+
+@pytest.mark.parametrize(
+    ("layers", "output_name", "names"),
+    [
+        ([2, 1], "identity", ["prediction"]),
+        ([2, 3], "identity", ["prediction_0", "prediction_1", "prediction_2"]),
+        ([2, 2], "sigmoid", ["prediction_0", "prediction_1"]),
+        ([2, 3], "softmax", ["prediction"]),
+    ],
+)
+def test_columns_of_the_result(folder, layers, output_name, names):
+    path = str(folder / "outputs.st")
+    net = fastmlp.Network(layers, output=output_name, seed=0)
+    net.save(path)
+    data = write_csv(folder / "plain.csv", ["a", "b"], [[1, 2], [3, 4]])
+    found = rows_of(run("predict", path, data).out)
+    assert found[0] == names
+    expected = np.asarray(net.predict([[1, 2], [3, 4]])).reshape(2, -1)
+    np.testing.assert_array_equal(np.array(found[1:], expected.dtype), expected)
+
+
+def test_inspect_shows_a_network(network):
+    shown = lines_of(run("inspect", network).out)
+    assert "classes no, yes" in shown
+    assert "1 3 relu 9 6" in shown
+    found = json.loads(run("inspect", network, "--json").out)
+    assert (found["kind"], found["layers"], found["classes"]) == (
+        "Network",
+        [2, 3, 1],
+        ["no", "yes"],
+    )
+
+
+def test_export_writes_a_header_or_standard_output(folder, network):
+    done = run("export", network, "--cpp", folder / "header.hpp")
+    assert done.out.startswith(
+        f"{folder / 'header.hpp'}: fastmlp_header::forward, Network([2, 3, 1]"
+    )
+    text = (folder / "header.hpp").read_text()
+    assert run("export", network, "--cpp", "-", "--namespace", "header").out == text
+    assert "namespace fastmlp_model" in run("export", network, "--cpp", "-").out
+    line = refused("export", network, "--cpp", folder / "x.hpp", "--namespace", "a b")
+    assert line.startswith("the namespace is 'a b'")  # and not "export: the namespace …"
+
+
+def test_a_file_of_another_program_is_no_model(folder):
+    header = b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (folder / "other.st").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert "is a safetensors file of another program" in refused("inspect", folder / "other.st")
+
+
+# Output
+
+
+def test_only_what_the_terminal_can_show_is_printed(monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    output.say("R² of größe")
+    assert stdout.buffer.getvalue() == b"R2 of gr\\xf6\\xdfe\n"
+
+
+def test_tables_fit_and_long_texts_are_wrapped():
+    lines = output.table(["name", "n", "text"], [["x" * 90, "12", "word " * 40], ["y", "-", ""]])
+    assert max(map(len, lines)) <= output.WIDTH
+    assert lines[0] == "name                       n  text"
+    assert lines[1].startswith("x" * 21 + "...  12  word word")
+    assert lines[2].startswith(" " * 30 + "word")
+    assert lines[-1] == "y" + " " * 26 + "-"
