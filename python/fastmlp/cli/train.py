@@ -22,7 +22,7 @@ from fastmlp.tabular._members import Task, held_out
 from fastmlp.tabular._table import Column, Table, _boolean
 from fastmlp.tabular._target import labels
 
-SHOWN_COLUMNS = 30
+SHOWN_COLUMNS = 20
 OF_A_TASK = (
     ("loss", "regression"),
     ("quantiles", "regression"),
