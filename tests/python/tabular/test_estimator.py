@@ -208,7 +208,7 @@ def test_a_prediction_is_that_of_its_row_alone(classifier, regressor):
 
 def test_blocks_of_rows_make_no_difference(classifier, monkeypatch):
     together = classifier.predict_proba(X)
-    monkeypatch.setattr("fastmlp.tabular._estimator.BLOCK", 7)
+    monkeypatch.setattr("fastmlp.tabular._model.BLOCK", 7)
     monkeypatch.setattr("fastmlp.tabular._encoder.BLOCK", 5)
     assert_array_equal(classifier.predict_proba(X), together)
 
@@ -228,6 +228,11 @@ def test_the_networks_are_plain(classifier, regressor):
 def test_predictions_stay_in_the_range_of_the_targets(regressor):
     far = {**X, "size": [1e9] * 240}
     assert regressor.predict(far).max() <= max(TABLE["amount"])
+    free = TabularRegressor(epochs=20, n_members=2, clip=False).fit(X, TABLE["amount"])
+    table = {**X, "size": [1000.0] * 240, "day": ["2080-01-01"] * 240}
+    assert free.predict(table).max() > max(TABLE["amount"])
+    with pytest.raises(ValueError, match="clip is 'no'"):
+        TabularRegressor(clip="no").fit(X, TABLE["amount"])
 
 
 def test_what_became_of_the_columns(classifier):
@@ -332,10 +337,13 @@ def test_arguments_are_refused_in_fit(arguments, message):
         (TABLE["amount"], "Unknown label type: continuous"),
         ([None, *TABLE["class"][1:]], "missing in 1 of 240 rows, first in row 0; leave"),
         (np.zeros((240, 2)), "1d array"),
+        ([2**53 + 2, 1] * 120, "whole numbers below"),
+        ([np.datetime64("2020-01-01")] * 240, "holds dates"),
+        ([[1]] * 239 + [2], "'y' holds"),
     ],
 )
 def test_targets_are_refused(y, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         TabularClassifier(**QUICK).fit(X, y)
 
 
@@ -382,6 +390,15 @@ def test_a_model_that_is_not_fitted_says_so():
 def test_new_values_are_refused_by_name_and_row(classifier):
     with pytest.raises(ValueError, match=r"column 'size' has 'x' at row 1"):
         classifier.predict({**part(X, 0, 2), "size": ["1", "x"]})
+
+
+def test_the_row_of_a_wrong_value_is_that_of_the_table(classifier, monkeypatch):
+    monkeypatch.setattr("fastmlp.tabular._model.BLOCK", 50)
+    monkeypatch.setattr("fastmlp.tabular._encoder.BLOCK", 20)
+    for value, message in ((math.inf, "has inf at row 133"), ("x", "has 'x' at row 133")):
+        size = [1.0] * 133 + [value] + [1.0] * 106
+        with pytest.raises(ValueError, match=message):
+            classifier.predict({**X, "size": size if value != "x" else list(map(str, size))})
 
 
 def test_a_repr_shows_what_was_chosen():
