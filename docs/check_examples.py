@@ -27,9 +27,9 @@ DOCS = Path(__file__).parent
 PAGES = (
     "index",
     "getting_started",
+    "data_frames",
     "tabular",
     "command_line",
-    "data_frames",
     "performance",
     "reproducibility",
     "from_sklearn",

@@ -113,8 +113,9 @@ def is_absurd(network: Trainable, loss: float, data: Data) -> bool:
 
 
 def _constant_loss(network: Trainable, data: Data, step: int) -> float:
-    """Return the loss of the best constant answer for every step-th row of a regression."""
-    y = data.y[::step].astype(np.float64).reshape(-1, network.layers[-1])
+    """Return about the loss of the best constant answer for every step-th row of a regression."""
+    y = data.y[::step].astype(np.float64)
+    y = y.reshape(len(y), -1)
     if data.sample_weight is not None:
         rows = np.flatnonzero(data.sample_weight[::step])
         weight = data.sample_weight[::step][rows, np.newaxis]
@@ -125,7 +126,9 @@ def _constant_loss(network: Trainable, data: Data, step: int) -> float:
         return 0.0
     with np.errstate(all="ignore"):
         mean = (weight * y).mean(axis=0)
-        if network.output == "identity":
+        if network.loss_name is not None:  # they all grow with the distance
+            losses = np.abs(y - mean) * (network.layers[-1] / y.shape[1])
+        elif network.output == "identity":
             losses = (y - mean) ** 2 / 2
         else:
             losses = y * np.log(np.where(y > 0, y, 1) / np.where(mean > 0, mean, 1))

@@ -158,9 +158,9 @@ class TrainingMixin(MetadataMixin):
             `epochs_trained` included.
         callbacks : iterable of callable
             After each epoch, each is called as `callback(network, epoch, logs)`: epoch counts from
-            0 in this call, and logs holds "loss" and the metrics and, with validation rows,
-            "val_loss"; the names of the metrics then begin with "val_". Training stops after an
-            epoch in which one of them returned True.
+            0 in this call, and logs holds "loss" and the metrics, such as "accuracy". With
+            validation rows it holds "loss", "val_loss" and metrics such as "val_accuracy". Training
+            stops after an epoch in which one of them returned True.
         progress : bool
             Show a progress bar; needs tqdm.
         verbose : bool or int

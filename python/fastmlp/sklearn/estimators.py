@@ -98,6 +98,8 @@ class NativePerceptron(Base):
     # The parameters that an estimator has and scikit-learn's class has not.
     _added_parameters: ClassVar[dict[str, Any]] = ADDED_TO_BOTH
 
+    schedule: Any = None  # for estimators in pickles that are older than this parameter
+
     activation: Any
     coefs_: list[Array]
     intercepts_: list[Array]
@@ -363,7 +365,7 @@ class NativePerceptron(Base):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__({"schedule": None, **state})  # an old pickle has none
         if "_optimizer" in state:
             self._optimizer = optimizer_of(state["_optimizer"])
         if owns_its_memory(self):
