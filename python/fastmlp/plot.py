@@ -42,6 +42,7 @@ BLUE, ORANGE, GREEN = COLORS[:3]
 GREY = "#8a8a8a"  # can be seen on white and on black
 LINE_STYLES = ("-", "--", ":", "-.")  # when the colours begin again
 MARKERS = "os^Dv"
+MOST_NAMES = 40  # beside the rows of a matrix; more would lie on each other
 
 
 def history(history: History, ax: Axes | None = None, *, learning_rate: bool = False) -> Axes:
@@ -74,9 +75,8 @@ def history(history: History, ax: Axes | None = None, *, learning_rate: bool = F
     --------
     >>> import fastmlp
     >>> X, y = fastmlp.datasets.load_breast_cancer()
-    >>> X = (X - X.mean(axis=0)) / X.std(axis=0)
     >>> net = fastmlp.Network([30, 16, 1], seed=0)
-    >>> run = net.fit(X[:400], y[:400], epochs=20, validation_data=(X[400:], y[400:]))
+    >>> run = net.fit(X, y, epochs=20, standardize=True, validation_split=0.2)
     >>> ax = fastmlp.plot.history(run)
     """
     if not all(hasattr(history, name) for name in ("loss", "val_loss", "learning_rate")):
@@ -139,7 +139,7 @@ def decision_boundary(
     resolution : int
         The picture has this many points in each direction.
     names : sequence of 2 str, optional
-        The names of the two features.
+        The names of the two features. The default is the network's `feature_names`.
 
     Returns
     -------
@@ -175,7 +175,8 @@ def decision_boundary(
     labels = _labels(function, network)
     numbers = _class_numbers(function, y, labels, len(rows))
     positive_integer(function, "resolution", resolution)
-    names = _names(function, names, ("feature 0", "feature 1"))
+    own = getattr(network, "feature_names", None)
+    names = _names(function, names, own or ("feature 0", "feature 1"))
     axes = _axes(function, ax)
 
     low, high = rows.min(axis=0), rows.max(axis=0)
@@ -261,6 +262,8 @@ def weights(network: Network, layer: int = 0, ax: Axes | None = None) -> Axes:
     above = "output" if layer == count - 1 else f"unit of hidden layer {layer + 1}"
     axes.set(xlabel=above, ylabel=below)
     axes.locator_params(integer=True)
+    if layer == 0 and network.feature_names and len(network.feature_names) <= MOST_NAMES:
+        axes.set_yticks(range(len(matrix)), network.feature_names)
     return axes
 
 
@@ -306,9 +309,8 @@ def roc(
     --------
     >>> import fastmlp
     >>> X, y = fastmlp.datasets.load_breast_cancer()
-    >>> X = (X - X.mean(axis=0)) / X.std(axis=0)
     >>> net = fastmlp.Network([30, 16, 1], seed=0)
-    >>> net.fit(X[:400], y[:400], epochs=20).epochs
+    >>> net.fit(X[:400], y[:400], epochs=20, standardize=True).epochs
     20
     >>> ax = fastmlp.plot.roc(y[400:], net.forward(X[400:]))
     """
@@ -342,10 +344,11 @@ def calibration(
 ) -> Axes:
     """Draw how often events happen against how probable the network says they are.
 
-    The rows are sorted into bins by their probability. On the diagonal, of the rows with
-    probability 0.8, 80 % are of class 1. Points below it are rows for which the network is too
-    sure. The larger the dot, the more rows are in the bin. With more than two classes, the
-    probability is that of the predicted class, and the event is that the prediction is right.
+    The rows are sorted into bins by their probability. The diagonal means that the probabilities
+    are true: 80 % of the rows with probability 0.8 are of class 1. Below it the probabilities are
+    too high, above it too low. The larger the dot, the more rows are in the bin. With more than two
+    classes, the probability is that of the predicted class, and the event is that the prediction
+    is right.
 
     Parameters
     ----------
@@ -380,9 +383,8 @@ def calibration(
     --------
     >>> import fastmlp
     >>> X, y = fastmlp.datasets.load_breast_cancer()
-    >>> X = (X - X.mean(axis=0)) / X.std(axis=0)
     >>> net = fastmlp.Network([30, 16, 1], seed=0)
-    >>> net.fit(X[:400], y[:400], epochs=20).epochs
+    >>> net.fit(X[:400], y[:400], epochs=20, standardize=True).epochs
     20
     >>> ax = fastmlp.plot.calibration(y[400:], net.forward(X[400:]))
     """
@@ -567,7 +569,8 @@ def permutation_importance(
     seed : int
         The seed of the shuffles; the same seed gives the same picture.
     names : sequence of n_in str, optional
-        The names of the columns. The default is a data frame's names, or numbers.
+        The names of the columns. The default is the network's `feature_names` or the data frame's
+        names, or numbers.
     n_shown : int
         Only this many columns are drawn, the most important ones.
 
@@ -593,9 +596,8 @@ def permutation_importance(
     --------
     >>> import fastmlp
     >>> X, y = fastmlp.datasets.load_breast_cancer()
-    >>> X = (X - X.mean(axis=0)) / X.std(axis=0)
     >>> net = fastmlp.Network([30, 16, 1], seed=0)
-    >>> net.fit(X[:400], y[:400], epochs=20).epochs
+    >>> net.fit(X[:400], y[:400], epochs=20, standardize=True).epochs
     20
     >>> ax = fastmlp.plot.permutation_importance(net, X[400:], y[400:])
     """
@@ -604,13 +606,13 @@ def permutation_importance(
     positive_integer(function, "n_shown", n_shown)
     measure, label = _measure(function, model)
     rows, columns, shuffled = _shuffled_columns(function, X)
-    names = _names(function, names, columns)
+    names = _names(function, names, getattr(model, "feature_names", None) or columns)
     axes = _axes(function, ax)
     before = measure(X, y)
     found = np.array(
         [
             [
-                measure(shuffled(j, permutation(rows, seed, repeat * len(columns) + j)), y) - before
+                measure(shuffled(j, permutation(rows, seed, repeat)), y) - before
                 for repeat in range(n_repeats)
             ]
             for j in range(len(columns))
@@ -695,8 +697,7 @@ def _labels(function: str, model: Any) -> list[Any]:
                 f"{function}: the network has the output {kind[0]!r} with {kind[1]} units; it must "
                 "be 'softmax', or 'sigmoid' with one unit"
             )
-        own = getattr(model, "classes", None)
-        return list(range(max(2, kind[1]))) if own is None else list(own)
+        return list(range(max(2, kind[1]))) if model.classes is None else model.classes.tolist()
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
         raise TypeError(
             f"{function}: network is a {type(model).__name__}; it must be a fastmlp.Network or a "

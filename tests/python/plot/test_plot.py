@@ -262,6 +262,17 @@ def test_weights_of_an_estimator_says_where_the_network_is():
         plot.weights(types.SimpleNamespace(network_=None))
 
 
+def test_names_of_features_and_classes_come_from_the_network(ax):
+    net = Network([2, 3, 1], seed=0)
+    net.feature_names, net.classes = ["width", "height"], ["no", "yes"]
+    plot.decision_boundary(net, X, np.where(SIGNS, "yes", "no"), ax, resolution=10)
+    assert (ax.get_xlabel(), ax.get_ylabel(), texts(ax)) == ("width", "height", ["no", "yes"])
+    shown = plot.weights(net).get_yticklabels()
+    assert [label.get_text() for label in shown] == ["width", "height"]
+    names, _ = importances(plot.permutation_importance(net, X, SIGNS))
+    assert sorted(names) == ["height", "width"]
+
+
 # Probabilities
 
 
