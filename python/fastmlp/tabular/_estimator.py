@@ -12,6 +12,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -59,6 +60,7 @@ class TabularModel:
         "scaling",
         "n_bins",
         "max_levels",
+        "clip",  # of the regressor
     )
 
     # Parameters, by scikit-learn's rules
@@ -256,8 +258,10 @@ class TabularModel:
     def _recipe(self, rows: int, numbers: int) -> Recipe:
         """Return the recipe for a table of this size, with the user's values in it."""
         recipe = default_recipe(rows, numbers, self._is_classifier(), self._loss())
-        given = {name: getattr(self, name) for name in self._RECIPE}
+        given: dict[str, Any] = {name: getattr(self, name, None) for name in self._RECIPE}
         given = {name: value for name, value in given.items() if value is not None}
+        if not isinstance(given.get("clip", True), bool):
+            raise ValueError(f"fit: clip is {given['clip']!r}; it must be True, False or None")
         for name in ("n_members", "epochs", "batch_size", "patience", "max_levels"):
             if name in given:
                 given[name] = positive_integer("fit", name, given[name])
@@ -776,6 +780,9 @@ class TabularRegressor(TabularModel):
     quantiles : float or sequence of float, optional
         Predict these quantiles, such as [0.05, 0.5, 0.95], by the pinball loss; loss is then left
         at its default.
+    clip : bool, optional
+        Whether predictions stay within the range of the training targets; by default if loss is
+        "squared_error".
     hidden, activation, n_members, epochs, batch_size, learning_rate, weight_decay
         As for `TabularClassifier`.
     dropout, patience, scaling, n_bins, max_levels, ignore, column_types, seed, verbose
@@ -811,6 +818,7 @@ class TabularRegressor(TabularModel):
         loss: str = "squared_error",
         delta: float = 1.0,
         quantiles: float | Sequence[float] | None = None,
+        clip: bool | None = None,
         hidden: Sequence[int] | None = None,
         activation: str | None = None,
         n_members: int | None = None,
@@ -831,6 +839,7 @@ class TabularRegressor(TabularModel):
         self.loss = loss
         self.delta = delta
         self.quantiles = quantiles
+        self.clip = clip
         self.hidden = hidden
         self.activation = activation
         self.n_members = n_members
@@ -1011,7 +1020,10 @@ def _pinball_score(y: Array, predicted: Array, quantile: float, weight: Array | 
 
 def _target(y: Any) -> Column:
     """Return the targets of a sequence, of a series or of a single column."""
-    shape = np.shape(y) if isinstance(y, np.ndarray | list | tuple) else getattr(y, "shape", ())
+    shape = getattr(y, "shape", ())
+    if isinstance(y, list | tuple):
+        with suppress(ValueError):  # of different lengths inside
+            shape = np.shape(y)
     if len(shape) == 2:
         columns = list(read_table(y).columns.values())
         if len(columns) != 1:

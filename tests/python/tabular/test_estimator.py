@@ -228,6 +228,11 @@ def test_the_networks_are_plain(classifier, regressor):
 def test_predictions_stay_in_the_range_of_the_targets(regressor):
     far = {**X, "size": [1e9] * 240}
     assert regressor.predict(far).max() <= max(TABLE["amount"])
+    free = TabularRegressor(epochs=20, n_members=2, clip=False).fit(X, TABLE["amount"])
+    table = {**X, "size": [1000.0] * 240, "day": ["2080-01-01"] * 240}
+    assert free.predict(table).max() > max(TABLE["amount"])
+    with pytest.raises(ValueError, match="clip is 'no'"):
+        TabularRegressor(clip="no").fit(X, TABLE["amount"])
 
 
 def test_what_became_of_the_columns(classifier):
@@ -332,10 +337,13 @@ def test_arguments_are_refused_in_fit(arguments, message):
         (TABLE["amount"], "Unknown label type: continuous"),
         ([None, *TABLE["class"][1:]], "missing in 1 of 240 rows, first in row 0; leave"),
         (np.zeros((240, 2)), "1d array"),
+        ([2**53 + 2, 1] * 120, "whole numbers below"),
+        ([np.datetime64("2020-01-01")] * 240, "holds dates"),
+        ([[1]] * 239 + [2], "'y' holds"),
     ],
 )
 def test_targets_are_refused(y, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         TabularClassifier(**QUICK).fit(X, y)
 
 

@@ -248,7 +248,7 @@ def test_a_flipped_bit_is_refused_or_harmless(make, path):
     raw = bytearray(path.read_bytes())
     draw = random.Random(0)
     with np.errstate(all="ignore"):
-        for _ in range(120):
+        for _ in range(60):
             position = draw.randrange(min(len(raw), 12_000))
             changed = bytearray(raw)
             changed[position] ^= 1 << draw.randrange(8)
@@ -274,7 +274,7 @@ def test_any_changed_setting_is_refused_or_harmless(make, path):
     header, settings, data = parts(path)
     refused = kept = 0
     for place in list(places(settings))[1:]:
-        for odd in random.Random(str(place)).sample(ODD, 2):
+        for odd in random.Random(str(place)).sample(ODD, 1):
             changed = copy.deepcopy(settings)
             owner = changed
             for key in place[:-1]:

@@ -16,6 +16,7 @@ from fastmlp.tabular._members import (
     Member,
     Rows,
     Task,
+    _one_thread_inside,
     best_temperature,
     held_out,
     held_out_error,
@@ -172,19 +173,21 @@ def test_ctrl_c_ends_all_members(threads):
     assert not hasattr(model, "classes_")
 
 
-def test_fits_at_once_leave_the_number_of_threads_as_it_was():
+def test_the_last_of_several_fits_restores_the_number_of_threads():
+    first, second = _one_thread_inside(), _one_thread_inside()
+    with fastmlp.threads(3):
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert fastmlp.get_num_threads() == 1
+        second.__exit__(None, None, None)
+        assert fastmlp.get_num_threads() == 3
+
+
+def test_fits_at_once_give_the_models_of_fits_alone():
     expected = parameters(TabularClassifier(**QUICK).fit(X, TABLE["class"]))
     models = [TabularClassifier(**QUICK) for _ in range(3)]
-    begun = threading.Barrier(3)  # all of them have seen two threads when the first one sets one
-
-    def wait(progress):
-        if (progress.member, progress.epoch) == (0, 1):
-            begun.wait(timeout=20)
-
-    calls = [
-        threading.Thread(target=model.fit, args=(X, TABLE["class"]), kwargs={"callbacks": [wait]})
-        for model in models
-    ]
+    calls = [threading.Thread(target=model.fit, args=(X, TABLE["class"])) for model in models]
     with fastmlp.threads(2):
         for call in calls:
             call.start()

@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 TABLE = mixed_table()
 QUICK = {"epochs": 2, "hidden": (8,), "n_members": 2}
 
-SMALL = {"epochs": 30, "hidden": (16,), "n_members": 1, "learning_rate": 0.02}
+SMALL = {"epochs": 20, "hidden": (16,), "n_members": 1, "learning_rate": 0.03}
 
 NOT_APPLICABLE = {
     "check_sample_weight_equivalence_on_dense_data": (
