@@ -23,7 +23,7 @@ from fastmlp.tabular import load
 
 __all__ = ["cpp_header", "save_cpp"]
 
-MOST_PARAMETERS = 250_000  # 4 MB of text, which a compiler reads in seconds
+MOST_PARAMETERS = 1_000_000  # 17 MB of text, which a compiler reads in three seconds
 
 # Begins every namespace. A name alone may be that of a function or a macro of some header (gamma,
 # index, linux …), and no list of those is complete; no other library has names that begin so.
@@ -98,7 +98,7 @@ def cpp_header(model: Any, namespace: str = "model") -> str:
     Raises
     ------
     ValueError
-        If a parameter is not finite, there are more than 250 000 parameters, or the namespace is
+        If a parameter is not finite, there are more than a million parameters, or the namespace is
         not of letters, digits and single underscores. If a tabular model is not fitted.
 
     Examples

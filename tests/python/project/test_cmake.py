@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import fastmlp
+from fastmlp.tabular import TabularClassifier
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_compiler = pytest.mark.skipif(
@@ -385,6 +386,13 @@ def test_the_examples_build_and_run_as_their_readme_says(tmp_path):
         assert f"wrong.csv: {message}" in run(
             built / "train_csv", "wrong.csv", cwd=source, fails=True
         )
+
+    table = {"size": [1, 2, 3, 7, 8, 9] * 10, "color": ["red", "", "blue"] * 20}
+    labels = ["small" if size < 5 else "large" for size in table["size"]]
+    TabularClassifier(hidden=(8,), n_members=2).fit(table, labels).save(source / "size.safetensors")
+    (source / "sizes.csv").write_text("color,size,other\nred,2,x\n,8,y\ngreen,,z\n")
+    printed = run(built / "predict_table", "size.safetensors", "sizes.csv", cwd=source).split("\n")
+    assert [line.split(" ")[0] for line in printed[:2]] == ["small", "large"]
 
     export = [sys.executable, "-m", "fastmlp", "export"]
     run(*export, "xor.safetensors", "--cpp", "xor_model.hpp", cwd=source)
