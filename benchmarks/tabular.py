@@ -5,13 +5,14 @@
     python benchmarks/tabular.py --models fastmlp lightgbm --seeds 0 1 2 3 4 --records records.jsonl
     python benchmarks/tabular.py --report records.jsonl
 
-Each fit is a process of its own, one at a time, so that a crash or a hang costs one record. A record is
-one line of JSON. Fits whose record is in the file are not repeated, so that a run can be interrupted.
+Each fit is a process of its own, one at a time, so that a crash or a hang costs one record, which
+is one line of JSON. Fits whose record is in the file are not repeated, so a run can be interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = [
-    "fastmlp", "numpy", "pandas", "scikit-learn", "lightgbm", "xgboost", "xgboost-cpu", "catboost", "pytabkit", "torch",
+    "fastmlp", "numpy", "pandas", "scikit-learn", "lightgbm", "xgboost", "xgboost-cpu", "catboost",
+    "pytabkit", "torch",
 ]  # fmt: skip
 
 
@@ -66,7 +68,7 @@ def measure(name: str, seed: int, model: str, limit: float) -> dict[str, Any]:
     record: dict[str, Any] = {"table": name, "seed": seed, "model": model}
     try:
         done = subprocess.run(
-            command, env=os.environ | dict.fromkeys(variables, "2"), preexec_fn=cap,  # noqa: PLW1509
+            command, env=os.environ | dict.fromkeys(variables, "2"), preexec_fn=cap,
             capture_output=True, text=True, timeout=10 * limit,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -87,10 +89,8 @@ def about() -> dict[str, Any]:
 
     versions = {}
     for package in PACKAGES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            pass
     return {
         "about": {
             "cpu": cpu(), "processors": os.cpu_count(), "python": platform.python_version(),

@@ -1,8 +1,7 @@
 """The models that are compared, each with its default settings and two threads.
 
-A model here is a scikit-learn estimator that takes the frame that its entry in `MODELS` prepares. fastmlp gets the
-table as it comes. The others get dates as numbers and texts as pandas categories; this work of their user is
-not in their times. Start at `MODELS`.
+fastmlp gets each table as it comes. The others get dates as numbers and texts as pandas categories;
+this work of their user is not in their times. Start at `MODELS`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ HIST_GB_LEVELS = 255  # scikit-learn refuses a category with more levels than bi
 
 
 def typed(X_train: pd.DataFrame, X_test: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return both frames with numbers and categories only; the levels are those of the training rows."""
+    """Return frames of numbers and categories only; the levels are those of the training rows."""
     train, test = X_train.copy(), X_test.copy()
     for name in X_train:
         if pd.api.types.is_datetime64_any_dtype(X_train[name]):

@@ -1,7 +1,7 @@
 """The twelve real tables: where each comes from, what is predicted, and how it is split.
 
-All of them are inside packages on PyPI, so that loading one needs no network. No table is copied into this
-repository. Start at `TABLES`.
+All of them are inside packages on PyPI, so that loading one needs no network. No table is copied
+into this repository. Start at `TABLES`.
 """
 
 from __future__ import annotations
