@@ -33,16 +33,19 @@ def typed(X_train: pd.DataFrame, X_test: pd.DataFrame) -> tuple[pd.DataFrame, pd
         if pd.api.types.is_datetime64_any_dtype(X_train[name]):
             for frame in (train, test):
                 time = frame.pop(name).dt
-                frame[f"{name} day"] = (time.normalize() - pd.Timestamp(0)).dt.days.astype(float)
-                for part in ("month", "day", "dayofweek"):
+                frame[f"{name} time"] = (time.normalize() - pd.Timestamp(0)).dt.days.astype(float)
+                for part in ("month", "day", "day_of_week"):
                     frame[f"{name} {part}"] = getattr(time, part).astype(float)
                 frame[f"{name} hour"] = time.hour + time.minute / 60
         elif pd.api.types.is_numeric_dtype(X_train[name]):
             train[name], test[name] = (frame[name].astype(float) for frame in (train, test))
         else:
-            levels = pd.CategoricalDtype(sorted(X_train[name].dropna().astype(str).unique()))
-            for frame in (train, test):
-                frame[name] = frame[name].astype(object).astype(levels)
+            texts = [
+                frame[name].astype(object).map(str, na_action="ignore") for frame in (train, test)
+            ]
+            levels = sorted(texts[0].dropna().unique())
+            for frame, text in zip((train, test), texts, strict=True):
+                frame[name] = pd.Categorical(text.where(text.isin(levels)), levels)
     return train, test
 
 
