@@ -18,6 +18,7 @@ DOCS = Path(__file__).parent
 PAGES = (
     "index",
     "getting_started",
+    "tabular",
     "performance",
     "reproducibility",
     "from_sklearn",

@@ -271,6 +271,57 @@ inline std::ptrdiff_t check_layers(const std::vector<std::ptrdiff_t>& layers, st
   return parameters;
 }
 
+/// Checks the loss of a network whose output has n_out units. Returns LossBlock::parameters.
+template <class T>
+std::vector<T> check_loss(const LossOptions& loss, Output output, std::ptrdiff_t n_out) {
+  if (loss.kind) check_enum("loss", *loss.kind, scalar_kernels().n_losses);
+  const std::string_view name = loss.kind ? name_of(*loss.kind) : "the output's own";
+  const LossParameter parameter = loss.kind ? about(*loss.kind).parameter : LossParameter::kNone;
+  if (loss.kind && about(output).targets != Targets::kReal) {
+    refuse("Network: loss is ", name, " and output is ", name_of(output),
+           "; only an identity output takes a loss: give that output, or no loss");
+  }
+  if (parameter != LossParameter::kDelta && loss.delta != 1) {
+    refuse("Network: delta is ", loss.delta, " and loss is ", name, "; only huber takes a delta");
+  }
+  if (parameter != LossParameter::kQuantile && !loss.quantiles.empty()) {
+    refuse("Network: quantiles are given and loss is ", name, "; only pinball takes them");
+  }
+  if (parameter == LossParameter::kDelta) {
+    const T delta = static_cast<T>(loss.delta);
+    if (!(delta > 0 && std::isfinite(delta))) {
+      refuse("Network: delta is ", loss.delta, "; in ", type_name<T>(),
+             " it must be positive and finite");
+    }
+    return std::vector<T>(static_cast<std::size_t>(n_out), delta);
+  }
+  if (parameter != LossParameter::kQuantile) return {};
+  if (static_cast<std::ptrdiff_t>(loss.quantiles.size()) != n_out) {
+    refuse("Network: quantiles has ", loss.quantiles.size(), " entries and the network ", n_out,
+           n_out == 1 ? " output" : " outputs",
+           "; the loss pinball needs a quantile for each output");
+  }
+  std::vector<T> quantiles;
+  for (std::size_t j = 0; j < loss.quantiles.size(); ++j) {
+    const T tau = static_cast<T>(loss.quantiles[j]);
+    if (!(tau > 0 && tau < 1)) {
+      refuse("Network: quantiles[", j, "] is ", loss.quantiles[j], "; in ", type_name<T>(),
+             " it must be above 0 and below 1");
+    }
+    if (j > 0 && !(tau > quantiles.back())) {
+      refuse("Network: quantiles[", j, "] is ", loss.quantiles[j], ", after ",
+             loss.quantiles[j - 1], "; in ", type_name<T>(), " quantiles must increase");
+    }
+    quantiles.push_back(tau);
+  }
+  return quantiles;
+}
+
+/// Whether a row has one target, which is compared with every output.
+inline bool has_one_target(const LossOptions& loss) {
+  return loss.kind && about(*loss.kind).parameter == LossParameter::kQuantile;
+}
+
 inline void check_features(const char* function, std::ptrdiff_t rows, std::ptrdiff_t cols,
                            std::ptrdiff_t features) {
   if (rows < 0) refuse(function, ": X has ", rows, " rows; the number cannot be negative");
@@ -296,10 +347,16 @@ inline void check_has_labels(Output output) {
 
 template <class T>
 void check_target_shape(const char* function, const RowSource<T>& X, const RowSource<T>& y,
-                        std::ptrdiff_t outputs, Output output) {
+                        std::ptrdiff_t outputs, Output output, const LossOptions& loss) {
   if (X.rows() != y.rows()) {
     refuse(function, ": X has shape ", shape(X.rows(), X.cols()), " and y has shape ",
            shape(y.rows(), y.cols()), "; they must have the same number of rows");
+  }
+  if (has_one_target(loss)) {
+    if (y.cols() == 1) return;
+    refuse(function, ": y has shape ", shape(y.rows(), y.cols()), "; with the loss ",
+           name_of(*loss.kind), " it must be ", shape(y.rows(), 1),
+           ": one target for each row, which is compared with every output");
   }
   const bool classes = about(output).targets == Targets::kClasses;
   if (!(classes && y.cols() == 1) && y.cols() != outputs) {

@@ -32,6 +32,14 @@ inline const ActivationKernels<float>& about(Activation activation) {
 inline const OutputKernels<float>& about(Output output) {
   return scalar_kernels().outputs[static_cast<std::size_t>(output)];
 }
+inline const LossKernels<float>& about(Loss loss) {
+  return scalar_kernels().losses[static_cast<std::size_t>(loss)];
+}
+
+/// How the loss depends on the scale of y: see kPower in kernels/losses.hpp.
+inline int power_of(Output output, const LossOptions& loss) {
+  return loss.kind ? about(*loss.kind).power : about(output).power;
+}
 
 /// The row in use.
 /// \throws std::invalid_argument if FASTMLP_ISA names an unknown or unavailable ISA

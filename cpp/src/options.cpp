@@ -1,4 +1,4 @@
-// The names of activations and outputs, taken from the kernels' structs, and the checks of
+// The names of activations, outputs and losses, taken from the kernels' structs, and the checks of
 // hyper-parameters, made by check.hpp.
 #include <fastmlp/options.hpp>
 
@@ -30,6 +30,7 @@ Enum parse(const char* what, const std::vector<std::string_view>& all, std::stri
 
 std::string_view name_of(Activation activation) { return detail::about(activation).name; }
 std::string_view name_of(Output output) { return detail::about(output).name; }
+std::string_view name_of(Loss loss) { return detail::about(loss).name; }
 
 Labels labels_of(Output output) {
   switch (detail::about(output).targets) {
@@ -52,11 +53,16 @@ std::vector<std::string_view> output_names() {
   const auto& parts = detail::scalar_kernels();
   return names(parts.outputs, parts.n_outputs);
 }
+std::vector<std::string_view> loss_names() {
+  const auto& parts = detail::scalar_kernels();
+  return names(parts.losses, parts.n_losses);
+}
 
 Activation parse_activation(std::string_view name) {
   return parse<Activation>("activation", activation_names(), name);
 }
 Output parse_output(std::string_view name) { return parse<Output>("output", output_names(), name); }
+Loss parse_loss(std::string_view name) { return parse<Loss>("loss", loss_names(), name); }
 
 void validate(const Objective& objective) {
   const detail::DefaultFloatMode mode;

@@ -19,6 +19,7 @@ MODULES = (
     "fastmlp.reference",
     "fastmlp.schedules",
     "fastmlp.sklearn",
+    "fastmlp.tabular",
 )
 
 

@@ -56,6 +56,27 @@ Output output_of(const py::object& object) {
       text(py::isinstance<py::str>(object) ? object : py::object(py::repr(object))));
 }
 
+LossOptions loss_of(const py::object& name, const py::object& delta, const py::object& quantiles) {
+  LossOptions loss;
+  if (!name.is_none()) {
+    loss.kind = parse_loss(text(py::isinstance<py::str>(name) ? name : py::object(py::repr(name))));
+  }
+  try {
+    loss.delta = delta.cast<double>();
+  } catch (const py::cast_error&) {
+    throw py::value_error("Network: delta is " + text(py::repr(delta)) + "; it must be a number");
+  }
+  if (quantiles.is_none()) return loss;
+  try {
+    if (PySequence_Check(quantiles.ptr()) == 0) throw py::cast_error();
+    for (const py::handle item : quantiles) loss.quantiles.push_back(item.cast<double>());
+  } catch (const py::cast_error&) {
+    throw py::value_error("Network: quantiles is " + text(py::repr(quantiles)) +
+                          "; it must be a sequence of numbers, such as [0.05, 0.5, 0.95]");
+  }
+  return loss;
+}
+
 std::vector<double> dropout_of(const py::object& object, std::size_t n_hidden) {
   if (object.is_none()) return {};
   std::vector<double> rates;

@@ -28,6 +28,10 @@ std::vector<Activation> hidden_of(const py::object& object, std::size_t n_layers
 /// The output of that name. \throws ValueError for anything else.
 Output output_of(const py::object& object);
 
+/// The loss from its name or None, a number, and a sequence of numbers or None.
+/// \throws ValueError for an unknown name and for anything that is not a number.
+LossOptions loss_of(const py::object& name, const py::object& delta, const py::object& quantiles);
+
 /// One dropout rate for each hidden layer, from one number for all or a sequence; none for None.
 /// \throws TypeError for anything else.
 std::vector<double> dropout_of(const py::object& object, std::size_t n_hidden);

@@ -32,15 +32,16 @@ using AnyNetwork = std::variant<Network<float>, Network<double>>;
 
 std::shared_ptr<AnyNetwork> make_network(const std::string& dtype,
                                          std::vector<std::ptrdiff_t> layers,
-                                         std::vector<Activation> hidden, Output output) {
+                                         std::vector<Activation> hidden, Output output,
+                                         LossOptions loss) {
   const GilReleased released;  // a large network takes a while to allocate
   if (dtype == "float32") {
     return std::make_shared<AnyNetwork>(std::in_place_type<Network<float>>, std::move(layers),
-                                        std::move(hidden), output);
+                                        std::move(hidden), output, std::move(loss));
   }
   if (dtype == "float64") {
     return std::make_shared<AnyNetwork>(std::in_place_type<Network<double>>, std::move(layers),
-                                        std::move(hidden), output);
+                                        std::move(hidden), output, std::move(loss));
   }
   throw py::value_error("Network: dtype is '" + dtype + "'; allowed: float32, float64");
 }
@@ -51,9 +52,11 @@ class PyNetwork {
  public:
   /// Without `initialize` no weights are drawn: all parameters are zero.
   void init(const py::object& layers, const py::object& hidden, const py::object& output,
-            const std::string& dtype, std::uint64_t seed, bool initialize) {
+            const std::string& dtype, std::uint64_t seed, bool initialize, const py::object& loss,
+            const py::object& delta, const py::object& quantiles) {
     const std::vector<std::ptrdiff_t> sizes = layers_of(layers);
-    auto net = make_network(dtype, sizes, hidden_of(hidden, sizes.size()), output_of(output));
+    auto net = make_network(dtype, sizes, hidden_of(hidden, sizes.size()), output_of(output),
+                            loss_of(loss, delta, quantiles));
     interruptible([&](const ShouldStop& should_stop) {
       std::visit([&](auto& n) { initialize ? n.initialize(seed, should_stop) : n.set_seed(seed); },
                  *net);
@@ -346,6 +349,90 @@ void validate(PyNetwork& self, const char* function, const py::object& X, const 
   });
 }
 
+// Scaling
+
+std::vector<double> part_of(const char* function, const char* name, const py::object& part,
+                            std::ptrdiff_t n) {
+  if (part.is_none()) return {};
+  const py::array_t<double> values = values_of<double>(function, name, part, n);
+  return {values.data(), values.data() + n};
+}
+
+Scaling scaling_of(const char* function, std::ptrdiff_t n_in, std::ptrdiff_t n_out,
+                   const py::object& input_mean, const py::object& input_scale,
+                   const py::object& output_mean, const py::object& output_scale) {
+  return {part_of(function, "input_mean", input_mean, n_in),
+          part_of(function, "input_scale", input_scale, n_in),
+          part_of(function, "output_mean", output_mean, n_out),
+          part_of(function, "output_scale", output_scale, n_out)};
+}
+
+void fold_scaling(PyNetwork& self, const py::object& input_mean, const py::object& input_scale,
+                  const py::object& output_mean, const py::object& output_scale) {
+  self.visit([&](auto& net) {
+    const Scaling scaling = scaling_of("fold_scaling", net.layers().front(), net.layers().back(),
+                                       input_mean, input_scale, output_mean, output_scale);
+    const GilReleased released;
+    net.fold_scaling(scaling);
+  });
+}
+
+void set_scaling(PyNetwork& self, const std::optional<py::dict>& parts) {
+  self.visit([&](auto& net) {
+    std::optional<Scaling> scaling;
+    if (parts) {
+      const auto part = [&](const char* name) -> py::object {
+        return parts->contains(name) ? py::object((*parts)[name]) : py::none();
+      };
+      scaling = scaling_of("scaling", net.layers().front(), net.layers().back(), part("input_mean"),
+                           part("input_scale"), part("output_mean"), part("output_scale"));
+    }
+    const GilReleased released;
+    net.set_scaling(std::move(scaling));
+  });
+}
+
+py::object scaling(PyNetwork& self) {
+  return self.visit([](auto& net) -> py::object {
+    const std::optional<Scaling> found = net.scaling();
+    if (!found) return py::none();
+    py::dict parts;
+    const auto add = [&](const char* name, const std::vector<double>& values) {
+      if (values.empty()) return;
+      parts[name] = py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+    };
+    add("input_mean", found->input_mean);
+    add("input_scale", found->input_scale);
+    add("output_mean", found->output_mean);
+    add("output_scale", found->output_scale);
+    return std::move(parts);
+  });
+}
+
+/// The means and the deviations of X and, if the network scales its targets, of y.
+py::dict measure(PyNetwork& self, const py::object& X, const py::object& y,
+                 const py::object& weight) {
+  return self.visit([&](auto& net) {
+    const CallData<ElementOf<decltype(net)>> data("fit", net, X, y, weight);
+    py::dict parts;
+    const auto add = [&](const char* side, const auto& rows, std::ptrdiff_t cols) {
+      Statistics found = interruptible([&](const ShouldStop& should_stop) {
+        return statistics_of(rows, data.weights, should_stop);
+      });
+      // With the loss pinball, all outputs have the same target.
+      found.mean.resize(static_cast<std::size_t>(cols), found.mean[0]);
+      found.deviation.resize(static_cast<std::size_t>(cols), found.deviation[0]);
+      const auto n = static_cast<py::ssize_t>(found.mean.size());
+      const std::string name = side;
+      parts[py::str(name + "_mean")] = py::array_t<double>(n, found.mean.data());
+      parts[py::str(name + "_scale")] = py::array_t<double>(n, found.deviation.data());
+    };
+    add("input", data.x_rows, net.layers().front());
+    if (net.output() == Output::kIdentity) add("output", data.y_rows, net.layers().back());
+    return parts;
+  });
+}
+
 /// A writable NumPy view of the network's memory, or of part of it; it keeps that memory alive. Its
 /// base is not the Python object, because a network with an attribute that is a view of itself
 /// would then never be freed.
@@ -398,7 +485,8 @@ void register_network(py::module_& module) {
                                 made_at_once<PyNetwork>());
   define_initializer(network, "__init__", &PyNetwork::init, py::arg("layers"), py::arg("hidden"),
                      py::arg("output"), py::arg("dtype"), py::arg("seed"), py::kw_only(),
-                     py::arg("initialize") = true);
+                     py::arg("initialize") = true, py::arg("loss") = none, py::arg("delta") = 1.0,
+                     py::arg("quantiles") = none);
   define_reduce(network);
   network
       .def_property_readonly(
@@ -414,7 +502,30 @@ void register_network(py::module_& module) {
           [](PyNetwork& self) {
             return self.visit([](auto& net) { return std::string(name_of(net.output())); });
           },
-          "The output, which fixes the loss: a str.")
+          "The output: a str.")
+      .def_property_readonly(
+          "loss_name",
+          [](PyNetwork& self) -> py::object {
+            return self.visit([](auto& net) -> py::object {
+              const LossOptions& loss = net.loss_options();
+              if (!loss.kind) return py::none();
+              return py::str(std::string(name_of(*loss.kind)));
+            });
+          },
+          "The loss: a str, or None for the output's own.")
+      .def_property_readonly(
+          "delta",
+          [](PyNetwork& self) {
+            return self.visit([](auto& n) { return n.loss_options().delta; });
+          },
+          "The delta of the loss huber: a float.")
+      .def_property_readonly(
+          "quantiles",
+          [](PyNetwork& self) {
+            return self.visit(
+                [](auto& net) { return py::tuple(py::cast(net.loss_options().quantiles)); });
+          },
+          "The quantile that each output estimates, with the loss pinball: a tuple of float.")
       .def_property_readonly(
           "_labels",
           [](PyNetwork& self) -> py::object {
@@ -498,6 +609,34 @@ void register_network(py::module_& module) {
            "Refuse other threads until the result's block ends. RuntimeError if one owns the "
            "network "
            "or trains it.")
+      .def("fold_scaling", &fold_scaling, py::kw_only(), py::arg("input_mean") = none,
+           py::arg("input_scale") = none, py::arg("output_mean") = none,
+           py::arg("output_scale") = none, kFoldScalingDoc)
+      .def_property_readonly("scaling", &scaling,
+                             "The scaling that is folded into the parameters: a dict of float64 "
+                             "arrays with the names of fold_scaling's arguments, or None.")
+      .def("_set_scaling", &set_scaling, py::arg("scaling").none(true),
+           "Set `scaling`; the parameters stay as they are.")
+      .def("_measure_scaling", &measure, py::arg("X"), py::arg("y"), py::arg("sample_weight"),
+           "Return the means and deviations of these rows, as `scaling` has them.")
+      .def(
+          "_unfold_scaling",
+          [](PyNetwork& self) {
+            self.visit([](auto& net) {
+              const GilReleased released;
+              net.unfold_scaling();
+            });
+          },
+          "Take the scaling out of the parameters; calls then scale the rows that they read.")
+      .def(
+          "_refold_scaling",
+          [](PyNetwork& self) {
+            self.visit([](auto& net) {
+              const GilReleased released;
+              net.refold_scaling();
+            });
+          },
+          "Put the scaling back, if it was taken out.")
       .def("_validate", &validate, py::arg("function"), py::arg("X"), py::arg("y"),
            py::arg("sample_weight") = none,
            "Raise what loss() would raise for these arguments, with `function` in the message.");

@@ -39,6 +39,7 @@ void register_runtime(py::module_& module) {
   module.attr("__version__") = std::string(version());
   module.attr("ACTIVATIONS") = tuple_of(activation_names());
   module.attr("OUTPUTS") = tuple_of(output_names());
+  module.attr("LOSSES") = tuple_of(loss_names());
   module.def("compiler", &compiler, "The compiler that built the core.");
   module.def("has_openmp", &has_openmp, "Whether the core was built with OpenMP.");
   module.def("isa", &isa, R"(The instruction set in use, such as ``"avx2"``.

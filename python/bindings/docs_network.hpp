@@ -35,6 +35,43 @@ array([[0.5],
        [0.5]], dtype=float32)
 )";
 
+constexpr const char* kFoldScalingDoc =
+    R"(Let a network of scaled rows take raw rows and give raw outputs.
+
+The network was trained on `(X - input_mean) / input_scale` and, if its output is identity, on
+`(y - output_mean) / output_scale`. This call rewrites its first and its last layer
+(`docs/mathematics.md`, "Scaling"), so that `forward` takes X and gives y, as fast as before. The
+attribute `scaling` remembers the numbers; folding a second scaling combines both.
+`fit(standardize=True)` measures a scaling and folds it for you.
+
+Rounding: the outputs differ from those for scaled rows by a few units in the last place of the
+largest terms, `1 + |input_mean| / input_scale` times as many as without scaling.
+
+Parameters
+----------
+input_mean, input_scale : array (n_in,), optional
+    What is subtracted from each column of X, and what it is divided by.
+output_mean, output_scale : array (n_out,), optional
+    The same for y; only for the output identity.
+
+Raises
+------
+ValueError
+    If a scale is not positive, a number is not finite, a shape does not fit, or, for float32,
+    `|mean| / scale` of a column is above 65536. The network is then unchanged.
+RuntimeError
+    If another thread is training this network.
+
+Examples
+--------
+>>> import numpy as np, fastmlp
+>>> net = fastmlp.Network([1, 1], output="identity", seed=0)
+>>> net.weights[0][:] = 2.0  # y = 2 x, for a scaled x
+>>> net.fold_scaling(input_mean=[10.0], input_scale=[4.0])
+>>> net.forward([[14.0]]).tolist()
+[[2.0]]
+)";
+
 constexpr const char* kLossDoc = R"(The mean loss over the rows of X.
 
 Parameters
@@ -42,7 +79,7 @@ Parameters
 X : array or SciPy CSR matrix (m, n_in)
 y : array
     (m,) or (m, 1) for one output, (m, n_out) for several. For softmax, class indices (m,) or
-    one-hot rows (m, n_out).
+    one-hot rows (m, n_out). With the loss pinball, (m,) or (m, 1): one target for each row.
 sample_weight : array (m,), optional
     The weight of each row in float64, not negative; by default 1.
 

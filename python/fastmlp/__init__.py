@@ -6,7 +6,7 @@ plain NumPy. `import fastmlp` imports NumPy and the native core and nothing else
 
 # _core is first: in a subinterpreter it refuses to be imported, and NumPy would do damage there.
 from fastmlp import _core, datasets, ops, optimizers, schedules  # noqa: F401
-from fastmlp._core import ACTIVATIONS, OUTPUTS, Objective, __version__
+from fastmlp._core import ACTIVATIONS, LOSSES, OUTPUTS, Objective, __version__
 from fastmlp.lbfgs import LBFGS
 from fastmlp.network import Network
 from fastmlp.optimizers import *  # noqa: F403
@@ -26,6 +26,7 @@ from fastmlp.training import EarlyStopping, History
 __all__ = [
     "ACTIVATIONS",
     "LBFGS",
+    "LOSSES",
     "OUTPUTS",
     "EarlyStopping",
     "History",

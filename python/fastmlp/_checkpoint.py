@@ -1,6 +1,6 @@
 """Checkpoints: the state of a training run in a file, and how `fit` resumes it.
 
-formats/safetensors.py reads and writes the file; docs/file_format.md says what is in it. The file
+formats/network_file.py reads and writes the file; docs/file_format.md says what is in it. The file
 does not hold the state of a schedule or of early stopping: _training_loop.py rebuilds it from the
 losses of each epoch. Start at `Writer.write` and `State.apply`.
 """
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp._trainable import Array, Trainable, dtype_name, positive_integer
-from fastmlp.formats import safetensors
+from fastmlp._trainable import Array, Trainable, dtype_name, loss_arguments, positive_integer
+from fastmlp.formats import network_file, safetensors
 from fastmlp.lbfgs import LBFGS, checked_pair
 
 
@@ -85,6 +85,7 @@ def constant_settings(plan: Any) -> dict[str, Any]:
         "sample_weight": plan.data.sample_weight is not None,
         "validation": plan.validation is not None,
         "early_stopping": plan.early_stopping is not None,
+        "standardize": plan.standardize,
     }
 
 
@@ -124,7 +125,7 @@ class Writer:
             "stopped_by": history.stopped_by,
             "vectors": len(vectors),
         }
-        parts = safetensors.file_parts(self.network, settings, tensors.items())
+        parts = network_file.network_parts(self.network, settings, tensors.items())
         with _naming_fit("write"):
             safetensors.replace_file(self.target.path, *parts, function="fit")
 
@@ -160,11 +161,13 @@ class State:
             self.tensors[f"training.optimizer.{i}"].astype(network.dtype)
             for i in range(training["vectors"])
         ]
-        names = (name for name, _ in safetensors.network_tensors(network))
+        names = network_file.layers_of(network)
         parameters = np.concatenate([self.tensors[name].ravel() for name in names])
+        scaling = network_file.scaling_in(self.settings, self.tensors)
         if isinstance(optimizer, LBFGS):
             pairs = zip(vectors[::2], vectors[1::2], numbers[::2], numbers[1::2], strict=True)
             state = tuple(checked_pair(pair) for pair in pairs)
+            network._set_scaling(scaling)
             network._restore(parameters, self.settings["epochs_trained"], self.settings["seed"])
             optimizer._set_state(state)
             return
@@ -174,6 +177,7 @@ class State:
         before = network._optimizer_state(optimizer)
         network._set_optimizer_state(optimizer, (training["steps"], *powers, tuple(vectors)))
         try:
+            network._set_scaling(scaling)
             network._restore(parameters, self.settings["epochs_trained"], self.settings["seed"])
         except BaseException:
             network._set_optimizer_state(optimizer, before)
@@ -196,7 +200,7 @@ def state_in(resume: Any, network: Trainable, plan: Any, takes_its_seed: bool) -
     path = safetensors.checked_path(resume, "fit", "resume")
     with _naming_fit("read"), safetensors.open_file(path, "rb") as file:
         try:
-            content = safetensors.read_content(file)
+            content = network_file.read_content(file)
             if content.training is None:
                 raise ValueError(
                     "it holds only a network; read it with Network.load and leave resume out"
@@ -223,10 +227,13 @@ def _comparison(
     for key in ("layers", "hidden"):
         yield key, list(getattr(network, key)), settings[key]
     yield "output", network.output, settings["output"]
+    ours, theirs = loss_arguments(network), network_file.loss_in(settings, state.tensors)
+    for key, neutral in (("loss", None), ("delta", 1.0), ("quantiles", [])):
+        yield key, ours.get(key, neutral), theirs.get(key, neutral)
     yield "dtype", dtype_name(network), settings["dtype"]
     for key, value in constant_settings(plan).items():
         label = {"rows": "the number of rows", "validation": "validation_data"}.get(key, key)
-        if key in safetensors.FLAGS - {"shuffle"}:
+        if key in network_file.FLAGS - {"shuffle", "standardize"}:
             yield label, _given(value), _given(training[key])
         else:
             yield label, value, training[key]

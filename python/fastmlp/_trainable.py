@@ -37,6 +37,12 @@ class Trainable(Protocol):
     @property
     def output(self) -> str: ...
     @property
+    def loss_name(self) -> str | None: ...
+    @property
+    def delta(self) -> float: ...
+    @property
+    def quantiles(self) -> tuple[float, ...]: ...
+    @property
     def _labels(self) -> str | None: ...  # how predict makes labels: "threshold" or "largest"
     @property
     def dtype(self) -> np.dtype[Any]: ...
@@ -65,6 +71,23 @@ class Trainable(Protocol):
         dropout: float | Sequence[float] | None = None,
         seed: int | None = None,
     ) -> float: ...
+    def fold_scaling(
+        self,
+        *,
+        input_mean: npt.ArrayLike | None = None,
+        input_scale: npt.ArrayLike | None = None,
+        output_mean: npt.ArrayLike | None = None,
+        output_scale: npt.ArrayLike | None = None,
+    ) -> None: ...
+    @property
+    def scaling(self) -> dict[str, Array] | None: ...
+    def _set_scaling(self, scaling: dict[str, Array] | None) -> None: ...
+    def _measure_scaling(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+    ) -> dict[str, Array]: ...
+    def _unfold_scaling(self) -> None: ...
+    def _refold_scaling(self) -> None: ...
+    def _labelled(self, indices: Array) -> Array: ...
     def _own(self) -> AbstractContextManager[object]: ...
     def _restore(self, parameters: Array, epochs_trained: int, seed: int | None = None) -> None: ...
     def _optimizer_state(self, optimizer: Any) -> tuple[Any, ...]: ...
@@ -83,6 +106,18 @@ class Trainable(Protocol):
 def dtype_name(network: Any) -> str:
     """Return "float32" or "float64". `network.dtype.name` imports, and fails while Python ends."""
     return "float32" if network.dtype.itemsize == 4 else "float64"
+
+
+def loss_arguments(network: Any) -> dict[str, Any]:
+    """Return the arguments of the constructor for the loss; none for the output's own loss."""
+    if network.loss_name is None:
+        return {}
+    arguments: dict[str, Any] = {"loss": network.loss_name}
+    if network.delta != 1.0:
+        arguments["delta"] = network.delta
+    if network.quantiles:
+        arguments["quantiles"] = list(network.quantiles)
+    return arguments
 
 
 def positive_integer(function: str, name: str, value: Any) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 
 from fastmlp._checkpoint import State, Target, Writer
 from fastmlp._core import Optimizer
+from fastmlp._standardize import Scaling, begin, on_scaled_rows
 from fastmlp._trainable import (
     Array,
     Callback,
@@ -105,6 +106,8 @@ class Plan:
     bar_class: Any
     shuffle: bool
     seed: int
+    standardize: bool = False
+    scaling: Scaling | None = None  # for the network, which had none
     checkpoint: Target | None = None
     state: State | None = None  # to go on from
 
@@ -122,6 +125,8 @@ def train(network: Trainable, plan: Plan) -> History:
                 rates.replay(first_epoch, history)
             if plan.state is not None:
                 plan.state.apply(network, plan)
+            if plan.scaling is not None:
+                begin(network, plan.scaling)
         except BaseException:
             if rates is not None:
                 rates.undo_replay()
@@ -137,7 +142,7 @@ def train(network: Trainable, plan: Plan) -> History:
         for epoch in range(history.epochs, plan.epochs if ending is None else 0):
             if rates is not None:
                 rates.use(network.epochs_trained)
-            logs = {"loss": _train_epoch(method, epoch, before)}
+            logs = {"loss": _train_epoch(method, epoch, before, plan.standardize)}
             history.learning_rate.append(method.learning_rate)
             history.loss.append(logs["loss"])
             history.epochs += 1
@@ -197,10 +202,13 @@ def _rates(plan: Plan, stack: contextlib.ExitStack) -> Rates | None:
     return stack.enter_context(Rates(plan.optimizer, plan.schedule))
 
 
-def _train_epoch(method: Batches | Descent, epoch: int, before: Snapshot) -> float:
+def _train_epoch(
+    method: Batches | Descent, epoch: int, before: Snapshot, standardize: bool
+) -> float:
     """Train one epoch and return its loss; undo it if the loss or a parameter is not finite."""
     before.save()
-    loss = method.epoch()
+    network = before.network
+    loss = on_scaled_rows(network, method.epoch) if standardize else method.epoch()
     if math.isfinite(loss) and before.is_finite():
         return loss
     before.restore()

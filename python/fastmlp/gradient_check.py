@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fastmlp import _core
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._trainable import loss_arguments
 
 # Steps h, relative to max(1, |θ|). The first is near the cube root of eps. There the truncation
 # error (h²) and the rounding error (eps/h) are both about 1e-11. If the gradients disagree at this
@@ -38,6 +39,12 @@ class _Structure(Protocol):
     @property
     def output(self) -> str: ...
     @property
+    def loss_name(self) -> str | None: ...
+    @property
+    def delta(self) -> float: ...
+    @property
+    def quantiles(self) -> tuple[float, ...]: ...
+    @property
     def seed(self) -> int: ...
     @property
     def parameters(self) -> npt.NDArray[Any]: ...
@@ -47,7 +54,7 @@ class _Structure(Protocol):
 def check_gradients(network: _Structure, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
     """Return the largest relative error over all parameters; see `Network.check_gradients`."""
     structure = network.layers, network.hidden, network.output, "float64", network.seed
-    checked = _core.Network(*structure, initialize=False)
+    checked = _core.Network(*structure, initialize=False, **loss_arguments(network))
     checked._restore(network.parameters, 0)
     checked._validate("check_gradients", X, y, None)
     checked.loss_and_gradients(X, y)

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core
-from fastmlp._trainable import dtype_name
-from fastmlp.formats import safetensors
+from fastmlp._metadata import checked_texts
+from fastmlp._trainable import dtype_name, loss_arguments
+from fastmlp.formats import network_file
 from fastmlp.gradient_check import check_gradients
 from fastmlp.training import TrainingMixin, resolve_seed
 
@@ -36,7 +37,7 @@ class Network(TrainingMixin, _core.Network):
         The activation of the hidden layers, such as "relu" or "tanh": one name for all layers, or
         one for each. `fastmlp.ACTIVATIONS` lists the names, `docs/mathematics.md` the equations.
     output : str
-        The activation of the last layer; it fixes the loss. "sigmoid" is for classes that are
+        The activation of the last layer, with its own loss. "sigmoid" is for classes that are
         yes or no, "softmax" for one class of many, "identity" for regression, "exp" for counts.
         `fastmlp.OUTPUTS` lists the names, `docs/mathematics.md` the equations and the losses.
     dtype : str, type or numpy.dtype
@@ -44,9 +45,20 @@ class Network(TrainingMixin, _core.Network):
     seed : int, numpy.random.Generator or None
         The seed of the initial weights and of the shuffling. If None, a random one is drawn; the
         attribute `seed` shows it.
+    loss : str, optional
+        For the output "identity", another loss than half the squared error: "huber" and
+        "absolute_error" give less weight to outliers, "pinball" estimates quantiles.
+        `fastmlp.LOSSES` lists the names, `docs/mathematics.md` the equations.
+    delta : float
+        For "huber": the error at which the loss turns from a parabola into a line.
+    quantiles : sequence of float, optional
+        For "pinball": the quantile that each output estimates, increasing, such as
+        [0.05, 0.5, 0.95]. A row has one target then: y is (m,) or (m, 1).
 
     Attributes
     ----------
+    loss_name : str or None
+        The argument `loss`; `loss` itself is a method.
     weights, biases : tuple of ndarray
         Writable views, (n_in, n_out) and (n_out,) for each layer.
     parameters, gradients : ndarray of shape (n_parameters,)
@@ -77,8 +89,20 @@ class Network(TrainingMixin, _core.Network):
         output: str = "sigmoid",
         dtype: npt.DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
+        loss: str | None = None,
+        delta: float = 1.0,
+        quantiles: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(layers, hidden, output, _dtype_name(dtype), resolve_seed(seed, "Network"))
+        super().__init__(
+            layers,
+            hidden,
+            output,
+            _dtype_name(dtype),
+            resolve_seed(seed, "Network"),
+            loss=loss,
+            delta=delta,
+            quantiles=quantiles,
+        )
 
     def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
         return _core.permutation(rows, seed, epoch)
@@ -126,7 +150,8 @@ class Network(TrainingMixin, _core.Network):
 
         The file is written under a temporary name and then renamed, so no reader ever sees half of
         it. It holds the tensors `layers.0.weight` (n_in, n_out), `layers.0.bias` (n_out,), … The
-        structure, the seed and `epochs_trained` are JSON in the metadata key `fastmlp`. The page
+        structure, the seed and `epochs_trained` are JSON in the metadata key `fastmlp`. The scaling
+        and the texts of `metadata` are in the file too. The page
         "The file format" has the details.
 
         Parameters
@@ -152,7 +177,8 @@ class Network(TrainingMixin, _core.Network):
         ...     fastmlp.Network.load(path).layers
         (2, 1)
         """
-        safetensors.save(self, path)
+        checked_texts("save: metadata", self.metadata)
+        network_file.save(self, path)
 
     @classmethod
     def load(cls, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Self:
@@ -168,7 +194,7 @@ class Network(TrainingMixin, _core.Network):
         Returns
         -------
         Network
-            With the parameters, seed and `epochs_trained` that were saved.
+            With the parameters, scaling, metadata, seed and `epochs_trained` that were saved.
 
         Raises
         ------
@@ -183,10 +209,10 @@ class Network(TrainingMixin, _core.Network):
         --------
         See `save`.
         """
-        return safetensors.load(cls, path)
+        return network_file.load(cls, path)
 
     def copy(self) -> Self:
-        """Return an independent network with the same parameters, seed and `epochs_trained`.
+        """Return an independent network with the same parameters, scaling, metadata and seed.
 
         Returns
         -------
@@ -213,19 +239,23 @@ class Network(TrainingMixin, _core.Network):
             "layers": self.layers,
             "hidden": self.hidden,
             "output": self.output,
+            "loss": loss_arguments(self),
             "dtype": dtype_name(self),
             "seed": self.seed,
             "parameters": parameters,
             "epochs_trained": epochs_trained,
-            "attributes": self.__dict__.copy(),
+            "scaling": self.scaling,
+            "attributes": {**self.__dict__, "_metadata": dict(self.metadata)},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         attributes = dict(state["attributes"])
         if "layers" in state:
             structure = (state[name] for name in ("layers", "hidden", "output", "dtype", "seed"))
-            made = _core.Network(*structure, initialize=False)
+            loss = state.get("loss", {})  # absent from older pickles
+            made = _core.Network(*structure, initialize=False, **loss)
             made._restore(state["parameters"], state["epochs_trained"])
+            made._set_scaling(state.get("scaling"))
             self._adopt(made)  # a refused state has changed nothing
         else:  # an old pickle, which has called _rebuild
             self._restore(state["parameters"], state["epochs_trained"])
@@ -233,7 +263,13 @@ class Network(TrainingMixin, _core.Network):
 
     @classmethod
     def _rebuild(
-        cls, layers: Sequence[int], hidden: Sequence[str], output: str, dtype: str, seed: int
+        cls,
+        layers: Sequence[int],
+        hidden: Sequence[str],
+        output: str,
+        dtype: str,
+        seed: int,
+        **loss: Any,
     ) -> Self:
         """Return a network whose parameters are all 0: for a caller that overwrites them.
 
@@ -241,7 +277,9 @@ class Network(TrainingMixin, _core.Network):
         subclass. Old pickles name this method, so its name and its arguments must stay.
         """
         network = cls.__new__(cls)
-        _core.Network.__init__(network, layers, hidden, output, dtype, seed, initialize=False)
+        _core.Network.__init__(
+            network, layers, hidden, output, dtype, seed, initialize=False, **loss
+        )
         return network
 
     def __repr__(self) -> str:
@@ -250,9 +288,10 @@ class Network(TrainingMixin, _core.Network):
         except RuntimeError:  # a traceback may show an object whose __init__ has failed
             return f"<{type(self).__name__}: __init__ has not been called>"
         hidden = names.pop() if len(names) == 1 else list(self.hidden)
+        loss = "".join(f", {name}={value!r}" for name, value in loss_arguments(self).items())
         return (
             f"{type(self).__name__}({list(self.layers)}, hidden={hidden!r}, "
-            f"output={self.output!r}, dtype={dtype_name(self)!r}, seed={self.seed})"
+            f"output={self.output!r}, dtype={dtype_name(self)!r}, seed={self.seed}{loss})"
         )
 
 

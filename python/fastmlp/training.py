@@ -21,6 +21,8 @@ import numpy.typing as npt
 from fastmlp._checkpoint import state_in, target_or_none
 from fastmlp._core import Optimizer
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._metadata import MetadataMixin
+from fastmlp._standardize import measured
 from fastmlp._trainable import Array, Callback, Data, Trainable, positive_integer, refuse_masked
 from fastmlp._training_loop import EarlyStopping, History, Plan, train
 from fastmlp.formats.safetensors import AnyPath
@@ -38,7 +40,7 @@ OPTIMIZERS: dict[str, Any] = {**BY_NAME, "lbfgs": LBFGS}
 FINITE_CHECK_ELEMENTS = 65536
 
 
-class TrainingMixin:
+class TrainingMixin(MetadataMixin):
     """`fit` and `predict`, built on the network's `train_epoch`, `loss` and `forward`."""
 
     @in_default_float_mode
@@ -53,6 +55,7 @@ class TrainingMixin:
         learning_rate: float | None = None,
         schedule: Schedule | None = None,
         dropout: float | Sequence[float] | None = None,
+        standardize: bool = False,
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
         validation_data: tuple[npt.ArrayLike, ...] | None = None,
@@ -96,6 +99,13 @@ class TrainingMixin:
         dropout : float or sequence of float, optional
             The fraction of the hidden units, in [0, 1), that each step leaves out: one number for
             all hidden layers, or one for each (`docs/mathematics.md`, "Dropout"). Not for L-BFGS.
+        standardize : bool
+            Train on scaled rows: each column of X, and of y for the output "identity", minus its
+            mean and divided by its standard deviation (`docs/mathematics.md`, "Scaling"). After
+            each epoch the scaling is folded into the first and the last layer, so that the network
+            takes raw rows. The first such `fit` measures the scaling, with sample_weight if it is
+            given; later ones keep it. A network that has been trained before goes on from what it
+            has learned.
         shuffle : bool
             Whether each epoch takes the rows in a new order, which depends on seed and
             `epochs_trained`. If False, every epoch takes them in the order of X.
@@ -175,6 +185,7 @@ class TrainingMixin:
                 callbacks=callback_tuple(callbacks),
                 bar_class=progress_bar_class() if progress else None,
                 shuffle=bool(shuffle),
+                standardize=bool(standardize),
                 checkpoint=target_or_none(checkpoint, every),
                 # Last, because a call that is refused must not draw from the caller's generator.
                 seed=self.seed if seed is None else resolve_seed(copy.deepcopy(seed), "fit"),
@@ -182,6 +193,8 @@ class TrainingMixin:
             if resume is not None:
                 plan = resumed(self, plan, resume, seed is None)
             refuse_memory(plan, self.epochs_trained)
+            if plan.standardize and plan.state is None:
+                plan = replace(plan, scaling=measured(self, plan.data))
             if seed is not None:
                 resolve_seed(seed, "fit")  # draws from the generator itself
             return train(self, plan)
@@ -200,7 +213,8 @@ class TrainingMixin:
         Returns
         -------
         ndarray of int64, shape (m,)
-            For one sigmoid output, 0 or 1. For softmax, the class of the highest probability.
+            For one sigmoid output, 0 or 1. For softmax, the class of the highest probability. If
+            the network has `classes`, their labels instead.
         ndarray of int64, shape (m, n_out)
             For several sigmoid outputs, 0 or 1 each.
         ndarray of the network's dtype, shape (m,) or (m, n_out)
@@ -227,9 +241,9 @@ class TrainingMixin:
                 "predict: a probability is NaN; X and the parameters must not contain NaN"
             )
         if self._labels == "largest":
-            largest: Array = outputs.argmax(axis=-1).astype(np.int64)
-            return largest
-        return _per_row(self, (outputs >= at_least).astype(np.int64))
+            return self._labelled(outputs.argmax(axis=-1).astype(np.int64))
+        labels = _per_row(self, (outputs >= at_least).astype(np.int64))
+        return self._labelled(labels) if self.layers[-1] == 1 else labels
 
 
 def _per_row(network: Trainable, values: Array) -> Array:

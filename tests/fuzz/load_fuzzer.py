@@ -11,11 +11,11 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["json", "fastmlp.formats.safetensors"]):
+with atheris.instrument_imports(include=["json", "fastmlp.formats"]):
     import json  # noqa: F401
 
     import fastmlp
-    from fastmlp.formats.safetensors import file_parts, read
+    from fastmlp.formats.network_file import network_parts, read
 
 CAPACITY = 1 << 20
 reader = os.environ.get("FASTMLP_FUZZ_READER")
@@ -37,7 +37,7 @@ def answer(content: bytes) -> bytes:
         network = read(fastmlp.Network, io.BytesIO(content))
     except ValueError:
         return b""
-    return b"".join(bytes(part) for part in file_parts(network))
+    return b"".join(bytes(part) for part in network_parts(network))
 
 
 def test_one_input(content: bytes) -> None:

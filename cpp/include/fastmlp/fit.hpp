@@ -4,14 +4,17 @@
 
 #include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
+#include <fastmlp/scaling.hpp>
 #include <fastmlp/should_stop.hpp>
 #include <fastmlp/visibility.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace fastmlp {
@@ -54,8 +57,11 @@ struct TrainingRecord {
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
   Output output = Output::kSigmoid;
+  LossOptions loss;
   std::uint64_t network_seed = 0;
   std::int64_t epochs_trained = 0;
+  std::optional<Scaling> scaling;
+  std::map<std::string, std::string> metadata;
 
   // The optimizer
   OptimizerOptions optimizer;  ///< with the learning rate that it had when the run began
@@ -74,7 +80,7 @@ struct TrainingRecord {
   std::uint64_t seed = 0;       ///< of shuffling and dropout; 0 without them
   std::vector<double> dropout;  ///< empty without dropout
   bool sample_weight = false;   ///< the flags say whether the run has this option
-  bool schedule = false, validation = false, early_stopping = false;
+  bool schedule = false, validation = false, early_stopping = false, standardize = false;
 };
 
 /// The state of a training run after an epoch: all that fit() needs to continue as if it had never
@@ -93,6 +99,12 @@ struct FitOptions {
   std::ptrdiff_t batch_size = 32;  ///< rows per step, at least 1; the last step may have fewer
   bool shuffle = true;             ///< each epoch takes the rows in a new permutation()
   const double* sample_weight = nullptr;  ///< null, or m finite weights, none negative
+  /// Trains on scaled rows: each column of X, and of y for the output identity, minus its mean and
+  /// divided by its deviation. The scaling is folded into the network after every epoch, so that
+  /// the network takes raw rows. A network that has a scaling() keeps it; otherwise it is measured
+  /// on X and y, with sample_weight. The weights of a network without trained epochs are taken as
+  /// those for scaled rows; a trained network goes on from what it has learned on raw rows.
+  bool standardize = false;
   std::optional<ValidationData<T>> validation;
   std::optional<EarlyStopping> early_stopping;  ///< needs `validation`
   std::vector<double> dropout;                  ///< see EpochOptions::dropout

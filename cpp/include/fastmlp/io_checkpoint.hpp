@@ -68,6 +68,7 @@ Training training_of(const TrainingState<T>& s) {
   t.sample_weight = s.sample_weight;
   t.schedule = s.schedule;
   t.shuffle = s.shuffle;
+  t.standardize = s.standardize;
   t.validation = s.validation;
   t.optimizer = std::visit([](const auto& o) { return std::string(o.kName); }, s.optimizer);
   t.stopped_by = kEndings[static_cast<std::size_t>(s.history.stopped_by)];
@@ -83,6 +84,8 @@ TrainingState<T> state_of(const Settings& settings, const Training& t) {
   s.output = settings.output;
   s.network_seed = settings.seed;
   s.epochs_trained = settings.epochs_trained;
+  if (settings.scaling) s.scaling.emplace();
+  s.metadata = settings.texts;
   s.parameters.resize(static_cast<std::size_t>(bytes_of(s.layers, sizeof(T))) / sizeof(T));
   s.steps = static_cast<std::int64_t>(t.steps);
   if (t.vectors > std::size(s.vectors)) refuse("its optimizer's state has more than 2 vectors");
@@ -98,6 +101,7 @@ TrainingState<T> state_of(const Settings& settings, const Training& t) {
   s.rows = static_cast<std::ptrdiff_t>(t.rows);
   s.batch_size = static_cast<std::ptrdiff_t>(t.batch_size);
   s.shuffle = t.shuffle;
+  s.standardize = t.standardize;
   s.seed = t.seed;
   if (t.dropout) s.dropout.resize(s.hidden.size());
   s.sample_weight = t.sample_weight;
@@ -135,8 +139,9 @@ void place_all(Tensors& tensors, TrainingState<T>& s, std::vector<double>& numbe
 template <class T>
 TrainingState<T> read_state(std::istream& file, std::uint64_t size) {
   TrainingState<T> state;
-  std::vector<double> numbers;
+  std::vector<double> numbers, of_loss;
   std::string optimizer;
+  Settings known;
   read_file<T>(file, size, [&](const Settings& settings, const auto& training, Tensors& tensors) {
     if (!training) {
       refuse("it holds only a network; read it with load() and leave FitOptions::resume null");
@@ -144,9 +149,14 @@ TrainingState<T> read_state(std::istream& file, std::uint64_t size) {
     optimizer = training->optimizer;
     optimizer_of(optimizer, {}, OptimizerOptions());  // refuses one that only Python has
     state = state_of<T>(settings, *training);
+    if (state.scaling) place_scaling(settings, tensors, *state.scaling);
+    place_loss(settings, tensors, of_loss);
+    known = settings;
     numbers.resize(static_cast<std::size_t>(training->numbers));
     place_all(tensors, state, numbers);
   });
+  state.loss = loss_of(known, of_loss);
+  const Network<T> checked({1, known.layers.back()}, {}, known.output, state.loss);  // or refused
   state.optimizer = optimizer_of(optimizer, numbers, OptimizerOptions());
   const std::size_t expected = numbers_of(state).size();
   if (numbers.size() != expected || state.history.stopped_by > StoppedBy::kCallback) {
@@ -166,12 +176,27 @@ void write_parts(const TrainingState<T>& state, const Write& write) {
     refuse("save_checkpoint: the state has ", state.parameters.size(),
            " parameters; its layers need another number of them");
   }
-  const Settings settings{state.layers,    state.hidden,       state.output,
-                          Dtype<T>::kName, state.network_seed, state.epochs_trained};
+  const Settings settings{state.layers,
+                          state.hidden,
+                          state.output,
+                          Dtype<T>::kName,
+                          state.network_seed,
+                          state.epochs_trained,
+                          state.scaling.has_value(),
+                          state.loss.kind,
+                          state.metadata};
   const std::optional<Training> training = training_of(state);
   bytes_of(settings, training, sizeof(T));  // refuses sizes that no file has
   Tensors tensors = tensors_of<T>(settings, training);
   std::vector<double> numbers = numbers_of(state);
+  std::optional<Scaling> scaling = state.scaling;
+  if (scaling) place_scaling(settings, tensors, *scaling);
+  std::vector<double> of_loss = parameters_of(state.loss);
+  if (of_loss.size() != loss_parameters(settings)) {
+    refuse("save_checkpoint: the state has ", of_loss.size(), " quantiles; its outputs need ",
+           loss_parameters(settings));
+  }
+  place_loss(settings, tensors, of_loss);
   // Places are not const, because read_state() writes to them; here they are only read.
   place_all(tensors, const_cast<TrainingState<T>&>(state), numbers);
   write_tensors(settings, training, tensors, write);

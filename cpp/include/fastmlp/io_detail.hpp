@@ -56,7 +56,29 @@ struct Settings {
   std::string dtype;
   std::uint64_t seed = 0;
   std::int64_t epochs_trained = 0;
+  bool scaling = false;                        // whether the network has one
+  std::optional<Loss> loss{};                  // nothing: the output's own
+  std::map<std::string, std::string> texts{};  // the other metadata, which are the user's
 };
+
+/// The size of the tensor loss.parameters: delta, or the quantiles; 0 without that tensor.
+inline std::size_t loss_parameters(const Settings& settings) {
+  if (settings.loss == Loss::kHuber) return 1;
+  return settings.loss == Loss::kPinball ? static_cast<std::size_t>(settings.layers.back()) : 0;
+}
+
+/// Calls see(name, vector, size) for each vector of the scaling that a network has.
+template <class AnyScaling, class See>
+void visit_scaling(const Settings& settings, AnyScaling& s, const See& see) {
+  if (!settings.scaling) return;
+  const auto n_in = static_cast<std::size_t>(settings.layers.front());
+  see("scaling.input_mean", s.input_mean, n_in);
+  see("scaling.input_scale", s.input_scale, n_in);
+  if (settings.output != Output::kIdentity) return;
+  const auto n_out = static_cast<std::size_t>(settings.layers.back());
+  see("scaling.output_mean", s.output_mean, n_out);
+  see("scaling.output_scale", s.output_scale, n_out);
+}
 
 /// The metadata `fastmlp_training` of a file.
 struct Training {
@@ -64,7 +86,7 @@ struct Training {
   std::uint64_t batch_size = 1, epochs = 1, first_epoch = 0, numbers = 1, rows = 1, seed = 0;
   std::uint64_t steps = 0, vectors = 0;
   bool dropout = false, early_stopping = false, sample_weight = false, schedule = false;
-  bool shuffle = false, validation = false;
+  bool shuffle = false, standardize = false, validation = false;
   std::string optimizer, stopped_by;
 
   /// Calls see() for each member in the order of the file, and gives it the least and the largest
@@ -84,6 +106,7 @@ struct Training {
     see("schedule", t.schedule);
     see("seed", t.seed, 0, kMostSeed);
     see("shuffle", t.shuffle);
+    see("standardize", t.standardize);
     see("steps", t.steps, 0, kMost);
     see("stopped_by", t.stopped_by);
     see("validation", t.validation);
@@ -124,9 +147,12 @@ inline std::uint64_t bytes_of(const Settings& settings, const std::optional<Trai
   const std::uint64_t parameters = bytes_of(settings.layers, element);
   std::uint64_t total = parameters;
   const auto add = [&](std::uint64_t count, std::uint64_t bytes) {
-    if (count > (kMost - total) / bytes) refuse("its training state is too large for any file");
+    if (count > (kMost - total) / bytes) refuse("its tensors are too large for any file");
     total += count * bytes;
   };
+  Scaling none;
+  visit_scaling(settings, none, [&](const char*, auto&, std::size_t n) { add(n, sizeof(double)); });
+  add(loss_parameters(settings), sizeof(double));
   if (training) {
     add(training->epochs, (training->validation ? 3 : 2) * sizeof(double));
     add(training->numbers, sizeof(double));
@@ -149,12 +175,16 @@ Tensors tensors_of(const Settings& settings, const std::optional<Training>& trai
     tensors[name + ".weight"] = {own, {n_in, n_out}, size * static_cast<std::uint64_t>(n_in)};
     tensors[name + ".bias"] = {own, {n_out}, size};
   }
-  if (!training) return tensors;
-  const std::uint64_t bytes = bytes_of(settings.layers, sizeof(T));
-  const Tensor parameters{own, {static_cast<std::int64_t>(bytes / sizeof(T))}, bytes};
   const auto doubles = [](std::uint64_t n) {
     return Tensor{"F64", {static_cast<std::int64_t>(n)}, n * sizeof(double)};
   };
+  Scaling none;
+  visit_scaling(settings, none,
+                [&](const char* name, auto&, std::size_t n) { tensors[name] = doubles(n); });
+  if (const std::size_t n = loss_parameters(settings)) tensors["loss.parameters"] = doubles(n);
+  if (!training) return tensors;
+  const std::uint64_t bytes = bytes_of(settings.layers, sizeof(T));
+  const Tensor parameters{own, {static_cast<std::int64_t>(bytes / sizeof(T))}, bytes};
   tensors["training.loss"] = tensors["training.learning_rate"] = doubles(training->epochs);
   tensors["training.optimizer"] = doubles(training->numbers);
   for (std::uint64_t i = 0; i < training->vectors; ++i) {
@@ -177,6 +207,34 @@ void place_layers(Tensors& tensors, std::size_t depth, T* parameters) {
       parameters += elements;
     }
   }
+}
+
+/// Places the tensors of the scaling in `scaling`, in which the vectors get their sizes.
+inline void place_scaling(const Settings& settings, Tensors& tensors, Scaling& scaling) {
+  visit_scaling(settings, scaling, [&](const char* name, std::vector<double>& part, std::size_t n) {
+    part.resize(n);
+    tensors.at(name).data = part.data();
+  });
+}
+
+/// Places the tensor of the loss in `parameters`, which gets its size.
+inline void place_loss(const Settings& settings, Tensors& tensors,
+                       std::vector<double>& parameters) {
+  parameters.resize(loss_parameters(settings));
+  if (!parameters.empty()) tensors.at("loss.parameters").data = parameters.data();
+}
+
+/// The contents of that tensor, and the loss that it belongs to.
+inline std::vector<double> parameters_of(const LossOptions& loss) {
+  if (loss.kind == Loss::kHuber) return {loss.delta};
+  return loss.quantiles;
+}
+inline LossOptions loss_of(const Settings& settings, const std::vector<double>& parameters) {
+  LossOptions loss;
+  loss.kind = settings.loss;
+  if (loss.kind == Loss::kHuber) loss.delta = parameters[0];
+  if (loss.kind == Loss::kPinball) loss.quantiles = parameters;
+  return loss;
 }
 
 // Reading
@@ -278,6 +336,9 @@ inline const Json& metadata_of(const Json& header) {
   }
   for (const Json& value : metadata) text(value, "the metadata");
   if (metadata.find("fastmlp") == metadata.end()) {
+    if (metadata.find("fastmlp_tabular") != metadata.end()) {
+      refuse("it holds a model of fastmlp.tabular; read it with fastmlp/tabular.hpp");
+    }
     refuse("the metadata has no key 'fastmlp'; this file was not written by fastmlp");
   }
   return metadata;
@@ -305,7 +366,23 @@ inline Settings settings_of(const Json& metadata) {
   s.seed = integer(member(json, "seed", kWhat), "seed", 0, kMostSeed);
   s.epochs_trained = static_cast<std::int64_t>(
       integer(member(json, "epochs_trained", kWhat), "epochs_trained", 0, kMost));
-  if (json.size() != 7) refuse(kWhat, " has a key that format ", kFormat, " does not have");
+  const auto scaling = json.find("scaling");
+  s.scaling = scaling != json.end();
+  if (s.scaling && *scaling != Json(true))
+    refuse("scaling is not true; it must be true or left out");
+  const auto loss = json.find("loss");
+  if (loss != json.end()) s.loss = parse_loss(text(*loss, "loss"));
+  if (json.size() !=
+      7 + static_cast<std::size_t>(s.scaling) + static_cast<std::size_t>(s.loss.has_value())) {
+    refuse(kWhat, " has a key that format ", kFormat, " does not have");
+  }
+  for (const auto& [key, value] : metadata.items()) {
+    if (key == "fastmlp" || key == "fastmlp_training") continue;
+    if (key.compare(0, 7, "fastmlp") == 0) {
+      refuse("the metadata has the key '", key.substr(0, 80), "', which is not known here");
+    }
+    s.texts[key] = value.template get<std::string>();
+  }
   return s;
 }
 
@@ -435,6 +512,9 @@ void read_file(std::istream& file, std::uint64_t size, const Place& place) {
   }
   // Compares the counts first, so that many layers without tensors allocate nothing.
   std::uint64_t count = 2 * settings.layers.size() - 2;
+  Scaling none;
+  visit_scaling(settings, none, [&](const char*, auto&, std::size_t) { ++count; });
+  if (loss_parameters(settings) > 0) ++count;
   if (training) {
     count +=
         3 + training->vectors + training->dropout + training->early_stopping + training->validation;
@@ -467,12 +547,27 @@ void read_file(std::istream& file, std::uint64_t size, const Place& place) {
 template <class T>
 Network<T> read(std::istream& file, std::uint64_t size) {
   std::optional<Network<T>> net;
+  std::optional<Scaling> scaling;
+  std::vector<double> parameters;
+  std::optional<Settings> known;
   read_file<T>(file, size, [&](const Settings& settings, const auto&, Tensors& tensors) {
     net.emplace(settings.layers, settings.hidden, settings.output);
     net->set_seed(settings.seed);
     net->set_epochs_trained(settings.epochs_trained);
+    net->metadata() = settings.texts;
     place_layers(tensors, settings.hidden.size() + 1, net->parameters());
+    if (settings.scaling) place_scaling(settings, tensors, scaling.emplace());
+    place_loss(settings, tensors, parameters);
+    known = settings;
   });
+  if (known->loss) {  // its numbers have come with the tensors
+    Network<T> made(known->layers, known->hidden, known->output, loss_of(*known, parameters));
+    made.restore(net->parameters(), known->epochs_trained);
+    made.set_seed(known->seed);
+    made.metadata() = std::move(net->metadata());
+    net = std::move(made);
+  }
+  if (scaling) net->set_scaling(std::move(scaling));
   return std::move(*net);  // NOLINT(bugprone-unchecked-optional-access): read, or thrown
 }
 
@@ -490,8 +585,10 @@ inline std::string text_of(const Settings& s) {
   return "{\"dtype\": \"" + s.dtype +
          "\", \"epochs_trained\": " + std::to_string(s.epochs_trained) +
          ", \"format\": " + std::to_string(kFormat) + ", \"hidden\": [" + hidden +
-         "], \"layers\": [" + layers + "], \"output\": \"" + std::string(name_of(s.output)) +
-         "\", \"seed\": " + std::to_string(s.seed) + "}";
+         "], \"layers\": [" + layers + "]" +
+         (s.loss ? ", \"loss\": \"" + std::string(name_of(*s.loss)) + "\"" : "") +
+         ", \"output\": \"" + std::string(name_of(s.output)) + "\"" +
+         (s.scaling ? ", \"scaling\": true" : "") + ", \"seed\": " + std::to_string(s.seed) + "}";
 }
 
 inline std::string text_of(const Training& training) {
@@ -509,12 +606,36 @@ inline std::string text_of(const Training& training) {
   return all + "}";
 }
 
+/// A string in JSON, with escapes for all that is not ASCII, as Python writes it.
+inline std::string ascii(const std::string& text) {
+  try {
+    return Json(text).dump(-1, ' ', true);
+  } catch (const Json::exception&) {
+    refuse("save: the metadata has a text that is not UTF-8: ", text.substr(0, 80));
+  }
+}
+
 /// Everything before the tensors, which follow in the order of the map.
 inline std::string header_of(const Settings& settings, const std::optional<Training>& training,
                              const Tensors& tensors) {
   // Not by Json, which would sort the keys: Python writes dtype, shape, data_offsets in this order.
-  std::string text = "{\"__metadata__\":{\"fastmlp\":" + Json(text_of(settings)).dump();
-  if (training) text += ",\"fastmlp_training\":" + Json(text_of(*training)).dump();
+  std::map<std::string, std::string> metadata = settings.texts;
+  for (const auto& item : metadata) {
+    if (item.first.compare(0, 7, "fastmlp") == 0) {
+      refuse("save: the key '", item.first.substr(0, 80),
+             "' of the metadata begins with 'fastmlp', which is reserved for the library");
+    }
+  }
+  metadata["fastmlp"] = text_of(settings);
+  if (training) metadata["fastmlp_training"] = text_of(*training);
+  if (metadata.size() > kMostMetadata) {
+    refuse("save: the metadata has ", metadata.size(), " entries; at most ", kMostMetadata,
+           " are allowed");
+  }
+  std::string text = "{\"__metadata__\":{";
+  for (const auto& [key, value] : metadata) {
+    text.append(text.back() == '{' ? "" : ",").append(ascii(key)).append(":").append(ascii(value));
+  }
   text += '}';
   std::uint64_t begin = 0;
   for (const auto& [name, tensor] : tensors) {
@@ -533,8 +654,8 @@ inline std::string header_of(const Settings& settings, const std::optional<Train
   text.append("}");
   text.append((8 - text.size() % 8) % 8, ' ');  // aligns the tensors to 8 bytes
   if (text.size() > kMostHeader) {
-    refuse("save: the network has so many layers that the header would have ", text.size(),
-           " bytes; at most ", kMostHeader, " can be read back");
+    refuse("save: the network has so many layers or so much metadata that the header would have ",
+           text.size(), " bytes; at most ", kMostHeader, " can be read back");
   }
   std::uint64_t size = text.size();
   std::string bytes(sizeof size, '\0');
@@ -559,7 +680,14 @@ void write_parts(const Network<T>& net, const Write& write) {
   std::vector<T> parameters(static_cast<std::size_t>(net.n_parameters()));
   Settings settings{net.layers(), net.hidden(), net.output(), Dtype<T>::kName, net.seed(), 0};
   settings.epochs_trained = net.snapshot(parameters.data());
+  std::optional<Scaling> scaling = net.scaling();
+  settings.scaling = scaling.has_value();
+  settings.texts = net.metadata();
+  settings.loss = net.loss_options().kind;
+  std::vector<double> of_loss = parameters_of(net.loss_options());
   Tensors tensors = tensors_of<T>(settings, std::nullopt);
+  if (scaling) place_scaling(settings, tensors, *scaling);
+  place_loss(settings, tensors, of_loss);
   place_layers(tensors, settings.hidden.size() + 1, parameters.data());
   write_tensors(settings, std::nullopt, tensors, write);
 }

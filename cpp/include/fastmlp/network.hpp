@@ -7,12 +7,16 @@
 #include <fastmlp/optimizer.hpp>
 #include <fastmlp/options.hpp>
 #include <fastmlp/row_source.hpp>
+#include <fastmlp/scaling.hpp>
 #include <fastmlp/should_stop.hpp>
 #include <fastmlp/visibility.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -32,10 +36,10 @@ struct FASTMLP_EXPORT LossSum {
 /// `A_l = g_l(A_{l-1} . W_l + b_l)`, l = 1 ... L.
 ///
 /// Shapes: X is (m, n_0). For a sigmoid, identity or exp output, y is (m, n_L). For a softmax
-/// output, y has class indices (m, 1) or one-hot rows (m, n_L). `sample_weight` is null or has m
-/// finite weights, none negative, with a finite sum. Only their ratios count. fit() and loss()
-/// refuse a sum below the smallest normal double; elsewhere, rows without weight give no loss, a
-/// zero gradient and no step.
+/// output, y has class indices (m, 1) or one-hot rows (m, n_L). With the loss pinball, y is (m, 1).
+/// `sample_weight` is null or has m finite weights, none negative, with a finite sum. Only their
+/// ratios count. fit() and loss() refuse a sum below the smallest normal double; elsewhere, rows
+/// without weight give no loss, a zero gradient and no step.
 ///
 /// Every call checks its arguments. If they do not fit, it throws std::invalid_argument and changes
 /// nothing.
@@ -58,9 +62,10 @@ template <class T>
 class FASTMLP_EXPORT Network {
  public:
   /// A network with all parameters zero. `layers` is n_0 ... n_L. `hidden` has one activation for
-  /// each of the L - 1 hidden layers; if it is empty, all of them are ReLU.
+  /// each of the L - 1 hidden layers; if it is empty, all of them are ReLU. Only an identity output
+  /// takes a `loss`.
   explicit Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden = {},
-                   Output output = Output::kSigmoid);
+                   Output output = Output::kSigmoid, LossOptions loss = {});
   ~Network();
   Network(Network&&) noexcept;
   Network& operator=(Network&&) noexcept;
@@ -76,12 +81,14 @@ class FASTMLP_EXPORT Network {
   std::uint64_t seed() const;
   void set_seed(std::uint64_t seed);
 
-  /// An independent network with the same parameters, seed() and epochs_trained().
+  /// An independent network with the same parameters, seed(), epochs_trained(), scaling() and
+  /// metadata().
   Network copy() const;
 
   const std::vector<std::ptrdiff_t>& layers() const;
   const std::vector<Activation>& hidden() const;
   Output output() const;
+  const LossOptions& loss_options() const;
 
   /// The number of weight matrices, L.
   std::ptrdiff_t depth() const;
@@ -111,6 +118,31 @@ class FASTMLP_EXPORT Network {
 
   /// Sets the parameters and epochs_trained() to those of a snapshot().
   void restore(const T* parameters, std::int64_t epochs_trained);
+
+  /// Texts of the user, which save() stores with the network. The texts `feature_names` and
+  /// `classes` are JSON lists: the names of the inputs, and the labels of the outputs.
+  std::map<std::string, std::string>& metadata();
+  const std::map<std::string, std::string>& metadata() const;
+
+  /// Rewrites the first and the last layer of a network that takes scaled rows and gives scaled
+  /// outputs, so that it takes raw rows and gives raw outputs (docs/mathematics.md, "Scaling").
+  /// Remembers the scaling; folding again combines both. fit() with FitOptions::standardize
+  /// measures a scaling and folds it.
+  /// \throws std::invalid_argument if a vector does not fit the network, or if T is float and
+  /// |mean| / scale of a column is above 2^16
+  void fold_scaling(const Scaling& scaling);
+
+  /// The scaling that is folded into the parameters, if any.
+  std::optional<Scaling> scaling() const;
+  /// Sets what scaling() returns and leaves the parameters as they are.
+  void set_scaling(std::optional<Scaling> scaling);
+
+  /// Takes the scaling out of the parameters until refold_scaling(). Until then every call scales
+  /// the rows that it reads and gives the same results as before, up to rounding, but training
+  /// changes the parameters for scaled rows. Losses are those of raw targets, gradients those of
+  /// scaled ones. fit() does this in every epoch. Without a scaling, both calls do nothing.
+  void unfold_scaling();
+  void refold_scaling();
 
   /// Makes the calling thread the owner of the network, as in fit(), until the result is destroyed.
   /// For a loop of train_epoch() of your own. The network must live longer than the result.

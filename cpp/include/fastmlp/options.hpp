@@ -5,6 +5,7 @@
 #include <fastmlp/visibility.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -28,15 +29,36 @@ enum class Activation {
   kHardSigmoid
 };
 
-/// The activation of the last layer. It fixes the loss: sigmoid has binary cross-entropy, softmax
-/// has categorical cross-entropy, identity has half the squared error, and exp has half the Poisson
-/// deviance.
+/// The activation of the last layer. Each has its own loss: sigmoid has binary cross-entropy,
+/// softmax has categorical cross-entropy, identity has half the squared error, and exp has half the
+/// Poisson deviance.
 enum class Output { kSigmoid, kSoftmax, kIdentity, kExp };
 
-/// The name of an activation or of an output, such as "relu".
+/// The losses that an identity output can have instead of its own; the equations are in
+/// docs/mathematics.md, "Outputs and losses".
+enum class Loss { kHuber, kAbsoluteError, kPinball };
+
+/// The loss of a network. Only an identity output takes another loss than its own.
+///
+/// ```cpp
+/// fastmlp::LossOptions huber{fastmlp::Loss::kHuber, /*delta=*/0.5};
+/// fastmlp::LossOptions pinball{fastmlp::Loss::kPinball, 1, {0.05, 0.5, 0.95}};
+/// ```
+struct LossOptions {
+  std::optional<Loss> kind;  ///< empty: the output's own loss
+  /// For kHuber: the error at which the loss turns from a parabola into a line. Positive and finite
+  /// in the type of the network; 1 with any other loss.
+  double delta = 1;
+  /// For kPinball, empty with any other loss: the quantile that each output estimates, increasing,
+  /// above 0 and below 1. A row has one target, y (m, 1), which is compared with every output.
+  std::vector<double> quantiles = {};
+};
+
+/// The name of an activation, of an output or of a loss, such as "relu".
 /// \pre the argument is an enumerator
 FASTMLP_EXPORT std::string_view name_of(Activation activation);
 FASTMLP_EXPORT std::string_view name_of(Output output);
+FASTMLP_EXPORT std::string_view name_of(Loss loss);
 
 /// How predict() makes labels of an output: it compares each unit with a threshold, it takes the
 /// largest unit of a row, or there are no labels.
@@ -46,6 +68,7 @@ FASTMLP_EXPORT Labels labels_of(Output output);
 /// All names, in the order of the enums.
 FASTMLP_EXPORT std::vector<std::string_view> activation_names();
 FASTMLP_EXPORT std::vector<std::string_view> output_names();
+FASTMLP_EXPORT std::vector<std::string_view> loss_names();
 
 /// The activation called `name`.
 /// \throws std::invalid_argument for an unknown name; the message lists the known names
@@ -54,6 +77,10 @@ FASTMLP_EXPORT Activation parse_activation(std::string_view name);
 /// The output called `name`.
 /// \throws std::invalid_argument for an unknown name; the message lists the known names
 FASTMLP_EXPORT Output parse_output(std::string_view name);
+
+/// The loss called `name`.
+/// \throws std::invalid_argument for an unknown name; the message lists the known names
+FASTMLP_EXPORT Loss parse_loss(std::string_view name);
 
 /// The interval of a hyper-parameter: above 0 and finite (kPositive), at least 0 and finite
 /// (kNotNegative), [0, 1) (kBelowOne) or [0, 1] (kUpToOne).

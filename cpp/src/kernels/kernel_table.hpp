@@ -148,12 +148,15 @@ template <class T>
 struct LossBlock {
   const T* z;
   std::ptrdiff_t rows, cols;
-  const T* y;          // (rows, cols), or class indices (rows, 1) for softmax
-  const T* scale;      // (rows,): dZ = scale * (Yhat - Y); not read if dz is null
+  const T* y;          // (rows, cols); (rows, 1) for quantiles, and for the classes of softmax
+  const T* scale;      // (rows,): dZ = scale * dloss/dZ; not read if dz is null
   T* dz;               // null: computes only the loss
   double* row_losses;  // (rows,)
   // Each loss is limited to [low, high]: that of a unit, or, for softmax, that of a row.
   T low = -static_cast<T>(__builtin_inf()), high = static_cast<T>(__builtin_inf());
+  // Both are (cols,) or null. Softmax reads neither.
+  const T* parameters = nullptr;  // see LossParameter
+  const T* factors = nullptr;     // multiply the losses of each output, but not their gradient
 };
 
 // [export: begin]
@@ -165,11 +168,25 @@ enum class Targets { kUnitInterval, kClasses, kReal, kNotNegative };
 
 // [export: end]
 
+/// What LossBlock::parameters has for each output: nothing, delta of the options, or a quantile.
+/// With quantiles, each row has one target, which is compared with every output.
+enum class LossParameter { kNone, kDelta, kQuantile };
+
+/// A loss that an identity output can have instead of its own, made from its struct in losses.hpp.
+template <class T>
+struct LossKernels {
+  const char* name;
+  LossParameter parameter;
+  int power;  // as in OutputKernels
+  void (*loss)(const LossBlock<T>&);
+};
+
 /// One output with its loss, made from its struct in losses.hpp.
 template <class T>
 struct OutputKernels {
   const char* name;
   Targets targets;
+  int power;  // kPower of its struct, which says how its loss depends on the scale of y
   void (*forward)(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols);
   void (*loss)(const LossBlock<T>&);
 };
@@ -202,11 +219,13 @@ struct KernelTable {
   EpilogueKernels<T> store;   // C = s
   EpilogueKernels<T> add;     // C = C + s
   EpilogueKernels<T> update;  // C = fma(-alpha, s, C)
-  // In the order of the lists Activations, Outputs and Rules.
+  // In the order of the lists Activations, Outputs, Losses and Rules.
   const ActivationKernels<T>* activations;
   std::size_t n_activations;
   const OutputKernels<T>* outputs;
   std::size_t n_outputs;
+  const LossKernels<T>* losses;
+  std::size_t n_losses;
   void (*const* rules)(const OptimizerStep<T>&);
 
   void (*pack)(const PackedRows<T>&);

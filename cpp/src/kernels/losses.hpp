@@ -1,6 +1,7 @@
-// The outputs with their losses (docs/mathematics.md, "Forward"): forward beside backward. All of
-// them have the same backward: dZ = scale * (Yhat - Y), computed from the logits Z. cpp/README.md,
-// "Adding", says how to add one.
+// The outputs with their losses, and the other losses of an identity output (docs/mathematics.md,
+// "Outputs and losses"): forward beside backward. All outputs with their own loss have the same
+// backward: dZ = scale * (Yhat - Y), computed from the logits Z. cpp/README.md, "Adding", says how
+// to add one.
 #pragma once
 
 #include "activations.hpp"
@@ -16,9 +17,13 @@ static_assert(kPiece % kLanes == 0);
 
 // [export: begin]
 
+// kPower: the loss of targets y / s and outputs yhat / s is 1 / s^kPower of the loss of y and yhat;
+// 0 if the targets of this output cannot be scaled.
+
 struct SigmoidUnit {
   static constexpr const char* kName = "sigmoid";
   static constexpr Targets kTargets = Targets::kUnitInterval;
+  static constexpr int kPower = 0;
   template <class V>
   static V forward(V z) {
     return Sigmoid::forward(z);
@@ -34,6 +39,7 @@ struct SigmoidUnit {
 struct IdentityUnit {
   static constexpr const char* kName = "identity";
   static constexpr Targets kTargets = Targets::kReal;
+  static constexpr int kPower = 2;
   template <class V>
   static V forward(V z) {
     return z;
@@ -48,6 +54,7 @@ struct IdentityUnit {
 struct ExpUnit {
   static constexpr const char* kName = "exp";
   static constexpr Targets kTargets = Targets::kNotNegative;
+  static constexpr int kPower = 0;
   template <class V>
   static V forward(V z) {
     return exp(z);
@@ -62,19 +69,107 @@ struct ExpUnit {
 
 // [export: end]
 
-/// An output whose units are independent of each other; a row's loss is the sum over its units.
+/// The loss that belongs to an output. All of them have the same slope.
 template <class Unit>
-struct Elementwise {
-  static constexpr const char* kName = Unit::kName;
-  static constexpr Targets kTargets = Unit::kTargets;
-
-  template <class V, class T = typename V::Scalar>
-  static void forward(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols) {
-    for_each_vec<V>(rows * cols, [&](std::ptrdiff_t i, auto access) {
-      access.store(out + i, Unit::forward(access.template load<V>(z + i)));
-    });
+struct OwnLoss {
+  static constexpr LossParameter kParameter = LossParameter::kNone;
+  template <class V>
+  static V loss(V z, V y, V /*parameter*/) {
+    return Unit::loss(z, y);
   }
+  template <class V>
+  static V slope(V z, V y, V /*parameter*/) {  // dloss/dz
+    return Unit::forward(z) - y;
+  }
+};
 
+// The losses that an identity output can have instead of its own, with r = yhat - y. kParameter
+// says what `parameter` is. A NaN stays NaN.
+
+/// r^2 / 2 if |r| <= delta, else delta (|r| - delta / 2)  (Huber, 1964)
+struct Huber {
+  static constexpr const char* kName = "huber";
+  static constexpr LossParameter kParameter = LossParameter::kDelta;
+  static constexpr int kPower = 2;  // if delta becomes delta / s
+  template <class V>
+  static V loss(V z, V y, V delta) {
+    const V half(typename V::Scalar(0.5)), r = z - y, size = abs(r);
+    return select(size <= delta, half * r * r, delta * (size - half * delta));
+  }
+  template <class V>
+  static V slope(V z, V y, V delta) {  // r, limited to [-delta, delta]
+    const V r = z - y, least = V(0) - delta;
+    return select(r < least, least, select(delta < r, delta, r));
+  }
+};
+
+/// |r|
+struct AbsoluteError {
+  static constexpr const char* kName = "absolute_error";
+  static constexpr LossParameter kParameter = LossParameter::kNone;
+  static constexpr int kPower = 1;
+  template <class V>
+  static V loss(V z, V y, V /*parameter*/) {
+    return abs(z - y);
+  }
+  template <class V>
+  static V slope(V z, V y, V /*parameter*/) {  // the sign of r; 0 if r = 0
+    const V r = z - y;
+    return select(r < V(0), V(-1), select(V(0) < r, V(1), r));
+  }
+};
+
+/// tau (y - yhat) if y > yhat, else (tau - 1) (y - yhat)  (Koenker and Bassett, 1978)
+struct Pinball {
+  static constexpr const char* kName = "pinball";
+  static constexpr LossParameter kParameter = LossParameter::kQuantile;
+  static constexpr int kPower = 1;
+  template <class V>
+  static V loss(V z, V y, V tau) {
+    const V above = y - z;
+    return select(above < V(0), tau - V(1), tau) * above;
+  }
+  template <class V>
+  static V slope(V z, V y, V tau) {  // -tau if y > yhat, 1 - tau if y < yhat, 0 if they are equal
+    const V above = y - z;
+    return select(V(0) < above, V(0) - tau, select(above < V(0), V(1) - tau, above));
+  }
+};
+
+/// How a vector reads an array with one number for each row or column, if its lanes are rows of
+/// one column, the first of them being row `first` ...
+template <class V>
+struct LanesAreRows {
+  using T = typename V::Scalar;
+  std::ptrdiff_t first;
+  template <class Access>
+  V of_rows(const T* x, std::ptrdiff_t u, Access access) const {
+    return access.template load<V>(x + first + u);
+  }
+  template <class Access>
+  V of_columns(const T* x, std::ptrdiff_t /*u*/, Access /*access*/) const {
+    return V(x[0]);
+  }
+};
+
+/// ... or if its lanes are columns of one row, the first of them being column `first`.
+template <class V>
+struct LanesAreColumns {
+  using T = typename V::Scalar;
+  std::ptrdiff_t row, first;
+  template <class Access>
+  V of_rows(const T* x, std::ptrdiff_t /*u*/, Access /*access*/) const {
+    return V(x[row]);
+  }
+  template <class Access>
+  V of_columns(const T* x, std::ptrdiff_t u, Access access) const {
+    return access.template load<V>(x + first + u);
+  }
+};
+
+/// A loss of units that are independent of each other; a row's loss is the sum over its units.
+template <class Loss>
+struct SumOfUnits {
   template <class V, class T = typename V::Scalar>
   static void loss(const LossBlock<T>& block) {
     if (block.cols == 1) {
@@ -85,17 +180,27 @@ struct Elementwise {
   }
 
  private:
+  static constexpr bool kOneTarget = Loss::kParameter == LossParameter::kQuantile;
+
   /// Writes the losses of n <= kPiece units, from unit `first` on, and their dZ unless that is
   /// null.
-  template <class V, class T, class Scale>
+  template <class V, class T, class Lanes>
   static void units(const LossBlock<T>& block, std::ptrdiff_t first, std::ptrdiff_t n, T* losses,
-                    Scale scale) {
+                    Lanes lanes) {
     for_each_vec<V>(n, [&](std::ptrdiff_t u, auto access) {
       const V z = access.template load<V>(block.z + first + u);
-      const V y = access.template load<V>(block.y + first + u);
-      access.store(losses + u, clamp(Unit::loss(z, y), block.low, block.high));
+      const V y = kOneTarget ? lanes.of_rows(block.y, u, access)
+                             : access.template load<V>(block.y + first + u);
+      V parameter(0);
+      if constexpr (Loss::kParameter != LossParameter::kNone) {
+        parameter = lanes.of_columns(block.parameters, u, access);
+      }
+      V loss = clamp(Loss::loss(z, y, parameter), block.low, block.high);
+      if (block.factors != nullptr) loss = loss * lanes.of_columns(block.factors, u, access);
+      access.store(losses + u, loss);
       if (block.dz != nullptr) {
-        access.store(block.dz + first + u, (Unit::forward(z) - y) * scale(u, access));
+        const V scale = lanes.of_rows(block.scale, u, access);
+        access.store(block.dz + first + u, Loss::slope(z, y, parameter) * scale);
       }
     });
   }
@@ -106,9 +211,7 @@ struct Elementwise {
     T losses[kPiece];
     for (std::ptrdiff_t i = 0; i < block.rows; i += kPiece) {
       const std::ptrdiff_t n = block.rows - i < kPiece ? block.rows - i : kPiece;
-      units<V>(block, i, n, losses, [&](std::ptrdiff_t u, auto access) {
-        return access.template load<V>(block.scale + i + u);
-      });
+      units<V>(block, i, n, losses, LanesAreRows<V>{i});
       for (std::ptrdiff_t u = 0; u < n; ++u) {
         block.row_losses[i + u] = static_cast<double>(losses[u]);
       }
@@ -121,11 +224,25 @@ struct Elementwise {
     LaneSum<double> sum;
     for (std::ptrdiff_t j = 0; j < block.cols; j += kPiece) {
       const std::ptrdiff_t n = block.cols - j < kPiece ? block.cols - j : kPiece;
-      units<V>(block, i * block.cols + j, n, losses,
-               [&](std::ptrdiff_t, auto) { return V(block.scale[i]); });
+      units<V>(block, i * block.cols + j, n, losses, LanesAreColumns<V>{i, j});
       sum.add(losses, n);
     }
     return sum.total();
+  }
+};
+
+/// An output whose units are independent of each other.
+template <class Unit>
+struct Elementwise : SumOfUnits<OwnLoss<Unit>> {
+  static constexpr const char* kName = Unit::kName;
+  static constexpr Targets kTargets = Unit::kTargets;
+  static constexpr int kPower = Unit::kPower;
+
+  template <class V, class T = typename V::Scalar>
+  static void forward(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols) {
+    for_each_vec<V>(rows * cols, [&](std::ptrdiff_t i, auto access) {
+      access.store(out + i, Unit::forward(access.template load<V>(z + i)));
+    });
   }
 };
 
@@ -134,6 +251,7 @@ struct Elementwise {
 struct Softmax {
   static constexpr const char* kName = "softmax";
   static constexpr Targets kTargets = Targets::kClasses;
+  static constexpr int kPower = 0;
 
   template <class V, class T = typename V::Scalar>
   static void forward(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols) {
@@ -216,6 +334,9 @@ struct Softmax {
 // In the order of fastmlp::Output.
 using Outputs =
     List<Elementwise<SigmoidUnit>, Softmax, Elementwise<IdentityUnit>, Elementwise<ExpUnit>>;
+
+// In the order of fastmlp::Loss.
+using Losses = List<Huber, AbsoluteError, Pinball>;
 
 }  // namespace
 }  // namespace fastmlp::detail

@@ -37,7 +37,15 @@ struct OutputTable;
 template <class V, class... Out>
 struct OutputTable<V, List<Out...>> {
   static constexpr OutputKernels<typename V::Scalar> kEntries[] = {
-      {Out::kName, Out::kTargets, Out::template forward<V>, Out::template loss<V>}...};
+      {Out::kName, Out::kTargets, Out::kPower, Out::template forward<V>, Out::template loss<V>}...};
+};
+
+template <class V, class List>
+struct LossTable;
+template <class V, class... L>
+struct LossTable<V, List<L...>> {
+  static constexpr LossKernels<typename V::Scalar> kEntries[] = {
+      {L::kName, L::kParameter, L::kPower, SumOfUnits<L>::template loss<V>}...};
 };
 
 template <class V, class List>
@@ -61,6 +69,8 @@ constexpr KernelTable<typename V::Scalar> make_table(std::ptrdiff_t b_block_byte
   table.n_activations = Activations::kSize;
   table.outputs = OutputTable<V, Outputs>::kEntries;
   table.n_outputs = Outputs::kSize;
+  table.losses = LossTable<V, Losses>::kEntries;
+  table.n_losses = Losses::kSize;
   table.rules = RuleTable<V, Rules>::kEntries;
   table.pack = pack<V>;
   table.gather = gather<V>;

@@ -4,6 +4,7 @@
 // the end.
 #include "check.hpp"
 #include "network/impl.hpp"
+#include "network/scaling.hpp"
 #include "network/training_state.hpp"
 
 #include <fastmlp/fit.hpp>
@@ -187,7 +188,8 @@ template <class T>
 void check_rows(const Network<T>& net, const std::string& function, const RowSource<T>& X,
                 const RowSource<T>& y, const double* sample_weight, const ShouldStop& should_stop) {
   detail::check_features(function.c_str(), X.rows(), X.cols(), net.layers().front());
-  detail::check_target_shape(function.c_str(), X, y, net.layers().back(), net.output());
+  detail::check_target_shape(function.c_str(), X, y, net.layers().back(), net.output(),
+                             net.loss_options());
   detail::Poller poller(should_stop);
   check_finite(function + ": X", X, poller);
   check_finite(function + ": y", y, poller);
@@ -262,6 +264,46 @@ double finite_epoch(Network<T>& net, Snapshot<T>& before, std::int64_t epoch, do
       (reason.empty() ? "a lower learning rate or smaller values in X and y may help" : reason));
 }
 
+/// The scaling of these rows for this network, checked.
+template <class T>
+Scaling measure(const Network<T>& net, const RowSource<T>& X, const RowSource<T>& y,
+                const FitOptions<T>& options) {
+  Scaling scaling;
+  const auto take = [&](const RowSource<T>& rows, std::vector<double>& mean,
+                        std::vector<double>& scale) {
+    Statistics s = statistics_of(rows, options.sample_weight, options.should_stop);
+    mean = std::move(s.mean);
+    scale = std::move(s.deviation);
+  };
+  take(X, scaling.input_mean, scaling.input_scale);
+  const bool scales_y = net.output() == Output::kIdentity;
+  if (scales_y) take(y, scaling.output_mean, scaling.output_scale);
+  if (detail::has_one_target(net.loss_options())) {
+    const auto n_out = static_cast<std::size_t>(net.layers().back());
+    scaling.output_mean.resize(n_out, scaling.output_mean[0]);
+    scaling.output_scale.resize(n_out, scaling.output_scale[0]);
+  }
+  return detail::checked_scaling<T>("fit", std::move(scaling), net.layers().front(),
+                                    net.layers().back(), net.output(), net.loss_options());
+}
+
+/// While one exists, the network has its parameters for scaled rows.
+template <class T>
+class Unfolded {
+ public:
+  explicit Unfolded(Network<T>* net) : net_(net) {
+    if (net_ != nullptr) net_->unfold_scaling();
+  }
+  ~Unfolded() {
+    if (net_ != nullptr) net_->refold_scaling();
+  }
+  Unfolded(const Unfolded&) = delete;
+  Unfolded& operator=(const Unfolded&) = delete;
+
+ private:
+  Network<T>* net_;
+};
+
 /// Returns the state in which the loop over epochs begins. If options.resume is given, the state
 /// has its history, and the network and the optimizer get the rest.
 template <class T>
@@ -320,7 +362,14 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
   Patience patience(options.early_stopping);
   Snapshot<T> best(*this);  // the optimizer is left as it is after the last epoch
   Rates rates(optimizer, options.schedule);
+  std::optional<Scaling> measured;  // before anything is changed
+  if (options.standardize && options.resume == nullptr && !scaling()) {
+    measured = measure(*this, X, y, options);
+  }
   TrainingState<T> state = begin(*this, optimizer, options, rows, patience, best, rates);
+  if (measured) {
+    epochs_trained() > 0 ? set_scaling(measured) : fold_scaling(*measured);
+  }
   History& history = state.history;
   Snapshot<T> before(*this, &optimizer);
   detail::Poller between_epochs(options.should_stop);  // one epoch may be too short to ask in
@@ -332,6 +381,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
     log.epoch = epoch;
     log.learning_rate = optimizer.learning_rate();
     const auto train = [&] {
+      const Unfolded<T> unfolded(options.standardize ? this : nullptr);
       if (options.shuffle) {
         permutation(order.data(), rows, how.dropout_seed,
                     static_cast<std::uint64_t>(epochs_trained()), options.should_stop);

@@ -4,6 +4,7 @@
 
 #include "dispatch.hpp"
 #include "network/optimizer_impl.hpp"
+#include "network/scaling.hpp"
 #include "network/scratch.hpp"
 #include "threads/poller.hpp"
 #include "threads/readers_writer_lock.hpp"
@@ -14,6 +15,9 @@
 #include <atomic>
 #include <chrono>
 #include <limits>
+#include <map>
+#include <optional>
+#include <string>
 
 namespace fastmlp {
 namespace detail {
@@ -91,11 +95,20 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
   Output output;
+  LossOptions loss;
+  std::vector<T> loss_parameters;  // LossBlock::parameters
   std::ptrdiff_t n_parameters = 0;
   std::vector<std::ptrdiff_t> offsets;  // where W_{l+1} starts; b_{l+1} follows it
   detail::AlignedBuffer<T> parameters, gradients;
   std::atomic<std::int64_t> epochs_trained{0};
   std::atomic<std::uint64_t> seed{0};
+  std::map<std::string, std::string> metadata;
+  std::optional<Scaling> scaling;  // which is in the parameters, unless `unfolded`
+  bool unfolded = false;           // the parameters are for scaled rows, and passes scale the rows
+  // While unfolded, the loss of raw targets is this sum over the outputs j of the losses of scaled
+  // ones: loss_factor * (loss_factors[j] * loss_j + ...). An empty vector has only ones.
+  double loss_factor = 1;
+  std::vector<T> loss_factors;
   detail::Scratch<T> scratch;           // for training steps
   mutable detail::ScratchPool<T> pool;  // for predictions and evaluations
   mutable detail::ReadersWriterLock users;
@@ -114,6 +127,15 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   MatrixView<T> biases(T* buffer, std::ptrdiff_t l) const {
     return {buffer + offsets[static_cast<std::size_t>(l)] + inputs(l) * outputs(l), 1, outputs(l)};
   }
+
+  detail::EndLayers<T> end_layers() {
+    T* const p = parameters.data();
+    return {weights(p, 0), biases(p, 0), weights(p, depth() - 1), biases(p, depth() - 1)};
+  }
+
+  /// Changes the parameters to those for scaled rows, or back. \pre scaling
+  void unfold();
+  void refold();
 
   /// Refuses data that does not fit the network, naming `function`.
   void check_data(const char* function, const RowSource<T>& X, const RowSource<T>& y,
@@ -142,12 +164,12 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
            std::ptrdiff_t batch_size = std::numeric_limits<std::ptrdiff_t>::max()) const;
 
   /// Whether a pass over rows of X in this order copies them to Scratch::x.
-  static bool copies(const RowSource<T>& X, const std::int64_t* order) {
-    return X.in_place() ? order != nullptr : !detail::stays_sparse(X);
+  bool copies(const RowSource<T>& X, const std::int64_t* order) const {
+    return X.in_place() ? order != nullptr || unfolded : !takes_sparse(X);
   }
 
   /// The most rows that pass() takes at a time out of `rows` rows of X.
-  static std::ptrdiff_t block_rows(const RowSource<T>& X, std::ptrdiff_t rows, GradientUse use) {
+  std::ptrdiff_t block_rows(const RowSource<T>& X, std::ptrdiff_t rows, GradientUse use) const {
     if (use != GradientUse::kNone) return std::min(rows, detail::kChunk);
     if (X.in_place()) return std::min(rows, kForwardRows);
     const std::ptrdiff_t fit = kForwardBytes / bytes_of_row(X) / detail::kLanes * detail::kLanes;
@@ -155,6 +177,13 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   }
 
  private:
+  /// Whether a pass takes the rows of X as they are stored in CSR form.
+  bool takes_sparse(const RowSource<T>& X) const { return !unfolded && detail::stays_sparse(X); }
+
+  /// Sets the parameter of each output j to delta(j), if the loss has one.
+  template <class Delta>
+  void set_delta(const Delta& delta);
+
   double squared_weights(const detail::KernelTable<T>& kernels) const;
   void add_decay(double decay) const;
   void update(const detail::KernelTable<T>& kernels, const Goal& goal, double total_weight) const;
@@ -175,8 +204,8 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
                    const Rows<T>& rows, detail::Poller& poller) const;
 
   /// The bytes of a row of X in memory, on average if X is sparse.
-  static std::ptrdiff_t bytes_of_row(const RowSource<T>& X) {
-    if (!detail::stays_sparse(X)) return X.cols() * static_cast<std::ptrdiff_t>(sizeof(T));
+  std::ptrdiff_t bytes_of_row(const RowSource<T>& X) const {
+    if (!takes_sparse(X)) return X.cols() * static_cast<std::ptrdiff_t>(sizeof(T));
     const auto entry = static_cast<std::ptrdiff_t>(sizeof(detail::SparseEntry<T>));
     return 1 + X.csr()->stored / std::max<std::ptrdiff_t>(X.rows(), 1) * entry;
   }

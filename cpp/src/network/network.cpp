@@ -39,14 +39,16 @@ double LossSum::mean() const {
 
 template <class T>
 Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> hidden,
-                    Output output)
+                    Output output, LossOptions loss)
     : impl_(std::make_unique<Impl>()) {
+  const detail::DefaultFloatMode mode;
   Impl& net = *impl_;
   for (const Activation g : hidden)
     detail::check_enum("activation", g, detail::scalar_kernels().n_activations);
   detail::check_enum("output", output, detail::scalar_kernels().n_outputs);
   if (hidden.empty() && layers.size() > 2) hidden.assign(layers.size() - 2, Activation::kRelu);
   net.n_parameters = detail::check_layers(layers, hidden.size(), output);
+  net.loss_parameters = detail::check_loss<T>(loss, output, layers.back());
   std::ptrdiff_t offset = 0;
   for (std::size_t l = 1; l < layers.size(); ++l) {
     net.offsets.push_back(offset);
@@ -55,6 +57,7 @@ Network<T>::Network(std::vector<std::ptrdiff_t> layers, std::vector<Activation> 
   net.layers = std::move(layers);
   net.hidden = std::move(hidden);
   net.output = output;
+  net.loss = std::move(loss);
   const auto size = static_cast<std::size_t>(net.n_parameters);
   net.parameters.reserve(size);
   net.gradients.reserve(size);
@@ -124,6 +127,11 @@ Output Network<T>::output() const {
 }
 
 template <class T>
+const LossOptions& Network<T>::loss_options() const {
+  return impl_->loss;
+}
+
+template <class T>
 std::ptrdiff_t Network<T>::depth() const {
   return impl_->depth();
 }
@@ -174,9 +182,9 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
   if (X.rows() == 0) return;
   const detail::ReadLock reading(net.users, detail::kTraining);
   const detail::Call<T> call;
-  const std::ptrdiff_t step = Impl::block_rows(X, X.rows(), GradientUse::kNone);
+  const std::ptrdiff_t step = net.block_rows(X, X.rows(), GradientUse::kNone);
   const typename detail::ScratchPool<T>::Lease s(net.pool);
-  s->prepare(net.layers, net.hidden, step, false, Impl::copies(X, nullptr), call.kernels());
+  s->prepare(net.layers, net.hidden, step, false, net.copies(X, nullptr), call.kernels());
   detail::Poller poller(should_stop);
   detail::with_team(net.team(X.rows(), GradientUse::kNone), [&] {
     for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
@@ -193,8 +201,8 @@ LossSum Network<T>::loss(const RowSource<T>& X, const RowSource<T>& y, const dou
   const detail::ReadLock reading(impl_->users, detail::kTraining);
   const detail::Call<T> call;
   const typename detail::ScratchPool<T>::Lease s(impl_->pool);
-  s->prepare(impl_->layers, impl_->hidden, Impl::block_rows(X, X.rows(), GradientUse::kNone), false,
-             Impl::copies(X, nullptr), call.kernels());
+  s->prepare(impl_->layers, impl_->hidden, impl_->block_rows(X, X.rows(), GradientUse::kNone),
+             false, impl_->copies(X, nullptr), call.kernels());
   detail::Poller poller(should_stop);
   LossSum sum;
   detail::with_team(impl_->team(X.rows(), GradientUse::kNone), [&] {
@@ -212,8 +220,8 @@ LossSum pass_over(Impl& net, detail::Scratch<T>& scratch, const RowSource<T>& X,
                   const ShouldStop& should_stop) {
   const GradientUse use = goal.use;
   const detail::Call<T> call;
-  scratch.prepare(net.layers, net.hidden, Impl::block_rows(X, X.rows(), use), true,
-                  Impl::copies(X, nullptr), call.kernels());
+  scratch.prepare(net.layers, net.hidden, net.block_rows(X, X.rows(), use), true,
+                  net.copies(X, nullptr), call.kernels());
   detail::Poller poller(should_stop);
   LossSum sum;
   detail::with_team(net.team(X.rows(), use), [&] {
@@ -303,9 +311,8 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const RowSource<T>& y,
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience, should_stop);
   const Optimizer::Impl::Updating updating(optimizer.impl(), should_stop);
   const detail::Call<T> call;
-  const std::ptrdiff_t block =
-      Impl::block_rows(X, std::min(batch_size, count), GradientUse::kUpdate);
-  net.scratch.prepare(net.layers, net.hidden, block, true, Impl::copies(X, order), call.kernels());
+  const std::ptrdiff_t block = net.block_rows(X, std::min(batch_size, count), GradientUse::kUpdate);
+  net.scratch.prepare(net.layers, net.hidden, block, true, net.copies(X, order), call.kernels());
   optimizer.impl().template bind<T>("train_epoch", net.id, net.n_parameters);
   const Goal goal{GradientUse::kUpdate, options.objective, &optimizer.impl()};
   net.scratch.dropout.begin_epoch(net.layers, block, options.dropout, options.dropout_seed,
@@ -381,8 +388,70 @@ void Network<T>::restore(const T* parameters, std::int64_t epochs_trained) {
 }
 
 template <class T>
+void Network<T>::fold_scaling(const Scaling& scaling) {
+  const detail::DefaultFloatMode mode;
+  Impl& net = *impl_;
+  Scaling full = detail::checked_scaling<T>("fold_scaling", scaling, net.layers.front(),
+                                            net.classes(), net.output, net.loss);
+  const detail::WriteLock alone(net.users, detail::kInUse, detail::kShortPatience);
+  Scaling all = net.scaling ? detail::checked_scaling<T>(
+                                  "fold_scaling", detail::composed(*net.scaling, full),
+                                  net.layers.front(), net.classes(), net.output, net.loss)
+                            : full;
+  if (net.unfolded)
+    detail::refuse("fold_scaling: unfold_scaling() has been called; call refold_scaling() first");
+  detail::fold(full, net.end_layers());
+  net.scaling = std::move(all);
+}
+
+template <class T>
+void Network<T>::set_scaling(std::optional<Scaling> scaling) {
+  Impl& net = *impl_;
+  if (scaling) {
+    scaling = detail::checked_scaling<T>("set_scaling", std::move(*scaling), net.layers.front(),
+                                         net.classes(), net.output, net.loss);
+  }
+  const detail::WriteLock alone(net.users, detail::kInUse, detail::kShortPatience);
+  net.scaling = std::move(scaling);
+}
+
+template <class T>
+std::optional<Scaling> Network<T>::scaling() const {
+  const detail::ReadLock reading(impl_->users, detail::kTraining);
+  return impl_->scaling;
+}
+
+template <class T>
+void Network<T>::unfold_scaling() {
+  const detail::DefaultFloatMode mode;
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kShortPatience);
+  if (impl_->unfolded || !impl_->scaling) return;
+  impl_->unfold();
+}
+
+template <class T>
+void Network<T>::refold_scaling() {
+  const detail::DefaultFloatMode mode;
+  const detail::WriteLock alone(impl_->users, detail::kInUse, detail::kShortPatience);
+  if (!impl_->unfolded) return;
+  impl_->refold();
+}
+
+template <class T>
+std::map<std::string, std::string>& Network<T>::metadata() {
+  return impl_->metadata;
+}
+
+template <class T>
+const std::map<std::string, std::string>& Network<T>::metadata() const {
+  return impl_->metadata;
+}
+
+template <class T>
 Network<T> Network<T>::copy() const {
-  Network twin(layers(), hidden(), output());
+  Network twin(layers(), hidden(), output(), loss_options());
+  twin.impl_->scaling = scaling();
+  twin.impl_->metadata = metadata();
   twin.impl_->epochs_trained = snapshot(twin.parameters());
   twin.impl_->seed = seed();
   return twin;

@@ -15,10 +15,12 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Rough costs in flops for each element, from which the number of threads is chosen. They are the
-// costs of a unit's loss (exp, log1p, a division), of the update of a parameter, and of a copy.
+// costs of a unit's loss (exp, log1p, a division), of the update of a parameter, of a copy, and of
+// scaling.
 constexpr double kLossFlops = 64;
 constexpr double kUpdateFlops = 8;
 constexpr double kGatherFlops = 8;
+constexpr double kScaleFlops = 32;
 
 /// The weight of row i of these rows.
 template <class T>
@@ -69,14 +71,58 @@ MatrixView<const T> read(const detail::KernelTable<T>& kernels, const RowSource<
   return copy;
 }
 
+/// Writes scaled rows to `out`, which may be the memory of `rows`.
+template <class T>
+void scale(const MatrixView<const T>& rows, const std::vector<double>& mean,
+           const std::vector<double>& scale, const MatrixView<T>& out) {
+  detail::parallel_for(rows.rows, 1, kScaleFlops * static_cast<double>(rows.rows * rows.cols),
+                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+                         detail::scale_rows(rows.row_block(begin, end - begin), mean.data(),
+                                            scale.data(), out.row_block(begin, end - begin));
+                       });
+}
+
 }  // namespace
+
+template <class T>
+template <class Delta>
+void Network<T>::Impl::set_delta(const Delta& delta) {
+  if (!loss.kind || detail::about(*loss.kind).parameter != detail::LossParameter::kDelta) return;
+  for (std::size_t j = 0; j < loss_parameters.size(); ++j) {
+    loss_parameters[j] = static_cast<T>(delta(j));
+  }
+}
+
+template <class T>
+void Network<T>::Impl::unfold() {
+  detail::unfold(*scaling, end_layers());
+  unfolded = true;
+  const std::vector<double>& scale = scaling->output_scale;
+  if (scale.empty()) return;
+  const double largest = *std::max_element(scale.begin(), scale.end());
+  const int power = detail::power_of(output, loss);
+  const auto raised = [&](double factor) { return power == 2 ? factor * factor : factor; };
+  loss_factor = raised(largest);
+  set_delta([&](std::size_t j) { return loss.delta / scale[j]; });
+  if (scale.size() == 1) return;
+  for (const double s : scale) loss_factors.push_back(static_cast<T>(raised(s / largest)));
+}
+
+template <class T>
+void Network<T>::Impl::refold() {
+  detail::fold(*scaling, end_layers());
+  unfolded = false;
+  loss_factor = 1;
+  loss_factors.clear();
+  set_delta([&](std::size_t) { return loss.delta; });
+}
 
 template <class T>
 void Network<T>::Impl::check_data(const char* function, const RowSource<T>& X,
                                   const RowSource<T>& y, const double* sample_weight,
                                   const ShouldStop& should_stop) const {
   detail::check_features(function, X.rows(), X.cols(), layers.front());
-  detail::check_target_shape(function, X, y, layers.back(), output);
+  detail::check_target_shape(function, X, y, layers.back(), output, loss);
   detail::check_sample_weight(function, sample_weight, X.rows());
   if (detail::about(output).targets == detail::Targets::kReal) return;  // every y is valid
   constexpr std::ptrdiff_t kRows = 512;  // so that a copy of them takes little memory
@@ -99,8 +145,14 @@ InputRows<T> Network<T>::Impl::input(const detail::KernelTable<T>& kernels, deta
                                      const RowSource<T>& X, const std::int64_t* order,
                                      std::ptrdiff_t first, std::ptrdiff_t count, bool gradient,
                                      detail::Poller& poller) const {
-  if (!detail::stays_sparse(X)) {
-    return {count, read(kernels, X, order, first, count, s.x.data(), poller)};
+  if (!takes_sparse(X)) {
+    const MatrixView<const T> rows = read(kernels, X, order, first, count, s.x.data(), poller);
+    if (!unfolded) return {count, rows};
+    const std::ptrdiff_t stride =
+        rows.data == s.x.data() ? rows.row_stride : detail::spaced<T>(rows.cols);
+    const MatrixView<T> scaled(s.x.data(), count, rows.cols, stride, 1);
+    scale(rows, scaling->input_mean, scaling->input_scale, scaled);
+    return {count, scaled};
   }
   s.sparse_x.read(*X.csr(), order != nullptr ? order + first : nullptr, first, count);
   if (gradient) s.sparse_x.transpose();
@@ -153,9 +205,13 @@ void Network<T>::Impl::predict(const detail::KernelTable<T>& kernels, detail::Sc
                          T* block = z + begin * out.cols;
                          output_forward(block, block, end - begin, out.cols);
                        });
-  if (z == out.data) return;
+  const bool unscale = unfolded && !scaling->output_scale.empty();
+  if (z == out.data && !unscale) return;
   for (std::ptrdiff_t i = 0; i < out.rows; ++i) {
-    for (std::ptrdiff_t j = 0; j < out.cols; ++j) out(i, j) = z[i * out.cols + j];
+    for (std::ptrdiff_t j = 0; j < out.cols; ++j) {
+      const T y = z[i * out.cols + j];
+      out(i, j) = unscale ? detail::unscaled(*scaling, y, j) : y;
+    }
   }
 }
 
@@ -172,6 +228,12 @@ const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail
     }
     return s.y;
   }
+  if (unfolded && !scaling->output_scale.empty()) {
+    const MatrixView<T> scaled(s.y, y.rows, y.cols);
+    // In order, because `scaled` and `y` may share memory with different distances of rows.
+    detail::scale_rows(y, scaling->output_mean.data(), scaling->output_scale.data(), scaled);
+    return s.y;
+  }
   if (y.is_contiguous()) return y.data;
   for (std::ptrdiff_t i = 0; i < y.rows; ++i) {
     for (std::ptrdiff_t j = 0; j < y.cols; ++j) s.y[i * y.cols + j] = y(i, j);
@@ -183,22 +245,25 @@ template <class T>
 void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                                    const T* y, std::ptrdiff_t rows, const Goal& goal) const {
   const bool gradient = goal.use != GradientUse::kNone;
-  const detail::OutputKernels<T>& kernels_of_output =
-      kernels.outputs[static_cast<std::size_t>(output)];
   // Outputs with labels are probabilities, which can be clipped.
   const bool clips = goal.objective.clip > 0 && labels_of(output) != Labels::kNone;
   const T low = static_cast<T>(clips ? -std::log1p(-goal.objective.clip) : -kInfinity);
   const T high = static_cast<T>(clips ? -std::log(goal.objective.clip) : kInfinity);
   const std::ptrdiff_t cols = classes();
-  const std::ptrdiff_t y_cols = kernels_of_output.targets == detail::Targets::kClasses ? 1 : cols;
+  const bool one_target =
+      detail::about(output).targets == detail::Targets::kClasses || detail::has_one_target(loss);
+  const std::ptrdiff_t y_cols = one_target ? 1 : cols;
   T* z = s.a.back();
-  const auto& loss = kernels_of_output.loss;
-  detail::parallel_for(rows, detail::kLanes, kLossFlops * static_cast<double>(rows * cols),
-                       [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
-                         T* block = z + begin * cols;
-                         loss({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
-                               gradient ? block : nullptr, s.row_losses + begin, low, high});
-                       });
+  const auto kernel = loss.kind ? kernels.losses[static_cast<std::size_t>(*loss.kind)].loss
+                                : kernels.outputs[static_cast<std::size_t>(output)].loss;
+  detail::parallel_for(
+      rows, detail::kLanes, kLossFlops * static_cast<double>(rows * cols),
+      [&](std::ptrdiff_t begin, std::ptrdiff_t end) noexcept {
+        T* block = z + begin * cols;
+        kernel({block, end - begin, cols, y + begin * y_cols, s.scale + begin,
+                gradient ? block : nullptr, s.row_losses + begin, low, high, loss_parameters.data(),
+                loss_factors.empty() ? nullptr : loss_factors.data()});
+      });
 }
 
 template <class T>
@@ -373,7 +438,7 @@ LossSum Network<T>::Impl::pass(const detail::KernelTable<T>& kernels, detail::Sc
   if (use == GradientUse::kStore && goal.objective.alpha > 0) {
     add_decay(goal.objective.alpha / total_weight);
   }
-  return {goal.objective.loss_scale * sum.total() + penalty, total_weight};
+  return {loss_factor * goal.objective.loss_scale * sum.total() + penalty, total_weight};
 }
 
 template <class T>

@@ -29,6 +29,7 @@ void set_constants(const Network<T>& net, const Optimizer& optimizer, const FitO
   r.layers = net.layers();
   r.hidden = net.hidden();
   r.output = net.output();
+  r.loss = net.loss_options();
   r.optimizer = optimizer.options();
   r.first_epoch = net.epochs_trained();
   r.rows = rows;
@@ -42,12 +43,15 @@ void set_constants(const Network<T>& net, const Optimizer& optimizer, const FitO
   r.schedule = static_cast<bool>(options.schedule);
   r.validation = options.validation.has_value();
   r.early_stopping = options.early_stopping.has_value();
+  r.standardize = options.standardize;
 }
 
 /// Writes the present state of the network and the optimizer.
 template <class T>
 void capture(const Network<T>& net, Optimizer& optimizer, TrainingState<T>& s) {
   s.network_seed = net.seed();
+  s.scaling = net.scaling();
+  s.metadata = net.metadata();
   s.parameters.resize(static_cast<std::size_t>(net.n_parameters()));
   s.epochs_trained = net.snapshot(s.parameters.data());
   s.learning_rate = optimizer.learning_rate();
@@ -80,6 +84,9 @@ inline std::vector<std::pair<std::string, std::string>> described(const Training
   add_list("layers", r.layers, number);
   add_list("hidden", r.hidden, [](Activation g) { return name_of(g); });
   add("output", name_of(r.output));
+  add("loss", r.loss.kind ? name_of(*r.loss.kind) : "the output's own");
+  add("delta", digits(r.loss.delta));
+  add_list("quantiles", r.loss.quantiles, digits<double>);
   add("rows", number(r.rows));
   add("batch_size", number(r.batch_size));
   add_flag("shuffle", r.shuffle);
@@ -89,6 +96,7 @@ inline std::vector<std::pair<std::string, std::string>> described(const Training
   add_flag("sample_weight", r.sample_weight);
   add_flag("validation", r.validation);
   add_flag("early_stopping", r.early_stopping);
+  add_flag("standardize", r.standardize);
   add("optimizer", std::visit([](const auto& o) { return o.kName; }, r.optimizer));
   for (const auto& [name, value] : hyper_parameters(r.optimizer)) {
     add("the optimizer's " + std::string(name), digits(value));
@@ -133,6 +141,7 @@ void apply(Network<T>& net, Optimizer& optimizer, const TrainingState<T>& s) {
   state.beta_2_power = s.beta_2_power;
   Optimizer trial(s.optimizer);
   trial.set_state(state);
+  net.set_scaling(s.scaling);
   net.restore(s.parameters.data(), s.epochs_trained);
   net.set_seed(s.network_seed);
   optimizer = std::move(trial);

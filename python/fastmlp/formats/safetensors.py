@@ -1,14 +1,13 @@
-"""Networks in safetensors files: tensors `layers.0.weight`, …, the rest as JSON in the metadata.
+"""Safetensors files of any content: every check in reading, one step in writing.
 
-docs/file_format.md has the rules. Everything in a file is checked before it is used, and a file is
-replaced as a whole or not at all. fastmlp/io.hpp reads and writes the same files in C++. A file may
-also hold the state of a training run, which _checkpoint.py makes and uses. Start at `save` and
-`load`.
+What a file holds is for the caller: network_file.py has networks, _checkpoint.py training states,
+fastmlp.tabular its models. docs/file_format.md has the rules. A file is replaced as a whole or not
+at all. fastmlp/io_detail.hpp does the same in C++. Start at `read_header`, `read_tensors` and
+`file_parts`.
 """
 
 import errno
 import io
-import itertools
 import json
 import math
 import os
@@ -16,66 +15,27 @@ import re
 import stat
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
-
-from fastmlp._trainable import dtype_name
 
 if sys.platform != "win32":
     import fcntl
 
 open_file = io.open  # the built-in name is gone while Python ends
-AnyNetwork = TypeVar("AnyNetwork")  # network.py imports this module, not the other way round
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Part = bytes | np.ndarray[Any, Any]  # of a file
+Expected = dict[str, tuple[np.dtype[Any], list[int]]]  # the type and the shape of each tensor
 
 FORMAT = 1  # the version of the JSON; a reader refuses any version that it does not know
-METADATA_KEY = "fastmlp"
-TRAINING_KEY = "fastmlp_training"  # of a training state; absent from a file of a network alone
 MOST_METADATA = 100  # entries
 MOST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
-DTYPES = ("float32", "float64")
-SETTINGS = {"dtype", "epochs_trained", "format", "hidden", "layers", "output", "seed"}
-# The settings of a training run: numbers with the least value of each, flags, and strings.
-NUMBERS = {
-    "batch_size": 1,
-    "epochs": 1,
-    "first_epoch": 0,
-    "numbers": 1,
-    "rows": 1,
-    "steps": 0,
-    "vectors": 0,
-}
-FLAGS = {"dropout", "early_stopping", "sample_weight", "schedule", "shuffle", "validation"}
-TRAINING = {"format", "optimizer", "seed", "stopped_by", *NUMBERS, *FLAGS}
-OPTIONAL_TENSORS = ("dropout", "early_stopping", "validation")
-ENDINGS = ("epochs", "early_stopping", "callback", "converged", "line_search")
 MOST = 2**62  # epochs, steps and the like
 STRING = re.compile(r'"(?>[^"\\]+|\\.)*+"?', re.DOTALL)  # possessive: no text makes it slow
 PIECE = 1 << 20  # bytes read or written at once: Ctrl-C is noticed between two pieces
-
-
-def save(network: Any, path: AnyPath) -> None:
-    """Write a network; see `Network.save`."""
-    checked_path(path, "save")
-    network = network.copy()  # while another thread trains, this raises
-    replace_file(path, *file_parts(network))
-
-
-def load(cls: type[AnyNetwork], path: AnyPath) -> AnyNetwork:
-    """Read a network; see `Network.load`."""
-    path = checked_path(path, "load")
-    with open_file(path, "rb") as file:
-        try:
-            return read(cls, file)
-        except ValueError as error:
-            raise ValueError(
-                f"load: {path} is damaged or not a network that `save` wrote: {error}"
-            ) from error
 
 
 def checked_path(path: AnyPath, function: str, name: str = "path") -> str:
@@ -91,60 +51,46 @@ def checked_path(path: AnyPath, function: str, name: str = "path") -> str:
     return name_of_file
 
 
-def network_tensors(network: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """Yield the arrays of a network with their names in a file."""
-    for index, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        yield f"layers.{index}.weight", weight
-        yield f"layers.{index}.bias", bias
-
-
 # Reading
 
 
-class Content(NamedTuple):
-    """What is in a file: the settings of the network and of the training run, and the tensors."""
-
-    settings: dict[str, Any]
-    training: dict[str, Any] | None
-    tensors: dict[str, np.ndarray[Any, Any]]
-
-
-def read(cls: type[AnyNetwork], file: BinaryIO) -> AnyNetwork:
-    """Read a network from a stream."""
-    settings, _, tensors = read_content(file)
-    make: Any = cls
-    network: Any = make._rebuild(
-        *(settings[key] for key in ("layers", "hidden", "output", "dtype", "seed"))
-    )
-    for name, values in network_tensors(network):
-        values[:] = tensors[name]
-    network.epochs_trained = settings["epochs_trained"]
-    read: AnyNetwork = network
-    return read
+@contextmanager
+def naming_file(path: str, what: str) -> Iterator[None]:
+    """Let the message of a ValueError begin with the file; `what` is what `save` writes there."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"load: {path} is damaged or not {what}: {error}") from error
 
 
-def read_content(file: BinaryIO) -> Content:
-    """Read a stream to its end; allocate no more than a small multiple of its size."""
+def read_header(file: BinaryIO) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the metadata and the entries of the tensors, which follow in the file.
+
+    Like `read_tensors`, it allocates no more than a small multiple of the bytes that arrive.
+    """
     (size,) = struct.unpack("<Q", _take(file, 8, "its first 8 bytes"))
     if size > MOST_HEADER:
         raise ValueError(
             f"its first 8 bytes give a header of {size} bytes; at most {MOST_HEADER} are allowed"
         )
-    header = _parse(str(_take(file, size, "its header"), "utf-8"), "its header")
-    metadata = _metadata(header.pop("__metadata__", None))
-    settings = _settings(metadata)
-    training = _training(metadata, settings["hidden"])
-    expected = _expected(settings, training, len(header))
-    begins = _begins(header, expected)
+    header = parse(str(_take(file, size, "its header"), "utf-8"), "its header")
+    metadata = header.pop("__metadata__", {})
+    return _checked_metadata(metadata), header
+
+
+def read_tensors(
+    file: BinaryIO, entries: dict[str, Any], expected: Expected
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Read the tensors, to the end of the file; refuse entries that are not the expected ones."""
+    begins = _begins(entries, expected)
     size = sum(dtype.itemsize * math.prod(shape) for dtype, shape in expected.values())
     data = _take(file, size, "its tensors")
     if file.read(1):
         raise ValueError("more bytes follow its tensors")
-    tensors = {
+    return {
         name: np.frombuffer(data, dtype, math.prod(shape), begins[name]).reshape(shape)
         for name, (dtype, shape) in expected.items()
     }
-    return Content(settings, training, tensors)
 
 
 def _take(file: BinaryIO, size: int, what: str) -> memoryview:
@@ -158,7 +104,7 @@ def _take(file: BinaryIO, size: int, what: str) -> memoryview:
     return data.getbuffer()
 
 
-def _parse(text: str, what: str) -> dict[str, Any]:
+def parse(text: str, what: str) -> dict[str, Any]:
     """Parse a JSON object, in which no name may stand twice and every number is an integer."""
     if not text.startswith("{"):
         raise ValueError(f"{what} does not begin with '{{'")
@@ -198,12 +144,10 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"{text:.80} is not an integer in [0, 2**64)")
 
 
-def _metadata(metadata: Any) -> dict[str, str]:
-    """Return the metadata; refuse other values than strings, and a file without fastmlp's key."""
-    if not isinstance(metadata, dict) or METADATA_KEY not in metadata:
-        raise ValueError(
-            f"the metadata has no key {METADATA_KEY!r}; this file was not written by fastmlp"
-        )
+def _checked_metadata(metadata: Any) -> dict[str, str]:
+    """Return the metadata; refuse other values than strings, and too many."""
+    if not isinstance(metadata, dict):
+        raise ValueError("the metadata is not an object")
     if len(metadata) > MOST_METADATA:
         raise ValueError(
             f"the metadata has {len(metadata)} entries; at most {MOST_METADATA} are allowed"
@@ -215,105 +159,37 @@ def _metadata(metadata: Any) -> dict[str, str]:
     return metadata
 
 
-def _members(metadata: dict[str, str], key: str, known: set[str]) -> dict[str, Any]:
+def settings_in(
+    metadata: dict[str, str], key: str, known: set[str], optional: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """Return the JSON object in an entry of the metadata; a missing member is found later."""
     what = f"the metadata {key!r}"
-    settings = _parse(metadata[key], what)
+    settings = parse(metadata[key], what)
     if type(settings.get("format")) is not int or settings["format"] != FORMAT:
         raise ValueError(
             f"the format is {settings.get('format')!r:.80}; this version reads format {FORMAT}"
         )
-    if unknown := settings.keys() - known:
+    if unknown := settings.keys() - known - optional:
         raise ValueError(
             f"{what} has the keys {sorted(unknown)!r:.80}, which format {FORMAT} does not have"
         )
     return settings
 
 
-def _settings(metadata: dict[str, str]) -> dict[str, Any]:
-    """Return the settings of the network; its constructor checks the names in them."""
-    settings = _members(metadata, METADATA_KEY, SETTINGS)
-    layers: Any = settings.get("layers")
-    hidden: Any = settings.get("hidden")
-    if not _is_list(layers, int) or len(layers) < 2 or not 1 <= min(layers) <= max(layers) < 2**63:
-        _refuse(settings, "layers", "two or more positive integers")
-    if not _is_list(hidden, str) or len(hidden) != len(layers) - 2:
-        _refuse(settings, "hidden", f"{len(layers) - 2} names")
-    if type(settings.get("output")) is not str:
-        _refuse(settings, "output", "a name")
-    if settings.get("dtype") not in DTYPES:
-        _refuse(settings, "dtype", f"one of {list(DTYPES)}")
-    _require_integer(settings, "seed", 0, 2**64 - 1)
-    _require_integer(settings, "epochs_trained", 0, MOST)
-    return settings
-
-
-def _training(metadata: dict[str, str], hidden: list[str]) -> dict[str, Any] | None:
-    """Return the settings of the training run; None if the file holds only a network."""
-    if TRAINING_KEY not in metadata:
-        return None
-    training = _members(metadata, TRAINING_KEY, TRAINING)
-    for key, least in NUMBERS.items():
-        _require_integer(training, key, least, MOST)
-    _require_integer(training, "seed", 0, 2**64 - 1)
-    for key in FLAGS:
-        if type(training.get(key)) is not bool:
-            _refuse(training, key, "true or false")
-    if training["dropout"] and not hidden:
-        _refuse(training, "dropout", "false without hidden layers")
-    if type(training.get("optimizer")) is not str:
-        _refuse(training, "optimizer", "a name")
-    if training.get("stopped_by") not in ENDINGS:
-        _refuse(training, "stopped_by", f"one of {list(ENDINGS)}")
-    return training
-
-
-def _is_list(value: Any, of: type) -> bool:
+def is_list(value: Any, of: type) -> bool:
     """Return whether value is a list of exactly that type; true does not count as an integer."""
     return isinstance(value, list) and all(type(item) is of for item in value)
 
 
-def _require_integer(settings: dict[str, Any], key: str, least: int, most: int) -> None:
+def require_integer(settings: dict[str, Any], key: str, least: int, most: int) -> None:
+    """Refuse a setting that is not an integer in [least, most]."""
     if type(settings.get(key)) is not int or not least <= settings[key] <= most:
-        _refuse(settings, key, f"an integer in [{least}, {most}]")
+        refuse(settings, key, f"an integer in [{least}, {most}]")
 
 
-def _refuse(settings: dict[str, Any], key: str, rule: str) -> NoReturn:
+def refuse(settings: dict[str, Any], key: str, rule: str) -> NoReturn:
+    """Refuse a setting, with the rule in words."""
     raise ValueError(f"{key} is {settings.get(key)!r:.80}; it must be {rule}")
-
-
-Expected = dict[str, tuple[np.dtype[Any], list[int]]]  # the type and the shape of each tensor
-
-
-def _expected(settings: dict[str, Any], training: dict[str, Any] | None, count: int) -> Expected:
-    """Return what the tensors must be; `count` is the number of tensors in the header."""
-    layers = settings["layers"]
-    n = 2 * len(layers) - 2
-    more = 0 if training is None else 3 + training["vectors"]
-    more += sum(training[key] for key in OPTIONAL_TENSORS) if training else 0
-    # Compare the counts first, so that many layers without tensors allocate nothing.
-    if count != n + more:
-        also = f" and its training {more}" if training else ""
-        raise ValueError(f"the file has {count} tensors; its layers have {n}{also}")
-    own, double = np.dtype(settings["dtype"]).newbyteorder("<"), np.dtype("<f8")
-    tensors: Expected = {}
-    for index, (n_in, n_out) in enumerate(itertools.pairwise(layers)):
-        tensors[f"layers.{index}.weight"] = own, [n_in, n_out]
-        tensors[f"layers.{index}.bias"] = own, [n_out]
-    if training is None:
-        return tensors
-    n_parameters = sum(math.prod(shape) for _, shape in tensors.values())
-    tensors["training.learning_rate"] = tensors["training.loss"] = double, [training["epochs"]]
-    tensors["training.optimizer"] = double, [training["numbers"]]
-    for index in range(training["vectors"]):
-        tensors[f"training.optimizer.{index}"] = own, [n_parameters]
-    if training["validation"]:
-        tensors["training.val_loss"] = double, [training["epochs"]]
-    if training["dropout"]:
-        tensors["training.dropout"] = double, [len(layers) - 2]
-    if training["early_stopping"]:
-        tensors["training.best"] = own, [n_parameters]
-    return tensors
 
 
 def _begins(entries: dict[str, Any], expected: Expected) -> dict[str, int]:
@@ -322,11 +198,11 @@ def _begins(entries: dict[str, Any], expected: Expected) -> dict[str, int]:
     for name, (dtype, shape) in expected.items():
         found = entries.get(name)
         offsets = found.get("data_offsets") if isinstance(found, dict) else None
-        begin = offsets[0] if _is_list(offsets, int) and offsets else 0
+        begin = offsets[0] if is_list(offsets, int) and offsets else 0
         end = begin + math.prod(shape) * dtype.itemsize
         right = {"dtype": _tensor_dtype(dtype), "shape": shape, "data_offsets": [begin, end]}
         # Compare the types too, because True == 1 in Python.
-        if found != right or not _is_list(found["shape"] + offsets, int):
+        if found != right or not is_list(found["shape"] + offsets, int):
             raise ValueError(f"{name} is {found!r:.120}; for its settings it must be {right!r}")
         begins[name], ends[begin] = begin, end
     position = 0
@@ -346,26 +222,16 @@ def _tensor_dtype(dtype: np.dtype[Any]) -> str:
 
 
 def file_parts(
-    network: Any,
-    training: dict[str, Any] | None = None,
-    training_tensors: Iterable[tuple[str, np.ndarray[Any, Any]]] = (),
+    metadata: Mapping[str, str], tensors: Mapping[str, np.ndarray[Any, Any]], what: str = "network"
 ) -> list[Part]:
-    """Return the parts of the file of a network, and of its training run if given, in order."""
-    settings = {
-        "format": FORMAT,
-        "layers": network.layers,
-        "hidden": network.hidden,
-        "output": network.output,
-        "dtype": dtype_name(network),
-        "seed": network.seed,
-        "epochs_trained": network.epochs_trained,
-    }
-    metadata = {METADATA_KEY: json.dumps(settings, sort_keys=True)}
-    if training is not None:
-        metadata[TRAINING_KEY] = json.dumps({"format": FORMAT, **training}, sort_keys=True)
-    header: dict[str, Any] = {"__metadata__": metadata}
+    """Return the parts of a file, in order; refuse what `read_header` would refuse."""
+    try:
+        _checked_metadata(dict(metadata))
+    except ValueError as error:  # UnicodeEncodeError is one
+        raise ValueError(f"save: {error}") from error
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     end = 0
-    tensors = dict(sorted([*network_tensors(network), *training_tensors]))
+    tensors = dict(sorted(tensors.items()))
     for name, values in tensors.items():
         begin, end = end, end + values.nbytes
         header[name] = {
@@ -377,8 +243,8 @@ def file_parts(
     text += b" " * (-len(text) % 8)  # aligns the tensors to 8 bytes
     if len(text) > MOST_HEADER:
         raise ValueError(
-            f"save: the network has so many layers that the header would have {len(text)} bytes; "
-            f"at most {MOST_HEADER} can be read back"
+            f"save: the {what} has so many layers or so much metadata that the header would have "
+            f"{len(text)} bytes; at most {MOST_HEADER} can be read back"
         )
     return [struct.pack("<Q", len(text)), text, *tensors.values()]
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.optimizers import State
-from fastmlp.reference.ops import ACTIVATIONS, OUTPUTS, Array, glorot, sgd_update
+from fastmlp.reference.ops import ACTIVATIONS, LOSSES, OUTPUTS, Array, glorot, sgd_update
 from fastmlp.reference.random import dropout_mask, permutation, uniform
 from fastmlp.training import TrainingMixin, resolve_seed
 
@@ -40,17 +40,24 @@ class Network(TrainingMixin):
         output: str = "sigmoid",
         dtype: npt.DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
+        loss: str | None = None,
+        delta: float = 1.0,
+        quantiles: Sequence[float] | None = None,
     ) -> None:
         self.layers = tuple(int(n) for n in layers)
         n_hidden = len(self.layers) - 2
         self.hidden = (hidden,) * n_hidden if isinstance(hidden, str) else tuple(hidden)
         self.output = output
+        self.loss_name, self.delta = loss, delta
+        self.quantiles = () if quantiles is None else tuple(quantiles)
         self.dtype = np.dtype(dtype)
         self.seed = resolve_seed(seed)
         self.epochs_trained = 0
         self.n_parameters = sum((n_in + 1) * n_out for n_in, n_out in self._shapes())
         self.parameters = np.zeros(self.n_parameters, self.dtype)
         self.gradients = np.zeros(self.n_parameters, self.dtype)
+        self.scaling: dict[str, Array] | None = None
+        self._unfolded = False  # the parameters are for scaled rows
         self._decays = np.zeros(self.n_parameters, self.dtype)
         self._states: dict[int, tuple[Any, State]] = {}
         for W, _ in self._views(self._decays):
@@ -75,16 +82,18 @@ class Network(TrainingMixin):
 
     def forward(self, X: npt.ArrayLike) -> Array:
         """Ŷ = A_L."""
-        return OUTPUTS[self.output].forward(self._forward(X)[1][-1])
+        outputs = OUTPUTS[self.output].forward(self._forward(X)[1][-1])
+        scale = self._part("output_scale", 1)
+        raw: Array = (outputs * scale + self._part("output_mean", 0)).astype(self.dtype)
+        return raw
 
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float:
         """Loss = 1/S Σ_i s_i ℓ_i."""
         Z = self._forward(X)[1][-1]
-        row_loss = OUTPUTS[self.output].row_loss
         s = self._weights_of_rows(len(Z), sample_weight)
-        return _mean(s @ row_loss(Z, self._targets(y, len(Z))), s.sum())
+        return _mean(s @ self._row_loss(Z, self._targets(y, len(Z))), s.sum())
 
     def loss_and_gradients(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -152,8 +161,7 @@ class Network(TrainingMixin):
         S, gradients = s.sum(), np.zeros_like(self.parameters)
         if S == 0:
             return 0.0, 0.0, gradients
-        output, row_loss = OUTPUTS[self.output][:2]
-        dZ = (s / S).astype(self.dtype)[:, np.newaxis] * (output(Z[-1]) - Y)
+        dZ = (s / S).astype(self.dtype)[:, np.newaxis] * self._slope(Z[-1], Y)
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
             dW, db = views[layer]
@@ -162,13 +170,14 @@ class Network(TrainingMixin):
             if layer > 0:
                 backward = ACTIVATIONS[self.hidden[layer - 1]].backward
                 dZ = M[layer] * backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
-        return float(s @ row_loss(Z[-1], Y)), float(S), gradients
+        return float(s @ self._row_loss(Z[-1], Y)), float(S), gradients
 
     def _forward(
         self, X: npt.ArrayLike, masks: Sequence[Array] | None = None
     ) -> tuple[list[Array], list[Array]]:
         """A_0 … A_{L-1}, and Z_1 … Z_L; each layer's input is A times its mask."""
-        A, Z = [np.asarray(X, self.dtype)], []
+        mean, scale = self._part("input_mean", 0), self._part("input_scale", 1)
+        A, Z = [((np.asarray(X, self.dtype) - mean) / scale).astype(self.dtype)], []
         M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
         weights, biases = self.weights, self.biases
         for name, W, b, m in zip(self.hidden, weights, biases, M, strict=False):
@@ -184,15 +193,114 @@ class Network(TrainingMixin):
         ]
 
     def _targets(self, y: npt.ArrayLike, rows: int) -> Array:
-        """Y of shape (m, n_out); class indices become one-hot."""
+        """Y of shape (m, n_out), or (m, 1) for pinball; class indices become one-hot."""
         y = np.asarray(y)
         if self.output == "softmax" and y.size == rows:
             return np.eye(self.layers[-1], dtype=self.dtype)[y.astype(np.int64).ravel()]
-        return y.astype(self.dtype).reshape(rows, self.layers[-1])
+        Y = y.astype(self.dtype).reshape(rows, self._n_targets())
+        mean, scale = self._part("output_mean", 0), self._part("output_scale", 1)
+        scaled: Array = ((Y - mean) / scale).astype(self.dtype)
+        return scaled
 
     def _weights_of_rows(self, rows: int, sample_weight: npt.ArrayLike | None) -> Array:
         """s, in float64; it is 1 for every row unless given."""
         return np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
+
+    def fold_scaling(self, **parts: Any) -> None:
+        """W_1 = W_1 / s, b_1 = b_1 - μ W_1; W_L = W_L · s, b_L = b_L · s + μ."""
+        sizes = {"input": self.layers[0], "output": self.layers[-1]}
+        sides = ("input", "output") if self.output == "identity" else ("input",)
+        scaling: dict[str, Array] = {}
+        for side in sides:
+            for part, neutral in (("mean", 0.0), ("scale", 1.0)):
+                given = parts.get(f"{side}_{part}", neutral)
+                scaling[f"{side}_{part}"] = np.broadcast_to(np.asarray(given, float), sizes[side])
+        before, self.scaling, self._unfolded = self.scaling, scaling, True
+        self._refold_scaling()
+        if before is not None:
+            for side in sides:
+                scale = scaling[f"{side}_scale"]
+                scaling[f"{side}_mean"] = before[f"{side}_mean"] * scale + scaling[f"{side}_mean"]
+                scaling[f"{side}_scale"] = before[f"{side}_scale"] * scale
+
+    def _refold_scaling(self) -> None:
+        if not self._unfolded:
+            return
+        W_1, b_1, W_L, b_L = self._ends()
+        W_1[:] = W_1 / np.reshape(self._part("input_scale", 1), (-1, 1))
+        b_1[:] = b_1 - self._shift()
+        W_L[:] = W_L * self._part("output_scale", 1)
+        b_L[:] = b_L * self._part("output_scale", 1) + self._part("output_mean", 0)
+        self._unfolded = False
+
+    def _unfold_scaling(self) -> None:
+        if self._unfolded or self.scaling is None:
+            return
+        self._unfolded = True
+        W_1, b_1, W_L, b_L = self._ends()
+        W_L[:] = W_L / self._part("output_scale", 1)
+        b_L[:] = (b_L - self._part("output_mean", 0)) / self._part("output_scale", 1)
+        b_1[:] = b_1 + self._shift()
+        W_1[:] = W_1 * np.reshape(self._part("input_scale", 1), (-1, 1))
+
+    def _ends(self) -> tuple[Array, Array, Array, Array]:
+        """W_1, b_1, W_L, b_L."""
+        weights, biases = self.weights, self.biases
+        return weights[0], biases[0], weights[-1], biases[-1]
+
+    def _row_loss(self, Z: Array, Y: Array) -> Array:
+        """ℓ_i of raw targets, also while Z and Y are scaled."""
+        scale = self._part("output_scale", 1)
+        Z, Y = Z * scale, Y * scale
+        if self.loss_name is None:
+            return OUTPUTS[self.output].row_loss(Z, Y)
+        return LOSSES[self.loss_name].row_loss(Z, Y, self._loss_parameter(1))
+
+    def _slope(self, Z: Array, Y: Array) -> Array:
+        """∂ℓ_i/∂z of each unit, of scaled targets if Z and Y are scaled."""
+        if self.loss_name is None:
+            return OUTPUTS[self.output].forward(Z) - Y
+        parameter = self._loss_parameter(self._part("output_scale", 1))
+        return LOSSES[self.loss_name].slope(Z, Y, parameter)
+
+    def _loss_parameter(self, scale: Any) -> Array:
+        """δ / s, or τ of each output."""
+        parameter = {"huber": self.delta / scale, "pinball": self.quantiles}
+        return np.asarray(parameter.get(self.loss_name or "", 0), self.dtype)
+
+    def _n_targets(self) -> int:
+        """Columns of y: with pinball, one target is compared with every output."""
+        return 1 if self.loss_name == "pinball" else self.layers[-1]
+
+    def _shift(self) -> Any:
+        """Σ_i μ_i W_1i."""
+        return np.asarray(self._part("input_mean", np.zeros(self.layers[0]))) @ self.weights[0]
+
+    def _part(self, name: str, neutral: Any) -> Any:
+        """Return what rows are scaled by while the parameters are for scaled rows."""
+        return (self.scaling or {}).get(name, neutral) if self._unfolded else neutral
+
+    def _set_scaling(self, scaling: dict[str, Array] | None) -> None:
+        self.scaling = scaling
+
+    def _measure_scaling(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+    ) -> dict[str, Array]:
+        """μ and s of each column, weighted; s is 1 if the column is constant."""
+        s = self._weights_of_rows(len(np.asarray(X)), sample_weight)
+        tables = {"input": np.asarray(X)}
+        if self.output == "identity":
+            Y = np.asarray(y).reshape(len(s), self._n_targets())
+            tables["output"] = np.broadcast_to(Y, (len(s), self.layers[-1]))
+        scaling = {}
+        for side, table in tables.items():
+            rows = table.astype(self.dtype).astype(float)[s > 0]
+            mean = np.average(rows, axis=0, weights=s[s > 0])
+            deviation = np.sqrt(np.average((rows - mean) ** 2, axis=0, weights=s[s > 0]))
+            constant = rows.min(axis=0) == rows.max(axis=0)
+            scaling[f"{side}_mean"] = np.where(constant, rows[0], mean)
+            scaling[f"{side}_scale"] = np.where(constant, 1.0, deviation)
+        return scaling
 
     def _shapes(self) -> list[tuple[int, int]]:
         """(n_in, n_out) of each layer of weights."""

@@ -69,6 +69,42 @@ def exp_loss(Z: Array, Y: Array) -> Array:
     return np.asarray(np.sum(Y * (log_Y - Z - 1) + np.exp(Z), axis=1))
 
 
+# The losses that an identity output can have instead of its own: the loss per row beside its slope
+# dZ, from Z, Y and a parameter for each output.
+
+
+def huber_loss(Z: Array, Y: Array, delta: Array) -> Array:
+    """ℓ_i = Σ_j ½ r² if |r| ≤ δ else δ (|r| - ½ δ), r = z - y: Huber, 1964."""
+    R = Z - Y
+    line = delta * (np.abs(R) - delta / 2)
+    return np.asarray(np.sum(np.where(np.abs(R) <= delta, R**2 / 2, line), axis=1))
+
+
+def huber_slope(Z: Array, Y: Array, delta: Array) -> Array:
+    """∂ℓ/∂z = r, limited to [-δ, δ]."""
+    return np.asarray(np.clip(Z - Y, -delta, delta))
+
+
+def absolute_error_loss(Z: Array, Y: Array, _: Array) -> Array:
+    """ℓ_i = Σ_j |z - y|."""
+    return np.asarray(np.sum(np.abs(Z - Y), axis=1))
+
+
+def absolute_error_slope(Z: Array, Y: Array, _: Array) -> Array:
+    """∂ℓ/∂z = the sign of z - y; 0 if they are equal."""
+    return np.asarray(np.sign(Z - Y))
+
+
+def pinball_loss(Z: Array, Y: Array, tau: Array) -> Array:
+    """ℓ_i = Σ_j max(τ (y - z), (τ - 1) (y - z)): Koenker and Bassett, 1978."""
+    return np.asarray(np.sum(np.maximum(tau * (Y - Z), (tau - 1) * (Y - Z)), axis=1))
+
+
+def pinball_slope(Z: Array, Y: Array, tau: Array) -> Array:
+    """∂ℓ/∂z = -τ if y > z, 1 - τ if y < z, 0 if they are equal; a NaN stays NaN."""
+    return np.where(Y > Z, -tau, np.where(Y < Z, 1 - tau, Y - Z))
+
+
 def binary_cross_entropy(Z: Array, y: Array) -> float:
     """Loss = 1/m Σ_i ℓ_i from the logits Z, (m,) or (m, n_out); 0 without rows."""
     rows = (len(Z), Z.size // max(len(Z), 1))
@@ -214,7 +250,7 @@ class Activation(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Ŷ = g(Z), and the loss per row from Z and Y; dZ = Ŷ - Y for every output.
+    """Ŷ = g(Z), and its own loss per row from Z and Y, whose dZ is Ŷ - Y for every output.
 
     `labels` says how `predict` turns Ŷ into labels; None if it returns Ŷ.
     """
@@ -222,6 +258,13 @@ class Output(NamedTuple):
     forward: Elementwise
     row_loss: Pairwise
     labels: str | None = None
+
+
+class Loss(NamedTuple):
+    """The loss per row, and its slope dZ, from Z, Y and one parameter for each output."""
+
+    row_loss: Callable[[Array, Array, Array], Array]
+    slope: Callable[[Array, Array, Array], Array]
 
 
 ACTIVATIONS = {
@@ -244,4 +287,10 @@ OUTPUTS = {
     "softmax": Output(softmax, softmax_loss, labels="largest"),
     "identity": Output(lambda Z: Z, identity_loss),
     "exp": Output(np.exp, exp_loss),
+}
+
+LOSSES = {
+    "huber": Loss(huber_loss, huber_slope),
+    "absolute_error": Loss(absolute_error_loss, absolute_error_slope),
+    "pinball": Loss(pinball_loss, pinball_slope),
 }

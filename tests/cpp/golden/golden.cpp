@@ -16,6 +16,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -31,9 +32,10 @@ struct Case {
   std::vector<std::ptrdiff_t> layers;
   std::vector<Activation> hidden;
   Output output;
+  LossOptions loss;
   std::ptrdiff_t rows, batch_size;
   std::uint64_t epochs;
-  bool weighted;
+  bool weighted, standardize;
   std::string optimizer;
   std::map<std::string, double> arguments;  // of the optimizer
 };
@@ -54,8 +56,13 @@ std::istream& operator>>(std::istream& in, Case& c) {
     in >> name;
     c.hidden.push_back(parse_activation(name));
   }
-  in >> name >> c.rows >> c.batch_size >> c.epochs >> c.weighted;
+  in >> name >> c.rows >> c.batch_size >> c.epochs >> c.weighted >> c.standardize;
   c.output = parse_output(name);
+  std::size_t n_quantiles = 0;
+  in >> name >> c.loss.delta >> n_quantiles;
+  c.loss.kind = name == "none" ? std::optional<Loss>() : parse_loss(name);
+  c.loss.quantiles.resize(n_quantiles);
+  for (double& quantile : c.loss.quantiles) in >> quantile;
   std::size_t n_arguments = 0;
   in >> c.optimizer >> n_arguments;
   c.arguments.clear();
@@ -122,7 +129,8 @@ Matrix<T> small_integers(std::ptrdiff_t rows, std::ptrdiff_t cols, std::int64_t 
 template <class T>
 Matrix<T> targets(const Case& c) {
   const bool classes = c.output == Output::kSoftmax;
-  Matrix<T> y = small_integers<T>(c.rows, classes ? 1 : c.layers.back(), 5);
+  const bool one = classes || c.loss.kind == Loss::kPinball;
+  Matrix<T> y = small_integers<T>(c.rows, one ? 1 : c.layers.back(), 5);
   for (T& value : y.values) {
     const auto from_zero = static_cast<std::ptrdiff_t>(value) + 4;
     if (c.output == Output::kIdentity || c.output == Output::kExp) {
@@ -136,7 +144,7 @@ Matrix<T> targets(const Case& c) {
 
 template <class T>
 Network<T> train(const Case& c, const Recipe& recipe) {
-  Network<T> net(c.layers, c.hidden, c.output);
+  Network<T> net(c.layers, c.hidden, c.output, c.loss);
   net.initialize(recipe.seed);
   Matrix<T> X = small_integers<T>(c.rows, c.layers.front(), 0);
   for (T& value : X.values) value /= 4;
@@ -144,6 +152,15 @@ Network<T> train(const Case& c, const Recipe& recipe) {
   Matrix<double> weight = small_integers<double>(c.rows, 1, 11);
   for (double& value : weight.values) value += 4;
   Optimizer optimizer = optimizer_of(c, recipe);
+  if (c.standardize) {
+    FitOptions<T> options;
+    options.epochs = static_cast<std::int64_t>(c.epochs);
+    options.batch_size = c.batch_size;
+    options.sample_weight = c.weighted ? weight.values.data() : nullptr;
+    options.standardize = true;
+    net.fit(X.cview(), y.cview(), optimizer, options);
+    return net;
+  }
   std::vector<std::int64_t> order(static_cast<std::size_t>(c.rows));
   for (std::uint64_t epoch = 0; epoch < c.epochs; ++epoch) {
     permutation(order.data(), c.rows, recipe.seed, epoch);

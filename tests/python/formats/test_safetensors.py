@@ -23,7 +23,7 @@ import safetensors.numpy
 
 import fastmlp
 import file_corpus
-from fastmlp.formats import safetensors as formats
+from fastmlp.formats import safetensors as container
 from fastmlp.formats.safetensors import PIECE
 
 DTYPES = ["float32", "float64"]
@@ -448,13 +448,13 @@ def test_layers_larger_than_the_file_allocate_nothing(tmp_path, layers):
 def test_a_file_that_is_cut_while_it_is_read_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     fastmlp.Network([1000, 1000]).save(path)
-    real = formats._begins
+    real = container._begins
 
     def cut_first(*arguments):
         os.truncate(path, 2 * PIECE)
         return real(*arguments)
 
-    monkeypatch.setattr(formats, "_begins", cut_first)
+    monkeypatch.setattr(container, "_begins", cut_first)
     refused(path, "the file ends in its tensors")
 
 
@@ -606,7 +606,7 @@ def test_a_save_leaves_alone_what_another_save_writes(tmp_path):
 
 @flock
 def test_a_save_whose_file_is_taken_for_a_left_one_makes_another(tmp_path, monkeypatch):
-    real, waiting = formats._lock, [True]
+    real, waiting = container._lock, [True]
 
     def lock_late(file, flag=0):
         if waiting and waiting.pop():
@@ -614,7 +614,7 @@ def test_a_save_whose_file_is_taken_for_a_left_one_makes_another(tmp_path, monke
             assert not os.path.exists(file.name)
         return real(file, flag)
 
-    monkeypatch.setattr(formats, "_lock", lock_late)
+    monkeypatch.setattr(container, "_lock", lock_late)
     network().save(tmp_path / "model")
     assert os.listdir(tmp_path) == ["model"]
 

@@ -300,6 +300,7 @@ def every_native_operation_has_a_twin(root: Path) -> list[str]:
 LISTS = (
     (f"{KERNELS}/activations.hpp", "Activations", "Activation", "ACTIVATIONS"),
     (f"{KERNELS}/losses.hpp", "Outputs", "Output", "OUTPUTS"),
+    (f"{KERNELS}/losses.hpp", "Losses", "Loss", "LOSSES"),
 )
 
 

@@ -52,8 +52,8 @@ def file(text: str | bytes, data: bytes = values(), size: int | None = None) -> 
 TRAINING = (
     '{"batch_size": 4, "dropout": true, "early_stopping": true, "epochs": 2, "first_epoch": 5, '
     '"format": 1, "numbers": 10, "optimizer": "Adam", "rows": 9, "sample_weight": false, '
-    '"schedule": false, "seed": 5, "shuffle": true, "steps": 6, "stopped_by": "epochs", '
-    '"validation": true, "vectors": 2}'
+    '"schedule": false, "seed": 5, "shuffle": true, "standardize": false, "steps": 6, '
+    '"stopped_by": "epochs", "validation": true, "vectors": 2}'
 )
 TRAINING_TENSORS = {  # in 8 bytes or 4 for each number
     "training.best": ("F32", 13),
@@ -174,6 +174,50 @@ def small(settings: str, tensors: str, data: bytes) -> bytes:
     return file(f'{{"__metadata__":{{"fastmlp":{json.dumps(settings)}}},{tensors}}}', data)
 
 
+def with_texts(texts: dict[str, str]) -> str:
+    """The header of the network with these texts in the metadata, as `save` writes it."""
+    metadata = dict(sorted({**texts, "fastmlp": SETTINGS}.items()))
+    text = json.dumps(metadata, separators=(",", ":"))
+    return '{"__metadata__":' + text + header().partition('"}')[2]
+
+
+def scaled(
+    output: str = "sigmoid",
+    setting: str = '"scaling": true, ',
+    change: tuple[str, str] = ("", ""),
+    numbers: tuple[float, ...] = (1.5, -2.0, 0.5, 4.0, 7.0, 0.25),
+) -> bytes:
+    """A network with a scaling; `change` is made in the header at last."""
+    settings = SETTINGS.replace("sigmoid", output).replace('"seed"', setting + '"seed"')
+    sizes = {"input_mean": 2, "input_scale": 2}
+    if output == "identity":
+        sizes |= {"output_mean": 1, "output_scale": 1}
+    entries, begin = [], 52
+    for name, size in sizes.items():
+        end = begin + 8 * size
+        entries.append(tensor(f"scaling.{name}", [size], (begin, end), "F64"))
+        begin = end
+    text = ",".join([header(settings)[:-1], *entries]) + "}"
+    assert change[0] in text, change
+    count = sum(sizes.values())
+    return as_saved(text.replace(*change), values() + struct.pack(f"<{count}d", *numbers[:count]))
+
+
+def with_loss(
+    loss: str = '"huber"',
+    numbers: tuple[float, ...] = (0.5,),
+    output: str = "identity",
+    change: tuple[str, str] = ("", ""),
+) -> bytes:
+    """A network of one output with a loss; `change` is made in the header at last."""
+    settings = SETTINGS.replace("sigmoid", output).replace('"output"', f'"loss": {loss}, "output"')
+    end = 52 + 8 * len(numbers)
+    entry = "," + tensor("loss.parameters", [len(numbers)], (52, end), "F64") if numbers else ""
+    text = header(settings)[:-1] + entry + "}"
+    assert change[0] in text, change
+    return as_saved(text.replace(*change), values() + struct.pack(f"<{len(numbers)}d", *numbers))
+
+
 def deep(levels: int) -> str:
     return "[" * levels + "]" * levels
 
@@ -244,16 +288,24 @@ CASES: dict[str, tuple[bytes, str | None]] = {
         None,
     ),
     "fastmlp a number": (in_header('"fastmlp":', '"fastmlp":1,"x":'), None),
-    "other metadata": (in_header(METADATA, METADATA + '"format":"pt",'), "as saved"),
+    "other metadata": (in_header(METADATA, METADATA + '"format":"pt",'), "other, as saved"),
+    "other, as saved": (as_saved(with_texts({"format": "pt"})), "other, as saved"),
+    "metadata of a later fastmlp": (in_header(METADATA, METADATA + '"fastmlp_x":"",'), None),
+    "metadata of fastmlp.tabular": (in_header('"fastmlp"', '"fastmlp_tabular"'), None),
     "other metadata of commas": (
         in_header(METADATA, METADATA + f'"list":"{"[{,:" * 400}",'),
-        "as saved",
+        "commas, as saved",
     ),
+    "commas, as saved": (as_saved(with_texts({"list": "[{,:" * 400})), "commas, as saved"),
     "other metadata a number": (in_header(METADATA, METADATA + '"format":1,'), None),
     "other metadata twice": (in_header(METADATA, METADATA + '"a":"","a":"",'), None),
     "99 others in the metadata": (
         in_header(METADATA, METADATA + "".join(f'"{i}":"",' for i in range(99))),
-        "as saved",
+        "99 others, as saved",
+    ),
+    "99 others, as saved": (
+        as_saved(with_texts({str(i): "" for i in range(99)})),
+        "99 others, as saved",
     ),
     "100 others in the metadata": (
         in_header(METADATA, METADATA + "".join(f'"{i}":"",' for i in range(100))),
@@ -262,13 +314,18 @@ CASES: dict[str, tuple[bytes, str | None]] = {
     "surrogate alone": (in_header(METADATA, METADATA + '"a":"\\ud800",'), None),
     "low surrogate alone": (in_header(METADATA, METADATA + '"a":"\\udc00",'), None),
     "surrogate alone in a name": (in_header(METADATA, METADATA + '"\\ud800":"",'), None),
-    "surrogate pair": (in_header(METADATA, METADATA + '"a":"\\ud83d\\ude00",'), "as saved"),
-    "escaped zero": (in_header(METADATA, METADATA + '"a\\u0000":"\\u0000",'), "as saved"),
+    "surrogate pair": (in_header(METADATA, METADATA + '"a":"\\ud83d\\ude00",'), "pair, as saved"),
+    "pair, as saved": (as_saved(with_texts({"a": "\U0001f600"})), "pair, as saved"),
+    "escaped zero": (in_header(METADATA, METADATA + '"a\\u0000":"\\u0000",'), "zero, as saved"),
+    "zero, as saved": (as_saved(with_texts({"a\0": "\0"})), "zero, as saved"),
     "character zero": (in_header(METADATA, METADATA + '"a":"\0",'), None),
     "line feed in a string": (in_header(METADATA, METADATA + '"a":"\n",'), None),
-    "delete in a string": (in_header(METADATA, METADATA + '"a":"\x7f",'), "as saved"),
+    "delete in a string": (in_header(METADATA, METADATA + '"a":"\x7f",'), "delete, as saved"),
+    "delete, as saved": (as_saved(with_texts({"a": "\x7f"})), "delete, as saved"),
     "escape that JSON lacks": (in_header(METADATA, METADATA + '"a":"\\x41",'), None),
-    "UTF-8": (in_header(METADATA, METADATA + '"ä":"€😀",'), "as saved"),
+    "UTF-8": (in_header(METADATA, METADATA + '"ä":"€😀",'), "UTF-8, as saved"),
+    "UTF-8, as saved": (as_saved(with_texts({"ä": "€😀"})), "UTF-8, as saved"),
+    "every escape": (as_saved(with_texts({'"\\/\b\f\n\r\t\1\x1f\x80': ""})), "every escape"),
     "Latin-1": (in_header(METADATA, b'"__metadata__":{"a":"\xe4",'), None),
     "UTF-8, cut off": (in_header(METADATA, b'"__metadata__":{"a":"\xe2\x82",'), None),
     "UTF-8, too long": (in_header(METADATA, b'"__metadata__":{"a":"\xc0\xaf",'), None),
@@ -426,6 +483,50 @@ CASES: dict[str, tuple[bytes, str | None]] = {
         None,
     ),
     "offsets past the end": (in_header("[40,52]", "[40,56]"), None),
+    # Scaling
+    "scaling": (scaled(), "scaling"),
+    "scaling of targets": (scaled("identity"), "scaling of targets"),
+    "scaling false": (scaled(setting='"scaling": false, '), None),
+    "scaling 1": (scaled(setting='"scaling": 1, '), None),
+    "scaling null": (scaled(setting='"scaling": null, '), None),
+    "scaling without tensors": (in_settings('"seed"', '"scaling": true, "seed"'), None),
+    "tensors of a scaling without the setting": (scaled(setting=""), None),
+    "scaling of float32": (scaled(change=('"F64"', '"F32"')), None),
+    "scaling of another size": (scaled(change=('"shape":[2],', '"shape":[1],')), None),
+    "scaling of another name": (scaled(change=("input_mean", "input_men")), None),
+    "scaling of targets for sigmoid": (
+        scaled("identity", change=("identity", "sigmoid")),
+        None,
+    ),
+    "scale 0": (scaled(numbers=(1.5, -2.0, 0.0, 4.0)), None),
+    "scale NaN": (scaled(numbers=(1.5, -2.0, float("nan"), 4.0)), None),
+    "mean infinite": (scaled(numbers=(1.5, float("inf"), 1.0, 4.0)), None),
+    "mean above 2**16 scales": (scaled(numbers=(1e9, 0.0, 1.0, 4.0)), None),
+    # Losses
+    "huber": (with_loss(), "huber"),
+    "absolute_error": (with_loss('"absolute_error"', ()), "absolute_error"),
+    "pinball": (with_loss('"pinball"', (0.9,)), "pinball"),
+    "pinball of two quantiles": (with_loss('"pinball"', (0.1, 0.9)), None),
+    "huber of two deltas": (with_loss(numbers=(0.5, 0.5)), None),
+    "huber without delta": (with_loss(numbers=()), None),
+    "huber of another tensor": (with_loss(change=("loss.parameters", "loss.parameter")), None),
+    "huber of float32": (with_loss(change=('"F64"', '"F32"')), None),
+    "absolute_error with a number": (with_loss('"absolute_error"'), None),
+    "tensor of a loss without the setting": (
+        with_loss(change=('\\"loss\\": \\"huber\\", ', "")),
+        None,
+    ),
+    "loss of another output": (with_loss(output="sigmoid"), None),
+    "unknown loss": (with_loss('"hinge"', ()), None),
+    "loss null": (with_loss("null", ()), None),
+    "loss a number": (with_loss("0", ()), None),
+    "loss a list": (with_loss('["huber"]', ()), None),
+    "delta 0": (with_loss(numbers=(0.0,)), None),
+    "delta NaN": (with_loss(numbers=(float("nan"),)), None),
+    "delta that is 0 in float32": (with_loss(numbers=(1e-60,)), None),
+    "quantile 0": (with_loss('"pinball"', (0.0,)), None),
+    "quantile 1": (with_loss('"pinball"', (1.0,)), None),
+    "quantile NaN": (with_loss('"pinball"', (float("nan"),)), None),
     # The state of a training
     "checkpoint": (checkpoint(), "as saved"),
     "checkpoint in float64": (
@@ -496,6 +597,7 @@ CASES: dict[str, tuple[bytes, str | None]] = {
             "schedule": (1, {}),
             "seed": (2**64, -1, 5.0),
             "shuffle": (1, "yes"),
+            "standardize": (0, None),
             "steps": (-1, 2**62 + 1, 6.0, None),
             "stopped_by": ("later", "", None, 0),
             "validation": (0, True, None),

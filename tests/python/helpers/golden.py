@@ -7,7 +7,8 @@ digests of this script; tests/cpp/golden/golden.cpp, its twin, does the same in 
 `python golden.py --write` replaces the digests in that file, which is right only for a change that
 is meant to change results, or for a new case.
 
-A case may have an "optimizer" and a "schedule": the name of a class and its arguments.
+A case may have an "optimizer" and a "schedule": the name of a class and its arguments. It may have
+"standardize": true. A "loss" holds arguments of `Network`.
 """
 
 import hashlib
@@ -33,8 +34,10 @@ def small_integers(rows: int, cols: int, salt: int) -> np.ndarray:
     return ((i * i * 7 + i * 13) % 101 % 9 - 4).reshape(rows, cols).astype(np.float64)
 
 
-def targets(rows: int, n_out: int, output: str) -> np.ndarray:
-    values = small_integers(rows, 1 if output == "softmax" else n_out, 5) + 4
+def targets(case: dict[str, Any]) -> np.ndarray:
+    n_out, output = case["layers"][-1], case["output"]
+    one = output == "softmax" or case.get("loss", {}).get("loss") == "pinball"
+    values = small_integers(case["rows"], 1 if one else n_out, 5) + 4
     if output == "softmax":
         return values[:, 0].astype(np.int64) % n_out
     return values / 2 if output in ("identity", "exp") else values % 2
@@ -42,7 +45,8 @@ def targets(rows: int, n_out: int, output: str) -> np.ndarray:
 
 def untrained(name: str, dtype: str) -> "fastmlp.Network":
     layers, hidden, output = (CASES[name][key] for key in ("layers", "hidden", "output"))
-    return fastmlp.Network(layers, hidden=hidden, output=output, dtype=dtype, seed=GOLDEN["seed"])
+    options = {"output": output, "dtype": dtype, **CASES[name].get("loss", {})}
+    return fastmlp.Network(layers, hidden=hidden, seed=GOLDEN["seed"], **options)
 
 
 def options(case: dict[str, Any]) -> dict[str, Any]:
@@ -63,10 +67,11 @@ def train(name: str, dtype: str) -> "fastmlp.Network":
     network = untrained(name, dtype)
     network.fit(
         small_integers(rows, layers[0], 0) / 4,
-        targets(rows, layers[-1], case["output"]),
+        targets(case),
         epochs=case["epochs"],
         batch_size=case["batch_size"],
         sample_weight=small_integers(rows, 1, 11)[:, 0] + 4 if case["weighted"] else None,
+        standardize=case.get("standardize", False),
         **options(case),
     )
     return network

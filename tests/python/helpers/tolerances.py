@@ -100,14 +100,14 @@ def network(twin, X, y, sample_weight=None, *, dtype, parameter_error=None):
     S = s.sum()
     if S == 0:
         return Bounds(outputs.error, 0.0, np.zeros(twin.n_parameters))
-    row_losses = _row_losses(twin.output, Z[-1], Y, eps)
+    row_losses = _row_losses(twin, Z[-1], Y, eps)
     # The rows are summed in double.
     loss = float(s @ (row_losses.error + rows * np.finfo(np.float64).eps * row_losses.most)) / S
 
-    # dZ_L = s ⊙ (Ŷ - Y) / S
+    # dZ_L = s ⊙ slope / S
     share = (s / S)[:, np.newaxis]
-    difference = outputs.value - Y
-    dZ = Inexact(share * difference, share * (outputs.error + 4 * eps * (outputs.most + abs(Y))))
+    slope = _slope(twin, Z[-1], outputs, Y, eps)
+    dZ = Inexact(share * slope.value, share * slope.error)
     gradients = []
     for layer in reversed(range(len(layers))):
         dW = _product(A[layer].T, dZ, dtype)
@@ -186,8 +186,22 @@ def _output(name, Z, eps):
     return Inexact(value, np.where(d < 0.5, change, 1.0))  # no ŷ can be off by more than 1
 
 
-def _row_losses(name, Z, Y, eps):
-    z = Z.value
+def _slope(twin, Z, outputs, Y, eps):
+    """∂ℓ/∂z, Ŷ - Y unless the loss is another than the output's own."""
+    value = twin._slope(Z.value, Y)
+    error = outputs.error + 4 * eps * (outputs.most + np.abs(Y))
+    if twin.loss_name in ("absolute_error", "pinball"):  # it jumps by 1 or 2 where z = y
+        error = np.where(np.abs(Z.value - Y) <= error, 2.0, 4 * eps)
+    return Inexact(value, error)
+
+
+def _row_losses(twin, Z, Y, eps):
+    z, name = Z.value, twin.output
+    if twin.loss_name is not None:
+        steepest = np.abs(z - Y) + Z.error
+        steepest = np.minimum(steepest, twin.delta) if twin.loss_name == "huber" else 1.0
+        error = steepest * (Z.error + ELEMENTARY * eps * (Z.most + np.abs(Y)))
+        return Inexact(twin._row_loss(z, Y), error.sum(axis=1))
     if name == "sigmoid":  # the slope by z is ŷ - y, in [-1, 1]
         value = np.maximum(z, 0) - z * Y + np.log1p(np.exp(-np.abs(z)))
         error = Z.error + ELEMENTARY * eps * (Z.most + np.log(2.0))

@@ -45,6 +45,15 @@ TARGETS = {
 }
 
 
+# The arguments for each loss of an identity output but its own, for n outputs, and the errors
+# ŷ - y at which its slope has a corner or jumps.
+LOSSES = {
+    "huber": (lambda n: {"delta": 0.75}, (-0.75, 0.75)),
+    "absolute_error": (lambda n: {}, (0,)),
+    "pinball": (lambda n: {"quantiles": [0.125, 0.5, 0.75][:n]}, (0,)),
+}
+
+
 def outputs():
     """(output, form of y, number of outputs) of all outputs that the library has."""
     return [
@@ -80,6 +89,23 @@ def smallest_logit(network, X):
     return smallest
 
 
+def make_with_loss(network_class, loss, n_out, hidden, weighted):
+    """A network with that loss, with data whose errors are away from its corners."""
+    arguments, corners = LOSSES[loss]
+    for seed in range(1000):
+        options = {"output": "identity", "dtype": "float64", "seed": seed, "loss": loss}
+        network = network_class([3, 4, n_out], hidden=hidden, **options, **arguments(n_out))
+        rng = np.random.default_rng(seed)
+        network.parameters[:] = rng.standard_normal(network.n_parameters)
+        X, y = rows(rng, 3), rows(rng, 1 if loss == "pinball" else n_out)
+        errors = network.forward(X) - y
+        away = min(np.abs(errors - corner).min() for corner in corners)
+        weight = [np.array([0.5, 2, 0, 1, 3, 0.25])] if weighted else []
+        if min(away, smallest_logit(network, X)) > 100 * STEP:
+            return network, (X, y, *weight)
+    raise AssertionError("no data without an error near a corner")
+
+
 def central_differences(network, data):
     slopes = np.empty(network.n_parameters)
     for k, theta in enumerate(network.parameters.copy()):
@@ -106,6 +132,7 @@ def assert_gradients_are_slopes(network, data):
 
 def test_every_output_of_the_library_is_tested():
     assert set(TARGETS) == set(_core.OUTPUTS)
+    assert set(LOSSES) == set(_core.LOSSES)
 
 
 @CLASSES
@@ -114,6 +141,16 @@ def test_every_output_of_the_library_is_tested():
 @pytest.mark.parametrize("hidden", _core.ACTIVATIONS)
 def test_gradients_are_slopes_of_the_loss(hidden, output, form, n_out, weighted, network_class):
     network, data = make(network_class, [3, 4, 3, n_out], hidden, output, form, weighted)
+    assert_gradients_are_slopes(network, data)
+
+
+@CLASSES
+@WEIGHTS
+@pytest.mark.parametrize("hidden", ["tanh", "relu"])
+@pytest.mark.parametrize("n_out", [1, 3])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_are_slopes_of_another_loss(loss, n_out, hidden, weighted, network_class):
+    network, data = make_with_loss(network_class, loss, n_out, hidden, weighted)
     assert_gradients_are_slopes(network, data)
 
 

@@ -77,8 +77,9 @@ def make_case(
     weights="none",
     threads=1,
     classes="indices",
+    loss=None,
 ):
-    options = {"hidden": hidden, "output": output, "seed": seed}
+    options = {"hidden": hidden, "output": output, "seed": seed, **(loss or {})}
     native = fastmlp.Network(layers, dtype=dtype, **options)
     twin = reference.Network(layers, dtype="float64", **options)
     rng = np.random.default_rng(seed)
@@ -87,7 +88,8 @@ def make_case(
         native.weights[-1][:] /= 8  # or e^z would be out of bounds soon
     twin.parameters[:] = native.parameters
     X = rng.standard_normal((rows, layers[0])).astype(dtype)
-    y = targets(rng, rows, layers[-1], output, classes).astype(dtype)
+    n_targets = 1 if native.loss_name == "pinball" else layers[-1]
+    y = targets(rng, rows, n_targets, output, classes).astype(dtype)
     return Case(native, twin, X, y, sample_weight(rng, rows, weights, dtype), threads, classes)
 
 
@@ -111,6 +113,17 @@ def sample_weight(rng, rows, weights, dtype):
     return weight.astype(dtype) * (0 if weights == "all of them 0" else 1)
 
 
+def losses(n_out):
+    """The arguments for each loss that an identity output can have."""
+    quantiles = [(j + 1) / (n_out + 1) for j in range(n_out)]
+    return [
+        {},
+        {"loss": "huber", "delta": 0.5},
+        {"loss": "absolute_error"},
+        {"loss": "pinball", "quantiles": quantiles},
+    ]
+
+
 @st.composite
 def cases(draw, weights=WEIGHTS):
     layers = draw(st.lists(st.sampled_from(WIDTHS), min_size=2, max_size=4))
@@ -131,6 +144,7 @@ def cases(draw, weights=WEIGHTS):
         weights=draw(st.sampled_from(weights)),
         threads=draw(st.sampled_from(arrays.THREADS)),
         classes=draw(st.sampled_from(["indices", "one-hot"])),
+        loss=draw(st.sampled_from(losses(layers[-1]))) if output == "identity" else None,
     )
 
 
@@ -146,6 +160,17 @@ OUTPUTS = {
     "softmax of one-hot rows": {"layers": [3, 5, 4], "output": "softmax", "classes": "one-hot"},
     "one identity": {"layers": [3, 5, 1], "output": "identity"},
     "several identities": {"layers": [3, 5, 4], "output": "identity"},
+    "huber": {"layers": [3, 5, 4], "output": "identity", "loss": {"loss": "huber"}},
+    "one absolute error": {
+        "layers": [3, 5, 1],
+        "output": "identity",
+        "loss": {"loss": "absolute_error"},
+    },
+    "pinball": {
+        "layers": [3, 5, 3],
+        "output": "identity",
+        "loss": {"loss": "pinball", "quantiles": [0.125, 0.5, 0.75]},
+    },
     "one exp": {"layers": [3, 5, 1], "output": "exp"},
     "several exps": {"layers": [3, 5, 4], "output": "exp"},
     "sigmoid, no hidden layer": {"layers": [3, 1]},
@@ -166,7 +191,8 @@ def state(network):
 @random_test
 def test_a_network_describes_itself_as_its_twin_does(case):
     native, twin = case.native, case.twin
-    for name in ("layers", "hidden", "output", "n_parameters", "seed", "epochs_trained"):
+    structure = ("layers", "hidden", "output", "loss_name", "delta", "quantiles", "n_parameters")
+    for name in (*structure, "seed", "epochs_trained"):
         assert getattr(native, name) == getattr(twin, name)
         assert type(getattr(native, name)) is type(getattr(twin, name))
     assert [W.shape for W in native.weights] == [W.shape for W in twin.weights]

@@ -63,7 +63,7 @@ def test_the_native_forward_is_called_directly():
         for parent in fastmlp.Network.__mro__
         if parent.__module__ != "fastmlp._core"
     )
-    assert fastmlp.Network.__mro__[2].__module__ == "fastmlp._core"
+    assert fastmlp._core.Network in fastmlp.Network.__mro__
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,7 @@ def test_every_rule_is_applied() -> None:
         (f"{rules.HEADERS}/options.hpp", "enum class Activation {"),
         (f"{rules.KERNELS}/activations.hpp", "using Activations ="),
         (f"{rules.KERNELS}/losses.hpp", "using Outputs ="),
+        (f"{rules.KERNELS}/losses.hpp", "using Losses ="),
     ],
 )
 def test_the_files_that_rules_name_hold_what_they_say(path: str, text: str) -> None:
@@ -255,6 +256,7 @@ def test_the_twin_has_every_name_that_the_built_package_lists() -> None:
     assert [name for name in ops.__all__ if not callable(getattr(reference, name, None))] == []
     assert list(reference.ACTIVATIONS) == list(_core.ACTIVATIONS)
     assert list(reference.OUTPUTS) == list(_core.OUTPUTS)
+    assert list(reference.LOSSES) == list(_core.LOSSES)
 
 
 @pytest.mark.parametrize("name", sorted(fastmlp.__all__))

@@ -282,7 +282,8 @@ def test_the_safetensors_library_reads_the_tensors_of_a_run(tmp_path):
             '{"batch_size": 16, "dropout": true, "early_stopping": false, "epochs": 7, '
             '"first_epoch": 0, "format": 1, "numbers": 10, "optimizer": "Adam", "rows": 60, '
             '"sample_weight": false, "schedule": false, "seed": 7, "shuffle": true, '
-            f'"steps": {steps}, "stopped_by": "epochs", "validation": true, "vectors": 2}}'
+            f'"standardize": false, "steps": {steps}, "stopped_by": "epochs", '
+            '"validation": true, "vectors": 2}'
         )
         found = {name: file.get_tensor(name) for name in file.keys() if "layers" not in name}  # noqa: SIM118
     expected = {

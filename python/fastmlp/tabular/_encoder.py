@@ -1,0 +1,159 @@
+"""From the columns of a table to the inputs of a network. Start at `Encoder.learn`."""
+
+import warnings
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmlp.tabular._columns import BY_NAME, KINDS, Kind, LeftOutError
+from fastmlp.tabular._recipe import Recipe
+from fastmlp.tabular._table import Column, Table
+
+Array = npt.NDArray[Any]
+
+BLOCK = 8192  # rows that are encoded at once
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """What became of a column of the table.
+
+    Attributes
+    ----------
+    name : str
+        The name of the column.
+    kind : str
+        "number", "boolean", "category", "date" or, if the column is not used, "left out".
+    inputs : int
+        The number of inputs of the network that it became.
+    description : str
+        A line that says how a value is encoded, or why the column is not used.
+    """
+
+    name: str
+    kind: str
+    inputs: int
+    description: str
+
+
+class Encoder:
+    """The columns that are used, in the order of the table, and why others are not."""
+
+    def __init__(self, names: list[str], kinds: dict[str, Kind], left_out: dict[str, str]) -> None:
+        self.names = names  # of all columns of the table
+        self.kinds = kinds
+        self.left_out = left_out
+        self.width = sum(kind.width for kind in kinds.values())
+
+    @classmethod
+    def learn(
+        cls, table: Table, recipe: Recipe, column_types: Mapping[str, str], ignore: Collection[str]
+    ) -> "Encoder":
+        """Learn from the training rows; warn, by name, of the columns that are of no use."""
+        kinds: dict[str, Kind] = {}
+        left_out: dict[str, str] = {}
+        seen: dict[int, list[Column]] = {}
+        for name, column in table.columns.items():
+            if name in ignore:
+                left_out[name] = "is ignored"
+                continue
+            twin = _twin(column, seen)
+            if twin is not None and name not in column_types:
+                left_out[name] = f"equals {twin!r}"
+                continue
+            try:
+                kinds[name] = _learn(column, recipe, column_types.get(name))
+            except LeftOutError as reason:
+                left_out[name] = str(reason)
+        if not kinds:  # an identifier is better than nothing
+            kinds = _all_that_can_be_used(table, recipe, ignore)
+            left_out = {name: why for name, why in left_out.items() if name not in kinds}
+        _warn({name: why for name, why in left_out.items() if name not in ignore})
+        if not kinds:
+            raise ValueError(
+                f"fit: none of the {len(table.columns)} columns can be used: "
+                + "; ".join(f"{name!r} {why}" for name, why in list(left_out.items())[:10])
+            )
+        return cls(list(table.columns), kinds, left_out)
+
+    def encode(self, table: Table) -> Array:
+        """Return the inputs of the network, float32 of shape (rows, width)."""
+        inputs = np.empty((table.rows, self.width), dtype=np.float32)
+        for first in range(0, table.rows, BLOCK):  # what is made on the way stays small
+            block = inputs[first : first + BLOCK]
+            begin = 0
+            for name, kind in self.kinds.items():
+                part = table.columns[name].part(first, first + BLOCK)
+                kind.encode(part, block[:, begin : begin + kind.width])
+                begin += kind.width
+        return inputs
+
+    def inputs(self) -> list[str]:
+        """Return a name for each input."""
+        return [one for name, kind in self.kinds.items() for one in kind.inputs(name)]
+
+    def summaries(self) -> list[ColumnSummary]:
+        """Return what became of each column of the table."""
+        found = []
+        for name in self.names:
+            kind = self.kinds.get(name)
+            if kind is None:
+                found.append(ColumnSummary(name, "left out", 0, f"left out: {self.left_out[name]}"))
+            else:
+                found.append(ColumnSummary(name, kind.name, kind.width, kind.describe()))
+        return found
+
+
+def _learn(column: Column, recipe: Recipe, chosen: str | None) -> Kind:
+    if chosen is not None:
+        return BY_NAME[chosen].learn(column, recipe, chosen=True)
+    kind = next(kind for kind in KINDS if kind.suits(column))
+    return kind.learn(column, recipe, chosen=False)
+
+
+def _all_that_can_be_used(table: Table, recipe: Recipe, ignore: Collection[str]) -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for name, column in table.columns.items():
+        if name not in ignore:
+            suited = next(kind for kind in KINDS if kind.suits(column))
+            with suppress(LeftOutError):
+                kinds[name] = suited.learn(column, recipe, chosen=True)
+    return kinds
+
+
+def _twin(column: Column, seen: dict[int, list[Column]]) -> str | None:
+    """Return the name of an earlier column with the same values; remember this one."""
+    is_array = isinstance(column.values, np.ndarray)
+    key = hash(column.values.tobytes() if is_array else tuple(column.values))
+    for other in seen.setdefault(key, []):
+        if other.holds == column.holds and (
+            np.array_equal(other.values, column.values, equal_nan=True)
+            if is_array
+            else other.values == column.values
+        ):
+            return other.name
+    seen[key].append(column)
+    return None
+
+
+def _warn(left_out: dict[str, str]) -> None:
+    by_reason: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        by_reason.setdefault(why, []).append(name)
+    if by_reason:
+        which = "; ".join(
+            ", ".join(map(repr, names[:10]))
+            + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+            + f": {why}"
+            for why, names in by_reason.items()
+        )
+        warnings.warn(
+            f"fit: some columns are left out. {which}. To use one, name its type in column_types; "
+            "to silence this, name it in ignore",
+            UserWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,268 @@
+"""Training of several networks at once, each in a thread of its own and with one thread inside.
+
+A member depends on the data, the recipe and its own seed only, so neither the number of threads nor
+their timing can change it. Start at `train_members`.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastmlp import _core, runtime
+from fastmlp.network import Network
+from fastmlp.optimizers import AdamW
+from fastmlp.schedules import Cosine
+from fastmlp.tabular._recipe import Recipe
+from fastmlp.training import EarlyStopping
+
+Array = npt.NDArray[Any]
+
+SEEDS = 2**63  # the last word of the counter: none of the purposes for which networks draw
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the callbacks of `fit` get after each epoch of each member.
+
+    Attributes
+    ----------
+    member, members : int
+        The number of the network, from 0, and how many are trained.
+    epoch, epochs : int
+        The number of the epoch, from 1, and the largest number of epochs.
+    rows : int
+        The number of rows in an epoch.
+    loss : float
+        The mean loss of the epoch.
+    val_loss : float or None
+        The loss of the rows held out; None without such rows.
+    """
+
+    member: int
+    members: int
+    epoch: int
+    epochs: int
+    rows: int
+    loss: float
+    val_loss: float | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every member is trained on."""
+
+    inputs: Array
+    targets: Array
+    strata: Array | None  # the class of each row: each is held out in the same proportion
+    sample_weight: Array | None
+    structure: dict[str, Any]  # of the networks: the arguments of `Network`, without the seed
+    recipe: Recipe
+    seed: int
+
+
+class Member(NamedTuple):
+    """A trained network, and how its training went."""
+
+    network: Network
+    history: dict[str, Any]
+
+
+def train_members(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> list[Member]:
+    """Train all members; callbacks are called in the thread of the caller."""
+    members = range(task.recipe.n_members)
+    at_once = min(len(members), runtime.get_num_threads())
+    if at_once == 1:  # Ctrl-C ends even the epoch that runs
+        finished = False  # a callback has asked to keep the networks as they are
+
+        def report(progress: Progress) -> bool:
+            nonlocal finished
+            finished = _ask(callbacks, progress) or finished
+            return finished
+
+        return [_train(task, member, report) for member in members]
+    run = _Run(task)
+    threads = [threading.Thread(target=run.work, daemon=True) for _ in range(at_once)]
+    with runtime.threads(1):  # of the process: other threads that train meanwhile get the same
+        try:
+            for thread in threads:
+                thread.start()
+            run.report(callbacks, at_once)
+        finally:
+            run.stop.set()  # Ctrl-C, or a callback that raised: members end after their epoch
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+    for member in members:
+        if member in run.errors:
+            raise run.errors[member]
+    return [run.members[member] for member in members]
+
+
+def _ask(callbacks: Sequence[Callable[[Progress], object]], progress: Progress) -> bool:
+    """Call all callbacks; return whether one of them asks to end."""
+    return any([callback(progress) is True for callback in callbacks])  # noqa: C419
+
+
+class _Run:
+    """The members that are trained by the threads of one fit."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for member in range(task.recipe.n_members):
+            self.waiting.put(member)
+        self.events: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()  # None ends a thread
+        self.stop = threading.Event()  # all members end, and nothing is returned
+        self.finish = threading.Event()  # a callback has asked to keep the networks as they are
+        self.members: dict[int, Member] = {}
+        self.errors: dict[int, BaseException] = {}
+
+    def work(self) -> None:
+        """Train one waiting member after the other."""
+        try:
+            while not self.stop.is_set() and not self.waiting.empty():
+                with suppress(queue.Empty):
+                    member = self.waiting.get_nowait()
+                    try:
+                        self.members[member] = _train(self.task, member, self._after_epoch)
+                    except BaseException as error:
+                        self.errors[member] = error
+                        self.stop.set()
+        finally:
+            self.events.put(None)
+
+    def _after_epoch(self, progress: Progress) -> bool:
+        """Report an epoch; return whether the member has to end."""
+        self.events.put(progress)
+        return self.stop.is_set() or self.finish.is_set()
+
+    def report(self, callbacks: Sequence[Callable[[Progress], object]], at_once: int) -> None:
+        """Call the callbacks after each epoch, until the threads have ended."""
+        while at_once > 0:
+            with suppress(queue.Empty):
+                progress = self.events.get(timeout=1.0)  # without one, Windows ignores Ctrl-C
+                if progress is None:
+                    at_once -= 1
+                    continue
+                if _ask(callbacks, progress):
+                    self.finish.set()
+
+
+def member_seed(seed: int, member: int) -> int:
+    """Return the seed of a member."""
+    return int(_core.random_raw(seed, [member, 0, 0, SEEDS], 1)[0])
+
+
+def held_out(task: Task, member: int) -> Array:
+    """Return for each row whether this member does not train on it."""
+    rows, parts = len(task.inputs), task.recipe.holdout
+    held = np.zeros(rows, dtype=bool)
+    if parts == 0:
+        return held
+    order = _core.permutation(rows, task.seed, 0)
+    if task.strata is not None:
+        order = order[np.argsort(task.strata[order], kind="stable")]
+    held[order[member % parts :: parts]] = True
+    if task.strata is not None:
+        held &= np.bincount(task.strata)[task.strata] >= parts  # a rare class is trained on
+    return held
+
+
+def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Member:
+    recipe, seed = task.recipe, member_seed(task.seed, member)
+    held = held_out(task, member)
+    train = _rows(task, ~held)
+    held_rows: Any = _rows(task, held) if held.any() else None
+    network = Network(**task.structure, seed=seed)
+
+    def after_epoch(network: Network, epoch: int, logs: dict[str, float]) -> bool:
+        return report(
+            Progress(
+                member,
+                recipe.n_members,
+                epoch + 1,
+                recipe.epochs,
+                len(train[0]),
+                logs["loss"],
+                logs.get("val_loss"),
+            )
+        )
+
+    history = network.fit(
+        train[0],
+        train[1],
+        sample_weight=train[2],
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        optimizer=AdamW(
+            recipe.learning_rate, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay
+        ),
+        schedule=Cosine(recipe.epochs),
+        dropout=recipe.dropout or None,
+        validation_data=held_rows,
+        early_stopping=EarlyStopping(recipe.patience) if held_rows is not None else None,
+        callbacks=[after_epoch],
+    )
+    summary = {
+        "epochs": history.epochs,
+        "best_epoch": network.epochs_trained,
+        "loss": history.loss[network.epochs_trained - 1],
+        "val_loss": min(history.val_loss) if history.val_loss else None,
+        "temperature": 1.0,
+    }
+    if recipe.temperature and held_rows is not None:
+        summary["temperature"] = scale_temperature(network, *held_rows)
+    return Member(network, summary)
+
+
+def _rows(task: Task, mask: Array) -> tuple[Array, Array, Array | None]:
+    weight = None if task.sample_weight is None else task.sample_weight[mask]
+    return task.inputs[mask], task.targets[mask], weight
+
+
+# Temperature (Guo et al., 2017, arXiv:1706.04599)
+
+GRID = [2.0**k for k in range(-3, 5)]  # from 1/8 to 16
+GOLDEN = 0.6180339887498949
+SEARCHES = 24  # they narrow an interval to 1e-5 of its width
+
+
+def scale_temperature(network: Network, X: Array, y: Array, sample_weight: Array | None) -> float:
+    """Divide the last layer by the temperature of the least loss on these rows; return it."""
+    logits = _relabelled(network, "identity").forward(X)
+    n_out = network.layers[-1]
+    scaler = Network([n_out, n_out], output=network.output, seed=0)
+    scaler.biases[0][:] = 0.0
+
+    def loss(temperature: float) -> float:
+        scaler.weights[0][:] = np.eye(n_out) / temperature
+        return scaler.loss(logits, y, sample_weight)
+
+    losses = [loss(temperature) for temperature in GRID]
+    best = losses.index(min(losses))
+    low, high = GRID[max(best - 1, 0)], GRID[min(best + 1, len(GRID) - 1)]
+    for _ in range(SEARCHES):  # golden section
+        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+        if loss(left) <= loss(right):
+            high = right
+        else:
+            low = left
+    temperature = low + (high - low) / 2
+    if loss(temperature) >= loss(1.0):
+        return 1.0
+    network.weights[-1][:] /= np.float32(temperature)
+    network.biases[-1][:] /= np.float32(temperature)
+    return temperature
+
+
+def _relabelled(network: Network, output: str) -> Network:
+    """Return a network with the same parameters and another output."""
+    other = Network(network.layers, hidden=network.hidden, output=output, seed=0)
+    other.parameters[:] = network.parameters
+    return other

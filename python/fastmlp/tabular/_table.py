@@ -1,0 +1,485 @@
+"""Tables of any kind, read into named columns of plain values.
+
+Frames are read through narwhals, which is imported only if a frame is given; dicts of columns and
+arrays are read without it. What becomes of a column in the network is decided in _columns.py.
+Start at `read_table`.
+"""
+
+import datetime
+import decimal
+import importlib
+import math
+import numbers
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Holds = Literal["numbers", "booleans", "texts", "categories", "dates"]
+
+# Text that is a number or a date. "007" is neither: its zeros say that it is a code.
+NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+DATE = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d{1,9})?))?)?"
+    r"(?:Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
+)
+# Texts that stand for a missing value among numbers or dates.
+MISSING = {"?", "-", ".", "na", "n/a", "nan", "none", "null"}
+# Beyond it, differences and squares would overflow.
+LARGEST = 1e100
+DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    `values` is a float64 array with NaN for a missing value (booleans are 0 and 1, dates are
+    seconds since 1970 on the clock of their own time zone), or a list of texts with None for a
+    missing one. "categories" are texts that the table itself declares to be categories.
+    """
+
+    name: str
+    holds: Holds
+    values: Any
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def part(self, begin: int, end: int) -> "Column":
+        """Return the rows from begin to end."""
+        return Column(self.name, self.holds, self.values[begin:end])
+
+    def take(self, rows: Array) -> "Column":
+        """Return these rows."""
+        if isinstance(self.values, np.ndarray):
+            return Column(self.name, self.holds, self.values[rows])
+        return Column(self.name, self.holds, [self.values[row] for row in rows.tolist()])
+
+    def missing(self) -> Array:
+        """Return for each row whether its value is missing."""
+        if isinstance(self.values, np.ndarray):
+            return np.isnan(self.values)
+        return np.array([text is None for text in self.values], dtype=bool)
+
+    def numbers(self) -> Array:
+        """Return the values as numbers, NaN for a missing one; refuse infinite ones."""
+        if self.holds == "dates":
+            raise ValueError(f"column {self.name!r} holds dates; it must hold numbers")
+        is_array = isinstance(self.values, np.ndarray)
+        found: Array = self.values if is_array else self._parsed(_number, "a number")
+        unfit = np.abs(found) > LARGEST  # False for NaN
+        if unfit.any():
+            row = int(np.argmax(unfit))
+            raise ValueError(
+                f"column {self.name!r} has {found[row]} at row {row}; a number must be finite and "
+                f"within {LARGEST:.0e}: correct it, or set it to NaN, which counts as missing"
+            )
+        return found
+
+    def texts(self) -> list[str | None]:
+        """Return the values as texts, None for a missing one; 3.0 becomes "3"."""
+        if not isinstance(self.values, np.ndarray):
+            found: list[str | None] = self.values
+            return found
+        if self.holds == "booleans":
+            return [None if math.isnan(value) else str(value == 1) for value in self.values]
+        if self.holds == "dates":
+            return [None if math.isnan(value) else _date_text(value) for value in self.values]
+        return [None if math.isnan(value) else _number_text(value) for value in self.values]
+
+    def dates(self) -> Array:
+        """Return the values as seconds since 1970, NaN for a missing one."""
+        if isinstance(self.values, np.ndarray):
+            return self.numbers() if self.holds == "numbers" else np.asarray(self.values)
+        return self._parsed(_seconds, "a date such as 2017-01-31 or 2017-01-31T06:00:42")
+
+    def booleans(self) -> Array:
+        """Return 0, 1 or NaN for each value."""
+        found = self.values
+        if not isinstance(found, np.ndarray):
+            found = self._parsed(_boolean, "true or false")
+        unfit = ~((found == 0) | (found == 1) | np.isnan(found))
+        if self.holds == "dates" or unfit.any():
+            row = int(np.argmax(unfit))
+            raise ValueError(
+                f"column {self.name!r} has {self.part(row, row + 1).texts()[0]} at row {row}; it "
+                "must hold true or false, or 1 or 0"
+            )
+        return np.asarray(found)
+
+    def _parsed(self, parse: Any, what: str) -> Array:
+        """Return what `parse` makes of each text; refuse a text for which that is None."""
+        found = np.full(len(self.values), math.nan)
+        for row, text in enumerate(self.values):
+            if text is None or text.strip().lower() in MISSING:
+                continue
+            value = parse(text)
+            if value is None:
+                raise ValueError(
+                    f"column {self.name!r} has {text!r:.40} at row {row}; it must hold {what}"
+                )
+            found[row] = value
+        return found
+
+    def is_text_of(self, parse: Any) -> bool:
+        """Return whether these are texts, and all that do not stand for missing are parsed."""
+        if self.holds != "texts":
+            return False
+        there = {text for text in self.values if text is not None}
+        there = {text for text in there if text.strip().lower() not in MISSING}
+        return bool(there) and all(parse(text) is not None for text in there)
+
+    def is_text_of_numbers(self) -> bool:
+        """Return whether these are texts such as "1.5"."""
+        return self.is_text_of(_number)
+
+    def is_text_of_dates(self) -> bool:
+        """Return whether these are texts such as "2017-01-31"."""
+        return self.is_text_of(_seconds)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns with the same number of rows."""
+
+    columns: dict[str, Column]
+    rows: int
+    named: bool  # by the user; the columns of an array are called x0, x1, …
+
+    def part(self, begin: int, end: int) -> "Table":
+        """Return the rows from begin to end."""
+        parts = {name: column.part(begin, end) for name, column in self.columns.items()}
+        return Table(parts, min(end, self.rows) - begin, self.named)
+
+    def take(self, rows: Array) -> "Table":
+        """Return these rows."""
+        parts = {name: column.take(rows) for name, column in self.columns.items()}
+        return Table(parts, len(rows), self.named)
+
+    def without(self, names: Iterable[str]) -> "Table":
+        """Return the table without some columns."""
+        left_out = set(names)
+        kept = {name: column for name, column in self.columns.items() if name not in left_out}
+        return Table(kept, self.rows, self.named)
+
+
+def read_table(X: Any) -> Table:
+    """Return the columns of a frame, a dict of columns, a list of rows as dicts, or an array."""
+    if isinstance(X, Table):
+        return X
+    refuse_other_objects(X)
+    if isinstance(X, list | tuple) and X and all(isinstance(row, Mapping) for row in X):
+        names = dict.fromkeys(name for row in X for name in row)
+        X = {name: [row.get(name) for row in X] for name in names}
+    if isinstance(X, Mapping):
+        return _checked({_name(key): X[key] for key in X}, len(X), named=True)
+    frame = _frame(X)
+    if frame is not None:
+        # Not `frame[name]`, which is a row if the name is a number.
+        columns = {_name(one.name): one for one in frame.iter_columns()}
+        return _checked(columns, len(frame.columns), named=True)
+    array = _array(X)
+    return _checked(
+        {f"x{index}": array[:, index] for index in range(array.shape[1])}, array.shape[1], False
+    )
+
+
+def _checked(columns: dict[str, Any], count: int, named: bool) -> Table:
+    if len(columns) != count:
+        raise ValueError("two columns of the table have the same name as text; rename one")
+    read = {name: read_column(name, values) for name, values in columns.items()}
+    lengths = {len(column) for column in read.values()}
+    if len(lengths) > 1:
+        of = ", ".join(f"{name!r} has {len(column)}" for name, column in list(read.items())[:5])
+        raise ValueError(f"the columns of the table have different numbers of rows: {of}")
+    return Table(read, lengths.pop() if lengths else 0, named)
+
+
+def _name(key: Any) -> str:
+    """Return the name of a column as text: 0 is called "0", ("a", "b") is called "a b"."""
+    return " ".join(map(str, key)) if isinstance(key, tuple) else str(key)
+
+
+def refuse_other_objects(X: Any) -> None:
+    """Refuse what is no table, with the call that helps."""
+    if hasattr(X, "tocsr"):
+        raise TypeError(
+            "X is a sparse matrix; a table has named columns: give a frame, or X.toarray()"
+        )
+    if isinstance(X, str | bytes):
+        raise TypeError(f"X is the text {X!r:.80}; read the file first, for example by pandas")
+
+
+# Frames
+
+
+def _narwhals() -> Any:
+    try:
+        return importlib.import_module("narwhals.stable.v2")
+    except ImportError as error:
+        raise ImportError(
+            "reading a data frame needs narwhals, which is not installed: "
+            "pip install 'fastmlp[tabular]'"
+        ) from error
+
+
+def _frame(X: Any) -> Any:
+    """Return a narwhals frame; None if X is no frame."""
+    if isinstance(X, np.ndarray | Sequence) or not _is_frame(X):
+        return None
+    nw = _narwhals()
+    try:
+        frame = nw.from_native(X, allow_series=True, pass_through=True)
+    except Exception as error:
+        if type(error).__name__ == "DuplicateError":
+            raise ValueError(
+                f"two columns of the table have the same name; rename one: {error}"
+            ) from error
+        raise
+    if isinstance(frame, nw.Series):
+        raise TypeError("X is a single column; give a frame, such as X.to_frame()")
+    if isinstance(frame, nw.LazyFrame):
+        call = "X.collect()" if frame.implementation.is_polars() else "X.arrow() or X.collect()"
+        raise TypeError(f"X is a {type(X).__name__}, which is lazy; give {call}")
+    if isinstance(frame, nw.DataFrame):
+        return frame
+    if hasattr(X, "__arrow_c_stream__"):
+        for backend in ("pyarrow", "polars", "pandas"):
+            try:
+                return nw.from_arrow(X, backend=backend)
+            except ImportError:
+                continue
+        raise ImportError(
+            f"reading a {type(X).__name__} needs pyarrow, polars or pandas: pip install pyarrow"
+        )
+    return None
+
+
+def _is_frame(X: Any) -> bool:
+    """Return whether X looks like a frame or a lazy one, without importing its library."""
+    marks = ("__arrow_c_stream__", "__dataframe__", "__narwhals_dataframe__", "columns", "iloc")
+    return any(hasattr(type(X), mark) for mark in marks)  # asked of a lazy frame, `columns` warns
+
+
+def read_column(name: str, values: Any) -> Column:
+    """Return a column of a frame, an array or a sequence, as plain values."""
+    if not isinstance(values, np.ndarray | list | tuple) and (
+        hasattr(values, "dtype") or hasattr(values, "type")
+    ):
+        nw = _narwhals()
+        series = nw.from_native(values, series_only=True, pass_through=True)
+        if isinstance(series, nw.Series):
+            return _from_series(name, series, nw)
+    if hasattr(values, "__array__"):
+        values = np.asanyarray(values)
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise TypeError(
+            f"column {name!r} is {values!r:.40}; it must be a sequence of values, one for each row"
+        )
+    array: Any = values if isinstance(values, np.ndarray) else _objects(list(values))
+    if isinstance(array, np.ma.MaskedArray):
+        array = _unmasked(array)
+    if array.ndim != 1:
+        raise ValueError(f"column {name!r} has shape {array.shape}; it must have one axis")
+    kind = array.dtype.kind
+    if kind in "iuf":
+        return Column(name, "numbers", array.astype(np.float64))
+    if kind == "b":
+        return Column(name, "booleans", array.astype(np.float64))
+    if kind == "M":
+        return Column(name, "dates", _from_datetime64(array))
+    if kind == "m":
+        seconds = array.astype("timedelta64[us]").astype(np.float64) / 1e6
+        return Column(name, "numbers", np.where(np.isnat(array), math.nan, seconds))
+    if kind == "U":
+        return Column(name, "texts", [_text(text) for text in array.tolist()])
+    if kind == "O":
+        return _from_objects(name, array.tolist())
+    raise TypeError(
+        f"column {name!r} has dtype {array.dtype}; it must hold numbers, texts, booleans or dates"
+    )
+
+
+def _from_series(name: str, series: Any, nw: Any) -> Column:
+    dtype = series.dtype
+    if dtype.is_numeric():
+        return Column(name, "numbers", _floats(series, nw))
+    if dtype == nw.Boolean:
+        return Column(name, "booleans", _floats(series, nw))
+    if dtype == nw.String:
+        return Column(name, "texts", [_text(text) for text in _strings(series)])
+    if dtype in (nw.Categorical, nw.Enum):
+        texts = _strings(series.cast(nw.String))  # `to_numpy` of pyarrow may give a wrong level
+        return Column(name, "categories", [_text(text) for text in texts])
+    if dtype == nw.Date or dtype == nw.Datetime:
+        local = series.cast(nw.Datetime("us")) if dtype == nw.Date else series
+        if getattr(dtype, "time_zone", None):
+            local = local.dt.replace_time_zone(None)  # the clock of the column's own zone
+        return Column(name, "dates", _floats(local.dt.timestamp("us"), nw) / 1e6)
+    if dtype == nw.Duration:
+        return Column(name, "numbers", _floats(series.dt.total_microseconds(), nw) / 1e6)
+    if dtype in (nw.Object, nw.Unknown):
+        missing = series.is_null().to_list()
+        values = series.to_list()
+        return _from_objects(
+            name, [None if gone else v for v, gone in zip(values, missing, strict=True)]
+        )
+    raise TypeError(
+        f"column {name!r} has the type {dtype}; it must hold numbers, texts, booleans, categories "
+        f"or dates: convert it, or leave it out by ignore=[{name!r}]"
+    )
+
+
+def _floats(series: Any, nw: Any) -> Array:
+    return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+
+
+def _strings(series: Any) -> list[str | None]:
+    missing = series.is_null().to_list()  # None, NaN or pandas.NA
+    values = series.to_list()
+    return [None if gone else str(v) for v, gone in zip(values, missing, strict=True)]
+
+
+# Arrays and objects
+
+
+def _array(X: Any) -> Array:
+    """Return an array with two axes; a list that mixes numbers and texts keeps both."""
+    array = np.ma.asanyarray(X) if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
+    if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
+        array = np.asarray(X, dtype=object)
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: X has dtype {array.dtype}")
+    if array.ndim != 2:
+        hint = {
+            0: "a table has rows and columns",
+            1: "Reshape your data either using array.reshape(-1, 1) if your data has a single "
+            "feature or array.reshape(1, -1) if it contains a single sample.",
+        }.get(array.ndim, "a table has two axes")
+        raise ValueError(f"X has shape {array.shape}. Expected 2D array: {hint}")
+    return array
+
+
+def _objects(values: list[Any]) -> Array:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _unmasked(array: Any) -> Any:
+    """Return a masked array as a plain one, with None where a value is masked."""
+    if not np.ma.is_masked(array):
+        return array.data
+    plain = array.data.astype(object)
+    plain[np.ma.getmaskarray(array)] = None
+    return plain
+
+
+def _from_objects(name: str, values: list[Any]) -> Column:
+    """Return a column of Python objects; what they are decides what it holds."""
+    values = [None if _is_missing(value) else value for value in values]
+    there = [value for value in values if value is not None]
+    if not there:
+        return Column(name, "numbers", np.full(len(values), math.nan))
+    if all(isinstance(value, bool | np.bool_) for value in there):
+        return Column(name, "booleans", _filled(values, float))
+    if all(isinstance(value, numbers.Real | decimal.Decimal) for value in there):
+        return Column(name, "numbers", _filled(values, float))
+    if all(isinstance(value, datetime.date | np.datetime64) for value in there):
+        return Column(name, "dates", _filled(values, _seconds_of))
+    if all(isinstance(value, datetime.timedelta | np.timedelta64) for value in there):
+        one = np.timedelta64(1, "us")
+        return Column(name, "numbers", _filled(values, lambda v: np.timedelta64(v) / one / 1e6))
+    known = str | numbers.Real | decimal.Decimal | bool | np.bool_
+    odd = next((value for value in there if not isinstance(value, known)), None)
+    if odd is not None:
+        raise TypeError(
+            f"column {name!r} holds {odd!r:.40} of type {type(odd).__name__}; argument must be a "
+            "string or a number, a boolean or a date: convert the column, or leave it out by "
+            f"ignore=[{name!r}]"
+        )
+    return Column(name, "texts", [None if v is None else _text(_object_text(v)) for v in values])
+
+
+def _filled(values: list[Any], convert: Any) -> Array:
+    return np.array([math.nan if value is None else convert(value) for value in values], float)
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether a value is None, NaN, NaT or pandas.NA."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    if isinstance(value, float | np.floating | decimal.Decimal | np.datetime64 | np.timedelta64):
+        return bool(value != value)
+    return type(value).__name__ == "NaTType"
+
+
+def _object_text(value: Any) -> str:
+    if isinstance(value, str | bool | np.bool_):
+        return str(value)
+    return _number_text(float(value))
+
+
+def _text(text: str | None) -> str | None:
+    """Return the text; an empty one counts as missing."""
+    return None if text is None or not text.strip() else text
+
+
+def _number(text: str) -> float | None:
+    text = text.strip()
+    return float(text) if NUMBER.fullmatch(text) else None
+
+
+def _boolean(text: str) -> float | None:
+    return {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}.get(text.strip().lower())
+
+
+def _number_text(value: float) -> str:
+    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(float(value))
+
+
+# Dates
+
+
+def _seconds(text: str) -> float | None:
+    """Return the seconds from 1970 to a date in ISO 8601, on the clock of its own time zone."""
+    found = DATE.fullmatch(text.strip())
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = found.groups()
+    try:
+        days = datetime.date(int(year), int(month), int(day)).toordinal() - EPOCH
+    except ValueError:
+        return None
+    if int(hour or 0) > 23 or int(minute or 0) > 59 or float(second or 0) >= 60:
+        return None
+    return days * DAY + int(hour or 0) * 3600 + int(minute or 0) * 60 + float(second or 0)
+
+
+def _seconds_of(value: Any) -> float:
+    if isinstance(value, np.datetime64):
+        return float(_from_datetime64(np.array([value]))[0])
+    days = float(value.toordinal() - EPOCH) * DAY
+    if not isinstance(value, datetime.datetime):
+        return days
+    seconds = value.second + value.microsecond / 1e6
+    return float(days + value.hour * 3600 + value.minute * 60 + seconds)
+
+
+def _from_datetime64(array: Array) -> Array:
+    seconds = array.astype("datetime64[us]").astype(np.int64) / 1e6
+    return np.where(np.isnat(array), math.nan, seconds)
+
+
+def _date_text(seconds: float) -> str:
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
+    return moment.date().isoformat() if seconds % DAY == 0 else moment.isoformat()
+
+
+EPOCH = datetime.date(1970, 1, 1).toordinal()

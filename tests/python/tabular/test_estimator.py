@@ -1,0 +1,402 @@
+"""What `TabularClassifier` and `TabularRegressor` take, predict and refuse."""
+
+import math
+import re
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import fastmlp
+from fastmlp.datasets import load_breast_cancer
+from fastmlp.tabular import TabularClassifier, TabularRegressor
+from tables import features, mixed_table, part
+
+TABLE = mixed_table()
+X = features(TABLE)
+Y = np.array(TABLE["amount"])
+QUICK = {"epochs": 3, "hidden": (8,), "n_members": 2}
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return TabularClassifier(epochs=20, n_members=2).fit(X, TABLE["class"])
+
+
+@pytest.fixture(scope="module")
+def regressor():
+    return TabularRegressor(epochs=20, n_members=2).fit(X, TABLE["amount"])
+
+
+# It learns
+
+
+def test_classes_are_learned_from_a_mixed_table():
+    train, test = part(TABLE, 0, 180), part(TABLE, 180, 240)
+    model = TabularClassifier().fit(features(train), train["class"])
+    assert model.score(features(test), test["class"]) > 0.75  # 0.4 by the most frequent class
+    assert model.classes_.tolist() == ["high", "low", "middle"]
+
+
+def test_amounts_are_learned_from_a_mixed_table():
+    train, test = part(TABLE, 0, 180), part(TABLE, 180, 240)
+    model = TabularRegressor().fit(features(train), train["amount"])
+    assert model.score(features(test), test["amount"]) > 0.75
+
+
+def test_a_real_table_is_learned_from_an_array():
+    A, y = load_breast_cancer()
+    model = TabularClassifier(n_members=2).fit(A[::2], y[::2])
+    assert model.score(A[1::2], y[1::2]) > 0.94
+
+
+def test_counts_are_learned():
+    model = TabularRegressor(loss="poisson", n_members=1, epochs=30).fit(X, TABLE["count"])
+    assert model.score(X, TABLE["count"]) > 0.1
+    assert model.predict(X).min() > 0
+    with pytest.raises(ValueError, match="loss='poisson' takes counts"):
+        model.fit(X, -np.array(TABLE["count"]))
+
+
+@pytest.fixture(scope="module")
+def quantiles():
+    return TabularRegressor(quantiles=[0.1, 0.5, 0.9], n_members=1, epochs=40).fit(X, Y)
+
+
+def test_quantiles_are_learned(quantiles):
+    predicted = quantiles.predict(X)
+    assert predicted.shape == (240, 3)
+    assert np.all(np.diff(predicted, axis=1) >= 0)
+    below = (Y[:, np.newaxis] < predicted).mean(axis=0)
+    np.testing.assert_allclose(below, [0.1, 0.5, 0.9], atol=0.12)
+    assert quantiles.quantiles_ == (0.1, 0.5, 0.9)
+
+
+def test_a_single_quantile_is_one_number_for_each_row():
+    model = TabularRegressor(**QUICK, quantiles=0.9).fit(X, Y)
+    assert model.predict(X).shape == (240,)
+    assert model.networks[0].quantiles == (0.9,)
+
+
+def test_the_score_of_quantiles_is_that_of_scikit_learn(quantiles):
+    metrics = pytest.importorskip("sklearn.metrics")
+    weight = np.arange(240.0)
+    for given in (None, weight):
+        expected = np.mean(
+            [
+                metrics.d2_pinball_score(Y, column, alpha=quantile, sample_weight=given)
+                for column, quantile in zip(quantiles.predict(X).T, (0.1, 0.5, 0.9), strict=True)
+            ]
+        )
+        score = quantiles.score(X, Y, sample_weight=given)
+        assert math.isclose(score, expected, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+def test_robust_losses_ignore_outliers(loss):
+    wrong = Y.copy()
+    wrong[::20] = 1e6
+    right = np.arange(240) % 20 != 0
+    model = TabularRegressor(loss=loss, n_members=1, epochs=60).fit(X, wrong)
+    assert np.median(np.abs(model.predict(X) - Y)[right]) < 2
+    assert model.networks[0].loss_name == loss
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": "squared"}, "loss is 'squared'; it must be one of"),
+        ({"loss": "huber", "delta": 0}, "delta is 0"),
+        ({"loss": "huber", "quantiles": [0.5]}, "give one of them"),
+        ({"quantiles": [0.5, 0.1]}, "must increase"),
+        ({"quantiles": []}, "must increase"),
+        ({"quantiles": [0.5, 1.0]}, "quantiles is 1.0"),
+        ({"quantiles": [0.5, "high"]}, "quantiles is 'high'"),
+    ],
+)
+def test_losses_and_quantiles_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TabularRegressor(**QUICK, **arguments).fit(X, Y)
+
+
+# What it takes
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_frames_of_all_libraries_give_the_same_model(library):
+    pytest.importorskip("narwhals")
+    module = pytest.importorskip(library)
+    make = module.table if library == "pyarrow" else module.DataFrame
+    kept = {name: TABLE[name] for name in [*X, "class"]}
+    model = TabularClassifier(**QUICK).fit(make(kept), "class")
+    same = TabularClassifier(**QUICK).fit(kept, "class")
+    assert_array_equal(model.predict_proba(make(X)), same.predict_proba(X))
+    assert model.score(make(kept)) == same.score(X, TABLE["class"])
+    assert model.feature_names_in_.tolist() == list(X)
+
+
+def test_columns_are_found_by_name(classifier):
+    other = {"extra": [1] * 240, **dict(reversed(X.items()))}
+    assert_array_equal(classifier.predict_proba(other), classifier.predict_proba(X))
+    with pytest.raises(ValueError, match=r"no columns \['color'\]"):
+        classifier.predict({name: X[name] for name in ("size", "good", "day")})
+
+
+def test_a_column_that_was_left_out_may_be_missing():
+    with pytest.warns(UserWarning, match="'same': is constant"):
+        model = TabularClassifier(**QUICK).fit({**X, "same": [1] * 240}, TABLE["class"])
+    model.predict(X)
+
+
+def test_arrays_are_taken_by_position(classifier):
+    A = np.array(list(X.values()), dtype=object).T
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert_array_equal(classifier.predict(A), classifier.predict(X))
+    with pytest.raises(ValueError, match="X has 3 features, but TabularClassifier is expecting 4"):
+        classifier.predict(A[:, :3])
+
+
+def test_the_target_is_named_or_given():
+    kept = {name: TABLE[name] for name in [*X, "class"]}
+    named = TabularClassifier(**QUICK).fit(kept, "class")
+    given = TabularClassifier(**QUICK).fit(X, TABLE["class"])
+    assert_array_equal(named.predict_proba(X), given.predict_proba(X))
+    assert named.score(kept) == named.score(X, TABLE["class"]) == named.score(kept, "class")
+    with pytest.raises(ValueError, match="give y"):
+        given.score(X)
+    with pytest.raises(ValueError, match="no column 'class'"):
+        named.score(X)
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        (["a", "b"], np.str_),
+        ([0, 1], np.int64),
+        ([0.0, 1.0], np.int64),
+        ([-5, 7], np.int64),
+        ([True, False], np.bool_),
+        (["a", "b", "c"], np.str_),
+    ],
+)
+def test_labels_keep_their_type(labels, dtype):
+    y = (labels * 80)[:160]
+    x = {"x": [float(labels.index(label)) for label in y]}
+    arguments = {"epochs": 40, "batch_size": 16, "learning_rate": 0.03}
+    model = TabularClassifier(n_members=1, hidden=(8,), **arguments).fit(x, y)
+    assert model.classes_.dtype.type is dtype
+    assert model.classes_.tolist() == sorted(labels)
+    assert_array_equal(model.predict(x), y)
+
+
+def test_probabilities(classifier):
+    probabilities = classifier.predict_proba(X)
+    assert probabilities.shape == (240, 3)
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert_array_equal(classifier.classes_[probabilities.argmax(axis=1)], classifier.predict(X))
+    assert classifier.predict({name: [] for name in X}).shape == (0,)
+
+
+def test_a_prediction_is_that_of_its_row_alone(classifier, regressor):
+    for predict in (classifier.predict_proba, regressor.predict):
+        together = predict(X)
+        for row in (0, 7, 239):
+            assert_array_equal(predict(part(X, row, row + 1))[0], together[row])
+
+
+def test_blocks_of_rows_make_no_difference(classifier, monkeypatch):
+    together = classifier.predict_proba(X)
+    monkeypatch.setattr("fastmlp.tabular._estimator.BLOCK", 7)
+    monkeypatch.setattr("fastmlp.tabular._encoder.BLOCK", 5)
+    assert_array_equal(classifier.predict_proba(X), together)
+
+
+def test_the_networks_are_plain(classifier, regressor):
+    inputs = classifier.encode(X)
+    outputs = sum(network.forward(inputs).astype(float) for network in classifier.networks)
+    assert_array_equal(outputs / 2, classifier.predict_proba(X))
+    assert inputs.dtype == np.float32
+    assert all(type(network) is fastmlp.Network for network in classifier.networks)
+    with pytest.raises(AttributeError, match="2 networks"):
+        classifier.network  # noqa: B018
+    one = TabularRegressor(**{**QUICK, "n_members": 1}).fit(X, TABLE["amount"])
+    assert one.network is one.networks[0]
+
+
+def test_predictions_stay_in_the_range_of_the_targets(regressor):
+    far = {**X, "size": [1e9] * 240}
+    assert regressor.predict(far).max() <= max(TABLE["amount"])
+
+
+def test_what_became_of_the_columns(classifier):
+    assert [(one.name, one.kind) for one in classifier.columns()] == [
+        ("size", "number"),
+        ("color", "category"),
+        ("good", "boolean"),
+        ("day", "date"),
+    ]
+    assert sum(one.inputs for one in classifier.columns()) == classifier.networks[0].layers[0]
+    text = classifier.summary()
+    assert "read from text" in text
+    assert "level" in text
+
+
+def test_verbose_prints_columns_and_progress(capsys):
+    TabularClassifier(**QUICK, verbose=True).fit(X, TABLE["class"])
+    printed = capsys.readouterr().out
+    assert "size" in printed
+    assert "network 2 of 2, epoch 3 of 3: loss" in printed
+
+
+def test_weights_of_classes_and_rows():
+    y = np.array(TABLE["class"])
+    rare = y == "low"
+    plain = TabularClassifier(**QUICK).fit(X, y)
+    balanced = TabularClassifier(**QUICK, class_weight="balanced").fit(X, y)
+    weight = np.array([240 / (3 * (y == label).sum()) for label in y])
+    by_hand = TabularClassifier(**QUICK).fit(X, y, sample_weight=weight)
+    assert_array_equal(balanced.predict_proba(X), by_hand.predict_proba(X))
+    heavy = TabularClassifier(**QUICK, class_weight={"low": 50}).fit(X, y)
+    assert heavy.predict_proba(X)[:, 1].mean() > 1.3 * plain.predict_proba(X)[:, 1].mean()
+    assert not np.array_equal(plain.predict_proba(X), balanced.predict_proba(X))
+    assert plain.score(X, y, sample_weight=rare) == np.mean(plain.predict(X)[rare] == "low")
+
+
+def test_rows_without_weight_are_as_if_they_were_not_there():
+    y = np.array(TABLE["amount"])
+    weight = np.array([0.0, 1.0, 2.0] * 80)
+    kept = np.flatnonzero(weight)
+    some = {name: [values[row] for row in kept] for name, values in X.items()}
+    model = TabularRegressor(**QUICK).fit(X, y, sample_weight=weight)
+    same = TabularRegressor(**QUICK).fit(some, y[kept], sample_weight=weight[kept])
+    assert_array_equal(model.predict(X), same.predict(X))
+
+
+def test_the_score_of_a_regression(regressor):
+    y = np.array(TABLE["amount"])
+    errors = y - regressor.predict(X)
+    expected = 1 - (errors**2).mean() / y.var()
+    assert math.isclose(regressor.score(X, y), expected, rel_tol=1e-12)
+    weight = np.arange(240)
+    sklearn = pytest.importorskip("sklearn.metrics")
+    assert math.isclose(
+        regressor.score(X, y, sample_weight=weight),
+        sklearn.r2_score(y, regressor.predict(X), sample_weight=weight),
+        rel_tol=1e-9,
+    )
+
+
+# Refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"n_members": True}, "n_members is True"),
+        ({"hidden": (8, 0)}, "hidden is 0"),
+        ({"activation": "rely"}, "activation is 'rely'; it must be one of"),
+        ({"scaling": "minmax"}, "scaling is 'minmax'"),
+        ({"learning_rate": -1}, "learning_rate is -1"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"n_bins": -1}, "n_bins is -1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": "x"}, "seed is 'x'"),
+        ({"ignore": "size"}, r"\['size'\]"),
+        ({"ignore": ["sice"]}, r"ignore names the columns \['sice'\].*it has \['size'"),
+        ({"column_types": {"sice": "number"}}, r"column_types names the columns \['sice'\]"),
+        ({"column_types": {"size": "float"}}, r"'float' for 'size'; it must be one of \['boolean'"),
+        ({"column_types": {"color": "number"}}, "column 'color' has 'red'|'green'|'blue'"),
+        ({"class_weight": "even"}, "class_weight is 'even'"),
+        ({"class_weight": {"hig": 1}}, "label 'hig', which the target does not have"),
+        ({"class_weight": {"high": -1}}, "finite and not negative"),
+        ({"class_weight": {"high": 0, "low": 0, "middle": 0}}, "weight 0"),
+    ],
+)
+def test_arguments_are_refused_in_fit(arguments, message):
+    model = TabularClassifier(**{**QUICK, **arguments})  # the constructor only stores
+    with pytest.raises((TypeError, ValueError), match=message):
+        model.fit(X, TABLE["class"])
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y to be passed"),
+        ("klass", "no column 'klass'; it has"),
+        (TABLE["class"][:-1], "X has 240 rows and y has 239"),
+        (["high"] * 240, "one class, 'high'"),
+        (TABLE["amount"], "Unknown label type: continuous"),
+        ([None, *TABLE["class"][1:]], "missing in 1 of 240 rows, first in row 0; leave"),
+        (np.zeros((240, 2)), "1d array"),
+    ],
+)
+def test_targets_are_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        TabularClassifier(**QUICK).fit(X, y)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e200])
+def test_amounts_that_are_no_numbers_are_refused(value):
+    with pytest.raises(ValueError, match=r"NaN|finite"):
+        TabularRegressor(**QUICK).fit(X, [value, *TABLE["amount"][1:]])
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([1.0] * 3, r"sample_weight.shape == \(3,\), expected \(240,\)"),
+        ([-1.0] * 240, "not negative"),
+        ([0.0] * 240, "not all zero"),
+        ([math.nan] * 240, "finite"),
+    ],
+)
+def test_weights_are_refused(weight, message):
+    with pytest.raises(ValueError, match=message):
+        TabularRegressor(**QUICK).fit(X, TABLE["amount"], sample_weight=weight)
+
+
+def test_a_refused_fit_changes_nothing():
+    model = TabularClassifier(**QUICK).fit(X, TABLE["class"])
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="column 'size' has inf"):
+        model.fit({**X, "size": [math.inf] * 240}, TABLE["class"])
+    model.epochs = 0
+    with pytest.raises(ValueError, match="epochs"):
+        model.fit(X, TABLE["class"])
+    assert_array_equal(model.predict_proba(X), before)
+
+
+def test_a_model_that_is_not_fitted_says_so():
+    for call in ("predict", "predict_proba", "score", "encode"):
+        with pytest.raises(ValueError, match="not fitted yet; call fit first"):
+            getattr(TabularClassifier(), call)(X)
+    for name in ("summary", "columns"):
+        with pytest.raises(ValueError, match="not fitted"):
+            getattr(TabularRegressor(), name)()
+
+
+def test_new_values_are_refused_by_name_and_row(classifier):
+    with pytest.raises(ValueError, match=r"column 'size' has 'x' at row 1"):
+        classifier.predict({**part(X, 0, 2), "size": ["1", "x"]})
+
+
+def test_a_repr_shows_what_was_chosen():
+    assert repr(TabularClassifier()) == "TabularClassifier()"
+    assert repr(TabularRegressor(n_members=2, loss="poisson")) == (
+        "TabularRegressor(loss='poisson', n_members=2)"
+    )
+
+
+@pytest.mark.parametrize("rows", [2, 3, 10, 49, 50])
+def test_small_tables(rows):
+    some = part(TABLE, 0, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # columns of so few rows may be constant
+        y = ["a", "b"] * rows
+        TabularClassifier(**QUICK).fit(features(some), y[:rows]).predict(X)
+        TabularRegressor(**QUICK).fit(features(some), some["amount"]).predict(X)
+    with pytest.raises(ValueError, match=re.escape("1 sample(s)")):
+        TabularRegressor(**QUICK).fit(part(X, 0, 1), [1.0])
