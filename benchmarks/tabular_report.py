@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -54,33 +53,87 @@ def grid(records: list[Record], metric: str | None, tables: list[str], models: l
     return markdown(["table", *models], rows)
 
 
-def ranks(records: list[Record], tables: list[str], models: list[str], metric: str | None) -> Any:
-    """Return each model's mean rank over the tables and seeds that all these models have."""
-    places: dict[str, list[float]] = {model: [] for model in models}
-    scores = {(r["table"], r["seed"], r["model"]): r for r in records if "error_message" not in r}
+def ranks(
+    records: list[Record], tables: list[str], models: list[str], metric: str | None = None
+) -> tuple[int, list[float]]:
+    """Return the number of fits that all these models have, and each model's mean rank in them."""
+    scores = {(r["table"], r["seed"], r["model"]): r for r in records}
+    places = []
     for table in tables:
         name = metric or MAIN[TABLES[table].task]
         for seed in sorted({r["seed"] for r in records}):
             found = [scores.get((table, seed, model), {}).get(name) for model in models]
-            if None in found:
-                continue
-            for model, score in zip(models, found, strict=True):
-                below, same = (sum(f < score for f in found), sum(f == score for f in found))
-                places[model].append(below + (same + 1) / 2)
-    return {model: statistics.fmean(p) if p else math.nan for model, p in places.items()}
+            if None not in found:
+                places.append([place(score, found) for score in found])
+    return len(places), [statistics.fmean(column) for column in zip(*places, strict=True)]
 
 
-def times(records: list[Record], tables: list[str], models: list[str], base: str) -> list[str]:
-    """Return how many times the CPU time of `base` each model takes: the geometric mean."""
-    cells = []
+def place(score: float, scores: list[float]) -> float:
+    """Return the rank of a score, from 1; equal scores share the mean of their ranks."""
+    below, same = (sum(s < score for s in scores), sum(s == score for s in scores))
+    return below + (same + 1) / 2
+
+
+def rank_table(records: list[Record], tables: list[str], models: list[str]) -> str:
+    """Return the mean ranks of the models in the fits that all of them have."""
+    classes = [table for table in tables if TABLES[table].task == CLASSES]
+    rows = []
+    for label, chosen, metric in (
+        ("error rate, RMSE", tables, None),
+        ("log loss", classes, "log_loss"),
+    ):
+        count, means = ranks(records, chosen, models, metric)
+        if count:
+            rows.append([label, str(count), *(f"{mean:.2f}" for mean in means)])
+    return markdown(["mean rank by", "fits", *models], rows) if rows else ""
+
+
+def pairs(
+    records: list[Record], table: str, models: tuple[str, str], metric: str
+) -> tuple[float, float] | None:
+    """Return the means of two models over the seeds that both have, or None without any."""
+    found = [
+        {
+            r["seed"]: r[metric]
+            for r in records
+            if (r["table"], r["model"]) == (table, model) and metric in r
+        }
+        for model in models
+    ]
+    common = found[0].keys() & found[1].keys()
+    if not common:
+        return None
+    first, second = (statistics.fmean(scores[seed] for seed in common) for scores in found)
+    return first, second
+
+
+def against(records: list[Record], tables: list[str], models: list[str], base: str) -> str:
+    """Return how each model compares with `base`, on the seeds that both have."""
+    rows = []
     for model in models:
-        ratios = []
-        for table in tables:
-            theirs, ours = (values(records, table, m, "fit_cpu") for m in (model, base))
-            if theirs and ours:
-                ratios.append(statistics.fmean(theirs) / statistics.fmean(ours))
-        cells.append(f"{statistics.geometric_mean(ratios):.2g}" if ratios else "-")
-    return cells
+        if model == base:
+            continue
+        cells = [model]
+        for metric in (None, "log_loss", "fit_cpu"):
+            both = [
+                pairs(records, table, (model, base), metric or MAIN[TABLES[table].task])
+                for table in tables
+            ]
+            found = [pair for pair in both if pair]
+            if not found:
+                cells += ["-", "-"][: 1 if metric == "fit_cpu" else 2]
+                continue
+            if metric != "fit_cpu":
+                cells.append(f"{sum(ours < theirs for theirs, ours in found)} of {len(found)}")
+            cells.append(
+                f"{statistics.geometric_mean(theirs / ours for theirs, ours in found):.3g}"
+            )
+        rows.append(cells)
+    header = [
+        "model", f"tables with less error of {base}", "its error / ours",
+        "tables with less log loss", "its log loss / ours", "its CPU time / ours",
+    ]  # fmt: skip
+    return markdown(header, rows)
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
@@ -90,26 +143,26 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 
 
 def report(records: list[Record], tables: list[str] | None = None) -> str:
-    """Return the tables: errors, log loss, CPU seconds, then mean ranks."""
+    """Return the tables: errors, log loss, CPU seconds, ranks, and one line for each opponent."""
     tables = [t for t in tables or TABLES if any(r["table"] == t for r in records)]
     models = [m for m in MODELS if any(r["model"] == m for r in records)]
     classes = [t for t in tables if TABLES[t].task == CLASSES]
-    wide = [m for m in models if all(values(records, t, m, "fit") for t in tables)]
+    seeds = {r["seed"] for r in records}
+    done = {(r["table"], r["seed"], r["model"]) for r in records if "error_message" not in r}
+    complete = [m for m in models if all((t, s, m) in done for t in tables for s in seeds)]
     base = "fastmlp" if "fastmlp" in models else models[0]
-    rows = [
-        ["error rate, RMSE", *(f"{r:.2f}" for r in ranks(records, tables, wide, None).values())],
-        ["log loss", *(f"{r:.2f}" for r in ranks(records, classes, wide, "log_loss").values())],
-        [f"CPU time / {base}'s", *times(records, tables, wide, base)],
-    ]
     failed = [
         f"- {r['model']} on {r['table']}, seed {r['seed']}: {r['error_message']}\n"
         for r in records
         if "error_message" in r and r["table"] in tables
     ]
-    return (
-        f"## Errors\n\n{grid(records, None, tables, models)}\n"
-        f"## Log loss\n\n{grid(records, 'log_loss', classes, models)}\n"
-        f"## CPU seconds of a fit\n\n{grid(records, 'fit_cpu', tables, models)}\n"
-        f"## Mean ranks\n\n{markdown(['', *wide], rows)}\n"
-        + (f"## No result\n\n{''.join(failed)}" if failed else "")
-    )
+    parts = {
+        "Errors": grid(records, None, tables, models),
+        "Log loss": grid(records, "log_loss", classes, models),
+        "CPU seconds of a fit": grid(records, "fit_cpu", tables, models),
+        "Mean ranks": rank_table(records, tables, complete)
+        + ("" if complete == models else "\n" + rank_table(records, tables, models)),
+        "One by one": against(records, tables, models, base),
+        "No result": "".join(failed),
+    }
+    return "\n".join(f"## {title}\n\n{text}" for title, text in parts.items() if text)

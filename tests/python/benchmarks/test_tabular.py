@@ -83,10 +83,9 @@ def test_a_fit_that_fails_leaves_a_record_with_the_reason():
 
 def test_ranks_share_a_place_and_leave_out_fits_that_a_model_lacks():
     chosen = ["fastmlp", "lightgbm"]
-    places = reports.ranks(MADE_UP, ["credit", "ames"], chosen, None)
-    assert places == {"fastmlp": pytest.approx(4.5 / 3), "lightgbm": pytest.approx(4.5 / 3)}
-    lacking = [r for r in MADE_UP if r["seed"] == 0]
-    assert reports.ranks(lacking, ["credit"], chosen, "log_loss") == {"fastmlp": 1, "lightgbm": 2}
+    assert reports.ranks(MADE_UP, ["credit", "ames"], chosen) == (3, [4.5 / 3, 4.5 / 3])
+    lacking = MADE_UP[:1] + MADE_UP[2:]
+    assert reports.ranks(lacking, ["credit"], chosen, "log_loss") == (1, [1, 2])
 
 
 def test_a_report_has_means_times_and_failures(tmp_path):
@@ -97,7 +96,8 @@ def test_a_report_has_means_times_and_failures(tmp_path):
     text = reports.report(reports.read([file]))
     assert "| credit, error | 0.15 ± 0.071 | 0.25 ± 0.071 | - |" in text
     assert "| ames, rmse | 3 (1) | 2 (1) | - |" in text
-    assert "| CPU time / fastmlp's | 1 | 2 |" in text  # √(2/4 · 8/1)
+    # Error 0.25 / 0.15 and 2 / 3, time 2 / 4 and 8 / 1: geometric means.
+    assert "| lightgbm | 1 of 2 | 1.05 | 1 of 1 | 1.25 | 2 |" in text
     assert "- tabm on ames, seed 0: stopped after 5 s of CPU time" in text
 
 
