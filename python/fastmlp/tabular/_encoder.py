@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,27 +50,35 @@ class Encoder:
 
     @classmethod
     def learn(
-        cls, table: Table, recipe: Recipe, column_types: Mapping[str, str], ignore: Collection[str]
+        cls,
+        table: Table,
+        suited: Mapping[str, type[Kind]],
+        recipe: Recipe,
+        column_types: Collection[str] = (),
+        ignore: Collection[str] = (),
     ) -> "Encoder":
-        """Learn from the training rows; warn, by name, of the columns that are of no use."""
+        """Learn from the training rows; warn, by name, of the columns that are of no use.
+
+        `suited` is the kind of each column; of those in column_types the user has named it.
+        """
         kinds: dict[str, Kind] = {}
-        left_out: dict[str, str] = {}
+        left_out: dict[str, str] = dict.fromkeys(ignore, "is ignored")
         seen: dict[int, list[Column]] = {}
-        for name, column in table.columns.items():
-            if name in ignore:
-                left_out[name] = "is ignored"
-                continue
-            twin = _twin(column, seen)
-            if twin is not None and name not in column_types:
-                left_out[name] = f"equals {twin!r}"
-                continue
-            try:
-                kinds[name] = _learn(column, recipe, column_types.get(name))
-            except LeftOutError as reason:
-                left_out[name] = str(reason)
-        if not kinds:  # an identifier is better than nothing
-            kinds = _all_that_can_be_used(table, recipe, ignore)
-            left_out = {name: why for name, why in left_out.items() if name not in kinds}
+        # The second time, if there is nothing else, identifiers are taken.
+        for chosen in (set(column_types), set(suited)):
+            for name, kind in suited.items():
+                column = table.columns[name]
+                twin = _twin(column, seen)
+                if twin is not None and name not in chosen:
+                    left_out[name] = f"equals {twin!r}"
+                    continue
+                try:
+                    kinds[name] = kind.learn(column, recipe, name in chosen)
+                    left_out.pop(name, None)
+                except LeftOutError as reason:
+                    left_out[name] = str(reason)
+            if kinds:
+                break
         _warn({name: why for name, why in left_out.items() if name not in ignore})
         if not kinds:
             raise ValueError(
@@ -108,21 +115,17 @@ class Encoder:
         return found
 
 
-def _learn(column: Column, recipe: Recipe, chosen: str | None) -> Kind:
-    if chosen is not None:
-        return BY_NAME[chosen].learn(column, recipe, chosen=True)
-    kind = next(kind for kind in KINDS if kind.suits(column))
-    return kind.learn(column, recipe, chosen=False)
-
-
-def _all_that_can_be_used(table: Table, recipe: Recipe, ignore: Collection[str]) -> dict[str, Kind]:
-    kinds: dict[str, Kind] = {}
-    for name, column in table.columns.items():
-        if name not in ignore:
-            suited = next(kind for kind in KINDS if kind.suits(column))
-            with suppress(LeftOutError):
-                kinds[name] = suited.learn(column, recipe, chosen=True)
-    return kinds
+def suited_kinds(
+    table: Table, column_types: Mapping[str, str], ignore: Collection[str]
+) -> dict[str, type[Kind]]:
+    """Return the kind of each column that is not ignored: the user's choice, or the first fit."""
+    return {
+        name: BY_NAME[column_types[name]]
+        if name in column_types
+        else next(kind for kind in KINDS if kind.suits(column))
+        for name, column in table.columns.items()
+        if name not in ignore
+    }
 
 
 def _twin(column: Column, seen: dict[int, list[Column]]) -> str | None:

@@ -9,6 +9,7 @@ ends with "_") without inheriting from it, because importing it takes a second. 
 import inspect
 import itertools
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,8 +24,8 @@ from fastmlp._trainable import positive_integer, require_not_negative, require_n
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
 from fastmlp.tabular import _file
-from fastmlp.tabular._columns import BY_NAME, SCALINGS
-from fastmlp.tabular._encoder import BLOCK, ColumnSummary, Encoder
+from fastmlp.tabular._columns import BY_NAME, SCALINGS, Number
+from fastmlp.tabular._encoder import BLOCK, ColumnSummary, Encoder, suited_kinds
 from fastmlp.tabular._members import Member, Progress, Task, train_members
 from fastmlp.tabular._recipe import Recipe, default_recipe
 from fastmlp.tabular._table import Column, Table, read_column, read_table
@@ -186,10 +187,11 @@ class TabularModel:
         if weight is not None and not weight.all():  # rows without weight teach nothing
             rows = np.flatnonzero(weight)
             table, target, weight = table.take(rows), target.take(rows), weight[rows]
-        recipe = self._recipe(table.rows)
         column_types, ignore = self._column_choices(table)
+        kinds = suited_kinds(table, column_types, ignore)
+        recipe = self._recipe(table.rows, sum(kind is Number for kind in kinds.values()))
         learned, structure, targets, strata, weight = self._learn_target(target, weight)
-        encoder = Encoder.learn(table, recipe, column_types, ignore)
+        encoder = Encoder.learn(table, kinds, recipe, column_types, ignore)
         structure["layers"] = [encoder.width, *recipe.hidden, structure["layers"]]
         structure["hidden"] = recipe.activation
         if self.verbose:
@@ -246,9 +248,9 @@ class TabularModel:
     def _loss(self) -> str:
         raise NotImplementedError
 
-    def _recipe(self, rows: int) -> Recipe:
-        """Return the recipe for a table of so many rows, with the user's values in it."""
-        recipe = default_recipe(rows, self._is_classifier(), self._loss())
+    def _recipe(self, rows: int, numbers: int) -> Recipe:
+        """Return the recipe for a table of this size, with the user's values in it."""
+        recipe = default_recipe(rows, numbers, self._is_classifier(), self._loss())
         given = {name: getattr(self, name) for name in self._RECIPE}
         given = {name: value for name, value in given.items() if value is not None}
         for name in ("n_members", "epochs", "batch_size", "patience", "max_levels"):
@@ -359,7 +361,7 @@ class TabularModel:
             lines.append(
                 f"network {list(network.layers)}, {network.n_parameters} parameters: epoch "
                 f"{history['best_epoch']} of {history['epochs']}"
-                + ("" if held is None else f", loss {held:.4g} on the rows held out")
+                + ("" if held is None else f", error {held:.4g} on the rows held out")
             )
         return "\n".join(lines)
 
@@ -484,12 +486,10 @@ class TabularModel:
 
     def _require_fitted(self, function: str) -> None:
         if not self.__sklearn_is_fitted__():
-            text = f"{function}: this {type(self).__name__} is not fitted yet; call fit first"
-            try:
-                from sklearn.exceptions import NotFittedError
-            except ImportError:
-                raise ValueError(text) from None
-            raise NotFittedError(text)
+            # Who wants to catch scikit-learn's error has imported it.
+            sklearn = sys.modules.get("sklearn.exceptions")
+            error: type[Exception] = getattr(sklearn, "NotFittedError", ValueError)
+            raise error(f"{function}: this {type(self).__name__} is not fitted yet; call fit first")
 
     def _known(self, X: Any) -> Table:
         """Return the table with the columns of the fit, by name or by position."""
@@ -564,8 +564,8 @@ class TabularClassifier(TabularModel):
     dropout : float, optional
         The fraction of hidden units that each step leaves out.
     patience : int, optional
-        A network ends its training if the loss of the rows it holds out was not lower for so many
-        epochs. It keeps the parameters of the epoch with the lowest loss.
+        A network ends its training if the rows that it holds out had no lower error for so many
+        epochs. It keeps the parameters of the epoch with the lowest error.
     scaling : {"robust", "quantile"}, optional
         How numbers are scaled: by the middle half of the values, outliers ending at ±3, or by rank.
     n_bins : int, optional
@@ -1012,20 +1012,11 @@ def _target(y: Any) -> Column:
             )
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected; its column is taken",
-            _conversion_warning(),
+            getattr(sys.modules.get("sklearn.exceptions"), "DataConversionWarning", UserWarning),
             stacklevel=5,
         )
         return Column("y", columns[0].holds, columns[0].values)
     return read_column(getattr(y, "name", None) or "y", y)
-
-
-def _conversion_warning() -> type[Warning]:
-    try:
-        from sklearn.exceptions import DataConversionWarning
-    except ImportError:
-        return UserWarning
-    category: type[Warning] = DataConversionWarning
-    return category
 
 
 def _row_weights(sample_weight: Any, rows: int) -> Array | None:

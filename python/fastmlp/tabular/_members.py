@@ -4,6 +4,7 @@ A member depends on the data, the recipe and its own seed only, so neither the n
 their timing can change it. Start at `train_members`.
 """
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -15,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core, runtime
+from fastmlp._training_loop import Snapshot
 from fastmlp.network import Network
 from fastmlp.optimizers import AdamW
 from fastmlp.schedules import Cosine
 from fastmlp.tabular._recipe import Recipe
-from fastmlp.training import EarlyStopping
 
 Array = npt.NDArray[Any]
 
@@ -41,7 +42,8 @@ class Progress:
     loss : float
         The mean loss of the epoch.
     val_loss : float or None
-        The loss of the rows held out; None without such rows.
+        The error of the rows held out: the loss, or of classes the Brier score. None without such
+        rows.
     """
 
     member: int
@@ -75,6 +77,14 @@ class Member(NamedTuple):
 
 def train_members(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> list[Member]:
     """Train all members; callbacks are called in the thread of the caller."""
+    members = _trained(task, callbacks)
+    held = [_rows(task, held_out(task, member)) for member in range(len(members))]
+    if task.recipe.temperature and all(len(rows.y) for rows in held):
+        scale_temperature(members, held)
+    return members
+
+
+def _trained(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> list[Member]:
     members = range(task.recipe.n_members)
     at_once = min(len(members), runtime.get_num_threads())
     if at_once == 1:  # Ctrl-C ends even the epoch that runs
@@ -161,43 +171,59 @@ def member_seed(seed: int, member: int) -> int:
 
 def held_out(task: Task, member: int) -> Array:
     """Return for each row whether this member does not train on it."""
-    rows, parts = len(task.inputs), task.recipe.holdout
+    rows, parts = len(task.inputs), max(task.recipe.holdout, task.recipe.n_members)
     held = np.zeros(rows, dtype=bool)
-    if parts == 0:
+    if task.recipe.holdout == 0:
         return held
     order = _core.permutation(rows, task.seed, 0)
     if task.strata is not None:
         order = order[np.argsort(task.strata[order], kind="stable")]
-    held[order[member % parts :: parts]] = True
+    held[order[member::parts]] = True
     if task.strata is not None:
         held &= np.bincount(task.strata)[task.strata] >= parts  # a rare class is trained on
+    if task.sample_weight is not None:
+        held &= task.sample_weight > 0
     return held
 
 
+class Rows(NamedTuple):
+    """Some of the rows."""
+
+    X: Array
+    y: Array
+    sample_weight: Array | None
+
+
+def _rows(task: Task, mask: Array) -> Rows:
+    weight = None if task.sample_weight is None else task.sample_weight[mask]
+    return Rows(task.inputs[mask], task.targets[mask], weight)
+
+
 def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Member:
-    recipe, seed = task.recipe, member_seed(task.seed, member)
-    held = held_out(task, member)
+    recipe, held = task.recipe, held_out(task, member)
     train = _rows(task, ~held)
-    held_rows: Any = _rows(task, held) if held.any() else None
-    network = Network(**task.structure, seed=seed)
+    network = Network(**task.structure, seed=member_seed(task.seed, member))
+    best = _Best(network, _rows(task, held)) if held.any() else None
 
     def after_epoch(network: Network, epoch: int, logs: dict[str, float]) -> bool:
-        return report(
+        error = None if best is None else best.update()
+        asked = report(
             Progress(
                 member,
                 recipe.n_members,
                 epoch + 1,
                 recipe.epochs,
-                len(train[0]),
+                len(train.X),
                 logs["loss"],
-                logs.get("val_loss"),
+                error,
             )
         )
+        return asked or (best is not None and best.waited >= recipe.patience)
 
     history = network.fit(
-        train[0],
-        train[1],
-        sample_weight=train[2],
+        train.X,
+        train.y,
+        sample_weight=train.sample_weight,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         optimizer=AdamW(
@@ -205,25 +231,53 @@ def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Membe
         ),
         schedule=Cosine(recipe.epochs),
         dropout=recipe.dropout or None,
-        validation_data=held_rows,
-        early_stopping=EarlyStopping(recipe.patience) if held_rows is not None else None,
         callbacks=[after_epoch],
     )
+    if best is not None:
+        best.restore()
     summary = {
         "epochs": history.epochs,
         "best_epoch": network.epochs_trained,
         "loss": history.loss[network.epochs_trained - 1],
-        "val_loss": min(history.val_loss) if history.val_loss else None,
+        "val_loss": None if best is None else best.lowest,
         "temperature": 1.0,
     }
-    if recipe.temperature and held_rows is not None:
-        summary["temperature"] = scale_temperature(network, *held_rows)
     return Member(network, summary)
 
 
-def _rows(task: Task, mask: Array) -> tuple[Array, Array, Array | None]:
-    weight = None if task.sample_weight is None else task.sample_weight[mask]
-    return task.inputs[mask], task.targets[mask], weight
+class _Best:
+    """The last epoch with the lowest error of the rows held out."""
+
+    def __init__(self, network: Network, rows: Rows) -> None:
+        self.network, self.rows = network, rows
+        self.lowest = math.inf
+        self.waited = 0  # epochs since then
+        self.snapshot = Snapshot(network)
+
+    def update(self) -> float:
+        """Return the error after an epoch, and remember the epoch if it is the best."""
+        error = held_out_error(self.network, self.rows)
+        self.waited += 1
+        if error <= self.lowest:
+            self.lowest, self.waited = error, 0
+            self.snapshot.save()
+        return error
+
+    def restore(self) -> None:
+        """Go back to the best epoch."""
+        self.snapshot.restore()
+
+
+def held_out_error(network: Network, rows: Rows) -> float:
+    """Return the loss or, of classes, the Brier score: it is less moved by a few sure mistakes."""
+    if network.output != "softmax":
+        return network.loss(*rows)
+    errors = network.forward(rows.X)
+    errors[np.arange(len(errors)), rows.y] -= np.float32(1.0)
+    if rows.sample_weight is None:
+        return _core.dot(errors.ravel(), errors.ravel()) / len(errors)
+    weighted = (errors * rows.sample_weight[:, np.newaxis]).astype(np.float32)
+    return _core.dot(weighted.ravel(), errors.ravel()) / math.fsum(rows.sample_weight)
 
 
 # Temperature (Guo et al., 2017, arXiv:1706.04599)
@@ -233,11 +287,31 @@ GOLDEN = 0.6180339887498949
 SEARCHES = 24  # they narrow an interval to 1e-5 of its width
 
 
-def scale_temperature(network: Network, X: Array, y: Array, sample_weight: Array | None) -> float:
-    """Divide the last layer by the temperature of the least loss on these rows; return it."""
-    logits = _relabelled(network, "identity").forward(X)
-    n_out = network.layers[-1]
-    scaler = Network([n_out, n_out], output=network.output, seed=0)
+def scale_temperature(members: Sequence[Member], held: Sequence[Rows]) -> None:
+    """Divide all last layers by one temperature: that of the least loss on the rows held out.
+
+    The rows of a member are those that it holds out, so no row has been trained on by its network.
+    """
+    networks = [member.network for member in members]
+    logits = np.vstack(
+        [
+            _relabelled(net, "identity").forward(own.X)
+            for net, own in zip(networks, held, strict=True)
+        ]
+    )
+    y = np.concatenate([own.y for own in held])
+    weights = [own.sample_weight for own in held if own.sample_weight is not None]
+    temperature = best_temperature(logits, y, np.concatenate(weights) if weights else None)
+    for network, history in members:
+        network.weights[-1][:] /= np.float32(temperature)
+        network.biases[-1][:] /= np.float32(temperature)
+        history["temperature"] = temperature
+
+
+def best_temperature(logits: Array, y: Array, sample_weight: Array | None) -> float:
+    """Return the temperature of the least cross-entropy."""
+    n_out = logits.shape[1]
+    scaler = Network([n_out, n_out], output="softmax", seed=0)
     scaler.biases[0][:] = 0.0
 
     def loss(temperature: float) -> float:
@@ -254,11 +328,7 @@ def scale_temperature(network: Network, X: Array, y: Array, sample_weight: Array
         else:
             low = left
     temperature = low + (high - low) / 2
-    if loss(temperature) >= loss(1.0):
-        return 1.0
-    network.weights[-1][:] /= np.float32(temperature)
-    network.biases[-1][:] /= np.float32(temperature)
-    return temperature
+    return temperature if loss(temperature) < loss(1.0) else 1.0
 
 
 def _relabelled(network: Network, output: str) -> Network:

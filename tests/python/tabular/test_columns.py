@@ -12,12 +12,14 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from fastmlp.tabular._columns import BY_NAME, KINDS, Boolean, Category, Date, LeftOutError, Number
-from fastmlp.tabular._encoder import Encoder
+from fastmlp.tabular._encoder import Encoder, suited_kinds
 from fastmlp.tabular._recipe import default_recipe
 from fastmlp.tabular._table import read_table
 
 nan = math.nan
-RECIPE = replace(default_recipe(1000, True, "cross_entropy"), n_bins=4, min_count=2, max_levels=10)
+RECIPE = replace(
+    default_recipe(1000, 4, True, "cross_entropy"), n_bins=4, min_count=2, max_levels=10
+)
 
 
 def column(values):
@@ -35,7 +37,8 @@ def encode(kind, values):
 
 
 def encoder_of(table, recipe=RECIPE, column_types=None, ignore=()):
-    return Encoder.learn(read_table(table), recipe, column_types or {}, ignore)
+    read, types = read_table(table), column_types or {}
+    return Encoder.learn(read, suited_kinds(read, types, ignore), recipe, types, ignore)
 
 
 def left_out(table, **arguments):

@@ -34,14 +34,14 @@ def regressor():
 
 def test_classes_are_learned_from_a_mixed_table():
     train, test = part(TABLE, 0, 180), part(TABLE, 180, 240)
-    model = TabularClassifier().fit(features(train), train["class"])
+    model = TabularClassifier(n_members=2).fit(features(train), train["class"])
     assert model.score(features(test), test["class"]) > 0.75  # 0.4 by the most frequent class
     assert model.classes_.tolist() == ["high", "low", "middle"]
 
 
 def test_amounts_are_learned_from_a_mixed_table():
     train, test = part(TABLE, 0, 180), part(TABLE, 180, 240)
-    model = TabularRegressor().fit(features(train), train["amount"])
+    model = TabularRegressor(n_members=4).fit(features(train), train["amount"])
     assert model.score(features(test), test["amount"]) > 0.75
 
 
@@ -98,7 +98,7 @@ def test_robust_losses_ignore_outliers(loss):
     wrong = Y.copy()
     wrong[::20] = 1e6
     right = np.arange(240) % 20 != 0
-    model = TabularRegressor(loss=loss, n_members=1, epochs=60).fit(X, wrong)
+    model = TabularRegressor(loss=loss, n_members=1, epochs=40).fit(X, wrong)
     assert np.median(np.abs(model.predict(X) - Y)[right]) < 2
     assert model.networks[0].loss_name == loss
 

@@ -1,8 +1,10 @@
 """Members are trained in threads: the result depends on the data and the seed alone."""
 
 import _thread
+import math
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,16 @@ from numpy.testing import assert_array_equal
 
 import fastmlp
 from fastmlp.tabular import TabularClassifier, TabularRegressor
-from fastmlp.tabular._members import Task, held_out, member_seed, scale_temperature
+from fastmlp.tabular._members import (
+    Member,
+    Rows,
+    Task,
+    best_temperature,
+    held_out,
+    held_out_error,
+    member_seed,
+    scale_temperature,
+)
 from fastmlp.tabular._recipe import default_recipe
 from tables import features, mixed_table
 
@@ -52,30 +63,58 @@ def test_the_seed_decides():
     assert len(seeds) == 40
 
 
-def task(strata, holdout=5):
-    rows = 100 if strata is None else len(strata)
-    recipe = default_recipe(100, True, "cross_entropy")
-    assert recipe.holdout == holdout
+def task(strata=None, n_members=4, **changed):
+    rows = 120 if strata is None else len(strata)
+    recipe = replace(default_recipe(120, 4, True, "cross_entropy"), n_members=n_members, **changed)
     return Task(np.zeros((rows, 1)), np.zeros(rows), strata, None, {}, recipe, 0)
 
 
-def test_every_member_holds_out_another_fifth():
-    parts = np.array([held_out(task(None), member) for member in range(5)])
-    assert_array_equal(parts.sum(axis=0), 1)
-    assert_array_equal(parts.sum(axis=1), 20)
+@pytest.mark.parametrize(("n_members", "parts"), [(1, 5), (4, 5), (5, 5), (8, 8)])
+def test_every_member_holds_out_other_rows(n_members, parts):
+    given = task(n_members=n_members)
+    held = np.array([held_out(given, member) for member in range(n_members)])
+    assert held.sum(axis=0).max() == 1
+    assert_array_equal(held.sum(axis=1), 120 // parts)
+    assert not held_out(task(holdout=0), 0).any()
 
 
 def test_each_class_is_held_out_in_the_same_proportion():
-    strata = np.array([0] * 50 + [1] * 40 + [2] * 10)[np.random.RandomState(0).permutation(100)]
-    for member in range(5):
-        held = held_out(task(strata), member)
-        assert np.bincount(strata[held]).tolist() == [10, 8, 2]
+    strata = np.array([0] * 60 + [1] * 40 + [2] * 20)[np.random.RandomState(0).permutation(120)]
+    for member in range(4):
+        assert np.bincount(strata[held_out(task(strata), member)]).tolist() == [12, 8, 4]
 
 
-def test_a_rare_class_is_always_trained_on():
-    strata = np.array([0] * 96 + [1] * 4)
-    for member in range(5):
-        assert not held_out(task(strata), member)[96:].any()
+def test_a_rare_class_and_rows_without_weight_are_not_held_out():
+    strata = np.array([0] * 116 + [1] * 4)
+    weight = np.array([0.0] * 60 + [1.0] * 60)
+    for member in range(4):
+        assert not held_out(task(strata), member)[116:].any()
+        assert not held_out(replace(task(), sample_weight=weight), member)[:60].any()
+
+
+def test_the_error_of_classes_is_the_brier_score():
+    draw = np.random.RandomState(0)
+    A, y = draw.normal(size=(50, 3)).astype(np.float32), draw.randint(0, 4, 50)
+    network = fastmlp.Network([3, 4], output="softmax", seed=0)
+    errors = ((network.forward(A) - np.eye(4)[y]) ** 2).sum(axis=1)
+    assert math.isclose(held_out_error(network, Rows(A, y, None)), errors.mean(), rel_tol=1e-6)
+    weight = draw.rand(50)
+    expected = np.average(errors, weights=weight)
+    assert math.isclose(held_out_error(network, Rows(A, y, weight)), expected, rel_tol=1e-6)
+
+
+def test_the_best_epoch_is_kept():
+    seen = []
+    model = TabularRegressor(n_members=1, hidden=(8,), epochs=40, patience=3, learning_rate=0.1)
+    model.fit(X, TABLE["amount"], callbacks=[lambda progress: seen.append(progress.val_loss)])
+    history = model.histories[0]
+    assert history["val_loss"] == min(seen)
+    assert history["best_epoch"] == len(seen) - seen[::-1].index(min(seen))
+    assert len(seen) in (history["best_epoch"] + 3, 40)
+    inputs, center, scale = model.encode(X), model._amounts.center, model._amounts.scale
+    held = held_out(replace(task(n_members=1), inputs=inputs), 0)
+    y = ((np.array(TABLE["amount"]) - center) / scale).astype(np.float32)
+    assert model.network.loss(inputs[held], y[held]) == min(seen)
 
 
 def test_callbacks_see_every_epoch_in_the_thread_of_the_caller():
@@ -142,36 +181,48 @@ def test_training_that_diverges_says_so():
 # Temperature
 
 
-@pytest.mark.parametrize("n_out", [1, 3])
+@pytest.mark.parametrize("n_out", [2, 3])
 def test_the_temperature_is_that_of_the_least_loss(n_out):
     draw = np.random.RandomState(0)
-    output = "sigmoid" if n_out == 1 else "softmax"
-    network = fastmlp.Network([2, n_out], output=output, seed=0)
-    A = draw.normal(size=(500, 2))
-    y = (A[:, 0] + draw.normal(size=500) > 0).astype(int)
-    network.fit(A, y, epochs=20, learning_rate=0.1)
-    network.parameters[:] *= 5  # far too sure
-    copy = network.copy()
-    temperature = scale_temperature(network, A, y, None)
+    logits = draw.normal(size=(500, n_out)).astype(np.float32)
+    y = (logits + 0.8 * draw.normal(size=logits.shape)).argmax(axis=1)
+    sure = np.float32(5) * logits  # far too sure
+    temperature = best_temperature(sure, y, None)
     assert temperature > 2
-    losses = []
-    for factor in (0.9, 1.0, 1.1):
-        scaled = copy.copy()
-        scaled.parameters[:] /= temperature * factor
-        losses.append(scaled.loss(A, y))
-    assert losses[1] < losses[0]
-    assert losses[1] < losses[2]
-    np.testing.assert_allclose(network.loss(A, y), losses[1], rtol=1e-5)
-    assert_array_equal(network.predict(A), copy.predict(A))
+
+    def loss(temperature):
+        p = np.exp(sure / temperature)
+        return -np.log(p[np.arange(500), y] / p.sum(axis=1)).mean()
+
+    assert loss(temperature) < min(loss(0.98 * temperature), loss(1.02 * temperature))
+    weight = np.repeat([1.0, 0.0], 250)
+    half = best_temperature(sure[:250], y[:250], None)
+    assert math.isclose(best_temperature(sure, y, weight), half, rel_tol=1e-3)
 
 
-def test_the_temperature_is_found_on_the_rows_held_out():
+def test_all_networks_are_scaled_by_the_temperature_of_the_rows_held_out():
     draw = np.random.RandomState(1)
-    A, noise = draw.normal(size=(200, 5)), draw.normal(size=200)
-    y = (A[:, 0] + 2 * noise > 0).astype(int)
-    model = TabularClassifier(n_members=1, epochs=30, learning_rate=0.02, patience=30).fit(A, y)
-    history = model.histories[0]
-    assert history["temperature"] != 1
-    held = held_out(task(y), 0)
-    inputs = model.encode(A)[held]
-    assert model.network.loss(inputs, y[held]) < history["val_loss"]
+    A = draw.normal(size=(200, 5)).astype(np.float32)
+    y = (A[:, 0] + 2 * draw.normal(size=200) > 0).astype(int)
+    members = []
+    for seed in range(2):
+        network = fastmlp.Network([5, 4, 2], output="softmax", hidden="tanh", seed=seed)
+        network.fit(A, y, epochs=40, learning_rate=0.1)
+        network.parameters[:] *= 3
+        members.append(Member(network, {}))
+    before = [member.network.copy() for member in members]
+    rows = [Rows(A[:100], y[:100], None), Rows(A[100:], y[100:], None)]
+    scale_temperature(members, rows)
+    (temperature,) = {member.history["temperature"] for member in members}
+    assert temperature > 1
+    for (network, _), old, own in zip(members, before, rows, strict=True):
+        assert_array_equal(network.weights[0], old.weights[0])
+        assert_array_equal(network.weights[1], old.weights[1] / np.float32(temperature))
+        assert_array_equal(network.predict(A), old.predict(A))
+        assert network.loss(*own[:2]) < old.loss(*own[:2])
+
+
+def test_probabilities_are_scaled():
+    model = TabularClassifier(**QUICK).fit(X, TABLE["class"])
+    assert len({history["temperature"] for history in model.histories}) == 1
+    assert model.histories[0]["temperature"] != 1
