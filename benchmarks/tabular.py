@@ -23,6 +23,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks_tabular.md"
 PACKAGES = [
     "fastmlp", "numpy", "pandas", "scikit-learn", "lightgbm", "xgboost", "xgboost-cpu", "catboost",
     "pytabkit", "torch",
@@ -110,6 +111,7 @@ def main() -> int:
     parser.add_argument("--records", type=Path, default=Path("tabular.jsonl"))
     parser.add_argument("--limit", type=float, default=2400, help="CPU seconds of a fit")
     parser.add_argument("--report", nargs="+", type=Path, metavar="FILE", help="print tables")
+    parser.add_argument("--docs", action="store_true", help="put the tables into the docs instead")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -117,9 +119,15 @@ def main() -> int:
         print(json.dumps(work(name, int(seed), model)))
         return 0
     if options.report:
-        from tabular_report import read, report
+        from tabular_report import machines, read, report
 
-        print(report(read(options.report), options.tables), end="")
+        text = report(read(options.report), options.tables)
+        if options.docs:
+            from comparison.pages import write
+
+            write(PAGE, "tables", f"{machines(options.report)}\n{text}")
+        else:
+            print(text, end="")
         return 0
     from tabular_tables import TABLES
 

@@ -25,6 +25,17 @@ def read(files: Iterable[Path]) -> list[Record]:
     return list(found.values())
 
 
+def machines(files: Iterable[Path]) -> str:
+    """Return the processors and the versions of the runs, as a list."""
+    lines = [line for file in files for line in map(json.loads, file.read_text().splitlines())]
+    found = [line["about"] for line in lines if "about" in line]
+    versions = {name: version for run in found for name, version in run["versions"].items()}
+    texts = [f"- {run['cpu']}, {run['processors']} processors, {run['date']}" for run in found]
+    return "\n".join(
+        [*dict.fromkeys(texts), "- " + ", ".join(f"{n} {v}" for n, v in versions.items()), ""]
+    )
+
+
 def values(records: list[Record], table: str, model: str, metric: str) -> list[float]:
     """Return a metric of each seed that has one."""
     return [

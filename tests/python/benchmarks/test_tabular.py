@@ -13,6 +13,7 @@ import tabular  # noqa: E402  # after the packages that it needs
 import tabular_models as models  # noqa: E402
 import tabular_report as reports  # noqa: E402
 import tabular_tables as tables  # noqa: E402
+from comparison import pages  # noqa: E402
 
 
 def record(table, model, seed=0, **fields):
@@ -99,6 +100,19 @@ def test_a_report_has_means_times_and_failures(tmp_path):
     # Error 0.25 / 0.15 and 2 / 3, time 2 / 4 and 8 / 1: geometric means.
     assert "| lightgbm | 1 of 2 | 1.05 | 1 of 1 | 1.25 | 2 |" in text
     assert "- tabm on ames, seed 0: stopped after 5 s of CPU time" in text
+
+
+def test_machines_are_named_once(tmp_path):
+    file = tmp_path / "records.jsonl"
+    about = {"cpu": "EPYC", "processors": 2, "date": "2026-11-27", "versions": {"numpy": "2.4"}}
+    file.write_text(2 * (json.dumps({"about": about}) + "\n"))
+    expected = "- EPYC, 2 processors, 2026-11-27\n- numpy 2.4\n"
+    assert reports.machines([file]) == expected
+
+
+def test_the_page_has_a_place_for_the_tables():
+    text = tabular.PAGE.read_text(encoding="utf-8")
+    assert "PLACE" in pages.replaced(text, "tables", "PLACE")
 
 
 @pytest.mark.sweep
