@@ -68,15 +68,17 @@ class Encoder:
         for chosen in (set(column_types), set(suited)):
             for name, kind in suited.items():
                 column = table.columns[name]
+                try:
+                    learned = kind.learn(column, recipe, name in chosen)
+                except LeftOutError as reason:
+                    left_out[name] = str(reason)
+                    continue
                 twin = _twin(column, seen)
                 if twin is not None and name not in chosen:
                     left_out[name] = f"equals {twin!r}"
-                    continue
-                try:
-                    kinds[name] = kind.learn(column, recipe, name in chosen)
+                else:
+                    kinds[name] = learned
                     left_out.pop(name, None)
-                except LeftOutError as reason:
-                    left_out[name] = str(reason)
             if kinds:
                 break
         _warn({name: why for name, why in left_out.items() if name not in ignore})
@@ -119,13 +121,13 @@ def suited_kinds(
     table: Table, column_types: Mapping[str, str], ignore: Collection[str]
 ) -> dict[str, type[Kind]]:
     """Return the kind of each column that is not ignored: the user's choice, or the first fit."""
-    return {
-        name: BY_NAME[column_types[name]]
-        if name in column_types
-        else next(kind for kind in KINDS if kind.suits(column))
-        for name, column in table.columns.items()
-        if name not in ignore
-    }
+    kinds = {}
+    for name, column in table.columns.items():
+        if name not in ignore:
+            column.require_usable()
+            suited = next(kind for kind in KINDS if kind.suits(column))
+            kinds[name] = BY_NAME[column_types[name]] if name in column_types else suited
+    return kinds
 
 
 def _twin(column: Column, seen: dict[int, list[Column]]) -> str | None:

@@ -59,6 +59,7 @@ class TabularModel:
         "scaling",
         "n_bins",
         "max_levels",
+        "clip",  # of the regressor
     )
 
     # Parameters, by scikit-learn's rules
@@ -150,6 +151,9 @@ class TabularModel:
     ) -> Self:
         """Learn from a table.
 
+        After Ctrl-C or an error the model is as before. Networks that are trained at once end their
+        epoch first.
+
         Parameters
         ----------
         X : frame, dict of columns, or array_like of shape (m, n)
@@ -171,7 +175,7 @@ class TabularModel:
         ------
         ValueError, TypeError
             If the table cannot be used, or an argument of the constructor is not as documented. The
-            message names the column. The model is then as before.
+            message names the column.
         FloatingPointError
             If training diverges.
         ImportError
@@ -199,9 +203,11 @@ class TabularModel:
         inputs = encoder.encode(table)
         seed = resolve_seed(self.seed, "fit")  # last: it may draw from the user's generator
         task = Task(inputs, targets, strata, weight, structure, recipe, seed)
-        members = train_members(task, [*callbacks, *([_print_progress] if self.verbose else [])])
+        members = train_members(task, list(callbacks))
         learned["seed_"] = seed
         self._set_fitted(encoder, recipe, members, learned, target_name, table.named)
+        if self.verbose:
+            print(self._training())
         return self
 
     def _read(self, X: Any, y: Any) -> tuple[Table, Column, str | None]:
@@ -251,8 +257,10 @@ class TabularModel:
     def _recipe(self, rows: int, numbers: int) -> Recipe:
         """Return the recipe for a table of this size, with the user's values in it."""
         recipe = default_recipe(rows, numbers, self._is_classifier(), self._loss())
-        given = {name: getattr(self, name) for name in self._RECIPE}
+        given: dict[str, Any] = {name: getattr(self, name, None) for name in self._RECIPE}
         given = {name: value for name, value in given.items() if value is not None}
+        if not isinstance(given.get("clip", True), bool):
+            raise ValueError(f"fit: clip is {given['clip']!r}; it must be True, False or None")
         for name in ("n_members", "epochs", "batch_size", "patience", "max_levels"):
             if name in given:
                 given[name] = positive_integer("fit", name, given[name])
@@ -355,12 +363,16 @@ class TabularModel:
             Several lines.
         """
         self._require_fitted("summary")
-        lines = [repr(self), _lines(self._encoder.summaries()), ""]
-        for network, history in zip(self.networks, self.histories, strict=True):
+        return f"{self!r}\n{_lines(self._encoder.summaries())}\n\n{self._training()}"
+
+    def _training(self) -> str:
+        """Return a line for each network: its size, and how it was trained."""
+        lines = []
+        for index, (network, history) in enumerate(self._members, start=1):
             held = history["val_loss"]
             lines.append(
-                f"network {list(network.layers)}, {network.n_parameters} parameters: epoch "
-                f"{history['best_epoch']} of {history['epochs']}"
+                f"network {index}: {'-'.join(map(str, network.layers))}, {network.n_parameters} "
+                f"parameters, epoch {history['best_epoch']} of {history['epochs']}"
                 + ("" if held is None else f", error {held:.4g} on the rows held out")
             )
         return "\n".join(lines)
@@ -514,7 +526,7 @@ class TabularModel:
             warnings.warn(
                 f"X {which[0]} feature names, but {owner} was fitted {which[1]} feature names",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         columns = dict(zip(names, table.columns.values(), strict=True))
         return Table(columns, table.rows, table.named)
@@ -582,7 +594,7 @@ class TabularClassifier(TabularModel):
     seed : int, numpy.random.Generator or None
         The same table and seed give the same model on every machine. None draws a random one.
     verbose : bool
-        Print what becomes of each column, and the progress of training.
+        Print what becomes of each column, and how each network was trained.
 
     Attributes
     ----------
@@ -607,7 +619,7 @@ class TabularClassifier(TabularModel):
     >>> from fastmlp.tabular import TabularClassifier
     >>> table = {"size": [1, 2, 3, 7, 8, 9] * 10, "color": ["red", None, "blue"] * 20}
     >>> table["kind"] = ["small" if size < 5 else "large" for size in table["size"]]
-    >>> model = TabularClassifier().fit(table, "kind")
+    >>> model = TabularClassifier(n_members=2).fit(table, "kind")
     >>> model.predict({"size": [2, 8], "color": ["red", "green"]}).tolist()
     ['small', 'large']
     """
@@ -767,6 +779,9 @@ class TabularRegressor(TabularModel):
     quantiles : float or sequence of float, optional
         Predict these quantiles, such as [0.05, 0.5, 0.95], by the pinball loss; loss is then left
         at its default.
+    clip : bool, optional
+        Whether predictions stay within the range of the training targets; by default if loss is
+        "squared_error".
     hidden, activation, n_members, epochs, batch_size, learning_rate, weight_decay
         As for `TabularClassifier`.
     dropout, patience, scaling, n_bins, max_levels, ignore, column_types, seed, verbose
@@ -782,9 +797,9 @@ class TabularRegressor(TabularModel):
     Examples
     --------
     >>> from fastmlp.tabular import TabularRegressor
-    >>> table = {"x": [float(i % 50) for i in range(500)]}
+    >>> table = {"x": [i % 50 / 10 for i in range(500)]}
     >>> table["y"] = [2 * x + 1 for x in table["x"]]
-    >>> model = TabularRegressor().fit(table, "y")
+    >>> model = TabularRegressor(n_members=2).fit(table, "y")
     >>> model.score(table) > 0.99
     True
     """
@@ -802,6 +817,7 @@ class TabularRegressor(TabularModel):
         loss: str = "squared_error",
         delta: float = 1.0,
         quantiles: float | Sequence[float] | None = None,
+        clip: bool | None = None,
         hidden: Sequence[int] | None = None,
         activation: str | None = None,
         n_members: int | None = None,
@@ -822,6 +838,7 @@ class TabularRegressor(TabularModel):
         self.loss = loss
         self.delta = delta
         self.quantiles = quantiles
+        self.clip = clip
         self.hidden = hidden
         self.activation = activation
         self.n_members = n_members
@@ -1041,11 +1058,3 @@ def _mean(values: Array, weight: Array | None) -> float:
 def _lines(summaries: list[ColumnSummary]) -> str:
     width = max(len(one.name) for one in summaries)
     return "\n".join(f"{one.name:{width}}  {one.description}" for one in summaries)
-
-
-def _print_progress(progress: Progress) -> None:
-    held = "" if progress.val_loss is None else f", on rows held out {progress.val_loss:.4f}"
-    print(
-        f"network {progress.member + 1} of {progress.members}, epoch {progress.epoch} of "
-        f"{progress.epochs}: loss {progress.loss:.4f}{held}"
-    )

@@ -7,8 +7,8 @@ their timing can change it. Start at `train_members`.
 import math
 import queue
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -98,7 +98,7 @@ def _trained(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> l
         return [_train(task, member, report) for member in members]
     run = _Run(task)
     threads = [threading.Thread(target=run.work, daemon=True) for _ in range(at_once)]
-    with runtime.threads(1):  # of the process: other threads that train meanwhile get the same
+    with _one_thread_inside():
         try:
             for thread in threads:
                 thread.start()
@@ -112,6 +112,29 @@ def _trained(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> l
         if member in run.errors:
             raise run.errors[member]
     return [run.members[member] for member in members]
+
+
+_setting = threading.Lock()
+_fits = 0  # at once, each with several threads
+_threads_before = 1  # the first of them
+
+
+@contextmanager
+def _one_thread_inside() -> Iterator[None]:
+    """Give each network one thread. The setting is the process's: the last fit restores it."""
+    global _fits, _threads_before
+    with _setting:
+        if _fits == 0:
+            _threads_before = runtime.get_num_threads()
+            runtime.set_num_threads(1)
+        _fits += 1
+    try:
+        yield
+    finally:
+        with _setting:
+            _fits -= 1
+            if _fits == 0:
+                runtime.set_num_threads(_threads_before)
 
 
 def _ask(callbacks: Sequence[Callable[[Progress], object]], progress: Progress) -> bool:

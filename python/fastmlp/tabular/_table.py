@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Holds = Literal["numbers", "booleans", "texts", "categories", "dates"]
+Holds = Literal["numbers", "booleans", "texts", "categories", "dates", "others"]
 
 # Text that is a number or a date. "007" is neither: its zeros say that it is a code.
 NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -41,34 +41,48 @@ class Column:
 
     `values` is a float64 array with NaN for a missing value (booleans are 0 and 1, dates are
     seconds since 1970 on the clock of their own time zone), or a list of texts with None for a
-    missing one. "categories" are texts that the table itself declares to be categories.
+    missing one. "categories" are texts that the table itself declares to be categories. A column of
+    "others" cannot be used: `values` is a TypeError for whoever tries.
     """
 
     name: str
     holds: Holds
     values: Any
+    first: int = 0  # the number of the first row, in the table that this is a part of
 
     def __len__(self) -> int:
+        self.require_usable()
         return len(self.values)
 
     def part(self, begin: int, end: int) -> "Column":
         """Return the rows from begin to end."""
-        return Column(self.name, self.holds, self.values[begin:end])
+        if self.holds == "others":
+            return self
+        return Column(self.name, self.holds, self.values[begin:end], self.first + begin)
 
     def take(self, rows: Array) -> "Column":
         """Return these rows."""
+        if self.holds == "others":
+            return self
         if isinstance(self.values, np.ndarray):
             return Column(self.name, self.holds, self.values[rows])
         return Column(self.name, self.holds, [self.values[row] for row in rows.tolist()])
 
+    def require_usable(self) -> None:
+        """Raise TypeError if the column holds what no network can take."""
+        if self.holds == "others":
+            raise self.values
+
     def missing(self) -> Array:
         """Return for each row whether its value is missing."""
+        self.require_usable()
         if isinstance(self.values, np.ndarray):
             return np.isnan(self.values)
         return np.array([text is None for text in self.values], dtype=bool)
 
     def numbers(self) -> Array:
         """Return the values as numbers, NaN for a missing one; refuse infinite ones."""
+        self.require_usable()
         if self.holds == "dates":
             raise ValueError(f"column {self.name!r} holds dates; it must hold numbers")
         is_array = isinstance(self.values, np.ndarray)
@@ -77,13 +91,15 @@ class Column:
         if unfit.any():
             row = int(np.argmax(unfit))
             raise ValueError(
-                f"column {self.name!r} has {found[row]} at row {row}; a number must be finite and "
-                f"within {LARGEST:.0e}: correct it, or set it to NaN, which counts as missing"
+                f"column {self.name!r} has {found[row]} at row {self.first + row}; a number must "
+                f"be finite and within {LARGEST:.0e}: correct it, or set it to NaN, which counts "
+                "as missing"
             )
         return found
 
     def texts(self) -> list[str | None]:
         """Return the values as texts, None for a missing one; 3.0 becomes "3"."""
+        self.require_usable()
         if not isinstance(self.values, np.ndarray):
             found: list[str | None] = self.values
             return found
@@ -95,12 +111,14 @@ class Column:
 
     def dates(self) -> Array:
         """Return the values as seconds since 1970, NaN for a missing one."""
+        self.require_usable()
         if isinstance(self.values, np.ndarray):
             return self.numbers() if self.holds == "numbers" else np.asarray(self.values)
         return self._parsed(_seconds, "a date such as 2017-01-31 or 2017-01-31T06:00:42")
 
     def booleans(self) -> Array:
         """Return 0, 1 or NaN for each value."""
+        self.require_usable()
         found = self.values
         if not isinstance(found, np.ndarray):
             found = self._parsed(_boolean, "true or false")
@@ -108,8 +126,8 @@ class Column:
         if self.holds == "dates" or unfit.any():
             row = int(np.argmax(unfit))
             raise ValueError(
-                f"column {self.name!r} has {self.part(row, row + 1).texts()[0]} at row {row}; it "
-                "must hold true or false, or 1 or 0"
+                f"column {self.name!r} has {self.part(row, row + 1).texts()[0]} at row "
+                f"{self.first + row}; it must hold true or false, or 1 or 0"
             )
         return np.asarray(found)
 
@@ -122,7 +140,8 @@ class Column:
             value = parse(text)
             if value is None:
                 raise ValueError(
-                    f"column {self.name!r} has {text!r:.40} at row {row}; it must hold {what}"
+                    f"column {self.name!r} has {text!r:.40} at row {self.first + row}; it must "
+                    f"hold {what}"
                 )
             found[row] = value
         return found
@@ -193,12 +212,19 @@ def read_table(X: Any) -> Table:
 def _checked(columns: dict[str, Any], count: int, named: bool) -> Table:
     if len(columns) != count:
         raise ValueError("two columns of the table have the same name as text; rename one")
-    read = {name: read_column(name, values) for name, values in columns.items()}
-    lengths = {len(column) for column in read.values()}
-    if len(lengths) > 1:
-        of = ", ".join(f"{name!r} has {len(column)}" for name, column in list(read.items())[:5])
+    read, lengths = {}, {}
+    for name, values in columns.items():
+        try:
+            read[name] = read_column(name, values)
+            lengths[name] = len(read[name])
+        except TypeError as error:
+            if not hasattr(values, "__len__") or isinstance(values, str | bytes | Mapping):
+                raise
+            read[name], lengths[name] = Column(name, "others", error), len(values)
+    if len(set(lengths.values())) > 1:
+        of = ", ".join(f"{name!r} has {length}" for name, length in list(lengths.items())[:5])
         raise ValueError(f"the columns of the table have different numbers of rows: {of}")
-    return Table(read, lengths.pop() if lengths else 0, named)
+    return Table(read, next(iter(lengths.values()), 0), named)
 
 
 def _name(key: Any) -> str:
@@ -313,10 +339,9 @@ def _from_series(name: str, series: Any, nw: Any) -> Column:
     if dtype == nw.Boolean:
         return Column(name, "booleans", _floats(series, nw))
     if dtype == nw.String:
-        return Column(name, "texts", [_text(text) for text in _strings(series)])
+        return Column(name, "texts", _texts(series, nw))
     if dtype in (nw.Categorical, nw.Enum):
-        texts = _strings(series.cast(nw.String))  # `to_numpy` of pyarrow may give a wrong level
-        return Column(name, "categories", [_text(text) for text in texts])
+        return Column(name, "categories", _texts(series, nw))
     if dtype == nw.Date or dtype == nw.Datetime:
         local = series.cast(nw.Datetime("us")) if dtype == nw.Date else series
         if getattr(dtype, "time_zone", None):
@@ -340,10 +365,11 @@ def _floats(series: Any, nw: Any) -> Array:
     return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
 
 
-def _strings(series: Any) -> list[str | None]:
-    missing = series.is_null().to_list()  # None, NaN or pandas.NA
-    values = series.to_list()
-    return [None if gone else str(v) for v, gone in zip(values, missing, strict=True)]
+def _texts(series: Any, nw: Any) -> list[str | None]:
+    """Return texts and None: never by `to_numpy`, for which pyarrow may give a wrong level."""
+    missing = series.is_null().to_list()  # before the cast, which may turn NaN into text
+    values = series.cast(nw.String).to_list()
+    return [None if gone else _text(v) for v, gone in zip(values, missing, strict=True)]
 
 
 # Arrays and objects

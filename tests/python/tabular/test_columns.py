@@ -87,9 +87,9 @@ def test_a_number_is_scaled_and_coded_by_quantiles():
 
 
 def test_a_number_with_few_values_has_an_edge_at_each():
-    values = [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 5.0]
+    values = [1.0] + [2.0] * 20 + [3.0, 5.0]  # 3 is no quartile
     number = learn(Number, values)
-    assert number.edges.tolist() == [1, 2, 5]
+    assert number.edges.tolist() == [1, 2, 3, 5]
     by_hand = [[robust_by_hand(x, values), *places_by_hand(x, values, 4)] for x in (1.5, 2.0)]
     assert_array_equal(encode(number, [1.5, 2.0]), np.array(by_hand, dtype=np.float32))
 
@@ -300,6 +300,7 @@ def test_columns_without_use_are_left_out_by_name():
     table = {
         "good": [i * 7 % 13 for i in rows],
         "same": [1] * 40,
+        "same copy": [1] * 40,
         "empty": [None] * 40,
         "copy": [i * 7 % 13 for i in rows],
         "id": [100 + (i * 7) % 40 for i in rows],
@@ -313,6 +314,7 @@ def test_columns_without_use_are_left_out_by_name():
     recipe = replace(RECIPE, min_count=3)
     assert left_out(table, recipe=recipe) == {
         "same": "is constant",
+        "same copy": "is constant",
         "empty": "has no values",
         "copy": "equals 'good'",
         "id": "numbers the rows",

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 import fastmlp
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.tabular import TabularClassifier, TabularRegressor
-from tables import features, mixed_table, part
+from table_data import features, mixed_table, part
 
 TABLE = mixed_table()
 X = features(TABLE)
@@ -228,6 +228,11 @@ def test_the_networks_are_plain(classifier, regressor):
 def test_predictions_stay_in_the_range_of_the_targets(regressor):
     far = {**X, "size": [1e9] * 240}
     assert regressor.predict(far).max() <= max(TABLE["amount"])
+    free = TabularRegressor(epochs=20, n_members=2, clip=False).fit(X, TABLE["amount"])
+    table = {**X, "size": [1000.0] * 240, "day": ["2080-01-01"] * 240}
+    assert free.predict(table).max() > max(TABLE["amount"])
+    with pytest.raises(ValueError, match="clip is 'no'"):
+        TabularRegressor(clip="no").fit(X, TABLE["amount"])
 
 
 def test_what_became_of_the_columns(classifier):
@@ -243,11 +248,12 @@ def test_what_became_of_the_columns(classifier):
     assert "level" in text
 
 
-def test_verbose_prints_columns_and_progress(capsys):
+def test_verbose_prints_columns_and_networks(capsys):
     TabularClassifier(**QUICK, verbose=True).fit(X, TABLE["class"])
     printed = capsys.readouterr().out
     assert "size" in printed
-    assert "network 2 of 2, epoch 3 of 3: loss" in printed
+    assert "network 2: " in printed
+    assert "of 3, error 0." in printed
 
 
 def test_weights_of_classes_and_rows():
@@ -381,6 +387,15 @@ def test_a_model_that_is_not_fitted_says_so():
 def test_new_values_are_refused_by_name_and_row(classifier):
     with pytest.raises(ValueError, match=r"column 'size' has 'x' at row 1"):
         classifier.predict({**part(X, 0, 2), "size": ["1", "x"]})
+
+
+def test_the_row_of_a_wrong_value_is_that_of_the_table(classifier, monkeypatch):
+    monkeypatch.setattr("fastmlp.tabular._estimator.BLOCK", 50)
+    monkeypatch.setattr("fastmlp.tabular._encoder.BLOCK", 20)
+    for value, message in ((math.inf, "has inf at row 133"), ("x", "has 'x' at row 133")):
+        size = [1.0] * 133 + [value] + [1.0] * 106
+        with pytest.raises(ValueError, match=message):
+            classifier.predict({**X, "size": size if value != "x" else list(map(str, size))})
 
 
 def test_a_repr_shows_what_was_chosen():

@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 
 import fastmlp
 from fastmlp.tabular import TabularClassifier, TabularRegressor, load
-from tables import features, mixed_table
+from table_data import features, mixed_table
 
 TABLE = mixed_table(rows=200)
 X = features(TABLE)

@@ -16,6 +16,7 @@ from fastmlp.tabular._members import (
     Member,
     Rows,
     Task,
+    _one_thread_inside,
     best_temperature,
     held_out,
     held_out_error,
@@ -23,7 +24,7 @@ from fastmlp.tabular._members import (
     scale_temperature,
 )
 from fastmlp.tabular._recipe import default_recipe
-from tables import features, mixed_table
+from table_data import features, mixed_table
 
 TABLE = mixed_table()
 X = features(TABLE)
@@ -170,6 +171,32 @@ def test_ctrl_c_ends_all_members(threads):
     timer.join()
     assert threading.active_count() == before
     assert not hasattr(model, "classes_")
+
+
+def test_the_last_of_several_fits_restores_the_number_of_threads():
+    first, second = _one_thread_inside(), _one_thread_inside()
+    with fastmlp.threads(3):
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert fastmlp.get_num_threads() == 1
+        second.__exit__(None, None, None)
+        assert fastmlp.get_num_threads() == 3
+
+
+def test_fits_at_once_give_the_models_of_fits_alone():
+    expected = parameters(TabularClassifier(**QUICK).fit(X, TABLE["class"]))
+    models = [TabularClassifier(**QUICK) for _ in range(3)]
+    calls = [threading.Thread(target=model.fit, args=(X, TABLE["class"])) for model in models]
+    with fastmlp.threads(2):
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
+        assert fastmlp.get_num_threads() == 2
+    for model in models:
+        for one, other in zip(expected, parameters(model), strict=True):
+            assert_array_equal(one, other)
 
 
 def test_training_that_diverges_says_so():

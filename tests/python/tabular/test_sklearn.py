@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from fastmlp.tabular import TabularClassifier, TabularRegressor
-from tables import features, mixed_table
+from table_data import features, mixed_table
 
 pytest.importorskip("sklearn", minversion="1.7")
 from sklearn.base import clone, is_classifier, is_regressor

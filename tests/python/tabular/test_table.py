@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from fastmlp.tabular import TabularClassifier
 from fastmlp.tabular._table import read_table
 
 nan = math.nan
@@ -151,16 +152,19 @@ def test_a_date_with_a_zone_in_polars_and_pyarrow():
 
 @pytest.mark.parametrize("values", [[[1], [2]], [b"a", b"b"], [{"k": 1}, {"k": 2}]])
 def test_a_column_of_other_things_is_refused_by_name(make, values):
-    with pytest.raises(TypeError, match="column 'odd'"):
-        read_table(make({"odd": values}))
+    column = read_table(make({"odd": values, "a": [1, 2]})).columns["odd"]
+    for use in (column.numbers, column.texts, column.dates, column.booleans, column.missing):
+        with pytest.raises(TypeError, match="column 'odd'"):
+            use()
 
 
 def test_odd_columns_of_pandas_are_refused_by_name():
     pd = pytest.importorskip("pandas")
     pytest.importorskip("narwhals")
     for values in (pd.period_range("2026-01", periods=2, freq="M"), np.array([1j, 2j])):
+        column = read_table(pd.DataFrame({"odd": values})).columns["odd"]
         with pytest.raises(TypeError, match=r"column 'odd' .*ignore=\['odd'\]"):
-            read_table(pd.DataFrame({"odd": values}))
+            column.numbers()
 
 
 def test_two_columns_of_the_same_name_are_refused():
@@ -248,12 +252,23 @@ def test_rows_as_dicts():
         ({"a": 3}, "column 'a' is 3"),
         ({"a": "text"}, "column 'a' is 'text'"),
         ({"a": np.zeros((2, 2))}, "one axis"),
-        ({"a": [object()]}, "column 'a' holds <object"),
     ],
 )
 def test_what_is_no_table_is_refused(X, message):
     with pytest.raises((TypeError, ValueError), match=message):
         read_table(X)
+
+
+def test_a_column_that_cannot_be_used_is_refused_only_if_it_is_used():
+    rows = {"a": [float(i % 7) for i in range(30)], "odd": [object()] * 30, "y": [0, 1, 1] * 10}
+    model = TabularClassifier(epochs=1, n_members=1, hidden=(2,))
+    with pytest.raises(TypeError, match=r"column 'odd' holds <object .*ignore=\['odd'\]"):
+        model.fit(rows, "y")
+    with pytest.raises(TypeError, match="column 'odd' holds <object"):
+        model.fit({"a": rows["a"], "odd": rows["odd"]}, "odd")
+    model.set_params(ignore=["odd"]).fit(rows, "y").predict(rows)
+    with pytest.raises(TypeError, match="column 'a' holds <object"):
+        model.predict({"a": [object()]})
 
 
 def test_a_sparse_matrix_is_refused_with_the_call_that_helps():
