@@ -120,6 +120,8 @@ def open_table(path: str, form: Format = DEFAULT) -> Iterator[Source]:
     """Open a file as a table; `path` "-" is standard input."""
     name = "standard input" if path == "-" else path
     with ExitStack() as stack, _naming(name):
+        if path == "-" and sys.stdin is None:
+            raise CommandError("standard input is closed")
         raw: Any = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
         yield _source(raw, path, name, form, stack)
 
