@@ -87,7 +87,9 @@ def joined(blocks: Sequence[Block]) -> Block:
     columns = {}
     for name, first in blocks[0].table.columns.items():
         values = [block.table.columns[name].values for block in blocks]
-        if isinstance(first.values, np.ndarray):
+        if first.holds == "others":  # what no model takes
+            columns[name] = first
+        elif isinstance(first.values, np.ndarray):
             columns[name] = Column(name, first.holds, np.concatenate(values))
         else:
             once: dict[Any, Any] = {}
