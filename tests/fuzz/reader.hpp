@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fastmlp/io_checkpoint.hpp>
+#include <fastmlp/tabular.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -42,6 +43,19 @@ std::optional<std::string> checked(const Read& read, const std::string& bytes) {
   if (check_pipe && answer(read, bytes, false) != found) std::abort();
   if (found && answer(read, *found, true) != found) std::abort();
   return found;
+}
+
+/// Gives load_tabular() the bytes, and predicts from a row if they are a model.
+template <class Model>
+void check_table(const std::string& bytes) {
+  std::istringstream file(bytes);
+  try {
+    const auto model = fastmlp::io_detail::read_tabular<Model>(file, bytes.size());
+    for (const fastmlp::Value& value : {fastmlp::Value(), fastmlp::Value("1")}) {
+      model.predict(fastmlp::Row(model.columns().size(), value));
+    }
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): it is refused
+  }
 }
 
 /// The answer of load<T>(). Gives load_checkpoint<T>() the same bytes.

@@ -90,7 +90,8 @@ def compared(model: Model, given: dict[str, Any], form: Format) -> Compared:
         without = [target, *options.listed(given["ignore"], source, "--ignore")]
         inputs = model.inputs(source, without)
         for whole in source.blocks([*inputs, target]):
-            rows = np.flatnonzero(~whole.table.columns[target].missing())
+            truth = read(source, whole, whole.table.columns[target], "category")
+            rows = np.flatnonzero(~truth.missing())
             dropped += whole.table.rows - len(rows)
             if len(rows) == 0:
                 continue

@@ -237,6 +237,8 @@ def _rows(table: Table) -> Array:
 
 def read(source: Source, block: Block, column: Column, kind: str) -> Column:
     """Return a column of a block as its kind; refuse an unfit value, and say where it is."""
+    if column.holds == "others":
+        raise CommandError(f"{source.name}: {column.values}")
     convert = READ.get(kind)
     if convert is None:
         return column

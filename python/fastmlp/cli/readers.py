@@ -87,7 +87,9 @@ def joined(blocks: Sequence[Block]) -> Block:
     columns = {}
     for name, first in blocks[0].table.columns.items():
         values = [block.table.columns[name].values for block in blocks]
-        if isinstance(first.values, np.ndarray):
+        if first.holds == "others":  # what no model takes
+            columns[name] = first
+        elif isinstance(first.values, np.ndarray):
             columns[name] = Column(name, first.holds, np.concatenate(values))
         else:
             once: dict[Any, Any] = {}
@@ -120,6 +122,8 @@ def open_table(path: str, form: Format = DEFAULT) -> Iterator[Source]:
     """Open a file as a table; `path` "-" is standard input."""
     name = "standard input" if path == "-" else path
     with ExitStack() as stack, _naming(name):
+        if path == "-" and sys.stdin is None:
+            raise CommandError("standard input is closed")
         raw: Any = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
         yield _source(raw, path, name, form, stack)
 

@@ -22,7 +22,7 @@ from fastmlp.tabular._members import Task, held_out
 from fastmlp.tabular._table import Column, Table, _boolean
 from fastmlp.tabular._target import labels
 
-SHOWN_COLUMNS = 30
+SHOWN_COLUMNS = 20
 OF_A_TASK = (
     ("loss", "regression"),
     ("quantiles", "regression"),
@@ -146,7 +146,8 @@ def read(
         block = joined(list(source.blocks(source.columns)))
         if block.table.rows == 0:
             raise CommandError(f"{source.name} has names of columns and no rows")
-        column = numbers_of(source, block, block.table.columns[target])
+        column = read_as(source, block, block.table.columns[target], "category")
+        column = numbers_of(source, block, column)
         there = np.flatnonzero(~column.missing())
         if len(there) == 0:
             raise CommandError(f"--target: {target!r} is empty in every row of {source.name}")
@@ -154,7 +155,7 @@ def read(
         if dropped:
             block, column = block.take(there), column.take(there)
         columns = {
-            name: typed(source, block, one, kinds.get(name))
+            name: one if name in ignore else typed(source, block, one, kinds.get(name))
             for name, one in block.table.columns.items()
             if name != target
         }
@@ -174,7 +175,7 @@ def typed(source: Source, block: Block, column: Column, kind: str | None) -> Col
     """Return a column as its kind or, if the user names none, numbers and booleans as such."""
     if kind is not None:
         return read_as(source, block, column, kind)
-    column = numbers_of(source, block, column)
+    column = numbers_of(source, block, read_as(source, block, column, "category"))
     return read_as(source, block, column, "boolean") if column.is_text_of(_boolean) else column
 
 

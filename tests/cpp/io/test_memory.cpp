@@ -1,6 +1,7 @@
-// The memory that load() allocates for hostile files. A program of its own, because it replaces
-// operator new.
+// The memory that load() and load_tabular() allocate for hostile files. A program of its own,
+// because it replaces operator new.
 #include <fastmlp/io.hpp>
+#include <fastmlp/tabular.hpp>
 
 #include <doctest/doctest.h>
 
@@ -70,9 +71,20 @@ std::string members(const std::string& value, std::size_t count) {
   return all + "}";
 }
 
+/// The header of a tabular model with these columns and networks, without the tensors.
+std::string with_model(const std::string& columns, const std::string& networks) {
+  const std::string settings =
+      "{\"arguments\":{},\"columns\":[" + columns +
+      "],\"format\":1,\"labels\":null,\"members\":[{\"best_epoch\":0,\"epochs\":0}],"
+      "\"model\":\"TabularRegressor\",\"named\":true,\"networks\":[" +
+      networks + "],\"recipe\":{\"clip\":true},\"seed\":0,\"target\":null}";
+  return "{\"__metadata__\":{\"fastmlp_tabular\":" + nlohmann::json(settings).dump() + "}}";
+}
+
 /// The largest number of bytes allocated at once while a file with this header is read and refused,
-/// divided by the file's size.
-double peak_per_byte(const std::string& header, bool is_pipe) {
+/// divided by the file's size. `read` is called with the file and its size.
+template <class Read>
+double peak_per_byte(const std::string& header, bool is_pipe, const Read& read) {
   const std::uint64_t n = header.size();
   std::string bytes(sizeof n, '\0');
   std::memcpy(bytes.data(), &n, sizeof n);
@@ -81,7 +93,7 @@ double peak_per_byte(const std::string& header, bool is_pipe) {
   const std::size_t before = live;
   peak = before;
   const std::uint64_t size = is_pipe ? fastmlp::io_detail::kUnknown : bytes.size();
-  CHECK_THROWS_AS(fastmlp::io_detail::read<float>(file, size), fastmlp::FileError);
+  CHECK_THROWS_AS(read(file, size), fastmlp::FileError);
   return static_cast<double>(peak - before) / static_cast<double>(bytes.size());
 }
 
@@ -108,9 +120,42 @@ TEST_CASE("load allocates a small multiple of a hostile file at most") {
   for (const std::string& header : many) {
     for (const bool is_pipe : {false, true}) {
       CAPTURE(header.substr(0, 40));
-      const double multiple = peak_per_byte(header, is_pipe);
+      const double multiple = peak_per_byte(header, is_pipe, [](auto& file, auto size) {
+        return fastmlp::io_detail::read<float>(file, size);
+      });
       if (header.size() > 10'000) CHECK(multiple < 16);
       CHECK(multiple * static_cast<double>(header.size()) < 16e6);
+    }
+  }
+}
+
+TEST_CASE("load_tabular allocates a small multiple of a hostile file at most") {
+  const std::size_t n = 100'000;
+  const std::string net =
+      "{\"dtype\":\"float32\",\"epochs_trained\":0,\"format\":1,\"hidden\":[],\"layers\":[1,1],"
+      "\"output\":\"identity\",\"seed\":0}";
+  const auto column = [](const std::string& tensors) {
+    return "{\"kind\":\"boolean\",\"name\":\"a\",\"settings\":{},\"tensors\":" + tensors + "}";
+  };
+  std::string large = net;
+  large.replace(large.find("[1,1]"), 5, "[1000000000,1000000000]");
+  const std::string many[] = {
+      with_model(column(members("1", n)), net),
+      with_model(column("{\"a\":576460752303423488}"), net),
+      with_model(column("{}"), large),
+      with_model(column("{}") + repeated("," + column("{}"), n / 20), net),
+      with_model(column("{}"), net + repeated("," + net, n / 20)),
+      with_model("{}" + repeated(",{}", n), net),
+      with_model("[]" + repeated(",[]", n), net),
+  };
+  for (const std::string& header : many) {
+    for (const bool is_pipe : {false, true}) {
+      CAPTURE(header.substr(0, 80));
+      const double multiple = peak_per_byte(header, is_pipe, [](auto& file, auto size) {
+        return fastmlp::io_detail::read_tabular<fastmlp::TabularRegressor>(file, size);
+      });
+      if (header.size() > 10'000) CHECK(multiple < 20);
+      CHECK(multiple * static_cast<double>(header.size()) < 20e6);
     }
   }
 }

@@ -214,6 +214,8 @@ def test_the_report_as_json(folder, table):
     report = json.loads(done.out)
     assert report["classes"] == ["large", "small"]
     assert [one["name"] for one in report["columns"]] == ["size", "color", "day", "sold, fully"]
+    kinds = [one["kind"] for one in report["columns"]]
+    assert kinds == ["number", "category", "date", "boolean"]
     assert report["file"] == str(folder / "m.st")
     assert 0.5 < report["held_out"]["accuracy"] <= 1
 

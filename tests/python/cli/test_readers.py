@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("click")
 
+import cli_tables
 from fastmlp.cli import readers
 from fastmlp.cli.errors import CommandError
 from fastmlp.cli.readers import Format, joined, open_table
@@ -259,11 +260,19 @@ def test_parquet_and_arrow(tmp_path, monkeypatch, write, piped):
     assert found == {"a": [1, 2, None], "b": ["x", None, "y"], "c": [1, 0, None]}
 
 
-def test_a_column_that_no_model_takes_is_named(tmp_path):
+def test_a_column_that_no_model_takes_is_named_unless_it_is_ignored(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     pytest.importorskip("narwhals")
-    write_parquet(pyarrow.table({"a": [[1], [2]]}), tmp_path / "table")
-    assert refused(str(tmp_path / "table")).startswith("FILE: column 'a' has the type List")
+    columns = {"a": [[i] for i in range(60)], "b": [i * 7 % 10 for i in range(60)]}
+    write_parquet(pyarrow.table({**columns, "y": [i % 2 for i in range(60)]}), tmp_path / "table")
+    quick = ("-o", tmp_path / "model", "--epochs", 1, "--members", 1)
+    line = cli_tables.refused("train", tmp_path / "table", "-t", "y", *quick)
+    assert line.startswith(f"{tmp_path / 'table'}: column 'a' has the type List")
+    line = cli_tables.refused("train", tmp_path / "table", "-t", "a", *quick)
+    assert line.startswith(f"{tmp_path / 'table'}: column 'a' has the type List")
+    done = cli_tables.run("train", tmp_path / "table", "-t", "y", "--ignore", "a", *quick)
+    assert done.status == 0, done
+    assert cli_tables.run("predict", tmp_path / "model", tmp_path / "table").status == 0
 
 
 def test_without_pyarrow_the_message_says_what_to_install(file, monkeypatch):

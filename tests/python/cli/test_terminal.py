@@ -16,7 +16,7 @@ pytest.importorskip("click")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and terminals")
 
 PROGRAM = [sys.executable, "-m", "fastmlp"]
-PATH = {"PYTHONPATH": str(Path(fastmlp.__file__).parents[1])}
+PATH = {"PYTHONPATH": str(Path(fastmlp.__file__).parents[1]), "PYTHONUNBUFFERED": ""}
 
 
 def start(*arguments, **options):
