@@ -208,7 +208,7 @@ def test_a_prediction_is_that_of_its_row_alone(classifier, regressor):
 
 def test_blocks_of_rows_make_no_difference(classifier, monkeypatch):
     together = classifier.predict_proba(X)
-    monkeypatch.setattr("fastmlp.tabular._estimator.BLOCK", 7)
+    monkeypatch.setattr("fastmlp.tabular._model.BLOCK", 7)
     monkeypatch.setattr("fastmlp.tabular._encoder.BLOCK", 5)
     assert_array_equal(classifier.predict_proba(X), together)
 
@@ -393,7 +393,7 @@ def test_new_values_are_refused_by_name_and_row(classifier):
 
 
 def test_the_row_of_a_wrong_value_is_that_of_the_table(classifier, monkeypatch):
-    monkeypatch.setattr("fastmlp.tabular._estimator.BLOCK", 50)
+    monkeypatch.setattr("fastmlp.tabular._model.BLOCK", 50)
     monkeypatch.setattr("fastmlp.tabular._encoder.BLOCK", 20)
     for value, message in ((math.inf, "has inf at row 133"), ("x", "has 'x' at row 133")):
         size = [1.0] * 133 + [value] + [1.0] * 106
