@@ -365,14 +365,13 @@ void read_file(std::istream& file, std::uint64_t size, const Place& place) {
   read_tensors(file, size, header, tensors, [&] { place(settings, training, tensors); });
 }
 
-/// A network that is being read: place() makes room for its tensors, finish() returns it.
+/// A network that is being read: the constructor makes room for its tensors.
 template <class T>
 class NetworkReader {
  public:
-  void place(const Settings& settings, Tensors& tensors, const std::string& prefix = "") {
-    settings_ = settings;
-    net_.emplace(settings.layers, settings.hidden, settings.output);
-    place_layers(tensors, settings.hidden.size() + 1, net_->parameters(), prefix);
+  NetworkReader(const Settings& settings, Tensors& tensors, const std::string& prefix = "")
+      : settings_(settings), net_(settings.layers, settings.hidden, settings.output) {
+    place_layers(tensors, settings.hidden.size() + 1, net_.parameters(), prefix);
     if (settings.scaling) place_scaling(settings, tensors, scaling_.emplace(), prefix);
     place_loss(settings, tensors, loss_, prefix);
   }
@@ -382,19 +381,19 @@ class NetworkReader {
     if (settings_.loss) {  // its numbers have come with the tensors
       Network<T> made(settings_.layers, settings_.hidden, settings_.output,
                       loss_of(settings_, loss_));
-      made.restore(net_->parameters(), 0);
+      made.restore(net_.parameters(), 0);
       net_ = std::move(made);
     }
-    net_->set_seed(settings_.seed);
-    net_->set_epochs_trained(settings_.epochs_trained);
-    net_->metadata() = std::move(settings_.texts);
-    if (scaling_) net_->set_scaling(std::move(scaling_));
-    return std::move(*net_);  // NOLINT(bugprone-unchecked-optional-access): by \pre
+    net_.set_seed(settings_.seed);
+    net_.set_epochs_trained(settings_.epochs_trained);
+    net_.metadata() = std::move(settings_.texts);
+    if (scaling_) net_.set_scaling(std::move(scaling_));
+    return std::move(net_);
   }
 
  private:
   Settings settings_;
-  std::optional<Network<T>> net_;
+  Network<T> net_;
   std::optional<Scaling> scaling_;
   std::vector<double> loss_;
 };
@@ -402,11 +401,11 @@ class NetworkReader {
 /// Reads a network.
 template <class T>
 Network<T> read(std::istream& file, std::uint64_t size) {
-  NetworkReader<T> reader;
+  std::optional<NetworkReader<T>> reader;
   read_file<T>(file, size, [&](const Settings& settings, const auto&, Tensors& tensors) {
-    reader.place(settings, tensors);
+    reader.emplace(settings, tensors);
   });
-  return reader.finish();
+  return reader->finish();  // NOLINT(bugprone-unchecked-optional-access): read, or thrown
 }
 
 // Writing

@@ -346,7 +346,8 @@ Model read_tabular(std::istream& file, std::uint64_t size) {
 
   Tensors tensors = tensors_of(json["columns"], settings, kHasAmounts);
   std::vector<Arrays> arrays(json["columns"].size());
-  std::vector<NetworkReader<float>> readers(settings.size());
+  std::vector<NetworkReader<float>> readers;
+  readers.reserve(settings.size());
   double target[4] = {};
   read_tensors(file, size, header, tensors, [&] {
     for (std::size_t i = 0; i < arrays.size(); ++i) {
@@ -358,18 +359,20 @@ Model read_tabular(std::istream& file, std::uint64_t size) {
         tensors.at("columns." + std::to_string(i) + "." + key).data = values.data();
       }
     }
-    for (std::size_t i = 0; i < readers.size(); ++i) {
-      readers[i].place(settings[i], tensors, "networks." + std::to_string(i) + ".");
+    for (std::size_t i = 0; i < settings.size(); ++i) {
+      readers.emplace_back(settings[i], tensors, "networks." + std::to_string(i) + ".");
     }
     if (kHasAmounts) tensors.at("target").data = target;
   });
 
   std::vector<ColumnEncoding> columns;
+  columns.reserve(arrays.size());
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     columns.push_back(column_in(json["columns"][i], std::move(arrays[i])));
   }
   check_networks(columns, settings);
   std::vector<Network<float>> networks;
+  networks.reserve(readers.size());
   for (NetworkReader<float>& reader : readers) networks.push_back(reader.finish());
   if constexpr (kHasAmounts) {
     const Amounts amounts{target[0], target[1], target[2], target[3],

@@ -33,6 +33,8 @@ MISSING = {"?", "-", ".", "na", "n/a", "nan", "none", "null"}
 # Beyond it, differences and squares would overflow.
 LARGEST = 1e100
 DAY = 86400.0
+# In seconds. The days of later dates may not fit an integer.
+LATEST = 1e18
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,20 @@ class Column:
     def dates(self) -> Array:
         """Return the values as seconds since 1970, NaN for a missing one."""
         self.require_usable()
-        if isinstance(self.values, np.ndarray):
-            return self.numbers() if self.holds == "numbers" else np.asarray(self.values)
-        return self._parsed(_seconds, "a date such as 2017-01-31 or 2017-01-31T06:00:42")
+        if self.holds == "numbers":
+            found = self.numbers()
+        elif isinstance(self.values, np.ndarray):
+            found = np.asarray(self.values)
+        else:
+            found = self._parsed(_seconds, "a date such as 2017-01-31 or 2017-01-31T06:00:42")
+        unfit = np.abs(found) > LATEST
+        if unfit.any():
+            row = int(np.argmax(unfit))
+            raise ValueError(
+                f"column {self.name!r} has {found[row]} at row {self.first + row}; it must hold "
+                f"dates, or seconds since 1970 within {LATEST:.0e}"
+            )
+        return found
 
     def booleans(self) -> Array:
         """Return 0, 1 or NaN for each value."""

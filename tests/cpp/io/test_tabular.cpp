@@ -235,6 +235,7 @@ TEST_CASE("many threads predict from one model") {
   const std::vector<double> expected = model.predict_proba(good_row());
   std::vector<int> right(4);
   std::vector<std::thread> threads;
+  threads.reserve(right.size());
   for (int& count : right) {
     threads.emplace_back([&] {
       for (int i = 0; i < 50; ++i) count += same_bits(model.predict_proba(good_row()), expected);
