@@ -25,7 +25,7 @@ from typing import Any
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks_tabular.md"
 PACKAGES = [
-    "fastmlp", "numpy", "pandas", "scikit-learn", "lightgbm", "xgboost", "xgboost-cpu", "catboost",
+    "numpy", "pandas", "scikit-learn", "lightgbm", "xgboost", "xgboost-cpu", "catboost",
     "pytabkit", "torch",
 ]  # fmt: skip
 
@@ -86,9 +86,10 @@ def about() -> dict[str, Any]:
     import importlib.metadata
     import platform
 
+    import fastmlp
     from comparison.record import cpu
 
-    versions = {}
+    versions = {"fastmlp": fastmlp.__version__}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)

@@ -85,6 +85,7 @@ def test_a_fit_that_fails_leaves_a_record_with_the_reason():
 def test_ranks_share_a_place_and_leave_out_fits_that_a_model_lacks():
     chosen = ["fastmlp", "lightgbm"]
     assert reports.ranks(MADE_UP, ["credit", "ames"], chosen) == (3, [4.5 / 3, 4.5 / 3])
+    assert reports.ranks([], ["credit"], chosen) == (0, [])
     lacking = MADE_UP[:1] + MADE_UP[2:]
     assert reports.ranks(lacking, ["credit"], chosen, "log_loss") == (1, [1, 2])
 
@@ -97,6 +98,7 @@ def test_a_report_has_means_times_and_failures(tmp_path):
     text = reports.report(reports.read([file]))
     assert "| credit, error | 0.15 ± 0.071 | 0.25 ± 0.071 | - |" in text
     assert "| ames, rmse | 3 (1) | 2 (1) | - |" in text
+    assert "| error rate, RMSE | 3 | 1.50 | 1.50 |" in text
     # Error 0.25 / 0.15 and 2 / 3, time 2 / 4 and 8 / 1: geometric means.
     assert "| lightgbm | 1 of 2 | 1.05 | 1 of 1 | 1.25 | 2 |" in text
     assert "- tabm on ames, seed 0: stopped after 5 s of CPU time" in text
