@@ -74,7 +74,7 @@ def exp_loss(Z: Array, Y: Array) -> Array:
 
 
 def huber_loss(Z: Array, Y: Array, delta: Array) -> Array:
-    """ℓ_i = Σ_j ½ r² if |r| ≤ δ else δ (|r| - ½ δ), r = z - y: Huber, 1964."""
+    """ℓ_i = Σ_j ``½ r² if |r| ≤ δ else δ (|r| - ½ δ)``, r = z - y: Huber, 1964."""
     R = Z - Y
     line = delta * (np.abs(R) - delta / 2)
     return np.asarray(np.sum(np.where(np.abs(R) <= delta, R**2 / 2, line), axis=1))
@@ -86,7 +86,7 @@ def huber_slope(Z: Array, Y: Array, delta: Array) -> Array:
 
 
 def absolute_error_loss(Z: Array, Y: Array, _: Array) -> Array:
-    """ℓ_i = Σ_j |z - y|."""
+    """ℓ_i = Σ_j ``|z - y|``."""
     return np.asarray(np.sum(np.abs(Z - Y), axis=1))
 
 

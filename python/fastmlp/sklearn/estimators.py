@@ -98,7 +98,6 @@ class NativePerceptron(Base):
     # The parameters that an estimator has and scikit-learn's class has not.
     _added_parameters: ClassVar[dict[str, Any]] = ADDED_TO_BOTH
 
-    schedule: Any = None  # for estimators in pickles that are older than this parameter
 
     activation: Any
     coefs_: list[Array]
