@@ -355,7 +355,8 @@ void check_target_shape(const char* function, const RowSource<T>& X, const RowSo
   if (has_one_target(loss)) {
     if (y.cols() == 1) return;
     refuse(function, ": y has shape ", shape(y.rows(), y.cols()), "; with the loss ",
-           name_of(*loss.kind), " it must be ", shape(y.rows(), 1),
+           name_of(*loss.kind),  // NOLINT(bugprone-unchecked-optional-access): it has one target
+           " it must be ", shape(y.rows(), 1),
            ": one target for each row, which is compared with every output");
   }
   const bool classes = about(output).targets == Targets::kClasses;

@@ -283,8 +283,8 @@ Scaling measure(const Network<T>& net, const RowSource<T>& X, const RowSource<T>
     scaling.output_mean.resize(n_out, scaling.output_mean[0]);
     scaling.output_scale.resize(n_out, scaling.output_scale[0]);
   }
-  return detail::checked_scaling<T>("fit", std::move(scaling), net.layers().front(),
-                                    net.layers().back(), net.output(), net.loss_options());
+  return detail::checked_scaling<T>("fit", scaling, net.layers().front(), net.layers().back(),
+                                    net.output(), net.loss_options());
 }
 
 /// While one exists, the network has its parameters for scaled rows.

@@ -133,6 +133,11 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
     return {weights(p, 0), biases(p, 0), weights(p, depth() - 1), biases(p, depth() - 1)};
   }
 
+  /// \pre scaling
+  const Scaling& known_scaling() const {
+    return *scaling;  // NOLINT(bugprone-unchecked-optional-access): by the precondition
+  }
+
   /// Changes the parameters to those for scaled rows, or back. \pre scaling
   void unfold();
   void refold();

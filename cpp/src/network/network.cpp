@@ -408,8 +408,8 @@ template <class T>
 void Network<T>::set_scaling(std::optional<Scaling> scaling) {
   Impl& net = *impl_;
   if (scaling) {
-    scaling = detail::checked_scaling<T>("set_scaling", std::move(*scaling), net.layers.front(),
-                                         net.classes(), net.output, net.loss);
+    scaling = detail::checked_scaling<T>("set_scaling", *scaling, net.layers.front(), net.classes(),
+                                         net.output, net.loss);
   }
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kShortPatience);
   net.scaling = std::move(scaling);

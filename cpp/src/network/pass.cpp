@@ -95,9 +95,9 @@ void Network<T>::Impl::set_delta(const Delta& delta) {
 
 template <class T>
 void Network<T>::Impl::unfold() {
-  detail::unfold(*scaling, end_layers());
+  detail::unfold(known_scaling(), end_layers());
   unfolded = true;
-  const std::vector<double>& scale = scaling->output_scale;
+  const std::vector<double>& scale = known_scaling().output_scale;
   if (scale.empty()) return;
   const double largest = *std::max_element(scale.begin(), scale.end());
   const int power = detail::power_of(output, loss);
@@ -110,7 +110,7 @@ void Network<T>::Impl::unfold() {
 
 template <class T>
 void Network<T>::Impl::refold() {
-  detail::fold(*scaling, end_layers());
+  detail::fold(known_scaling(), end_layers());
   unfolded = false;
   loss_factor = 1;
   loss_factors.clear();
@@ -151,7 +151,7 @@ InputRows<T> Network<T>::Impl::input(const detail::KernelTable<T>& kernels, deta
     const std::ptrdiff_t stride =
         rows.data == s.x.data() ? rows.row_stride : detail::spaced<T>(rows.cols);
     const MatrixView<T> scaled(s.x.data(), count, rows.cols, stride, 1);
-    scale(rows, scaling->input_mean, scaling->input_scale, scaled);
+    scale(rows, known_scaling().input_mean, known_scaling().input_scale, scaled);
     return {count, scaled};
   }
   s.sparse_x.read(*X.csr(), order != nullptr ? order + first : nullptr, first, count);
@@ -205,12 +205,12 @@ void Network<T>::Impl::predict(const detail::KernelTable<T>& kernels, detail::Sc
                          T* block = z + begin * out.cols;
                          output_forward(block, block, end - begin, out.cols);
                        });
-  const bool unscale = unfolded && !scaling->output_scale.empty();
+  const bool unscale = unfolded && !known_scaling().output_scale.empty();
   if (z == out.data && !unscale) return;
   for (std::ptrdiff_t i = 0; i < out.rows; ++i) {
     for (std::ptrdiff_t j = 0; j < out.cols; ++j) {
       const T y = z[i * out.cols + j];
-      out(i, j) = unscale ? detail::unscaled(*scaling, y, j) : y;
+      out(i, j) = unscale ? detail::unscaled(known_scaling(), y, j) : y;
     }
   }
 }
@@ -228,10 +228,11 @@ const T* Network<T>::Impl::targets(const detail::KernelTable<T>& kernels, detail
     }
     return s.y;
   }
-  if (unfolded && !scaling->output_scale.empty()) {
+  if (unfolded && !known_scaling().output_scale.empty()) {
     const MatrixView<T> scaled(s.y, y.rows, y.cols);
     // In order, because `scaled` and `y` may share memory with different distances of rows.
-    detail::scale_rows(y, scaling->output_mean.data(), scaling->output_scale.data(), scaled);
+    detail::scale_rows(y, known_scaling().output_mean.data(), known_scaling().output_scale.data(),
+                       scaled);
     return s.y;
   }
   if (y.is_contiguous()) return y.data;

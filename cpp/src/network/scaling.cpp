@@ -50,7 +50,7 @@ void check_quotients(const char* function, const char* what, const std::vector<d
 }  // namespace
 
 template <class T>
-Scaling checked_scaling(const char* function, Scaling scaling, std::ptrdiff_t n_in,
+Scaling checked_scaling(const char* function, const Scaling& scaling, std::ptrdiff_t n_in,
                         std::ptrdiff_t n_out, Output output, const LossOptions& loss) {
   if (output != Output::kIdentity &&
       !(scaling.output_mean.empty() && scaling.output_scale.empty())) {
@@ -68,7 +68,8 @@ Scaling checked_scaling(const char* function, Scaling scaling, std::ptrdiff_t n_
   check_quotients<T>(function, "output", s.output_mean, s.output_scale);
   if (has_one_target(loss) && !(is_constant(s.output_mean) && is_constant(s.output_scale))) {
     refuse(function, ": output_mean and output_scale differ between the outputs; with the loss ",
-           name_of(*loss.kind), " all outputs have the same target, so give each the same numbers");
+           name_of(*loss.kind),  // NOLINT(bugprone-unchecked-optional-access): it has one target
+           " all outputs have the same target, so give each the same numbers");
   }
   return s;
 }
@@ -155,10 +156,10 @@ void scale_rows(const MatrixView<const T>& rows, const double* mean, const doubl
   }
 }
 
-template Scaling checked_scaling<float>(const char*, Scaling, std::ptrdiff_t, std::ptrdiff_t,
+template Scaling checked_scaling<float>(const char*, const Scaling&, std::ptrdiff_t, std::ptrdiff_t,
                                         Output, const LossOptions&);
-template Scaling checked_scaling<double>(const char*, Scaling, std::ptrdiff_t, std::ptrdiff_t,
-                                         Output, const LossOptions&);
+template Scaling checked_scaling<double>(const char*, const Scaling&, std::ptrdiff_t,
+                                         std::ptrdiff_t, Output, const LossOptions&);
 template void fold(const Scaling&, const EndLayers<float>&);
 template void fold(const Scaling&, const EndLayers<double>&);
 template void unfold(const Scaling&, const EndLayers<float>&);

@@ -14,7 +14,7 @@ namespace fastmlp::detail {
 /// A scaling with all its vectors: those that were left out have means 0 and scales 1. Refuses one
 /// that a network of T with these numbers of inputs and outputs cannot take.
 template <class T>
-Scaling checked_scaling(const char* function, Scaling scaling, std::ptrdiff_t n_in,
+Scaling checked_scaling(const char* function, const Scaling& scaling, std::ptrdiff_t n_in,
                         std::ptrdiff_t n_out, Output output, const LossOptions& loss);
 
 /// The scaling of a network that has `inner` in its parameters, after it has been folded with

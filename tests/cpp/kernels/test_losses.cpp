@@ -66,8 +66,8 @@ TEST_CASE_TEMPLATE("a factor for each output multiplies its loss and not its gra
     CAPTURE(isa);
     for (const std::ptrdiff_t cols : {1, 2, 21, 600}) {
       const Matrix<T> z = noise<T>(37, cols, 1), y = noise<T>(37, cols, 2);
-      std::vector<T> factors;
-      for (std::ptrdiff_t j = 0; j < cols; ++j) factors.push_back(static_cast<T>(2 + j % 5));
+      std::vector<T> factors(static_cast<std::size_t>(cols));
+      for (std::size_t j = 0; j < factors.size(); ++j) factors[j] = static_cast<T>(2 + j % 5);
       const auto loss = kernels_of<T>(Output::kIdentity).loss;
       const Result<T> plain = losses<T>(loss, z, y, nullptr, nullptr);
       const Result<T> multiplied = losses<T>(loss, z, y, nullptr, factors.data());

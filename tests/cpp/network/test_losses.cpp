@@ -21,6 +21,9 @@ namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
+// NOLINTBEGIN(bugprone-unchecked-optional-access): a test may fail there
+
+// NOLINTNEXTLINE(bugprone-throwing-static-initialization,cert-err58-cpp): a test may fail here too
 const LossOptions kLosses[] = {
     {Loss::kHuber, 0.5}, {Loss::kAbsoluteError}, {Loss::kPinball, 1, {0.125, 0.5, 0.75}}};
 
@@ -187,3 +190,5 @@ TEST_CASE("a copy has the loss, and a run resumes only with it") {
         std::vector<float>(resumed.parameters(), resumed.parameters() + whole.n_parameters())));
   }
 }
+
+// NOLINTEND(bugprone-unchecked-optional-access)

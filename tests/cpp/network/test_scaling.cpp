@@ -15,6 +15,8 @@
 using namespace fastmlp;
 using namespace fastmlp::testing;
 
+// NOLINTBEGIN(bugprone-unchecked-optional-access): a test may fail there
+
 namespace {
 
 /// Columns of very different scales, and two targets that are sums of them.
@@ -195,3 +197,5 @@ TEST_CASE("copies carry the scaling and the metadata") {
   CHECK(twin.scaling()->output_scale == std::vector<double>{1, 1});
   CHECK(twin.metadata() == net.metadata());
 }
+
+// NOLINTEND(bugprone-unchecked-optional-access)
