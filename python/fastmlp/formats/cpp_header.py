@@ -7,7 +7,6 @@ cpp_header_network.py for a network, by cpp_header_tabular.py for a tabular mode
 
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,8 @@ import numpy as np
 from fastmlp import _core
 from fastmlp.formats.cpp_header_network import network_values
 from fastmlp.formats.cpp_header_tabular import tabular_values
-from fastmlp.formats.network_file import TABULAR_KEY
-from fastmlp.formats.safetensors import AnyPath, read_header, replace_file
+from fastmlp.formats.safetensors import replace_file
 from fastmlp.network import Network
-from fastmlp.tabular import load
 
 __all__ = ["cpp_header", "save_cpp"]
 
@@ -116,14 +113,6 @@ def cpp_header(model: Any, namespace: str = "model") -> str:
         Path(__file__).with_name("cpp_header.hpp.in").read_text(encoding="utf-8"),
         {"VERSION": _core.__version__, "NAMESPACE": PREFIX + namespace, **values},
     )
-
-
-def load_model(path: AnyPath) -> Any:
-    """Return the network or the tabular model in a file."""
-    is_tabular = False
-    with suppress(ValueError), open(path, "rb") as file:  # a damaged file is refused below
-        is_tabular = TABULAR_KEY in read_header(file)[0]
-    return load(path) if is_tabular else Network.load(path)
 
 
 def _fill(template: str, values: dict[str, str]) -> str:

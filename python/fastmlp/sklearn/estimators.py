@@ -98,7 +98,6 @@ class NativePerceptron(Base):
     # The parameters that an estimator has and scikit-learn's class has not.
     _added_parameters: ClassVar[dict[str, Any]] = ADDED_TO_BOTH
 
-
     activation: Any
     coefs_: list[Array]
     intercepts_: list[Array]
