@@ -160,6 +160,9 @@ class FASTMLP_EXPORT TabularClassifier : public TabularModel {
   void predict_proba(const std::vector<Row>& rows, MatrixView<double> out) const;
 
  private:
+  std::vector<double> probabilities(const char* function, const Row* rows,
+                                    std::ptrdiff_t count) const;
+
   std::vector<std::string> classes_;
 };
 

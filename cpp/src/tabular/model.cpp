@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 namespace fastmlp {
@@ -115,14 +116,26 @@ TabularClassifier::TabularClassifier(std::vector<ColumnEncoding> columns,
                                      std::vector<std::string> classes)
     : TabularModel(std::move(columns), std::move(networks)), classes_(std::move(classes)) {}
 
+std::vector<double> TabularClassifier::probabilities(const char* function, const Row* rows,
+                                                     std::ptrdiff_t count) const {
+  std::vector<double> found = outputs(function, rows, count);
+  const detail::DefaultFloatMode mode;
+  // Of float32 outputs the sum is 1 only up to their rounding.
+  for (auto row = found.begin(); row != found.end(); row += n_outputs()) {
+    const double total = std::accumulate(row, row + n_outputs(), 0.0);
+    std::for_each(row, row + n_outputs(), [total](double& p) { p /= total; });
+  }
+  return found;
+}
+
 const std::string& TabularClassifier::predict(const Row& row) const {
-  const std::vector<double> found = outputs("predict", &row, 1);
+  const std::vector<double> found = probabilities("predict", &row, 1);
   return classes_[place_of_largest(found.data(), found.size())];
 }
 
 void TabularClassifier::predict(const std::vector<Row>& rows, MatrixView<std::int64_t> out) const {
   detail::check_out("predict", out, size(rows), 1);
-  const std::vector<double> found = outputs("predict", rows.data(), size(rows));
+  const std::vector<double> found = probabilities("predict", rows.data(), size(rows));
   for (std::ptrdiff_t i = 0; i < out.rows; ++i) {
     const std::size_t first = static_cast<std::size_t>(i) * classes_.size();
     out(i, 0) = static_cast<std::int64_t>(place_of_largest(&found[first], classes_.size()));
@@ -130,12 +143,12 @@ void TabularClassifier::predict(const std::vector<Row>& rows, MatrixView<std::in
 }
 
 std::vector<double> TabularClassifier::predict_proba(const Row& row) const {
-  return outputs("predict_proba", &row, 1);
+  return probabilities("predict_proba", &row, 1);
 }
 
 void TabularClassifier::predict_proba(const std::vector<Row>& rows, MatrixView<double> out) const {
   detail::check_out("predict_proba", out, size(rows), n_outputs());
-  copy_rows(outputs("predict_proba", rows.data(), size(rows)), out);
+  copy_rows(probabilities("predict_proba", rows.data(), size(rows)), out);
 }
 
 TabularRegressor::TabularRegressor(std::vector<ColumnEncoding> columns,

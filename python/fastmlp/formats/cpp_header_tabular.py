@@ -235,7 +235,12 @@ def _interface(model: Any, columns: Iterable[_Column]) -> str:
 
 CLASSIFIER = """
 /// Computes the probability of each class, out[n_outputs]: the bits of Python's `predict_proba`.
-inline void probabilities(const Row& row, double* out) { detail::mean_outputs(row, out); }
+inline void probabilities(const Row& row, double* out) {
+  detail::mean_outputs(row, out);
+  double total = 0.0;
+  for (std::size_t j = 0; j < n_outputs; ++j) total += out[j];
+  for (std::size_t j = 0; j < n_outputs; ++j) out[j] = out[j] / total;
+}
 
 /// The place in `classes` of the most probable label.
 inline std::size_t predict(const Row& row) {

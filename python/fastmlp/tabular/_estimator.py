@@ -189,7 +189,13 @@ class TabularClassifier(TabularModel):
             If the model is not fitted, or the table lacks a column or has other values in one; the
             message names the column.
         """
-        return self._outputs(X, "predict_proba")
+        probabilities = self._outputs(X, "predict_proba")
+        # Of float32 outputs the sum is 1 up to 1e-7, which scikit-learn's log_loss warns of.
+        # From left to right, as in C++: NumPy's sum has an order of its own.
+        total = np.zeros(len(probabilities))
+        for column in probabilities.T:
+            total += column
+        return probabilities / total[:, None]
 
     def predict(self, X: Any) -> Array:
         """Return the label of the most probable class.
