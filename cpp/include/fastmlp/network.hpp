@@ -184,6 +184,31 @@ class FASTMLP_EXPORT Network {
                                const double* sample_weight = nullptr,
                                const ShouldStop& should_stop = {});
 
+  /// Backpropagates a gradient of your own, for a loss that the library does not have. `dY` (m,
+  /// n_L) is the gradient of your loss with respect to the outputs Yhat of X; divide it by m
+  /// yourself if the loss is a mean. Writes the gradient of the parameters to gradients() and,
+  /// unless `dX` is null, that of X to `*dX` (m, n_0). With dY = dloss/dYhat, gradients() has the
+  /// values of loss_and_gradients(). Needs as much memory as that.
+  ///
+  /// ```cpp
+  /// net.forward(X, Y);
+  /// my_loss(Y, dY);
+  /// net.backward(X, dY);
+  /// net.apply_gradients(optimizer);
+  /// ```
+  void backward(const RowSource<T>& X, const MatrixView<const T>& dY,
+                const MatrixView<T>* dX = nullptr, const ShouldStop& should_stop = {});
+
+  /// Writes dX of backward() and leaves gradients() as they are: row i is the sum over j of dY(i,
+  /// j) times the gradient of output j with respect to row i of X.
+  void input_gradients(const RowSource<T>& X, const MatrixView<const T>& dY,
+                       const MatrixView<T>& dX, const ShouldStop& should_stop = {}) const;
+
+  /// Writes the Jacobian of each row to a row of `out` (m, n_L . n_0): dYhat_j / dx_k is element
+  /// j n_0 + k. Takes one sweep back through the layers for each output.
+  void jacobian(const RowSource<T>& X, const MatrixView<T>& out,
+                const ShouldStop& should_stop = {}) const;
+
   /// Updates the parameters once, by gradients() times `scale`.
   void apply_gradients(Optimizer& optimizer, double scale = 1.0);
   void apply_gradients(const SgdOptions& optimizer, double scale = 1.0) {

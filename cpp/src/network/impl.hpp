@@ -146,6 +146,11 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   void check_data(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                   const double* sample_weight, const ShouldStop& should_stop) const;
 
+  /// The rows of X of a block; `gradient` says whether backward() follows.
+  InputRows<T> input(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                     const RowSource<T>& X, const std::int64_t* order, std::ptrdiff_t first,
+                     std::ptrdiff_t count, bool gradient, detail::Poller& poller) const;
+
   /// Writes Z_L of a block to `z` (rows, n_L) and the activations of the hidden layers to scratch.
   /// `first` is the number of the block's first row in its batch.
   void forward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const InputRows<T>& X,
@@ -154,6 +159,16 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   /// Writes Yhat of the rows from `first` on to `out`, as many as it has.
   void predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const RowSource<T>& X,
                std::ptrdiff_t first, MatrixView<T> out, detail::Poller& poller) const;
+
+  /// Returns dZ_l = (dZ_{l+1} . W_{l+1}^T) * g'(A_l) of a block, 0 < l < depth(), after forward().
+  MatrixView<const T> delta_below(const detail::GemmContext<T>& context, detail::Scratch<T>& s,
+                                  const MatrixView<const T>& dZ, std::ptrdiff_t l) const;
+
+  /// Does with the gradient of each layer of a block, from dZ_L in scratch memory on, what the
+  /// epilogue says. Returns dZ_1.
+  MatrixView<const T> backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                               const InputRows<T>& X, const detail::EpilogueKernels<T>& epilogue,
+                               T* target, double alpha, detail::Poller* poller) const;
 
   /// Computes the loss of some rows and does with the gradient what the goal says. LossSum::weight
   /// is S, the sum of the rows' weights.
@@ -199,12 +214,6 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   }
   void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const T* y,
                    std::ptrdiff_t rows, const Goal& goal) const;
-  void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const InputRows<T>& X,
-                const detail::EpilogueKernels<T>& epilogue, T* target, double alpha,
-                detail::Poller* poller) const;
-  InputRows<T> input(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                     const RowSource<T>& X, const std::int64_t* order, std::ptrdiff_t first,
-                     std::ptrdiff_t count, bool gradient, detail::Poller& poller) const;
   const T* targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                    const Rows<T>& rows, detail::Poller& poller) const;
 
