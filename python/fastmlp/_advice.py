@@ -54,7 +54,7 @@ def about_targets(network: Trainable, y: Array) -> str | None:
         high, taken = high - 1, "y - 1"
     if network.output == "softmax" and units == high + 1:
         return f"{held}: give {taken}"
-    amounts = "" if network.output == "softmax" else "; output='identity' is for amounts"
+    amounts = "" if network.output == "softmax" else "; for a regression use output='identity'"
     return f"{held}: {_softmax(network, int(high) + 1)} takes {taken}{amounts}"
 
 

@@ -1,8 +1,8 @@
-"""Scores of a network's outputs, for `fit(metrics=[...])` and for use by hand.
+"""Scores of a network's outputs, for `fit(metrics=[...])` and to call directly.
 
 Each function takes the targets and the outputs of `forward` and returns a float. Rows count
-equally. Sums are exact (`math.fsum`), so that a callback which acts on a score does the same
-everywhere.
+equally. Sums are exact (`math.fsum`), so that a callback that acts on a score does the same on
+every machine.
 """
 
 from __future__ import annotations  # annotations alone must not import numpy.random
@@ -53,7 +53,7 @@ def accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
 
 
 def balanced_accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
-    """Return the mean over the classes in y of the share of their rows that are right.
+    """Return the mean, over the classes in y, of the share of rows that are right.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def balanced_accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     elif targets.shape[1] == 1:
         predicted, targets = values[:, 0] >= 0.5, targets[:, 0] >= 0.5
     else:
-        raise ValueError("balanced_accuracy: outputs has several columns of yes or no; give one")
+        raise ValueError("balanced_accuracy: outputs has several sigmoid outputs; give one")
     shares = []
     for label in np.unique(targets):
         of_class = predicted[targets == label]
@@ -99,7 +99,7 @@ def log_loss(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     y : array_like of shape (m,) or (m, n_out)
         As for `accuracy`; in [0, 1] for sigmoid outputs.
     outputs : array_like of shape (m,) or (m, n_out)
-        Probabilities. They are kept away from 0 and 1 by the eps of their dtype.
+        Probabilities. They are clipped to [eps, 1 - eps], with the machine epsilon of their dtype.
 
     Returns
     -------

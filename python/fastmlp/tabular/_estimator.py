@@ -22,12 +22,12 @@ Array = npt.NDArray[Any]
 
 
 class TabularClassifier(TabularModel):
-    """Classes from a table, by one neural network or several.
+    """Classification of the rows of a table by one neural network or the mean of several.
 
-    Columns are encoded by what they hold: numbers are scaled and coded by quantiles, categories
-    get an input for each level, dates are split into parts; missing values are fine everywhere
-    except in the target. The page "Tables" has the details. Arguments that are None are chosen by
-    the size of the table.
+    The encoding of a column follows from its values: numbers are scaled and coded by quantiles,
+    categories get an input for each level, dates are split into parts. Values may be missing
+    everywhere except in the target. The page "Tables" has the details. Arguments that are None are
+    chosen by the size of the table and the task.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ class TabularClassifier(TabularModel):
     activation : str, optional
         The activation of the hidden layers, one of `fastmlp.ACTIVATIONS`.
     n_members : int, optional
-        The number of networks whose probabilities are averaged. Each has a seed of its own and
-        holds out other rows.
+        The number of networks whose probabilities are averaged. Each has its own seed and holds
+        out different rows.
     epochs, batch_size : int, optional
         The largest number of passes over the rows, and the number of rows in one step.
     learning_rate, weight_decay : float, optional
@@ -45,10 +45,11 @@ class TabularClassifier(TabularModel):
     dropout : float, optional
         The fraction of hidden units that each step leaves out.
     patience : int, optional
-        A network ends its training if the rows that it holds out had no lower error for so many
-        epochs. It keeps the parameters of the epoch with the lowest error.
+        The training of a network ends after this many epochs without a lower error on the rows
+        that it holds out. It keeps the parameters of the epoch with the lowest error.
     scaling : {"robust", "quantile"}, optional
-        How numbers are scaled: by the middle half of the values, outliers ending at ±3, or by rank.
+        How numbers are scaled: by the middle half of the values, with outliers squeezed smoothly
+        into ±3, or by rank.
     n_bins : int, optional
         The number of quantiles that code a number besides its scaled value; 0 for none.
     max_levels : int, optional
@@ -244,7 +245,7 @@ class TabularClassifier(TabularModel):
 
 
 class TabularRegressor(TabularModel):
-    """Amounts from a table, by one neural network or several.
+    """Regression on the rows of a table by one neural network or the mean of several.
 
     Columns are encoded as by `TabularClassifier`, which documents the arguments that both have.
 
@@ -269,7 +270,7 @@ class TabularRegressor(TabularModel):
     Attributes
     ----------
     quantiles_ : tuple of float
-        The quantiles that are predicted; none without `quantiles`.
+        The quantiles that are predicted; empty if `quantiles` is None.
     networks, network, histories, seed_, n_features_in_, feature_names_in_
         As for `TabularClassifier`.
 
@@ -383,7 +384,7 @@ class TabularRegressor(TabularModel):
         return {"_amounts": content.amounts, "quantiles_": quantiles}
 
     def predict(self, X: Any) -> Array:
-        """Return an amount for each row.
+        """Return a number for each row, or its quantiles.
 
         Parameters
         ----------

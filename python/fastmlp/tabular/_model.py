@@ -164,8 +164,8 @@ class TabularModel:
         sample_weight : array_like of shape (m,), optional
             The weight of each row in the loss, not negative.
         callbacks : iterable of callable
-            After each epoch of each network, each is called with a `Progress`. Training ends, and
-            the networks are kept as they are, after one of them returned True.
+            Each is called with a `Progress` after each epoch of each network. If one returns True,
+            training ends and the networks are kept as they are.
 
         Returns
         -------
@@ -457,7 +457,9 @@ class TabularModel:
         """
         content = _file.load(path)
         if content.model != cls._MODEL:
-            raise ValueError(f"load: {path!r} holds a {content.model}; read it by its load")
+            raise ValueError(
+                f"load: {path!r} holds a {content.model}; read it with {content.model}.load"
+            )
         return cls._restored(content)
 
     @classmethod

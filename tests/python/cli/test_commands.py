@@ -103,7 +103,7 @@ def test_digits_are_ten_classes(folder):
     assert shown[0] == (
         "task classification: 0 (63), 3 (62), 2 (61), 5 (61), 1 (60), 6 (60) and 4 more"
     )
-    assert shown[1] == "because 'x64' has 10 different values, all whole; --task regression"
+    assert shown[1] == "because 'x64' has 10 different values, all whole; add --task regression"
     assert any(line == "x0 left out 0 is constant" for line in shown)
     done = run("evaluate", model, folder / "digits.npy")
     shown = lines_of(done.out)
@@ -269,19 +269,19 @@ def test_the_file_is_that_of_python(folder, table):
         ("train {table} -t kind --type size=text -o {new}", "Invalid value for '--type': 'size="),
         ("train {table} -t kind --type day=number -o {new}", "{table}: row 1 (line 2), column '"),
         ("train {table} -t kind --hidden 1.5 -o {new}", "Invalid value for '--hidden': '1.5' is"),
-        ("train {table} -t kind --hidden 0 -o {new}", "Invalid value for '--hidden': '0' is no "),
+        ("train {table} -t kind --hidden 0 -o {new}", "Invalid value for '--hidden': '0' is not "),
         ("train {table} -t size --quantiles 0.9 0.1 -o {new}", "Invalid value for '--quantiles'"),
         ("train {table} -t kind --encoding klingon -o {new}", "Invalid value for '--encoding': "),
         ("train {table} -t kind --delimiter ab -o {new}", "Invalid value for '--delimiter': 'ab"),
-        ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' would be a fil"),
+        ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' is not possib"),
         ("train {table} -t kind -o {folder}/no/m.st", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {folder}", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {table}", "{table} is the file that is read; give another na"),
-        ("predict {table} {table}", "{table} is no model: it is damaged or no safetensors file "),
+        ("predict {table} {table}", "{table} is not a model: it is damaged or not a saf"),
         ("predict {model} {table} -o {table}", "{table} is the file that is read; give another "),
         ("predict {model} {table} -o {model}", "{model} is the file that is read; give another "),
         ("predict {model} {table} -o {folder}/x.parquet", "-o {folder}/x.parquet: predictions a"),
-        ("predict {size} {table} --proba", "--proba: {size} predicts amounts, which have no pro"),
+        ("predict {size} {table} --proba", "--proba: {size} is a regression, which has no pro"),
         ("evaluate {model} {table} -t color", "{table}: row 2 (line 3), column 'color': 'green'"),
         ("evaluate {model} {table} --plot x.doc", "--plot: 'x.doc' must end in one of .png, .pd"),
         ("export {model}", "Missing option '--cpp'. (fastmlp export --help)"),
@@ -305,7 +305,7 @@ def test_wrong_arguments_are_refused_in_a_line(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "FILE has names of columns and no rows"),
+        ([], "FILE has names of columns but no rows"),
         ([["1", ""], ["2", "NA"]], "--target: 'y' is empty in every row of FILE"),
         (
             [[str(i), f"1,{i}"] for i in range(30)],

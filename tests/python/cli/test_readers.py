@@ -162,7 +162,7 @@ def test_blocks_know_the_rows_and_the_lines(file, monkeypatch):
         (b"a,b\n1,\xe4\n", "FILE: line 2 is not UTF-8, byte 3 is 0xe4; name its encoding, such as"),
         (b"\xff\xfea", "FILE is not UTF-16: "),
         (b"PK\3\4", "FILE is a ZIP archive or an Excel workbook: save the sheet as CSV"),
-        (b"a\0b\n", "FILE is no table: it must be CSV, Parquet, Arrow or npy"),
+        (b"a\0b\n", "FILE is not a table: it must be CSV, Parquet, Arrow or npy"),
         (gzip.compress(TEXT)[:-9], "FILE is damaged: "),
         (gzip.compress(TEXT)[:12] + b"abcdefghijkl", "FILE is damaged: "),
         (lzma.compress(TEXT)[:40] + b"abcdefghijkl", "FILE is damaged: "),

@@ -33,7 +33,12 @@ TARGETS: dict[str, tuple[int, str, Any, str]] = {
     "0 and 1 for two sigmoids": (2, "sigmoid", CLASSES % 2, "y holds 0 and 1: .* 1 unit"),
     "amounts for a sigmoid": (1, "sigmoid", CLASSES * 1.5, "output='identity' is for such numbers"),
     "amounts for a softmax": (10, "softmax", CLASSES * 0.3, "output='identity' is for such"),
-    "large amounts": (1, "sigmoid", CLASSES * 1000, "takes them; output='identity' is for amounts"),
+    "large amounts": (
+        1,
+        "sigmoid",
+        CLASSES * 1000,
+        "takes them; for a regression use output='identity'",
+    ),
     "very large amounts": (1, "sigmoid", CLASSES * 1e6, "output='identity' is for such numbers"),
     "negative counts": (1, "exp", CLASSES - 3, "output='identity' is for such numbers"),
     "amounts for two identities": (2, "identity", CLASSES * 1.5, "give the last layer 1 unit"),

@@ -89,7 +89,9 @@ def test_the_share_is_rounded_to_rows(share: float, rows: int, held_out: int | N
         "metrics": lambda y, p: sizes.append(len(y)) or 0,
     }
     if held_out is None:
-        with pytest.raises(ValueError, match=r"validation_split is 0.999 and X has 40 rows; one"):
+        with pytest.raises(
+            ValueError, match=r"validation_split is 0.999 and X has 40 rows; at least one"
+        ):
             make().fit(X[:rows], Y[:rows], **options)
     else:
         make().fit(X[:rows], Y[:rows], **options)
@@ -185,7 +187,7 @@ def test_metrics_of_several_outputs() -> None:
     assert metrics.mae(y, outputs) == pytest.approx(np.abs(y - outputs).mean())
     assert metrics.r2([2.0, 2.0], [2.0, 2.0]) == 1.0
     assert metrics.r2([2.0, 2.0], [2.0, 3.0]) == 0.0
-    with pytest.raises(ValueError, match="balanced_accuracy: outputs has several columns"):
+    with pytest.raises(ValueError, match="balanced_accuracy: outputs has several sigmoid"):
         metrics.balanced_accuracy(y, outputs)
     with pytest.raises(ValueError, match=r"mae: y has shape \(20, 2\) and outputs has shape \(20,"):
         metrics.mae(y, outputs[:, 0])
@@ -259,7 +261,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "held-out rows without weight": (
         {"validation_split": 0.2, "sample_weight": np.isin(np.arange(40), split_by_hand(8)[0])},
         ValueError,
-        "of validation_split=0.2, the validation rows all have weight 0",
+        "with validation_split=0.2, the validation rows all have weight 0",
     ),
     "an unknown metric": ({"metrics": ["acc"]}, ValueError, r"has 'acc'; it must be .*'accuracy'"),
     "a metric of numbers": ({"metrics": [1]}, TypeError, "metrics has 1; it must be one of"),
