@@ -257,7 +257,7 @@ class Network(TrainingMixin, _core.Network):
             loss = state.get("loss", {})  # absent from older pickles
             made = _core.Network(*structure, initialize=False, **loss)
             made._restore(state["parameters"], state["epochs_trained"])
-            made._set_scaling(state.get("scaling"))
+            made.scaling = state.get("scaling")
             self._adopt(made)  # a refused state has changed nothing
         else:  # an old pickle, which has called _rebuild
             self._restore(state["parameters"], state["epochs_trained"])

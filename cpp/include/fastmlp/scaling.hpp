@@ -24,8 +24,8 @@ struct Statistics {
 };
 
 /// Measures the columns of `rows`, weighted by `weight` unless that is null. A column with only one
-/// value has that value as its mean, and the deviation 1. The order of the sums depends on the
-/// number of rows alone.
+/// value has that value as its mean, and the deviation 1, or |value| if that is above 2^16. The
+/// order of the sums depends on the number of rows alone.
 template <class T>
 FASTMLP_EXPORT Statistics statistics_of(const RowSource<T>& rows, const double* weight = nullptr,
                                         const ShouldStop& should_stop = {});

@@ -70,6 +70,8 @@ TEST_CASE("statistics are means and deviations, by the weights of the rows") {
   CHECK(s.mean == std::vector<double>{3, 5});
   CHECK(s.deviation[0] == doctest::Approx(std::sqrt(2.0)));
   CHECK(s.deviation[1] == 1);  // a constant column
+  for (std::ptrdiff_t i = 0; i < 4; ++i) X.view()(i, 1) = -1e9;
+  CHECK(statistics_of<double>(X.cview()).deviation[1] == 1e9);
 }
 
 TEST_CASE_TEMPLATE("statistics do not depend on how the rows are read", T, float, double) {
@@ -169,6 +171,11 @@ TEST_CASE("a scaling that does not fit is refused and changes nothing") {
   s.input_mean = {0, 0, 1e6};
   CHECK_THROWS_AS(net.fold_scaling(s), std::invalid_argument);
   s = {};
+  s.input_scale = {1e-40, 1, 1};
+  CHECK_THROWS_WITH(net.fold_scaling(s),
+                    "fold_scaling: with this scaling a weight or a bias is too large for float32; "
+                    "use float64, or scale the data in another unit");
+  s = {};
   s.output_mean = {1, 2};
   Network<float> classes = network<float>(Output::kSoftmax);
   CHECK_THROWS_AS(classes.fold_scaling(s), std::invalid_argument);
@@ -183,6 +190,16 @@ TEST_CASE("a column that float cannot resolve is refused before anything changes
   const std::vector<float> before = parameters_of(net);
   CHECK_THROWS_AS(net.fit(p.X.cview(), p.y.cview(), SgdOptions{0.1}, standardized<float>(1)),
                   std::invalid_argument);
+  CHECK(same_bits(parameters_of(net), before));
+}
+
+TEST_CASE("a first standardized epoch that diverges leaves no scaling behind") {
+  const Problem<float> p;
+  Network<float> net = network<float>();
+  const std::vector<float> before = parameters_of(net);
+  CHECK_THROWS_AS(net.fit(p.X.cview(), p.y.cview(), SgdOptions{1e30}, standardized<float>(2)),
+                  Diverged);
+  CHECK_FALSE(net.scaling());
   CHECK(same_bits(parameters_of(net), before));
 }
 

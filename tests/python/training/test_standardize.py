@@ -89,6 +89,8 @@ def test_folding_twice_combines_both_scalings():
         ({"output_scale": [np.inf, 1.0, 1.0]}, "output_scale has inf for column 0"),
         ({"input_mean": [0.0, 7e4, 0.0, 0.0]}, r"column 1 has mean 70000 and scale 1; \|mean\|"),
         ({"output_mean": [0.0, 0.0, 1e9]}, "output 2 has mean"),
+        ({"input_scale": [1e-40, 1.0, 1.0, 1.0]}, "a weight or a bias is too large for float32"),
+        ({"output_scale": [1.0, 1.0, 1e39]}, "a weight or a bias is too large for float32"),
     ],
 )
 def test_a_scaling_that_does_not_fit_is_refused_and_changes_nothing(wrong, message):
@@ -273,11 +275,48 @@ def test_an_error_inside_an_epoch_puts_the_scaling_back(monkeypatch):
     assert not np.array_equal(network.parameters, 0)
 
 
-def test_a_fit_that_diverges_leaves_the_last_finite_epoch():
+@pytest.mark.parametrize("epochs", [0, 1])
+@pytest.mark.parametrize("kind", [fastmlp.Network, reference.Network])
+def test_a_fit_that_diverges_in_its_first_epoch_changes_nothing(kind, epochs):
+    network = make(kind=kind, dtype="float64")
+    if epochs:
+        network.fit(np.zeros_like(X), np.zeros((len(X), 3)), epochs=epochs)
+    before = network.parameters.copy()
+    with (
+        pytest.raises(FloatingPointError, match="the network is as before that epoch"),
+        np.errstate(all="ignore"),
+    ):
+        fit(network, learning_rate=1e300)
+    assert network.scaling is None
+    assert np.array_equal(network.parameters, before)
+
+
+def test_a_constant_column_may_have_any_size():
+    rows = X.copy()
+    rows[:, 1] = 3e9
+    networks = make(), make(kind=reference.Network)
+    for network in networks:
+        network.fit(rows, np.full((len(X), 3), 3e6), epochs=2, standardize=True)
+    assert networks[0].scaling["input_scale"][1] == networks[1].scaling["input_scale"][1] == 3e9
+    np.testing.assert_allclose(*(network.forward(rows) for network in networks), rtol=1e-4)
+
+
+def test_without_its_scaling_a_network_measures_again():
+    network = make(dtype="float64")
+    fit(network, epochs=1)
+    before, network.scaling = network.forward(X), None
+    assert np.array_equal(network.forward(X), before)
+    network.fit(X * 2, Y["identity"], epochs=1, standardize=True)
+    np.testing.assert_allclose(network.scaling["input_scale"], 2 * X.std(axis=0))
+
+
+def test_what_is_set_as_the_scaling_is_checked():
     network = make()
-    with pytest.raises(FloatingPointError, match="the network is as before that epoch"):
-        fit(network, learning_rate=1e30)
-    assert np.isfinite(network.forward(X)).all()
+    with pytest.raises(TypeError, match="scaling: it is 3; it must be None or a dict"):
+        network.scaling = 3
+    with pytest.raises(ValueError, match=r"input_mean has shape \(1,\)"):
+        network.scaling = {"input_mean": [1.0]}
+    assert network.scaling is None
 
 
 def test_while_unfolded_every_call_gives_the_same_results():
@@ -299,7 +338,7 @@ def test_the_gradient_while_unfolded_is_that_of_scaled_rows():
     network.loss_and_gradients(X, Y["identity"])
     found, scaled = network.gradients.copy(), network.copy()
     network._refold_scaling()
-    scaled._set_scaling(None)
+    scaled.scaling = None
     scaled.loss_and_gradients(
         (X - scaling["input_mean"]) / scaling["input_scale"],
         (Y["identity"] - scaling["output_mean"]) / scaling["output_scale"],
