@@ -222,7 +222,7 @@ def test_losses_are_those_of_raw_targets():
 def test_a_network_that_was_trained_on_raw_rows_goes_on_from_there():
     network = make(dtype="float64")
     rows = RNG.normal(size=(50, 4))
-    network.fit(rows, rows[:, :3], epochs=3, learning_rate=0.1)
+    network.fit(rows, rows[:, :3], epochs=1, learning_rate=0.1)
     before = network.forward(rows)
     network.fit(rows, rows[:, :3], epochs=1, learning_rate=1e-12, standardize=True)
     np.testing.assert_allclose(network.forward(rows), before, rtol=1e-8)
@@ -238,6 +238,13 @@ def test_a_column_that_float32_cannot_resolve_is_refused_by_name():
     assert network.scaling is None
     assert np.array_equal(network.parameters, before)
     make(dtype="float64").fit(rows, Y["identity"], epochs=1, standardize=True)
+
+
+def test_a_column_far_below_0_is_refused_by_its_name_in_the_frame():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X - [0, 1e9, 0, 0], columns=["a", "depth", "c", "d"])
+    with pytest.raises(ValueError, match="fit: column 'depth' of X has mean -9"):
+        make().fit(frame, Y["identity"], epochs=1, standardize=True)
 
 
 def test_a_column_of_y_too():
