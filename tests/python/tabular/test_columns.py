@@ -94,6 +94,12 @@ def test_a_number_with_few_values_has_an_edge_at_each():
     assert_array_equal(encode(number, [1.5, 2.0]), np.array(by_hand, dtype=np.float32))
 
 
+def test_a_number_with_two_values_has_no_places():
+    values = [1.0, 3.0, 3.0, 1.0]
+    expected = [[robust_by_hand(x, values)] for x in (1.0, 3.0)]
+    assert_array_equal(encode(learn(Number, values), [1.0, 3.0]), np.float32(expected))
+
+
 def test_places_have_a_mean_near_0():
     values = np.random.RandomState(0).normal(size=1000)
     assert np.abs(encode(learn(Number, values), values)[:, 1:].mean(axis=0)).max() < 0.1
@@ -218,6 +224,11 @@ def test_rare_missing_and_unknown_levels():
     assert_array_equal(encode(common, ["new"]), encode(common, ["c"]))
 
 
+def test_one_level_is_used_if_it_may_be_missing():
+    category = learn(Category, ["a", "a", None])
+    assert_array_equal(encode(category, ["a", None]), [[1, 0], [0, 1]])
+
+
 def test_two_levels_are_one_input():
     category = learn(Category, ["a"] * 5 + ["b"] * 3)
     assert_array_equal(encode(category, ["a", "b", "new"]), np.float32([[-1], [1], [-0.25]]))
@@ -324,6 +335,22 @@ def test_columns_without_use_are_left_out_by_name():
         "day": "is constant",
         "name": "has no text that occurs 3 times",
     }
+
+
+def test_a_boolean_that_is_true_or_missing_is_used():
+    assert_array_equal(encode(learn(Boolean, [True, None, True]), [True, None])[:, 0], [1, 0])
+
+
+@pytest.mark.parametrize(("rows", "names"), [(19, {"x", "id", "key"}), (20, {"x"})])
+def test_identifiers_have_at_least_20_values(rows, names):
+    table = {
+        "x": [i * i for i in range(rows)],
+        "id": list(range(rows)),
+        "key": [f"key {i}" for i in range(rows)],
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert set(encoder_of(table, recipe=replace(RECIPE, min_count=1)).kinds) == names
 
 
 def test_the_warning_names_the_columns_and_the_way_out():
