@@ -15,7 +15,10 @@ pytest.importorskip("click")
 import fastmlp
 from cli_tables import mixed, refused, run, write_csv
 from fastmlp.cli import output, readers
+from fastmlp.cli.errors import CommandError
+from fastmlp.cli.target import guess
 from fastmlp.tabular import TabularClassifier, TabularRegressor, load
+from fastmlp.tabular._table import read_column
 
 QUICK = ("--epochs", 20, "--members", 2)
 
@@ -140,6 +143,7 @@ def test_training_says_what_became_of_each_column(folder, table):
         ([str(i % 20) for i in range(60)], "classification"),
         ([str(i % 21) for i in range(60)], "regression"),
         (["1.5", "0"], "regression"),
+        ([f"text {i % 30}" for i in range(60)], "classification"),
     ],
 )
 def test_the_task_is_guessed(folder, values, task):
@@ -155,6 +159,13 @@ def test_the_task_can_be_named(folder):
     done = run("train", path, "-t", "y", "-o", folder / "m.st", "--task", "regression", *quick)
     assert json.loads(done.out)["task"] == "regression"
     assert isinstance(load(folder / "m.st"), TabularRegressor)
+
+
+def test_many_texts_are_classes_if_the_user_says_so():
+    column = read_column("y", [f"text {i}" for i in range(40)])
+    with pytest.raises(CommandError, match="'y' has 40 different texts in 40 rows"):
+        guess(column, None)
+    assert guess(column, "classification").task == "classification"
 
 
 def test_rows_without_a_target_are_left_out(folder, regression):
