@@ -14,7 +14,7 @@ pytest.importorskip("click")
 
 import fastmlp
 from cli_tables import mixed, refused, run, write_csv
-from fastmlp.cli import output, readers
+from fastmlp.cli import output, readers, scores
 from fastmlp.cli.errors import CommandError
 from fastmlp.cli.target import guess
 from fastmlp.tabular import TabularClassifier, TabularRegressor, load
@@ -460,9 +460,45 @@ def test_scores_of_amounts_agree_with_scikit_learn(table, regression):
     assert "R²" in shown
 
 
-def test_a_confusion_matrix_that_is_too_wide_becomes_a_list(monkeypatch):
-    from fastmlp.cli import scores
+def test_the_calibration_of_two_classes_is_that_of_the_second():
+    second = np.array([1.0, 0.9375, 0.3125, 0.375])
+    probabilities = np.column_stack([1 - second, second])
+    found = scores.of_classes(["no", "yes"], np.array([1, 0, 1, 0]), probabilities)
+    assert found["calibration"] == [
+        {"from": 0.3, "to": 0.4, "rows": 2, "predicted": 0.34375, "observed": 0.5},
+        {"from": 0.9, "to": 1.0, "rows": 2, "predicted": 0.96875, "observed": 0.5},
+    ]
+    assert found["calibration_error"] == (0.15625 + 0.46875) / 2
 
+
+def test_the_calibration_of_several_classes_is_that_of_the_predicted_ones():
+    probabilities = np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]])
+    found = scores.of_classes(["a", "b", "c"], np.array([0, 2]), probabilities)["calibration"]
+    assert [(one["predicted"], one["observed"]) for one in found] == [(0.5, 1), (0.75, 0)]
+
+
+def test_scores_stand_beside_those_of_an_answer_that_is_always_the_same():
+    found = scores.of_classes(["no", "yes"], np.array([0, 0, 1]), np.array([[0.25, 0.75]] * 3))
+    assert found["most_frequent"] == {"label": "no", "accuracy": 2 / 3}
+    assert scores.of_amounts(np.array([1.0, 3.0]), np.array([5.0, 5.0]))["mean_rmse"] == 1
+
+
+def test_scores_of_quantiles():
+    (found,) = scores.of_quantiles(np.arange(1.0, 5.0), np.full((4, 1), 2.0), [0.25])["quantiles"]
+    assert found == {"quantile": 0.25, "below": 0.5, "pinball_loss": (0.75 + 0 + 0.25 + 0.5) / 4}
+
+
+def test_the_most_frequent_confusions_come_first():
+    truth = np.arange(60) % 20
+    wrong = np.isin(np.arange(60), [1, 5, 25])
+    found = scores.of_classes(
+        [f"label {i}" for i in range(20)], truth, np.eye(20)[(truth + wrong) % 20]
+    )
+    lines = [" ".join(line.split()) for line in scores.details(found)]
+    assert lines.index("label 5 label 6 2") < lines.index("label 1 label 2 1")
+
+
+def test_a_confusion_matrix_that_is_too_wide_becomes_a_list(monkeypatch):
     truth = np.arange(40) % 20
     probabilities = np.eye(20)[(truth + (np.arange(40) == 3)) % 20]
     lines = scores.details(
