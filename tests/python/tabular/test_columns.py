@@ -423,6 +423,54 @@ def test_a_kind_is_restored_from_its_settings(kind, values, scaling):
     assert_array_equal(encode(restored, values), encode(learned, values))
 
 
+NUMBER = {"scaling": "none", "has_missing": True, "parsed": False}
+PLACES = {"center": [0.0], "edges": [0.0, 1.0, 2.0], "means": [0.5, 0.5]}
+ROBUST, QUANTILE = {**NUMBER, "scaling": "robust"}, {**NUMBER, "scaling": "quantile"}
+CATEGORY = {"levels": ["a", "b", "c"], "has_rare": False, "has_missing": False, "cut": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "tensors", "message"),
+    [
+        ("number", NUMBER, {**PLACES, "center": [0.0, 1.0]}, "center must be one number"),
+        ("number", NUMBER, {**PLACES, "edges": [0.0, 2.0, 2.0]}, "edges must rise"),
+        ("number", NUMBER, {**PLACES, "means": [0.5]}, "there must be a mean between two edges"),
+        ("number", NUMBER, {**PLACES, "center": [nan]}, "center has a value that is not finite"),
+        ("number", ROBUST, {**PLACES, "robust": [0.0, 0.0]}, "a center and a factor"),
+        ("number", ROBUST, {**PLACES, "robust": [1.0]}, "a center and a factor"),
+        ("number", ROBUST, PLACES, "its tensors are"),
+        (
+            "number",
+            QUANTILE,
+            {"center": [0.0], "quantiles": [0.0], "shares": [0.5]},
+            "quantiles must rise",
+        ),
+        (
+            "number",
+            QUANTILE,
+            {"center": [0.0], "quantiles": [1.0, 0.0], "shares": [0.0, 1.0]},
+            "quantiles must rise",
+        ),
+        (
+            "number",
+            QUANTILE,
+            {"center": [0.0], "quantiles": [0.0, 1.0], "shares": [1.0]},
+            "a share for each quantile",
+        ),
+        ("category", CATEGORY, {"shares": [0.5, 0.5]}, "a share for each input"),
+        (
+            "category",
+            {**CATEGORY, "levels": ["a", "b", "a"]},
+            {"shares": [0.5, 0.25, 0.25]},
+            "a level stands twice",
+        ),
+    ],
+)
+def test_what_no_kind_has_learned_is_refused(kind, settings, tensors, message):
+    with pytest.raises(ValueError, match=message):
+        BY_NAME[kind].restore(settings, {name: np.array(v) for name, v in tensors.items()})
+
+
 def test_every_kind_is_known_by_its_name():
     assert (
         set(BY_NAME) == {kind.name for kind in KINDS} == {"number", "boolean", "category", "date"}
