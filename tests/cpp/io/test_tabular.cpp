@@ -219,6 +219,11 @@ TEST_CASE("a value that does not fit is refused by its column and row") {
   CHECK(refused(6, "2021-02-29").find("it must hold a date such as 2017-01-31") !=
         std::string::npos);
   CHECK(refused(6, 1e19).find("seconds since 1970 within 1e18") != std::string::npos);
+  std::vector<Row> many(1200, good_row());
+  many[1100][0] = "x";  // in a later block
+  std::vector<std::int64_t> places(1200);
+  CHECK(message_of([&] { model.predict(many, {places.data(), 1200, 1}); }) ==
+        "predict: column 'size' has 'x' at row 1100; it must hold a number");
   CHECK(message_of([&] { model.predict({1, 2}); }) ==
         "predict: the row has 2 values; the model has 8 columns");
   rows[2].pop_back();
@@ -285,6 +290,39 @@ std::string load_message(const std::string& bytes) {
 }
 
 }  // namespace
+
+TEST_CASE("amounts stay in the range of the training targets if the recipe clips") {
+  const Folder folder;
+  Parts parts(read(file_of("regressor")));
+  const auto amounts = [&](bool clip) {
+    parts.settings["recipe"]["clip"] = clip;
+    write(folder / "model", parts.bytes());
+    return load_tabular<TabularRegressor>(folder / "model").predict(good_row());
+  };
+  const std::vector<double> free = amounts(false);
+  const double least = (free[0] + free[1]) / 2, largest = (free[1] + free[2]) / 2;
+  *parts.number("target", 2) = least;
+  *parts.number("target", 3) = largest;
+  CHECK(amounts(false) == free);
+  CHECK(amounts(true) == std::vector<double>{least, free[1], largest});
+}
+
+TEST_CASE("among equal probabilities the first label is the prediction") {
+  const Folder folder;
+  Parts parts(read(file_of("classifier")));
+  for (const auto& [name, entry] : parts.header.items()) {
+    if (name.rfind("networks.", 0) != 0) continue;
+    const auto begin = entry["data_offsets"][0].get<std::size_t>();
+    const auto size = entry["data_offsets"][1].get<std::size_t>() - begin;
+    parts.tensors.replace(begin, size, size, '\0');
+  }
+  write(folder / "model", parts.bytes());
+  const auto model = load_tabular<TabularClassifier>(folder / "model");
+  const std::vector<double> p = model.predict_proba(good_row());
+  CHECK(p[0] == p[1]);
+  CHECK(p[1] == p[2]);
+  CHECK(model.predict(good_row()) == "-1");
+}
 
 TEST_CASE("a file of another kind names its reader") {
   const Folder folder;
