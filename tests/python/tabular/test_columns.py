@@ -362,6 +362,13 @@ def test_the_warning_names_the_columns_and_the_way_out():
         assert encoder_of(table, ignore=["same"]).left_out == {"same": "is ignored"}
 
 
+def test_a_copy_has_the_same_missing_values_and_the_same_kind():
+    number = [nan, 0.0, 1.0, 1.0]
+    table = {"a": number, "copy": number, "truth": [None, False, True, True]}
+    assert left_out(table) == {"copy": "equals 'a'"}
+    assert list(encoder_of(table, column_types={"copy": "number"}).kinds) == [*table]
+
+
 def test_the_type_of_a_column_can_be_chosen():
     rows = range(40)
     table = {"id": list(rows), "code": [i % 3 for i in rows], "text": ["1", "2"] * 20}

@@ -93,6 +93,13 @@ def test_the_score_of_quantiles_is_that_of_scikit_learn(quantiles):
         assert math.isclose(score, expected, rel_tol=1e-3)
 
 
+def test_quantiles_are_sorted_in_each_row():
+    model = TabularRegressor(**QUICK, quantiles=[0.45, 0.5, 0.55], learning_rate=1e-9).fit(X, Y)
+    outputs = np.mean([network.forward(model.encode(X)) for network in model.networks], axis=0)
+    assert (np.diff(outputs, axis=1) < 0).any()  # so they cross
+    assert (np.diff(model.predict(X), axis=1) >= 0).all()
+
+
 @pytest.mark.parametrize("loss", ["huber", "absolute_error"])
 def test_robust_losses_ignore_outliers(loss):
     wrong = Y.copy()
@@ -108,8 +115,11 @@ def test_robust_losses_ignore_outliers(loss):
     [
         ({"loss": "squared"}, "loss is 'squared'; it must be one of"),
         ({"loss": "huber", "delta": 0}, "delta is 0"),
+        ({"loss": "huber", "delta": math.inf}, "delta is inf"),
         ({"loss": "huber", "quantiles": [0.5]}, "give one of them"),
         ({"quantiles": [0.5, 0.1]}, "must increase"),
+        ({"quantiles": [0.5, 0.5]}, "must increase"),
+        ({"quantiles": [0.0, 0.5]}, "quantiles is 0.0"),
         ({"quantiles": []}, "must increase"),
         ({"quantiles": [0.5, 1.0]}, "quantiles is 1.0"),
         ({"quantiles": [0.5, "high"]}, "quantiles is 'high'"),
@@ -118,6 +128,11 @@ def test_robust_losses_ignore_outliers(loss):
 def test_losses_and_quantiles_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         TabularRegressor(**QUICK, **arguments).fit(X, Y)
+
+
+def test_delta_reaches_the_networks():
+    model = TabularRegressor(**QUICK, loss="huber", delta=0.25).fit(X, Y)
+    assert [network.delta for network in model.networks] == [0.25, 0.25]
 
 
 # What it takes
@@ -270,6 +285,13 @@ def test_weights_of_classes_and_rows():
     assert plain.score(X, y, sample_weight=rare) == np.mean(plain.predict(X)[rare] == "low")
 
 
+def test_weights_of_classes_multiply_those_of_rows():
+    y, weight = np.array(TABLE["class"]), np.linspace(0.5, 2, 240)
+    both = TabularClassifier(**QUICK, class_weight={"low": 3}).fit(X, y, sample_weight=weight)
+    by_hand = TabularClassifier(**QUICK).fit(X, y, sample_weight=weight * np.where(y == "low", 3, 1))
+    assert_array_equal(both.predict_proba(X), by_hand.predict_proba(X))
+
+
 def test_rows_without_weight_are_as_if_they_were_not_there():
     y = np.array(TABLE["amount"])
     weight = np.array([0.0, 1.0, 2.0] * 80)
@@ -294,6 +316,15 @@ def test_the_score_of_a_regression(regressor):
     )
 
 
+def test_the_score_of_a_constant_target_is_1_or_0():
+    some = part(X, 0, 60)
+    for arguments in ({}, {"quantiles": 0.5}):
+        model = TabularRegressor(**QUICK, **arguments).fit(some, [7.0] * 60)
+        model._amounts.scale = 0.0  # it predicts 7
+        assert model.score(some, [7.0] * 60) == 1
+        assert model.score(some, [8.0] * 60) == 0
+
+
 # Refused
 
 
@@ -305,7 +336,11 @@ def test_the_score_of_a_regression(regressor):
         ({"hidden": (8, 0)}, "hidden is 0"),
         ({"activation": "rely"}, "activation is 'rely'; it must be one of"),
         ({"scaling": "minmax"}, "scaling is 'minmax'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"patience": 0}, "patience is 0"),
+        ({"max_levels": 0}, "max_levels is 0"),
         ({"learning_rate": -1}, "learning_rate is -1"),
+        ({"weight_decay": -1}, "weight_decay is -1"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"n_bins": -1}, "n_bins is -1"),
         ({"seed": -1}, "seed is -1"),
@@ -318,6 +353,7 @@ def test_the_score_of_a_regression(regressor):
         ({"class_weight": "even"}, "class_weight is 'even'"),
         ({"class_weight": {"hig": 1}}, "label 'hig', which the target does not have"),
         ({"class_weight": {"high": -1}}, "finite and not negative"),
+        ({"class_weight": {"high": "much"}}, "finite and not negative"),
         ({"class_weight": {"high": 0, "low": 0, "middle": 0}}, "weight 0"),
     ],
 )
@@ -399,6 +435,34 @@ def test_the_row_of_a_wrong_value_is_that_of_the_table(classifier, monkeypatch):
         size = [1.0] * 133 + [value] + [1.0] * 106
         with pytest.raises(ValueError, match=message):
             classifier.predict({**X, "size": size if value != "x" else list(map(str, size))})
+
+
+def test_a_column_that_is_named_is_what_scores_compare_with():
+    table = {**X, "amount": Y, "other": Y[::-1]}
+    model = TabularRegressor(**QUICK, ignore=["other"]).fit(table, "amount")
+    assert model.score(table, "other") == model.score(X, Y[::-1])
+    with pytest.raises(ValueError, match="score: X has 240 rows and y has 239 values"):
+        model.score(table, Y[1:])
+
+
+def test_a_fit_to_an_array_forgets_the_names_of_a_table():
+    model = TabularRegressor(**QUICK).fit({"a": Y, "b": Y**2}, Y)
+    A = np.column_stack([Y, Y**2])
+    model.fit(A, Y)
+    assert not hasattr(model, "feature_names_in_")
+    model.predict(A)  # no warning about names
+
+
+def test_hidden_may_be_one_number():
+    model = TabularRegressor(**{**QUICK, "hidden": 5}).fit(X, Y)
+    assert model.networks[0].layers[1:] == (5, 1)
+
+
+def test_only_numbers_share_the_quantiles():
+    wide = {f"n{i}": Y * (i + 1) ** 2 % 7 for i in range(20)}
+    flags = {f"f{i}": (np.arange(240) % (i + 2) == 0).tolist() for i in range(20)}
+    alone = TabularRegressor(**QUICK).fit(wide, Y)._used_recipe.n_bins
+    assert TabularRegressor(**QUICK).fit(wide | flags, Y)._used_recipe.n_bins == alone
 
 
 def test_a_repr_shows_what_was_chosen():
