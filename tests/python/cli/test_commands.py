@@ -14,10 +14,10 @@ pytest.importorskip("click")
 
 import fastmlp
 from cli_tables import mixed, refused, run, write_csv
-from fastmlp.cli import output, readers, scores
+from fastmlp.cli import output, readers, scores, train
 from fastmlp.cli.errors import CommandError
 from fastmlp.cli.target import guess
-from fastmlp.tabular import TabularClassifier, TabularRegressor, load
+from fastmlp.tabular import TabularClassifier, TabularRegressor, _members, load
 from fastmlp.tabular._table import read_column
 
 QUICK = ("--epochs", 20, "--members", 2)
@@ -175,6 +175,13 @@ def test_rows_without_a_target_are_left_out(folder, regression):
     assert done.out.startswith("181 rows; 19 rows without a target left out\n")
 
 
+def test_blocks_without_a_target_are_left_out(folder, regression, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 1)
+    path = folder / "mixed.csv"
+    done = run("evaluate", regression[0], path)
+    assert done.out.startswith("181 rows; 19 rows without a target left out\n")
+
+
 def test_options_reach_the_model(folder, table):
     options = {
         "--hidden": "8,4", "--epochs": 3, "--members": 2, "--batch-size": 50, "--dropout": 0.25,
@@ -244,6 +251,25 @@ def test_scores_are_those_of_networks_that_did_not_train_on_the_rows(folder, tab
     rows = {"x": np.array([x for x, _ in noise])}
     of_all = model.predict_proba(rows)[:, 1]
     assert held["log_loss"] != fastmlp.metrics.log_loss([y for _, y in noise], of_all)
+
+
+def test_the_rows_that_are_scored_are_those_that_fit_has_held_out(folder, table, monkeypatch):
+    seen = {"fit": set(), "score": set()}
+
+    def spy(name, original):
+        def held_out(task, member):
+            found = original(task, member)
+            seen[name].add((member, found.tobytes()))
+            return found
+
+        return held_out
+
+    monkeypatch.setattr(_members, "held_out", spy("fit", _members.held_out))
+    monkeypatch.setattr(train, "held_out", spy("score", train.held_out))
+    done = run("train", table, "-t", "kind", "-o", folder / "m.st", "--epochs", 1, "--members", 2)
+    assert done.status == 0, done
+    assert len(seen["fit"]) == 2
+    assert seen["score"] == seen["fit"]
 
 
 def test_few_rows_are_trained_on_but_not_scored(folder):
@@ -394,6 +420,7 @@ def test_a_compressed_result(folder, table, model):
     path = folder / "p.csv.gz"
     assert run("predict", model, table, "-o", path).status == 0
     assert gzip.decompress(path.read_bytes()).decode() == run("predict", model, table).out
+    assert path.read_bytes()[4:8] == bytes(4)  # no time, so that the same input gives the same file
 
 
 def test_labels_are_written_in_utf_8_whatever_the_terminal_shows(folder, monkeypatch):
@@ -507,6 +534,22 @@ def test_a_confusion_matrix_that_is_too_wide_becomes_a_list(monkeypatch):
     assert "the most frequent confusions, of 1 kind" in lines
     assert "label 3  label 4       1" in lines
     assert max(map(len, lines)) <= output.WIDTH
+
+
+@pytest.mark.parametrize("labels", [("false", "true"), ("0", "1"), ("1.0", "2")])
+def test_labels_are_compared_by_their_values(folder, labels):
+    rows = [[i * 7 % 10, labels[i * 7 % 10 > 4]] for i in range(60)]
+    path, model = write_csv(folder / "typed.csv", ["x", "y"], rows), folder / "typed.st"
+    run("train", path, "-t", "y", "-o", model, "--epochs", 40, "--members", 1)
+    found = json.loads(run("evaluate", model, path, "--json").out)
+    assert found["accuracy"] == 1
+    assert sum(map(sum, found["confusion_matrix"])) == 60
+
+
+def test_a_picture_is_not_drawn_over_the_table(folder, model):
+    path = write_csv(folder / "table.png", *mixed())
+    assert "table.png is the file that is read" in refused("evaluate", model, path, "--plot", path)
+    assert (folder / "table.png").read_bytes().startswith(b"size,color")
 
 
 def test_the_picture(folder, table, model, regression):

@@ -191,6 +191,13 @@ def test_numbers_in_texts_are_read_and_said():
         encode(number, ["1", "x"])
 
 
+@pytest.mark.parametrize("text", ["?", "-", ".", "na", "N/A", "nan", "None", " NULL "])
+def test_texts_that_stand_for_a_missing_number(text):
+    texts = ["1.5", text, "3", "7"]
+    assert next(kind for kind in KINDS if kind.suits(column(texts))) is Number
+    assert learn(Number, texts).has_missing
+
+
 # Booleans
 
 
