@@ -288,7 +288,9 @@ def test_weights_of_classes_and_rows():
 def test_weights_of_classes_multiply_those_of_rows():
     y, weight = np.array(TABLE["class"]), np.linspace(0.5, 2, 240)
     both = TabularClassifier(**QUICK, class_weight={"low": 3}).fit(X, y, sample_weight=weight)
-    by_hand = TabularClassifier(**QUICK).fit(X, y, sample_weight=weight * np.where(y == "low", 3, 1))
+    by_hand = TabularClassifier(**QUICK).fit(
+        X, y, sample_weight=weight * np.where(y == "low", 3, 1)
+    )
     assert_array_equal(both.predict_proba(X), by_hand.predict_proba(X))
 
 
