@@ -68,13 +68,14 @@ def test_folding_twice_combines_both_scalings():
         {"output_mean": [1.0, 2, 3], "output_scale": [4.0, 5, 6]},
     )
     inner = {"output_mean": [7.0, 8, 9], "output_scale": [0.5, 0.25, 2]}
-    scaled = network.forward((X - MEANS) / SCALES / 10)
-    network.fold_scaling(input_scale=[10.0] * 4, **inner)
+    scaled = network.forward(((X - MEANS) / SCALES - 0.5) / 10)
+    network.fold_scaling(input_mean=[0.5] * 4, input_scale=[10.0] * 4, **inner)
     network.fold_scaling(input_mean=MEANS, input_scale=SCALES, **outer)
     expected = (scaled * inner["output_scale"] + inner["output_mean"]) * outer[
         "output_scale"
     ] + outer["output_mean"]
     np.testing.assert_allclose(network.forward(X), expected, rtol=1e-9)
+    np.testing.assert_allclose(network.scaling["input_mean"], MEANS + 0.5 * SCALES)
     np.testing.assert_allclose(network.scaling["input_scale"], SCALES * 10)
     np.testing.assert_allclose(network.scaling["output_mean"], [29.0, 42.0, 57.0])
 
