@@ -4,8 +4,10 @@ import csv
 import gzip
 import io
 import json
+import math
 import os
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,11 +16,13 @@ pytest.importorskip("click")
 
 import fastmlp
 from cli_tables import mixed, refused, run, write_csv
-from fastmlp.cli import output, readers, scores, train
-from fastmlp.cli.errors import CommandError
+from fastmlp.cli import output, progress, readers, report, scores, train
+from fastmlp.cli.errors import CommandError, guarded
+from fastmlp.cli.models import load_model
 from fastmlp.cli.target import guess
 from fastmlp.tabular import TabularClassifier, TabularRegressor, _members, load
-from fastmlp.tabular._table import read_column
+from fastmlp.tabular._members import Progress
+from fastmlp.tabular._table import Table, read_column
 
 QUICK = ("--epochs", 20, "--members", 2)
 
@@ -310,6 +314,10 @@ def test_the_file_is_that_of_python(folder, table):
         ("train {table} -t size --quantiles 0.9 0.1 -o {new}", "Invalid value for '--quantiles'"),
         ("train {table} -t kind --encoding klingon -o {new}", "Invalid value for '--encoding': "),
         ("train {table} -t kind --delimiter ab -o {new}", "Invalid value for '--delimiter': 'ab"),
+        ("train {table} -t kind --delimiter \" -o {new}", "Invalid value for '--delimiter': '\"'"),
+        ("train {table} -t size --quantiles 0 0.5 -o {new}", "Invalid value for '--quantiles': '0"),
+        ("train {table} -t size --quantiles 0.5 1 -o {new}", "Invalid value for '--quantiles': '0"),
+        ("train {table} -t size --quantiles 0.5 0.5 -o {new}", "Invalid value for '--quantiles':"),
         ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' would be a fil"),
         ("train {table} -t kind -o {folder}/no/m.st", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {folder}", "Invalid value for '--output' / '-o': "),
@@ -378,6 +386,13 @@ def test_a_model_that_cannot_be_written_is_kept(folder, table, monkeypatch):
         "instead\n"
     )
     load(kept[0])
+
+
+def test_training_that_diverges_is_a_failure(folder, table):
+    done = run("train", table, "-t", "size", "-o", folder / "no.st", "--learning-rate", "1e30")
+    assert done.status == 1
+    assert done.err.startswith("fastmlp: error: ")
+    assert not (folder / "no.st").exists()
 
 
 # predict
@@ -546,6 +561,36 @@ def test_labels_are_compared_by_their_values(folder, labels):
     assert sum(map(sum, found["confusion_matrix"])) == 60
 
 
+def test_the_matrix_of_a_picture_has_true_labels_below_each_other():
+    axes = pytest.importorskip("matplotlib.figure").Figure().subplots()
+    report._confusion(axes, ["a", "b"], np.array([0, 0, 0, 1]), np.eye(2)[[1, 1, 0, 1]])
+    found = {(text.get_position(), text.get_text()) for text in axes.texts}
+    assert found == {((0, 0), "1"), ((1, 0), "2"), ((0, 1), "0"), ((1, 1), "1")}
+
+
+def test_quantiles_are_drawn_by_the_one_in_the_middle():
+    assert report._middle(np.array([[1.0, 2.0, 3.0]])).tolist() == [2.0]
+
+
+def test_a_picture_of_rows_of_one_class(folder, model):
+    header, rows = mixed()
+    path = write_csv(folder / "one.csv", header, [row for row in rows if row[-1] == "large"])
+    assert run("evaluate", model, path, "--plot", folder / "one.png").status == 0
+
+
+def test_a_shuffled_column_lowers_the_score(model):
+    header, rows = mixed()
+    columns = {
+        name: read_column(name, [row[i] or None for row in rows]) for i, name in enumerate(header)
+    }
+    truth = np.array([row[-1] == "small" for row in rows]).astype(int)
+    shuffled = report.Shuffled(load_model(model), Table(columns, len(rows), named=True))
+    before = shuffled.score(shuffled.places, truth)
+    places = shuffled.places.copy()
+    places[:, 0] = places[::-1, 0]
+    assert shuffled.score(places, truth) < before - 0.2
+
+
 def test_a_picture_is_not_drawn_over_the_table(folder, model):
     path = write_csv(folder / "table.png", *mixed())
     assert "table.png is the file that is read" in refused("evaluate", model, path, "--plot", path)
@@ -614,6 +659,38 @@ def test_a_network_takes_columns_by_its_names(folder, network):
     assert found == [[label] for label in net.predict([[-2, 1.5], [3, 0]])]
 
 
+def test_a_network_without_labels_gives_the_probabilities_of_0_and_1(folder):
+    fastmlp.Network([2, 1], seed=0).save(folder / "binary.st")
+    path = write_csv(folder / "plain.csv", ["a", "b"], [[1.5, -2]])
+    found = rows_of(run("predict", folder / "binary.st", path, "--proba").out)
+    assert found[0] == ["probability_0", "probability_1"]
+
+
+def test_amounts_of_a_network_have_no_probabilities(folder):
+    fastmlp.Network([2, 1], output="identity", seed=0).save(folder / "amounts.st")
+    path = write_csv(folder / "plain.csv", ["a", "b"], [[1.5, -2]])
+    line = refused("predict", folder / "amounts.st", path, "--proba")
+    assert line == f"--proba: {folder / 'amounts.st'} predicts amounts, which have no probabilities"
+
+
+def test_a_model_of_an_array_takes_columns_in_their_order(folder):
+    X = np.array([[i * 7 % 10, 1, i * 3 % 7] for i in range(60)], dtype=float)
+    model = TabularRegressor(epochs=2, n_members=1, hidden=(4,))
+    with pytest.warns(UserWarning, match="'x1': is constant"):
+        model.fit(X, X[:, 0])
+    model.save(folder / "array.st")
+    rows = [[repr(a), b, "?", repr(c)] for a, b, c in X.tolist()]
+    path = write_csv(folder / "array.csv", ["width", "b", "note", "height"], rows)
+    found = rows_of(run("predict", folder / "array.st", path, "--ignore", "note").out)
+    np.testing.assert_array_equal(np.array(found[1:], float)[:, 0], model.predict(X))
+    assert "has no column 'x0', 'x2'" in refused("predict", folder / "array.st", path)
+
+
+def test_the_same_file_by_another_name_is_not_replaced(folder, table, model):
+    line = refused("predict", model, table, "-o", f"{folder}/./mixed.csv")
+    assert line == f"{folder}/./mixed.csv is the file that is read; give another name"
+
+
 def test_a_network_takes_no_missing_values(folder, network):
     path = write_csv(folder / "plain.csv", ["a", "b"], [[1, 2], [3, ""]])
     line = refused("predict", network, path)
@@ -652,6 +729,29 @@ def test_inspect_shows_a_network(network):
     )
 
 
+def test_inspect_shows_scaling_and_texts(folder):
+    net = fastmlp.Network([2, 1], output="identity", seed=0)
+    net.fold_scaling(input_mean=[1.0, 2.0])
+    net.metadata["note"] = "of May"
+    net.feature_names = ["a", "b"]
+    net.save(folder / "scaled.st")
+    shown = lines_of(run("inspect", folder / "scaled.st").out)
+    assert "inputs a, b" in shown
+    assert "note of May" in shown
+    assert "scaling folded into the first and the last layer: it takes raw values" in shown
+    found = json.loads(run("inspect", folder / "scaled.st", "--json").out)
+    assert (found["standardized"], found["metadata"]) == (True, {"note": "of May"})
+
+
+def test_inspect_of_a_model_without_rows_held_out(folder):
+    model = TabularRegressor(epochs=1, n_members=1, hidden=(2,), quantiles=[0.1, 0.9])
+    model.fit({"x": [1.0, 2.0, 4.0]}, [1.0, 3.0, 2.0]).save(folder / "few.st")
+    shown = lines_of(run("inspect", folder / "few.st").out)
+    assert "quantiles 0.1, 0.9" in shown
+    assert shown[-1].startswith("1 1 1 ")
+    assert shown[-1].endswith(" -")
+
+
 def test_export_writes_a_header_or_standard_output(folder, network):
     done = run("export", network, "--cpp", folder / "header.hpp")
     assert done.out.startswith(
@@ -662,6 +762,7 @@ def test_export_writes_a_header_or_standard_output(folder, network):
     assert "namespace fastmlp_model" in run("export", network, "--cpp", "-").out
     line = refused("export", network, "--cpp", folder / "x.hpp", "--namespace", "a b")
     assert line.startswith("the namespace is 'a b'")  # and not "export: the namespace …"
+    assert "is the file that is read" in refused("export", network, "--cpp", network)
 
 
 def test_a_file_of_another_program_is_no_model(folder):
@@ -671,6 +772,75 @@ def test_a_file_of_another_program_is_no_model(folder):
 
 
 # Output
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [
+        (output.score(0.5), "0.5000"),
+        (output.score(math.nan), "-"),
+        (output.amount(1234.6), "1,235"),
+        (output.amount(12.3456), "12.35"),
+        (output.amount(-0.012346), "-0.01235"),
+        (output.amount(0.0), "0"),
+        (output.amount(1e9), "1e+09"),
+        (output.amount(math.inf), "inf"),
+        (output.count(0, "row"), "0 rows"),
+        (output.count(1, "row"), "1 row"),
+        (output.count(12_000, "row"), "12,000 rows"),
+        (output.size(999), "999 bytes"),
+        (output.size(500_000), "500 kB"),
+        (output.size(2_500_000), "2.5 MB"),
+        (output.clipped("a\x1b[31mb"), "a [31mb"),
+    ],
+)
+def test_numbers_and_names_are_short(found, shown):
+    assert found == shown
+
+
+def test_json_has_null_where_a_number_is_not_finite(capsys):
+    output.say_json({"a": [math.nan, 1.5], "b": (math.inf,)})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 1.5], "b": [None]}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (ValueError("fit: two\nlines"), 2, "error: two lines"),
+        (ValueError("a name \udcff"), 2, "error: a name \\udcff"),
+        (FloatingPointError("fit: it diverges"), 1, "error: it diverges"),
+        (MemoryError(), 1, "error: the memory does not suffice"),
+        (ImportError("x needs y: pip install y"), 2, "error: x needs y: pip install y"),
+    ],
+)
+def test_an_error_is_a_line_and_a_status(error, status, line, capsys):
+    def command():
+        raise error
+
+    assert guarded(command) == status
+    assert capsys.readouterr().err == f"fastmlp: {line}\n"
+
+
+def test_a_broken_installation_is_no_line():
+    def command():
+        raise ImportError("no symbol")
+
+    with pytest.raises(ImportError, match="no symbol"):
+        guarded(command)
+
+
+def test_the_bar_of_training_counts_rows(monkeypatch):
+    bar = SimpleNamespace(
+        total=None, counted=[], set_description_str=lambda text, refresh: None, close=lambda: None
+    )
+    bar.update = bar.counted.append
+    monkeypatch.setattr(progress, "_bar", lambda **options: bar)
+    shown = progress.Training()
+    with fastmlp.threads(1):
+        for member, epoch, total in ((0, 1, 2000), (0, 2, 2000), (1, 1, 1200)):  # 0 ended early
+            shown(Progress(member, 2, epoch, 10, 100, 0.5, None))
+            assert bar.total == total
+    assert bar.counted == [100, 100, 100]
 
 
 def test_only_what_the_terminal_can_show_is_printed(monkeypatch):
