@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 import fastmlp
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.tabular import TabularClassifier, TabularRegressor
+from fastmlp.tabular._target import Amounts
 from table_data import features, mixed_table, part
 
 TABLE = mixed_table()
@@ -327,6 +328,25 @@ def test_the_score_of_a_constant_target_is_1_or_0():
         assert model.score(some, [8.0] * 60) == 0
 
 
+@pytest.mark.parametrize("loss", ["huber", "absolute_error", "pinball"])
+def test_robust_losses_scale_amounts_by_their_quartiles(loss):
+    amounts = Amounts.learn(np.array([4.0, 1.0, 2.0, 3.0, 1e6]), loss)
+    assert (amounts.center, amounts.scale) == (3, 2 / 1.349)
+    assert (amounts.least, amounts.largest) == (1, 1e6)
+    equal = Amounts.learn(np.array([0.0] * 8 + [9.0]), loss)  # the quartiles are equal
+    assert (equal.center, equal.scale) == (1, math.sqrt(8))
+
+
+def test_the_scale_of_amounts():
+    amounts = Amounts.learn(np.array([1.0, 3.0]), "squared_error")
+    assert (amounts.center, amounts.scale) == (2, 1)
+    assert Amounts.learn(np.array([7.0, 7.0]), "squared_error").scale == 1
+    counts = Amounts.learn(np.array([0.0, 3.0]), "poisson")
+    assert (counts.center, counts.scale) == (0, 1.5)
+    with pytest.raises(ValueError, match="not negative and not all 0"):
+        Amounts.learn(np.zeros(2), "poisson")
+
+
 # Refused
 
 
@@ -465,6 +485,14 @@ def test_only_numbers_share_the_quantiles():
     flags = {f"f{i}": (np.arange(240) % (i + 2) == 0).tolist() for i in range(20)}
     alone = TabularRegressor(**QUICK).fit(wide, Y)._used_recipe.n_bins
     assert TabularRegressor(**QUICK).fit(wide | flags, Y)._used_recipe.n_bins == alone
+
+
+def test_parameters_are_set_all_or_none():
+    model = TabularClassifier().set_params(epochs=2, n_members=3)
+    assert (model.epochs, model.n_members) == (2, 3)
+    with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
+        model.set_params(n_members=4, epoch=5)
+    assert model.n_members == 3
 
 
 def test_a_repr_shows_what_was_chosen():
