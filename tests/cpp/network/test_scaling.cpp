@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -70,6 +71,19 @@ TEST_CASE("statistics are means and deviations, by the weights of the rows") {
   CHECK(s.mean == std::vector<double>{3, 5});
   CHECK(s.deviation[0] == doctest::Approx(std::sqrt(2.0)));
   CHECK(s.deviation[1] == 1);  // a constant column
+}
+
+TEST_CASE("the sum of a column is that of its sums over 1024 rows each") {
+  const Matrix<double> X = noise<double>(2500, 1, 2);
+  double total = 0;
+  for (std::ptrdiff_t first = 0; first < X.rows; first += 1024) {
+    double part = 0;
+    for (std::ptrdiff_t i = first; i < std::min<std::ptrdiff_t>(first + 1024, X.rows); ++i) {
+      part += X.cview()(i, 0);
+    }
+    total += part;
+  }
+  CHECK(statistics_of<double>(X.cview()).mean[0] == total / 2500);
 }
 
 TEST_CASE_TEMPLATE("statistics do not depend on how the rows are read", T, float, double) {
