@@ -1,6 +1,7 @@
 // fastmlp/tabular.hpp: what Python predicts, rows that are refused, and damaged files.
 #include "files.hpp"
 #include "support.hpp"
+#include "tabular/value.hpp"
 
 #include <fastmlp/io.hpp>
 #include <fastmlp/tabular.hpp>
@@ -233,6 +234,21 @@ TEST_CASE("a value that does not fit is refused by its column and row") {
   CHECK(message_of([&] { model.predict_proba(rows, {out.data(), 3, 2}); }) ==
         "predict_proba: out is (3, 2); it must be (3, 3)");
   CHECK(out == std::vector<double>(9, -1.0));
+}
+
+TEST_CASE("a number as a text is what Python writes") {
+  CHECK(detail::text_of(1e15) == "1000000000000000");
+  CHECK(detail::text_of(0x1p53) == "9007199254740992.0");
+  CHECK(detail::text_of(1e16) == "1e+16");
+  CHECK(detail::text_of(1e-5) == "1e-05");
+  CHECK(detail::text_of(-0.0001) == "-0.0001");
+}
+
+TEST_CASE("a time zone has two digits for the hours") {
+  const std::string column = "day";
+  const detail::Place place{"predict", column, 0};
+  CHECK(detail::seconds_of("1970-01-01T00:01+02:00", place) == 60);
+  CHECK_THROWS_AS(detail::seconds_of("1970-01-01T00:01+2:00", place), std::invalid_argument);
 }
 
 TEST_CASE("many threads predict from one model") {

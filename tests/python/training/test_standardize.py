@@ -89,6 +89,7 @@ def test_folding_twice_combines_both_scalings():
         ({"input_mean": [1.0]}, r"input_mean has shape \(1,\)"),
         ({"output_scale": [np.inf, 1.0, 1.0]}, "output_scale has inf for column 0"),
         ({"input_mean": [0.0, 7e4, 0.0, 0.0]}, r"column 1 has mean 70000 and scale 1; \|mean\|"),
+        ({"input_mean": [0.0, -7e4, 0.0, 0.0]}, "column 1 has mean -70000 and scale 1"),
         ({"output_mean": [0.0, 0.0, 1e9]}, "output 2 has mean"),
     ],
 )
