@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import refuse_masked
 
 __all__ = ["accuracy", "balanced_accuracy", "log_loss", "mae", "r2", "rmse", "roc_auc"]
@@ -22,6 +23,7 @@ Array = npt.NDArray[Any]
 Metric = Callable[[Any, Any], float]
 
 
+@in_default_float_mode
 def accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the share of the rows whose predicted labels are right.
 
@@ -52,6 +54,7 @@ def accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return int(np.count_nonzero(right)) / len(right)
 
 
+@in_default_float_mode
 def balanced_accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the mean, over the classes in y, of the share of rows that are right.
 
@@ -91,6 +94,7 @@ def balanced_accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return math.fsum(shares) / len(shares)
 
 
+@in_default_float_mode
 def log_loss(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the mean cross-entropy of the probabilities, summed over the outputs.
 
@@ -122,6 +126,7 @@ def log_loss(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return math.fsum(losses.ravel().tolist()) / len(p)
 
 
+@in_default_float_mode
 def roc_auc(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the area under the ROC curve.
 
@@ -164,6 +169,7 @@ def _ranks(values: Array) -> Array:
     return ranks
 
 
+@in_default_float_mode
 def mae(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the mean absolute error, over all outputs.
 
@@ -186,6 +192,7 @@ def mae(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return math.fsum(errors.ravel().tolist()) / errors.size
 
 
+@in_default_float_mode
 def rmse(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the root of the mean squared error, over all outputs.
 
@@ -208,6 +215,7 @@ def rmse(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return math.sqrt(math.fsum((errors * errors).ravel().tolist()) / errors.size)
 
 
+@in_default_float_mode
 def r2(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return R², the share of the variance of y that the outputs explain.
 

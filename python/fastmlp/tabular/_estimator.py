@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import require_number
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.tabular import _file
@@ -190,13 +191,15 @@ class TabularClassifier(TabularModel):
             If the model is not fitted, or the table lacks a column or has other values in one; the
             message names the column.
         """
-        probabilities = self._outputs(X, "predict_proba")
+        return self._outputs(X, "predict_proba")
+
+    def _answers(self, outputs: Array) -> Array:
         # Of float32 outputs the sum is 1 up to 1e-7, which scikit-learn's log_loss warns of.
         # From left to right, as in C++: NumPy's sum has an order of its own.
-        total = np.zeros(len(probabilities))
-        for column in probabilities.T:
+        total = np.zeros(len(outputs))
+        for column in outputs.T:
             total += column
-        return probabilities / total[:, None]
+        return outputs / total[:, None]
 
     def predict(self, X: Any) -> Array:
         """Return the label of the most probable class.
@@ -219,6 +222,7 @@ class TabularClassifier(TabularModel):
         places = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[places])
 
+    @in_default_float_mode
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return the accuracy.
 
@@ -403,10 +407,13 @@ class TabularRegressor(TabularModel):
             If the model is not fitted, or the table lacks a column or has other values in one; the
             message names the column.
         """
-        outputs = self._outputs(X, "predict")
-        amounts = self._amounts.amounts(outputs, self._used_recipe.clip)
-        return amounts[:, 0] if amounts.shape[1] == 1 else np.sort(amounts, axis=1)
+        amounts = self._outputs(X, "predict")
+        return amounts[:, 0] if amounts.shape[1] == 1 else amounts
 
+    def _answers(self, outputs: Array) -> Array:
+        return np.sort(self._amounts.amounts(outputs, self._used_recipe.clip), axis=1)
+
+    @in_default_float_mode
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return R², the explained fraction of the variance.
 

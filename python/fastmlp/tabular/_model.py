@@ -377,6 +377,7 @@ class TabularModel:
             )
         return "\n".join(lines)
 
+    @in_default_float_mode
     def encode(self, X: Any) -> Array:
         """Return the inputs of the networks for the rows of a table.
 
@@ -485,7 +486,7 @@ class TabularModel:
 
     @in_default_float_mode
     def _outputs(self, X: Any, function: str) -> Array:
-        """Return the mean output of the networks, float64 of shape (m, n_out)."""
+        """Return what a model makes of the mean outputs of the networks, float64 (m, n_out)."""
         self._require_fitted(function)
         table = self._known(X)
         outputs = np.empty((table.rows, self.networks[0].layers[-1]))
@@ -495,7 +496,11 @@ class TabularModel:
             for network in self.networks:
                 total += network.forward(inputs)
             outputs[begin : begin + BLOCK] = total / len(self.networks)
-        return outputs
+        return self._answers(outputs)
+
+    def _answers(self, outputs: Array) -> Array:
+        """Return what the mean outputs of the networks stand for."""
+        raise NotImplementedError
 
     def _require_fitted(self, function: str) -> None:
         if not self.__sklearn_is_fitted__():

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -64,7 +65,7 @@ Matrix<T> forward(const Network<T>& net, const Matrix<T>& X) {
 
 TEST_CASE("statistics are means and deviations, by the weights of the rows") {
   Matrix<double> X(4, 2);
-  X.values = {1, 5, 3, 5, 5, 5, 100, 5};
+  X.values = {1, 5, 3, 5, 5, 5, 100, 7};  // the last row has no weight
   const double weight[] = {1, 2, 1, 0};
   const Statistics s = statistics_of<double>(X.cview(), weight);
   CHECK(s.mean == std::vector<double>{3, 5});
@@ -72,6 +73,29 @@ TEST_CASE("statistics are means and deviations, by the weights of the rows") {
   CHECK(s.deviation[1] == 1);  // a constant column
   for (std::ptrdiff_t i = 0; i < 4; ++i) X.view()(i, 1) = -1e9;
   CHECK(statistics_of<double>(X.cview()).deviation[1] == 1e9);
+}
+
+TEST_CASE("the sum of a column is that of its sums over 1024 rows each") {
+  const Matrix<double> X = noise<double>(2500, 1, 2);
+  double total = 0;
+  for (std::ptrdiff_t first = 0; first < X.rows; first += 1024) {
+    double part = 0;
+    for (std::ptrdiff_t i = first; i < std::min<std::ptrdiff_t>(first + 1024, X.rows); ++i) {
+      part += X.cview()(i, 0);
+    }
+    total += part;
+  }
+  CHECK(statistics_of<double>(X.cview()).mean[0] == total / 2500);
+}
+
+TEST_CASE("a column has the same statistics alone and beside many others") {
+  const Matrix<float> X = noise<float>(2100, 1500, 2);  // a block has fewer than 1024 rows
+  Matrix<float> column(X.rows, 1);
+  for (std::ptrdiff_t i = 0; i < X.rows; ++i) column.view()(i, 0) = X.cview()(i, 7);
+  const Statistics wide = statistics_of<float>(X.cview());
+  const Statistics alone = statistics_of<float>(column.cview());
+  CHECK(wide.mean[7] == alone.mean[0]);
+  CHECK(wide.deviation[7] == alone.deviation[0]);
 }
 
 TEST_CASE_TEMPLATE("statistics do not depend on how the rows are read", T, float, double) {

@@ -133,6 +133,31 @@ def test_the_best_constant_answer_is_that_of_the_weighted_rows() -> None:
     assert _advice.is_absurd(network, 100.1 * best, _advice.Data(X, y, weight))
 
 
+def test_a_loss_is_absurd_by_what_equal_probabilities_would_cost() -> None:
+    data = _advice.Data(X, np.zeros((100, 3)), None)
+    for output, best in (("sigmoid", 3 * np.log(2)), ("softmax", np.log(3))):
+        assert not _advice.is_absurd(make(3, output), 99.9 * best, data)
+        assert _advice.is_absurd(make(3, output), 100.1 * best, data)
+
+
+def test_a_loss_that_is_not_the_output_s_own_is_never_absurd() -> None:
+    network = make(output="identity", loss="huber")
+    assert not _advice.is_absurd(network, 1e30, _advice.Data(X, X[:, 0], None))
+
+
+def test_outputs_too_large_for_the_dtype_are_named() -> None:
+    network = make(output="identity")
+    message = r"the outputs, with values of up to .*e\+2\d, are too large .*; scale X or the param"
+    with pytest.raises(FloatingPointError, match=message):
+        network.fit(X * 1e25, X[:, 0], epochs=1)
+
+
+def test_targets_that_standardize_does_not_scale_are_not_accused() -> None:
+    data = _advice.Data(X, CLASSES * 1e6, None)
+    assert _advice.about_scales(make(output="exp"), data, None) is None
+    assert "y has values" in (_advice.about_scales(make(output="identity"), data, None) or "")
+
+
 def test_a_few_rows_alone_do_not_make_a_loss_absurd() -> None:
     y = np.zeros(3 * _advice.SAMPLE)
     y[1] = 1e3  # which is not among the rows that are looked at first
