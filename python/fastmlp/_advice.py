@@ -128,9 +128,7 @@ def _constant_loss(network: Trainable, data: Data, step: int) -> float:
         return 0.0
     with np.errstate(all="ignore"):
         mean = (weight * y).mean(axis=0)
-        if network.loss_name is not None:  # they all grow with the distance
-            losses = np.abs(y - mean) * (network.layers[-1] / y.shape[1])
-        elif network.output == "identity":
+        if network.output == "identity":
             losses = (y - mean) ** 2 / 2
         else:
             losses = y * np.log(np.where(y > 0, y, 1) / np.where(mean > 0, mean, 1))

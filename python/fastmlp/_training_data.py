@@ -81,7 +81,7 @@ def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight
         network._validate(prefix, *data)
     except ValueError as error:
         advice = about_targets(network, data.y) if ": y" in str(error) else None
-        if advice is None or len(data.y) != len(data.X):
+        if advice is None:
             raise
         raise ValueError(f"{error}; {advice}") from None
     if len(data.X) == 0:
