@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +43,39 @@ def values(records: list[Record], table: str, model: str, metric: str) -> list[f
     ]
 
 
-def cell(numbers: list[float], seeds: int) -> str:
-    """Return mean ± standard deviation; (k) tells that only k seeds were run."""
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, never as a power of ten."""
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:#.{digits}g}"
+
+
+def mean(numbers: list[float], seeds: int) -> str:
+    """Return the mean; (k) tells that only k seeds were run."""
     if not numbers:
         return "-"
-    text = f"{statistics.fmean(numbers):.4g}"
-    if len(numbers) > 1:
-        text += f" ± {statistics.stdev(numbers):.2g}"
+    text = number(statistics.fmean(numbers))
     return text if len(numbers) == seeds else f"{text} ({len(numbers)})"
 
 
-def grid(records: list[Record], metric: str | None, tables: list[str], models: list[str]) -> str:
+def spread(numbers: list[float], _seeds: int) -> str:
+    """Return the standard deviation over the seeds."""
+    return number(statistics.stdev(numbers), 2) if len(numbers) > 1 else "-"
+
+
+def grid(
+    records: list[Record],
+    metric: str | None,
+    tables: list[str],
+    models: list[str],
+    cell: Callable[[list[float], int], str] = mean,
+) -> str:
     """Return one metric of each table and model; metric None is the main one of the table."""
     seeds = len({r["seed"] for r in records})
     rows = []
     for table in tables:
         name = metric or MAIN[TABLES[table].task]
         cells = [cell(values(records, table, model, name), seeds) for model in models]
-        rows.append([f"{table}, {name.replace('_', ' ')}", *cells])
+        label = f"{table}, {name.upper() if name == 'rmse' else name}" if metric is None else table
+        rows.append([label, *cells])
     return markdown(["table", *models], rows)
 
 
@@ -175,6 +190,7 @@ def report(records: list[Record], tables: list[str] | None = None) -> str:
     ]
     parts = {
         "Errors": grid(records, None, tables, models),
+        "Standard deviations of the errors": grid(records, None, tables, models, spread),
         "Log loss": grid(records, "log_loss", classes, models),
         "CPU seconds of a fit": grid(records, "fit_cpu", tables, models),
         "Mean ranks": rank_table(records, tables, models),

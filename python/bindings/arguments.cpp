@@ -59,7 +59,13 @@ Output output_of(const py::object& object) {
 LossOptions loss_of(const py::object& name, const py::object& delta, const py::object& quantiles) {
   LossOptions loss;
   if (!name.is_none()) {
-    loss.kind = parse_loss(text(py::isinstance<py::str>(name) ? name : py::object(py::repr(name))));
+    try {
+      loss.kind =
+          parse_loss(text(py::isinstance<py::str>(name) ? name : py::object(py::repr(name))));
+    } catch (const std::invalid_argument& error) {
+      throw py::value_error(std::string(error.what()) +
+                            ", and None for the loss that belongs to the output");
+    }
   }
   try {
     loss.delta = delta.cast<double>();

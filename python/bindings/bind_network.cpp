@@ -385,12 +385,17 @@ void fold_scaling(PyNetwork& self, const py::object& input_mean, const py::objec
   });
 }
 
-void set_scaling(PyNetwork& self, const std::optional<py::dict>& parts) {
+void set_scaling(PyNetwork& self, const py::object& value) {
+  if (!value.is_none() && !py::isinstance<py::dict>(value)) {
+    throw py::type_error("scaling: it is " + std::string(py::repr(value)) +
+                         "; it must be None or a dict with the arguments of fold_scaling");
+  }
   self.visit([&](auto& net) {
     std::optional<Scaling> scaling;
-    if (parts) {
+    if (!value.is_none()) {
+      const auto parts = py::reinterpret_borrow<py::dict>(value);
       const auto part = [&](const char* name) -> py::object {
-        return parts->contains(name) ? py::object((*parts)[name]) : py::none();
+        return parts.contains(name) ? py::object(parts[name]) : py::none();
       };
       scaling = scaling_of("scaling", net.layers().front(), net.layers().back(), part("input_mean"),
                            part("input_scale"), part("output_mean"), part("output_scale"));
@@ -620,11 +625,11 @@ void register_network(py::module_& module) {
       .def("fold_scaling", &fold_scaling, py::kw_only(), py::arg("input_mean") = none,
            py::arg("input_scale") = none, py::arg("output_mean") = none,
            py::arg("output_scale") = none, kFoldScalingDoc)
-      .def_property_readonly("scaling", &scaling,
-                             "The scaling that is folded into the parameters: a dict of float64 "
-                             "arrays with the names of fold_scaling's arguments, or None.")
-      .def("_set_scaling", &set_scaling, py::arg("scaling").none(true),
-           "Set `scaling`; the parameters stay as they are.")
+      .def_property("scaling", &scaling, &set_scaling,
+                    "The scaling that is folded into the parameters: a dict of float64 arrays with "
+                    "the names of fold_scaling's arguments, or None. Setting it leaves the "
+                    "parameters as they are; after `scaling = None`, "
+                    "`fit(..., standardize=True)` measures the rows again.")
       .def("_measure_scaling", &measure, py::arg("X"), py::arg("y"), py::arg("sample_weight"),
            "Return the means and deviations of these rows, as `scaling` has them.")
       .def(

@@ -54,7 +54,7 @@ def about_targets(network: Trainable, y: Array) -> str | None:
         high, taken = high - 1, "y - 1"
     if network.output == "softmax" and units == high + 1:
         return f"{held}: give {taken}"
-    amounts = "" if network.output == "softmax" else "; output='identity' is for amounts"
+    amounts = "" if network.output == "softmax" else "; for a regression use output='identity'"
     return f"{held}: {_softmax(network, int(high) + 1)} takes {taken}{amounts}"
 
 
@@ -109,10 +109,9 @@ def is_absurd(network: Trainable, loss: float, data: Data) -> bool:
     if network.loss_name is not None:  # what a constant answer would cost is not known
         return False
     # A few rows tell nearly always that the loss is not absurd.
-    return all(
-        loss > ABSURD * _constant_loss(network, data, step)
-        for step in (-(-len(data.y) // SAMPLE), 1)
-    )
+    if loss <= ABSURD * _constant_loss(network, data, -(-len(data.y) // SAMPLE)):
+        return False
+    return 0 < ABSURD * _constant_loss(network, data, 1) < loss  # 0 if the targets are constant
 
 
 def _constant_loss(network: Trainable, data: Data, step: int) -> float:
@@ -129,9 +128,7 @@ def _constant_loss(network: Trainable, data: Data, step: int) -> float:
         return 0.0
     with np.errstate(all="ignore"):
         mean = (weight * y).mean(axis=0)
-        if network.loss_name is not None:  # they all grow with the distance
-            losses = np.abs(y - mean) * (network.layers[-1] / y.shape[1])
-        elif network.output == "identity":
+        if network.output == "identity":
             losses = (y - mean) ** 2 / 2
         else:
             losses = y * np.log(np.where(y > 0, y, 1) / np.where(mean > 0, mean, 1))

@@ -167,7 +167,7 @@ class State:
         if isinstance(optimizer, LBFGS):
             pairs = zip(vectors[::2], vectors[1::2], numbers[::2], numbers[1::2], strict=True)
             state = tuple(checked_pair(pair) for pair in pairs)
-            network._set_scaling(scaling)
+            network.scaling = scaling
             network._restore(parameters, self.settings["epochs_trained"], self.settings["seed"])
             optimizer._set_state(state)
             return
@@ -177,7 +177,7 @@ class State:
         before = network._optimizer_state(optimizer)
         network._set_optimizer_state(optimizer, (training["steps"], *powers, tuple(vectors)))
         try:
-            network._set_scaling(scaling)
+            network.scaling = scaling
             network._restore(parameters, self.settings["epochs_trained"], self.settings["seed"])
         except BaseException:
             network._set_optimizer_state(optimizer, before)

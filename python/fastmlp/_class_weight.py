@@ -66,7 +66,7 @@ def _class_numbers(network: Trainable, class_weight: Any, y: Array) -> Array:
     numbers: Array = y.ravel().astype(np.int64)
     if not np.array_equal(numbers, y.ravel()):
         row = int(np.argmax(numbers != y.ravel()))
-        raise ValueError(f"{rule} and y[{row}] is {y.ravel()[row]}; it must be 0 or 1 then")
+        raise ValueError(f"{rule} and y[{row}] is {y.ravel()[row]}; it must be 0 or 1")
     return numbers
 
 

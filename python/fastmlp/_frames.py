@@ -187,7 +187,7 @@ def numbers_in(what: str, column: Any) -> Array:
         raise
     except Exception as error:  # each library has its own
         raise TypeError(
-            f"{what}, of dtype {_dtype(column)}, is unknown to NumPy: {error}"
+            f"{what} has dtype {_dtype(column)}, which NumPy cannot read: {error}"
         ) from None
     if array.ndim != 1 or array.dtype.kind not in "biufO":
         raise TypeError(f"{what} holds {content(array)} (dtype {_dtype(column)}): {advice(what)}")
@@ -258,8 +258,8 @@ def advice(what: str) -> str:
     """Say what to do about values that are no numbers."""
     if what.endswith(": y"):
         return (
-            "numpy.unique(y, return_inverse=True) gives the labels and their class numbers, which "
-            "are what to give as y; fastmlp.tabular and fastmlp.sklearn take the labels themselves"
+            "numpy.unique(y, return_inverse=True) gives the labels and their class numbers; "
+            "give the numbers as y. fastmlp.tabular and fastmlp.sklearn take the labels themselves"
         )
     return ENCODE
 

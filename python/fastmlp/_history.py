@@ -48,9 +48,10 @@ class History:
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch, counted from 0, of the lowest validation loss or, without any, loss.
+        """The epoch of the lowest validation loss or, without validation rows, of the lowest loss.
 
-        None if there is no epoch with a loss that is a number.
+        It is counted from 0; pictures count epochs from 1. None if no epoch has a loss that is a
+        number.
         """
         losses = self.val_loss or self.loss
         epochs = [epoch for epoch, loss in enumerate(losses) if not math.isnan(loss)]

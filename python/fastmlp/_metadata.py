@@ -20,7 +20,7 @@ class MetadataMixin:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Texts that files, copies and pickles carry: a dict of str, to read and to change.
+        """Texts of your own: a dict of str that is saved, copied and pickled with the network.
 
         `save` refuses keys that begin with "fastmlp", and values that are not strings. The texts
         "feature_names" and "classes" are JSON lists; the properties with these names set them.

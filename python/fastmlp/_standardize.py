@@ -47,7 +47,7 @@ def _check_quotients(scaling: Scaling, side: str, names: tuple[str, ...] | None)
 def begin(network: Trainable, scaling: Scaling) -> None:
     """Give the network its scaling before the first epoch."""
     if network.epochs_trained > 0:
-        network._set_scaling(scaling)  # it goes on from what it has learned on raw rows
+        network.scaling = scaling  # it goes on from what it has learned on raw rows
     else:
         network.fold_scaling(**scaling)  # its weights were drawn for scaled rows
 

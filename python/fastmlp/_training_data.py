@@ -35,8 +35,8 @@ def divided(
     held_out = max(1, round(split * rows))
     if held_out >= rows:
         raise ValueError(
-            f"fit: validation_split is {split} and X has {rows} row{'s' if rows > 1 else ''}; one "
-            "at least must be left to train on"
+            f"fit: validation_split is {split} and X has {rows} row{'s' if rows > 1 else ''}; at "
+            "least one must be left to train on"
         )
     order = network._permutation(rows, seed, SPLIT_EPOCH)
     training, validation = (
@@ -45,7 +45,7 @@ def divided(
     )
     for part, name in ((training, "the rows to train on"), (validation, "the validation rows")):
         if part.sample_weight is not None and not part.sample_weight.any():
-            raise ValueError(f"fit: of validation_split={split}, {name} all have weight 0")
+            raise ValueError(f"fit: with validation_split={split}, {name} all have weight 0")
     return training, validation
 
 
@@ -81,7 +81,7 @@ def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight
         network._validate(prefix, *data)
     except ValueError as error:
         advice = about_targets(network, data.y) if ": y" in str(error) else None
-        if advice is None or len(data.y) != len(data.X):
+        if advice is None:
             raise
         raise ValueError(f"{error}; {advice}") from None
     if len(data.X) == 0:

@@ -106,8 +106,6 @@ def train(network: Trainable, plan: Plan) -> History:
                 rates.replay(first_epoch, history)
             if plan.state is not None:
                 plan.state.apply(network, plan)
-            if plan.scaling is not None:
-                begin(network, plan.scaling)
             if plan.feature_names is not None:
                 network.feature_names = plan.feature_names
         except BaseException:
@@ -128,7 +126,7 @@ def train(network: Trainable, plan: Plan) -> History:
                 rates.use(network.epochs_trained)
             loss = _train_epoch(method, epoch, before, plan)
             if epoch == 0 and loss > LEAST_ABSURD:
-                warn_of_scales(network, loss, plan)
+                warn_of_absurd(network, loss, plan)
             history.learning_rate.append(method.learning_rate)
             logs = _recorded(loss, network, plan, metrics, history)
             ending = method.ended
@@ -231,10 +229,15 @@ def _train_epoch(method: Batches | Descent, epoch: int, before: Snapshot, plan: 
     """Train one epoch and return its loss; undo it if the loss or a parameter is not finite."""
     before.save()
     network = before.network
+    scaling = plan.scaling if epoch == 0 else None
+    if scaling is not None:
+        begin(network, scaling)
     loss = on_scaled_rows(network, method.epoch) if plan.standardize else method.epoch()
     if math.isfinite(loss) and before.is_finite():
         return loss
     before.restore()
+    if scaling is not None:
+        network.scaling = None
     what, cause = "a parameter is not finite", None
     if not math.isfinite(loss):
         what = f"the loss is {loss}"
@@ -244,10 +247,10 @@ def _train_epoch(method: Batches | Descent, epoch: int, before: Snapshot, plan: 
         at = f" at learning rate {method.learning_rate}"
         advice = "a lower learning rate or smaller values in X and y may help"
         if not plan.standardize and (scales := _about_scales(network, plan)):
-            advice = f"{scales}; without it {advice}"
+            advice = f"{scales}, or a lower learning rate may help"
     raise FloatingPointError(
         f"fit: {what} in epoch {epoch}{at}; the network is as before that epoch"
-        + (f", and {advice}" if advice else "")
+        + (f": {advice}" if advice else "")
     )
 
 
@@ -255,17 +258,26 @@ def _about_scales(network: Trainable, plan: Plan) -> str | None:
     return about_scales(network, plan.data, plan.feature_names or network.feature_names)
 
 
-def warn_of_scales(network: Trainable, loss: float, plan: Plan) -> None:
-    """Warn if the columns of X have scales that explain an absurd loss of the first epoch."""
-    if plan.standardize or not is_absurd(network, loss, plan.data):
+def warn_of_absurd(network: Trainable, loss: float, plan: Plan) -> None:
+    """Warn if the loss of the first epoch is absurd, and say what may be the cause."""
+    if not is_absurd(network, loss, plan.data):
         return
-    scales = _about_scales(network, plan)
-    if scales is not None:
-        warnings.warn(
-            f"fit: the loss of the first epoch is {loss:.3g}, more than {ABSURD:.0f} times that of "
-            f"the best constant answer; {scales}",
-            stacklevel=5,  # the caller of fit, which is behind `train` and a decorator
+    if not plan.standardize:
+        advice = _about_scales(network, plan) or (
+            "fit(..., standardize=True), which scales the rows, or a lower learning rate may help"
         )
+    elif plan.scaling is None:
+        advice = (
+            "the network keeps the scaling of its first fit, which had other rows; a new network "
+            "measures these"
+        )
+    else:
+        advice = "a lower learning rate may help"
+    warnings.warn(
+        f"fit: the loss of the first epoch is {loss:.3g}, more than {ABSURD:.0f} times that of the "
+        f"best constant answer; {advice}",
+        stacklevel=5,  # the caller of fit, which is behind `train` and a decorator
+    )
 
 
 class Batches:

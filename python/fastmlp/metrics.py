@@ -1,8 +1,8 @@
-"""Scores of a network's outputs, for `fit(metrics=[...])` and for use by hand.
+"""Scores of a network's outputs, for `fit(metrics=[...])` and to call directly.
 
 Each function takes the targets and the outputs of `forward` and returns a float. Rows count
-equally. Sums are exact (`math.fsum`), so that a callback which acts on a score does the same
-everywhere.
+equally. Sums are exact (`math.fsum`), so that a callback that acts on a score does the same on
+every machine.
 """
 
 from __future__ import annotations  # annotations alone must not import numpy.random
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import refuse_masked
 
 __all__ = ["accuracy", "balanced_accuracy", "log_loss", "mae", "r2", "rmse", "roc_auc"]
@@ -22,6 +23,7 @@ Array = npt.NDArray[Any]
 Metric = Callable[[Any, Any], float]
 
 
+@in_default_float_mode
 def accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the share of the rows whose predicted labels are right.
 
@@ -52,8 +54,9 @@ def accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return int(np.count_nonzero(right)) / len(right)
 
 
+@in_default_float_mode
 def balanced_accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
-    """Return the mean over the classes in y of the share of their rows that are right.
+    """Return the mean, over the classes in y, of the share of rows that are right.
 
     Parameters
     ----------
@@ -83,7 +86,7 @@ def balanced_accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     elif targets.shape[1] == 1:
         predicted, targets = values[:, 0] >= 0.5, targets[:, 0] >= 0.5
     else:
-        raise ValueError("balanced_accuracy: outputs has several columns of yes or no; give one")
+        raise ValueError("balanced_accuracy: outputs has several sigmoid outputs; give one")
     shares = []
     for label in np.unique(targets):
         of_class = predicted[targets == label]
@@ -91,6 +94,7 @@ def balanced_accuracy(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return math.fsum(shares) / len(shares)
 
 
+@in_default_float_mode
 def log_loss(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the mean cross-entropy of the probabilities, summed over the outputs.
 
@@ -99,7 +103,7 @@ def log_loss(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     y : array_like of shape (m,) or (m, n_out)
         As for `accuracy`; in [0, 1] for sigmoid outputs.
     outputs : array_like of shape (m,) or (m, n_out)
-        Probabilities. They are kept away from 0 and 1 by the eps of their dtype.
+        Probabilities. They are clipped to [eps, 1 - eps], with the machine epsilon of their dtype.
 
     Returns
     -------
@@ -122,6 +126,7 @@ def log_loss(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return math.fsum(losses.ravel().tolist()) / len(p)
 
 
+@in_default_float_mode
 def roc_auc(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the area under the ROC curve.
 
@@ -164,6 +169,7 @@ def _ranks(values: Array) -> Array:
     return ranks
 
 
+@in_default_float_mode
 def mae(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the mean absolute error, over all outputs.
 
@@ -186,6 +192,7 @@ def mae(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return math.fsum(errors.ravel().tolist()) / errors.size
 
 
+@in_default_float_mode
 def rmse(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the root of the mean squared error, over all outputs.
 
@@ -208,6 +215,7 @@ def rmse(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     return math.sqrt(math.fsum((errors * errors).ravel().tolist()) / errors.size)
 
 
+@in_default_float_mode
 def r2(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return R², the share of the variance of y that the outputs explain.
 

@@ -37,9 +37,10 @@ class Network(TrainingMixin, _core.Network):
         The activation of the hidden layers, such as "relu" or "tanh": one name for all layers, or
         one for each. `fastmlp.ACTIVATIONS` lists the names, `docs/mathematics.md` the equations.
     output : str
-        The activation of the last layer, with its own loss. "sigmoid" is for classes that are
-        yes or no, "softmax" for one class of many, "identity" for regression, "exp" for counts.
-        `fastmlp.OUTPUTS` lists the names, `docs/mathematics.md` the equations and the losses.
+        The activation of the last layer, with its own loss. "sigmoid" is for
+        answers that are yes or no, "softmax" for one class of many, "identity" for regression,
+        "exp" for counts. `fastmlp.OUTPUTS` lists the names, `docs/mathematics.md` the equations and
+        the losses.
     dtype : str, type or numpy.dtype
         float32 or float64: the type of the parameters and of all arithmetic.
     seed : int, numpy.random.Generator or None
@@ -50,7 +51,8 @@ class Network(TrainingMixin, _core.Network):
         "absolute_error" give less weight to outliers, "pinball" estimates quantiles.
         `fastmlp.LOSSES` lists the names, `docs/mathematics.md` the equations.
     delta : float
-        For "huber": the error at which the loss turns from a parabola into a line.
+        For "huber": the error, in the units of y, at which the loss turns from a parabola into a
+        line.
     quantiles : sequence of float, optional
         For "pinball": the quantile that each output estimates, increasing, such as
         [0.05, 0.5, 0.95]. A row has one target then: y is (m,) or (m, 1).
@@ -255,7 +257,7 @@ class Network(TrainingMixin, _core.Network):
             loss = state.get("loss", {})  # absent from older pickles
             made = _core.Network(*structure, initialize=False, **loss)
             made._restore(state["parameters"], state["epochs_trained"])
-            made._set_scaling(state.get("scaling"))
+            made.scaling = state.get("scaling")
             self._adopt(made)  # a refused state has changed nothing
         else:  # an old pickle, which has called _rebuild
             self._restore(state["parameters"], state["epochs_trained"])

@@ -123,7 +123,7 @@ def decision_boundary(
     """Colour the plane of two features by the class that the network predicts there.
 
     The stronger the colour, the higher the probability of the class. Lines show where the
-    predicted class changes, dots show the rows of `X` in the colour of their class `y`.
+    predicted class changes; dots show the rows of `X` in the colour of their class `y`.
 
     Parameters
     ----------
@@ -210,8 +210,9 @@ def decision_boundary(
 def weights(network: Network, layer: int = 0, ax: Axes | None = None) -> Axes:
     """Draw the weights of a layer as a coloured matrix, with a row for each input.
 
-    Blue is negative, orange is positive, and no colour is zero. A row without colour is an input
-    that the layer ignores.
+    Blue is negative, orange is positive, and no colour is zero. If all inputs have the same scale,
+    a row without colour is an input that the layer ignores. `fit(standardize=True)` divides the
+    rows of the first layer by the standard deviations of the columns.
 
     Parameters
     ----------
@@ -550,14 +551,15 @@ def permutation_importance(
 ) -> Axes:
     """Draw how much worse the model becomes when one column of X is shuffled.
 
-    The bars are means over the repeats, the dots are the repeats. A column near zero is one that
-    the model does not need, perhaps because another column says the same. Give rows that the model
+    The bars are means over the repeats, the dots are the repeats. The model does not
+    need a column near zero, perhaps because another column says the same. Give rows that the model
     was not trained on.
 
     Parameters
     ----------
     model : Network, estimator or tabular model
-        Anything with `score(X, y)`, of which the fall is drawn; for a Network, the rise of `loss`.
+        Anything with `score(X, y)`: the picture shows how far the score falls. For a Network it
+        shows how far `loss` rises.
     X : array_like (m, n_in) or data frame
         The rows. A data frame needs narwhals, which the extra `tabular` installs.
     y : array_like

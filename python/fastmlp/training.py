@@ -137,9 +137,9 @@ class TrainingMixin(MetadataMixin):
             The weight of each row in the loss, not negative. Only the ratios of the weights count;
             their sum must not be 0.
         class_weight : dict or "balanced", optional
-            Weights of the classes, by their numbers, which multiply the weights of the rows to
-            train on. A class that the dict does not have gets 1. "balanced" gives every class the
-            same total. For softmax and for one sigmoid output.
+            The weight of each class number; it multiplies the weights of the training rows. A class
+            that the dict does not have gets 1. "balanced" gives every class the same total weight.
+            For softmax and for one sigmoid output.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows whose loss is computed after each epoch.
         validation_split : float
@@ -148,7 +148,7 @@ class TrainingMixin(MetadataMixin):
             Both parts are copies.
         metrics : str, callable or iterable of them
             What else to compute after each epoch, on the validation rows or, without any, on the
-            rows trained on: names of `fastmlp.metrics` ("accuracy", "balanced_accuracy",
+            training rows: names of `fastmlp.metrics` ("accuracy", "balanced_accuracy",
             "log_loss", "roc_auc"; "mae", "r2", "rmse") or callables `metric(y, outputs)`. These
             get the outputs of `forward` and y in the same shape, (m,) for one output; with softmax
             y is the class numbers (m,). Rows count equally.

@@ -18,12 +18,14 @@ struct Scaling {
   std::vector<double> input_mean, input_scale, output_mean, output_scale;
 };
 
-/// The means and the standard deviations of the columns of `rows`, weighted by `weight` unless that
-/// is null. A column with one value only has that value as its mean, and the deviation 1. The sums
-/// are taken in an order that depends on the number of rows alone.
+/// The mean and the standard deviation of each column.
 struct Statistics {
   std::vector<double> mean, deviation;
 };
+
+/// Measures the columns of `rows`, weighted by `weight` unless that is null. A column with only one
+/// value has that value as its mean, and the deviation 1, or |value| if that is above 2^16. The
+/// order of the sums depends on the number of rows alone.
 template <class T>
 FASTMLP_EXPORT Statistics statistics_of(const RowSource<T>& rows, const double* weight = nullptr,
                                         const ShouldStop& should_stop = {});

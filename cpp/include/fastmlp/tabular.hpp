@@ -264,7 +264,8 @@ inline Json tabular_settings(const Json& metadata, const std::string& model) {
   return json;
 }
 
-/// The tensors of all columns and networks, and two more: their names are those of the file.
+/// The tensors that the file must hold, by name: those of all columns and networks, the history
+/// and, for a regression, the target.
 inline Tensors tensors_of(const Json& columns, const std::vector<Settings>& networks,
                           bool has_amounts) {
   Tensors tensors;
@@ -283,8 +284,8 @@ inline Tensors tensors_of(const Json& columns, const std::vector<Settings>& netw
   return tensors;
 }
 
-/// Refuses another number of tensors than `count`, and another size than `size` unless that is
-/// kUnknown, before anything is allocated for them.
+/// Throws unless `count`, the number of tensors, and `size`, their bytes, are those that the
+/// metadata need. Nothing has been allocated for them yet. A `size` of kUnknown is not checked.
 inline void check_size(const Json& columns, const std::vector<Settings>& networks, bool has_amounts,
                        std::uint64_t count, std::uint64_t size) {
   std::uint64_t needed = 1 + static_cast<std::uint64_t>(has_amounts), bytes = 0;

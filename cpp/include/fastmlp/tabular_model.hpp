@@ -24,8 +24,8 @@ namespace fastmlp {
 
 /// A value in a table: a number, a boolean, a text in UTF-8, or missing.
 ///
-/// NaN, an empty text and one of spaces are missing too. A date is a text in ISO 8601, such as
-/// `2017-01-31T06:00:42`, or the seconds since 1970.
+/// NaN, an empty text and a text of spaces count as missing too. A date is a text in ISO 8601, such
+/// as `2017-01-31T06:00:42`, or the seconds since 1970.
 class Value {
  public:
   using Held = std::variant<std::monostate, double, bool, std::string>;
@@ -40,7 +40,7 @@ class Value {
       held_ = static_cast<double>(value);
     }
   }
-  Value(char) = delete;  // a number or a text?
+  Value(char) = delete;  // it could mean a number or a text
   Value(std::string text) : held_(std::move(text)) {}
   Value(std::string_view text) : held_(std::string(text)) {}
   Value(const char* text) : held_(std::string(text)) {}
@@ -60,8 +60,8 @@ using Row = std::vector<Value>;
 /// The values of a row by the names of their columns.
 using NamedRow = std::map<std::string, Value>;
 
-/// How a number becomes inputs: scaled, as its place between edges, and whether it is missing. The
-/// names are those of docs/file_format.md, "Tabular models".
+/// How a number becomes inputs: its scaled value, its place between the edges, and whether it is
+/// missing. docs/file_format.md, "Tabular models", explains the names.
 struct NumberEncoding {
   enum class Scaling { kNone, kRobust, kQuantile };
   Scaling scaling = Scaling::kNone;
@@ -72,7 +72,7 @@ struct NumberEncoding {
 
 struct BooleanEncoding {};
 
-/// How a text becomes inputs: one for each place. `places` has the place of each level.
+/// How a text becomes inputs: one for each level. `places` has the number of each level's input.
 struct CategoryEncoding {
   std::unordered_map<std::string, std::size_t> places;
   std::vector<double> shares;
@@ -173,8 +173,8 @@ struct Amounts {
   bool clip = false;
 };
 
-/// A model that gives each row an amount, or several quantiles of it in rising order. They have the
-/// bits of Python's `TabularRegressor.predict`.
+/// A model that predicts a number for each row, or several quantiles of it in rising order. The
+/// results have the bits of Python's `TabularRegressor.predict`.
 ///
 /// ```cpp
 /// const auto model = fastmlp::load_tabular<fastmlp::TabularRegressor>("model.safetensors");
@@ -186,7 +186,7 @@ class FASTMLP_EXPORT TabularRegressor : public TabularModel {
   TabularRegressor(std::vector<ColumnEncoding> columns, std::vector<Network<float>> networks,
                    const Amounts& amounts);
 
-  /// The amount, or n_outputs() quantiles of it.
+  /// The predicted number, or n_outputs() quantiles of it.
   std::vector<double> predict(const Row& row) const;
   /// Writes them to `out` (m, n_outputs()).
   void predict(const std::vector<Row>& rows, MatrixView<double> out) const;

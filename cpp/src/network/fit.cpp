@@ -260,7 +260,7 @@ double finite_epoch(Network<T>& net, Snapshot<T>& before, std::int64_t epoch, do
       "fit: " +
       (std::isfinite(loss) ? std::string("a parameter is not finite")
                            : "the loss is " + detail::digits(loss)) +
-      " in epoch " + std::to_string(epoch) + rate + "; the network is as before that epoch, and " +
+      " in epoch " + std::to_string(epoch) + rate + "; the network is as before that epoch: " +
       (reason.empty() ? "a lower learning rate or smaller values in X and y may help" : reason));
 }
 
@@ -367,9 +367,6 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
     measured = measure(*this, X, y, options);
   }
   TrainingState<T> state = begin(*this, optimizer, options, rows, patience, best, rates);
-  if (measured) {
-    epochs_trained() > 0 ? set_scaling(measured) : fold_scaling(*measured);
-  }
   History& history = state.history;
   Snapshot<T> before(*this, &optimizer);
   detail::Poller between_epochs(options.should_stop);  // one epoch may be too short to ask in
@@ -381,6 +378,7 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
     log.epoch = epoch;
     log.learning_rate = optimizer.learning_rate();
     const auto train = [&] {
+      if (measured) epochs_trained() > 0 ? set_scaling(measured) : fold_scaling(*measured);
       const Unfolded<T> unfolded(options.standardize ? this : nullptr);
       if (options.shuffle) {
         permutation(order.data(), rows, how.dropout_seed,
@@ -390,8 +388,14 @@ History Network<T>::fit(const RowSource<T>& X, const RowSource<T>& y, Optimizer&
                          options.sample_weight, options.should_stop, how)
           .mean();
     };
-    log.loss = finite_epoch(*this, before, epoch, log.learning_rate, train,
-                            [&] { return too_large(*this, X, y, options); });
+    try {
+      log.loss = finite_epoch(*this, before, epoch, log.learning_rate, train,
+                              [&] { return too_large(*this, X, y, options); });
+    } catch (const Diverged&) {
+      if (measured) set_scaling(std::nullopt);
+      throw;
+    }
+    measured.reset();
     history.loss.push_back(log.loss);
     history.learning_rate.push_back(log.learning_rate);
     if (validation) {

@@ -400,7 +400,7 @@ void Network<T>::fold_scaling(const Scaling& scaling) {
                             : full;
   if (net.unfolded)
     detail::refuse("fold_scaling: unfold_scaling() has been called; call refold_scaling() first");
-  detail::fold(full, net.end_layers());
+  detail::fold_or_refuse("fold_scaling", full, net.end_layers());
   net.scaling = std::move(all);
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -132,6 +133,32 @@ void fold(const Scaling& s, const EndLayers<T>& layers) {
 }
 
 template <class T>
+void fold_or_refuse(const char* function, const Scaling& s, const EndLayers<T>& layers) {
+  const MatrixView<T> parts[] = {layers.W_1, layers.b_1, layers.W_L, layers.b_L};
+  const auto all_finite = [&] {
+    return std::all_of(std::begin(parts), std::end(parts), [](const MatrixView<T>& part) {
+      return std::all_of(part.data, part.data + part.rows * part.cols,
+                         [](T x) { return std::isfinite(x); });
+    });
+  };
+  if (!all_finite()) return fold(s, layers);  // nothing can be said of it
+  std::vector<T> before;
+  for (const MatrixView<T>& part : parts) {
+    before.insert(before.end(), part.data, part.data + part.rows * part.cols);
+  }
+  fold(s, layers);
+  if (all_finite()) return;
+  const T* next = before.data();
+  for (const MatrixView<T>& part : parts) {
+    std::copy_n(next, part.rows * part.cols, part.data);
+    next += part.rows * part.cols;
+  }
+  refuse(function, ": with this scaling a weight or a bias is too large for ",
+         std::is_same_v<T, float> ? "float32; use float64, or scale the data in another unit"
+                                  : "float64; scale the data in another unit");
+}
+
+template <class T>
 void unfold(const Scaling& s, const EndLayers<T>& layers) {
   if (!s.output_scale.empty()) {
     change_all(layers.W_L,
@@ -162,6 +189,8 @@ template Scaling checked_scaling<double>(const char*, const Scaling&, std::ptrdi
                                          std::ptrdiff_t, Output, const LossOptions&);
 template void fold(const Scaling&, const EndLayers<float>&);
 template void fold(const Scaling&, const EndLayers<double>&);
+template void fold_or_refuse(const char*, const Scaling&, const EndLayers<float>&);
+template void fold_or_refuse(const char*, const Scaling&, const EndLayers<double>&);
 template void unfold(const Scaling&, const EndLayers<float>&);
 template void unfold(const Scaling&, const EndLayers<double>&);
 template void scale_rows(const MatrixView<const float>&, const double*, const double*,
@@ -240,7 +269,7 @@ Statistics statistics_of(const RowSource<T>& rows, const double* weight,
         weights.end();
       });
   const double weight_sum = weights.total()[0];
-  Statistics s{sums.total(), std::vector<double>(cols, 1.0)};
+  Statistics s{sums.total(), std::vector<double>(cols)};
   std::vector<double> reach(cols);  // the largest |x - mean|, by which squares are divided
   for (std::size_t j = 0; j < cols; ++j) {
     s.mean[j] = least[j] == most[j] ? least[j] : s.mean[j] / weight_sum;
@@ -255,9 +284,10 @@ Statistics statistics_of(const RowSource<T>& rows, const double* weight,
       },
       [&] { squares.end(); });
   for (std::size_t j = 0; j < cols; ++j) {
-    if (least[j] < most[j]) {
-      s.deviation[j] = reach[j] * std::sqrt(squares.total()[j] / weight_sum);
-    }
+    // By a deviation of 1, a large value would drown the rest in the rounding of b_1.
+    s.deviation[j] = least[j] < most[j] ? reach[j] * std::sqrt(squares.total()[j] / weight_sum)
+                     : std::abs(s.mean[j]) > detail::kMostQuotient ? std::abs(s.mean[j])
+                                                                   : 1.0;
   }
   return s;
 }

@@ -33,6 +33,11 @@ struct EndLayers {
 template <class T>
 void fold(const Scaling& scaling, const EndLayers<T>& layers);
 
+/// The same, but refuses a scaling by which finite parameters would become infinite or NaN, and
+/// then changes nothing. With one layer, W_L is W_1.
+template <class T>
+void fold_or_refuse(const char* function, const Scaling& scaling, const EndLayers<T>& layers);
+
 /// Changes them back, up to rounding.
 template <class T>
 void unfold(const Scaling& scaling, const EndLayers<T>& layers);

@@ -19,7 +19,7 @@ COMMANDS = {
     "export": "Write a model as a C++ header.",
     "info": "Print versions and settings, for bug reports.",
     "bench": "Compare the speed with other libraries.",
-    "demo": "Compare the network with its NumPy twin on real data (the default).",
+    "demo": "Train on real data and check the result (the default).",
 }
 
 
@@ -53,10 +53,10 @@ class Commands(click.Group):
     epilog="fastmlp COMMAND --help lists the options of a command.",
 )
 @click.version_option(fastmlp.__version__, prog_name="fastmlp", message="%(version)s")
-@click.option("--plot", type=click.Path(), metavar="FILE", help="As for demo.")
+@click.option("--plot", type=click.Path(), metavar="FILE", help="The same as demo --plot FILE.")
 @click.pass_context
 def group(ctx: click.Context, plot: str | None) -> Any:
-    """From a table to predictions by fully connected networks on the CPU."""
+    """Predict from tables with fully connected neural networks on the CPU."""
     if ctx.invoked_subcommand is None:
         return ctx.invoke(group.get_command(ctx, "demo"), plot=plot)
     if plot is not None:

@@ -26,7 +26,7 @@ NAMES = [task.name for task in TRAINING]
 )
 @options.as_json
 def command(networks: tuple[str, ...], threads: int, as_json: bool) -> int:
-    """Compare with other libraries: the time of a training step and of a prediction.
+    """Compare the times of a training step and of a prediction with other libraries.
 
     Libraries that are not installed are left out.
     """  # fmt: skip

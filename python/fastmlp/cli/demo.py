@@ -11,5 +11,5 @@ from fastmlp.demo import run_demo
     help="Write the loss curves to FILE as a PNG (needs matplotlib).",
 )  # fmt: skip
 def command(plot: str | None) -> int:
-    """Compare the network with its NumPy twin on real data."""
+    """Train on real data and compare with the same network in plain NumPy."""
     return run_demo(plot)

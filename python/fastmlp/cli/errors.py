@@ -66,7 +66,7 @@ def guarded(command: Callable[[], int]) -> int:
     except (FloatingPointError, ArithmeticError) as error:
         return ended(f"error: {without_function(error)}", FAILED)
     except MemoryError:
-        return ended("error: the memory does not suffice", FAILED)
+        return ended("error: there is not enough memory", FAILED)
     except (ValueError, ImportError) as error:
         if isinstance(error, ImportError) and "pip install" not in str(error):
             raise

@@ -25,9 +25,14 @@ SHUFFLED_ROWS = 2000  # of the importance of columns, which predicts them again 
     "-t",
     metavar="COLUMN",
     shell_complete=options.complete_column,
-    help="The column with the truth; a model of fastmlp train knows its own.",
+    help="The column with the true values; models of fastmlp train know its name.",
 )
-@click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that is no input.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column that is not an input; may be repeated.",
+)
 @click.option(
     "--plot",
     type=options.OutputFile(),
@@ -37,10 +42,10 @@ SHUFFLED_ROWS = 2000  # of the importance of columns, which predicts them again 
 @options.reading
 @options.as_json
 def command(**given: Any) -> int:
-    """Compare the predictions of MODEL with the target in DATA: a table, or - for standard input.
+    """Compare the predictions of MODEL with the target in DATA: a file, or - for standard input.
 
-    For classes it prints accuracy, ROC AUC, log loss, the confusion matrix and the calibration, for
-    amounts RMSE, MAE and R². Rows without a target are left out.
+    For classes it prints accuracy, ROC AUC, log loss, the confusion matrix and the calibration; for
+    a regression RMSE, MAE and R². Rows without a target are left out.
 
     Example: fastmlp evaluate model.safetensors test.csv --plot report.png
     """  # fmt: skip
@@ -129,7 +134,7 @@ def _truth(model: Model, source: Source, block: Block, target: str) -> Array:
         row = found.index(-1)
         known = ", ".join(map(str, model.classes[:10])) + ", ..." * (len(places) > 10)
         raise CommandError(
-            f"{source.name}: {block.place(row)}, column {target!r}: {values[row]!r:.60} is no "
-            f"class of {model.path}, which knows {known}"
+            f"{source.name}: {block.place(row)}, column {target!r}: {values[row]!r:.60} is not "
+            f"a class of {model.path}; its classes are {known}"
         )
     return np.array(found)

@@ -24,7 +24,9 @@ from fastmlp.formats.cpp_header import cpp_header, save_cpp
     help="The C++ namespace is fastmlp_NAME.  [default: the header's name without its ending]",
 )
 def command(model: str, cpp: str, namespace: str | None) -> int:
-    """Write MODEL as a C++ header that needs only the standard library.
+    """Write MODEL, a tabular model or a network, as a C++ header.
+
+    The header needs only the standard library.
 
     Example: fastmlp export model.safetensors --cpp model.hpp
     """  # fmt: skip

@@ -67,7 +67,7 @@ def show_table(file: TabularFile, shown: dict[str, Any]) -> None:
     facts = [
         ("file", file.path),
         ("holds", shown["kind"]),
-        ("target", f"{file.target or 'not named'}: {labels or 'amounts'}"),
+        ("target", f"{file.target or 'not named'}: {labels or 'numbers'}"),
     ]
     if file.quantiles:
         facts.append(("quantiles", ", ".join(map(str, file.quantiles))))
@@ -104,7 +104,9 @@ def show_table(file: TabularFile, shown: dict[str, Any]) -> None:
                 "-" if held is None else f"{held:.4g}",
             ]
         )
-    output.say(*output.table(["network", "epochs", "best epoch", "loss", "loss held out"], rows))
+    output.say(
+        *output.table(["network", "epochs", "best epoch", "training loss", "held-out error"], rows)
+    )
 
 
 def described_network(file: NetworkFile) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def load_model(path: str) -> "TabularFile | NetworkFile":
             metadata, _ = read_header(file)
         except ValueError as error:
             raise CommandError(
-                f"{path} is no model: it is damaged or no safetensors file ({error})"
+                f"{path} is not a model: it is damaged or not a safetensors file ({error})"
             ) from error
     if TABULAR_KEY in metadata:
         return TabularFile(path, load_tabular(path))
@@ -143,9 +143,7 @@ class TabularFile(Model):
     def probabilities(self, table: Table) -> Array:
         """Return the probability of each class."""
         if self.classes is None:
-            raise CommandError(
-                f"--proba: {self.path} predicts amounts, which have no probabilities"
-            )
+            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
         return np.asarray(self.model.predict_proba(table))
 
     def output_names(self) -> list[str]:
@@ -210,9 +208,7 @@ class NetworkFile(Model):
     def probabilities(self, table: Table) -> Array:
         """Return the probability of each class, or of each output that is yes or no."""
         if self.network.output not in ("sigmoid", "softmax"):
-            raise CommandError(
-                f"--proba: {self.path} predicts amounts, which have no probabilities"
-            )
+            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
         found = np.asarray(self.network.forward(_rows(table)))
         return np.hstack([1 - found, found]) if found.shape[1] == 1 else found
 

@@ -61,7 +61,7 @@ class Sizes(WordList):
         """Return the numbers."""
         words = [word for word in str(value).split(",") if word]
         if not words or not all(word.isdigit() and int(word) > 0 for word in words):
-            self.fail(f"{value!r} is no list of whole numbers such as 128 64", param, ctx)
+            self.fail(f"{value!r} is not a list of whole numbers such as 128 64", param, ctx)
         return tuple(map(int, words))
 
 
@@ -81,7 +81,7 @@ class Quantiles(WordList):
             found = tuple(float(word) for word in str(value).split(",") if word)
         if not found or found[0] <= 0 or found[-1] >= 1 or sorted(set(found)) != list(found):
             self.fail(
-                f"{value!r} is no list of quantiles such as 0.05 0.5 0.95, which increase",
+                f"{value!r} is not a list of increasing quantiles such as 0.05 0.5 0.95",
                 param,
                 ctx,
             )
@@ -105,7 +105,7 @@ class Names(WordList):
         words = tuple(word for word in str(value).split(",") if word)
         for word in words:
             if word not in self.allowed:
-                self.fail(f"{word!r} is none of {', '.join(self.allowed)}", param, ctx)
+                self.fail(f"{word!r} is not one of {', '.join(self.allowed)}", param, ctx)
         return words
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[Any]:
@@ -125,7 +125,7 @@ class Encoding(click.ParamType):
             return codecs.lookup(value).name
         except LookupError:
             return self.fail(
-                f"{value!r} is no encoding; utf-8, cp1252 and latin-1 are some", param, ctx
+                f"{value!r} is not a known encoding; try utf-8, cp1252 or latin-1", param, ctx
             )
 
 
@@ -138,7 +138,7 @@ class Delimiter(click.ParamType):
         """Return the character."""
         found = {"tab": "\t", "\\t": "\t"}.get(value, str(value))
         if len(found) != 1 or found in '"\r\n':
-            self.fail(f"{value!r} is no delimiter: it must be one character, or tab", param, ctx)
+            self.fail(f"{value!r} is not a delimiter: it must be one character, or tab", param, ctx)
         return found
 
 
@@ -172,7 +172,7 @@ class OutputFile(click.ParamType):
         path = str(value)
         if path == "-":
             if not self.allow_dash:
-                self.fail("'-' would be a file; give the name of one", param, ctx)
+                self.fail("'-' is not possible here; give the name of a file", param, ctx)
             return path
         folder = os.path.dirname(path) or os.curdir
         if not os.path.isdir(folder):
@@ -180,7 +180,7 @@ class OutputFile(click.ParamType):
         if os.path.isdir(path) or not os.path.basename(path):
             self.fail(f"{path!r} is a folder; give the name of a file", param, ctx)
         if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-            self.fail(f"{path!r} may not be written", param, ctx)
+            self.fail(f"{path!r} cannot be written", param, ctx)
         return path
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[Any]:
@@ -197,15 +197,15 @@ def reading(command: Command) -> Command:
     for option in (
         click.option(
             "--delimiter", type=Delimiter(), metavar="CHARACTER",
-            help="Between the fields of a CSV file; guessed among , ; | and tab.",
+            help="What separates the fields of a CSV file; guessed among , ; | and tab.",
         ),
         click.option(
             "--encoding", type=Encoding(), default="utf-8", metavar="NAME",
-            help="Of a CSV file.  [default: utf-8]",
+            help="The encoding of a CSV file.  [default: utf-8]",
         ),
         click.option(
             "--no-header", is_flag=True,
-            help="The CSV file has no line of names: its columns are x0, x1, and so on.",
+            help="The CSV file has no line with names; its columns are called x0, x1, ...",
         ),
     ):  # fmt: skip
         command = option(command)

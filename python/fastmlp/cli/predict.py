@@ -30,19 +30,25 @@ OTHER_FORMATS = (".parquet", ".arrow", ".feather", ".npy", ".npz", ".xlsx", ".sa
     type=options.OutputFile(allow_dash=True),
     default="-",
     metavar="FILE",
-    help="A CSV file; compressed if its name ends in .gz.  [default: standard output]",
+    help="The CSV file to write; compressed if its name ends in .gz.  [default: standard output]",
 )
 @click.option(
     "--proba", is_flag=True, help="Write the probability of each class instead of the labels."
 )
-@click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that is no input.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column that is not an input; may be repeated.",
+)
 @options.reading
-@click.option("--json", "as_json", is_flag=True, help="Write an object of JSON in each line.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
 def command(**given: Any) -> int:
-    """Predict the rows of DATA by MODEL: the file of a table, or - for standard input.
+    """Predict each row of DATA with MODEL. DATA is a file with a table, or - for standard input.
 
     The result has a row for each row of DATA, in the same order, and one column: prediction. With
-    --proba it has the columns probability_LABEL instead. A table of any size needs little memory.
+    --proba it has the columns probability_LABEL instead; a model of quantiles writes quantile_0.05
+    and so on. A table of any size needs little memory.
 
     Example: fastmlp predict model.safetensors new.csv -o predictions.csv
     """  # fmt: skip

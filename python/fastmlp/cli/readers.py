@@ -155,7 +155,7 @@ def _source(raw: BinaryIO, path: str, name: str, form: Format, stack: ExitStack)
         return _ArrowStream(stream, name, stack)
     encoding = next((e for m, e in BYTE_ORDER_MARKS.items() if start.startswith(m)), form.encoding)
     if b"\0" in start and not encoding.startswith(("utf-16", "utf-32")):
-        raise CommandError(f"{name} is no table: it must be CSV, Parquet, Arrow or npy")
+        raise CommandError(f"{name} is not a table: it must be CSV, Parquet, Arrow or npy")
     return CsvSource(stream, name, form, encoding)
 
 

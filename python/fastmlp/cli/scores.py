@@ -140,7 +140,7 @@ def _confusion(names: list[str], matrix: list[list[int]]) -> list[str]:
     rows = [[name, *(f"{n:,}" for n in row)] for name, row in zip(names, matrix, strict=True)]
     lines = table(["true \\ predicted", *names], rows)
     if len(names) <= MOST_CLASSES and max(map(len, lines)) <= WIDTH:
-        return ["confusion matrix: true labels below, predicted ones to the right", *lines]
+        return ["confusion matrix: a row for each true label, a column for each prediction", *lines]
     wrong = [
         (n, true, predicted)
         for true, row in zip(names, matrix, strict=True)

@@ -47,12 +47,12 @@ LOSSES = TabularRegressor._LOSSES
     required=True,
     type=options.OutputFile(),
     metavar="FILE",
-    help="The model, a safetensors file.",
+    help="The file for the model, in the safetensors format.",
 )
 @click.option(
     "--task",
     type=click.Choice(["classification", "regression"]),
-    help="Guessed: text, booleans and whole numbers of at most 20 values are classes.",
+    help="Guessed: text, booleans and whole numbers with at most 20 values are classes.",
 )
 @click.option(
     "--ignore",
@@ -70,27 +70,29 @@ LOSSES = TabularRegressor._LOSSES
     help="The kind of a column: number, boolean, category or date; may be repeated.",
 )
 @click.option(
-    "--hidden", type=options.Sizes(), metavar="SIZE...", help="Units of the hidden layers."
+    "--hidden", type=options.Sizes(), metavar="SIZE...", help="Units in each hidden layer."
 )
-@click.option("--epochs", type=click.IntRange(1), help="At most so many passes over the rows.")
-@click.option("--members", type=click.IntRange(1), help="Networks whose outputs are averaged.")
-@click.option("--batch-size", type=click.IntRange(1), help="Rows in a step.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Of AdamW.")
-@click.option("--weight-decay", type=click.FloatRange(0), help="Of AdamW.")
+@click.option("--epochs", type=click.IntRange(1), help="The most passes over the rows.")
+@click.option("--members", type=click.IntRange(1), help="Number of networks to average.")
+@click.option("--batch-size", type=click.IntRange(1), help="Rows in one training step.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="For AdamW.")
+@click.option("--weight-decay", type=click.FloatRange(0), help="For AdamW.")
 @click.option(
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Fraction of the hidden units that a step leaves out.",
+    help="Fraction of the hidden units that each step leaves out.",
 )
-@click.option("--loss", type=click.Choice(LOSSES), help="Of a regression.")
+@click.option("--loss", type=click.Choice(LOSSES), help="The loss of a regression.")
 @click.option(
     "--quantiles",
     type=options.Quantiles(),
     metavar="QUANTILE...",
-    help="Predict these quantiles of a regression, such as 0.05 0.5 0.95.",
+    help="Predict these quantiles instead of the mean, such as 0.05 0.5 0.95.",
 )
 @click.option(
-    "--class-weight", type=click.Choice(["balanced"]), help="Make all classes count alike."
+    "--class-weight",
+    type=click.Choice(["balanced"]),
+    help="Give every class the same total weight.",
 )
 @click.option(
     "--seed",
@@ -103,8 +105,8 @@ LOSSES = TabularRegressor._LOSSES
 def command(**given: Any) -> int:
     """Train a model on the table DATA: CSV, Parquet, Arrow or npy, or - for standard input.
 
-    Rows without a target are left out. Settings that are not given are chosen by the size of the
-    table. Missing values, texts and dates need no preparation.
+    Rows without a target are left out. Missing values, texts and dates need no preparation.
+    Settings that you do not give are chosen by the size of the table and the task.
 
     Example: fastmlp train data.csv --target survived -o model.safetensors
     """  # fmt: skip
@@ -145,7 +147,7 @@ def read(
             raise CommandError(f"--ignore: {target!r} is the target")
         block = joined(list(source.blocks(source.columns)))
         if block.table.rows == 0:
-            raise CommandError(f"{source.name} has names of columns and no rows")
+            raise CommandError(f"{source.name} has names of columns but no rows")
         column = read_as(source, block, block.table.columns[target], "category")
         column = numbers_of(source, block, column)
         there = np.flatnonzero(~column.missing())
@@ -253,7 +255,7 @@ def report_data(chosen: Guess, table: Table, dropped: int) -> None:
     change = ""
     if chosen.target.holds == "numbers":
         other = "regression" if chosen.task == "classification" else "classification"
-        change = f"; --task {other} changes it"
+        change = f"; add --task {other} to change that"
     what = chosen.task
     if chosen.task == "classification":
         names, n = np.unique(labels(chosen.target), return_counts=True)
@@ -310,9 +312,13 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
             "no rows were held out, because there are few; fastmlp evaluate scores the model"
         )
     else:
-        each = "each network" if n > 1 else "the network"
+        each = (
+            "networks that did not train on them"
+            if n > 1
+            else "the network, which did not train on them"
+        )
         output.say(
-            f"{output.count(found['rows'], 'held-out row')}, which {each} did not train on:",
+            f"scores of {output.count(found['rows'], 'held-out row')}, by {each}:",
             *scores.summary(found),
         )
     path = given["output"]

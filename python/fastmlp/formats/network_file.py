@@ -99,7 +99,7 @@ def network_of(cls: Any, settings: dict[str, Any], tensors: Tensors, prefix: str
     network = cls._rebuild(*structure, **loss_in(settings, tensors, prefix))
     for name, values in layers_of(network, prefix).items():
         values[:] = tensors[name]
-    network._set_scaling(scaling_in(settings, tensors, prefix))
+    network.scaling = scaling_in(settings, tensors, prefix)
     network.epochs_trained = settings["epochs_trained"]
     return network
 

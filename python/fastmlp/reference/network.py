@@ -280,13 +280,10 @@ class Network(TrainingMixin):
         """Return what rows are scaled by while the parameters are for scaled rows."""
         return (self.scaling or {}).get(name, neutral) if self._unfolded else neutral
 
-    def _set_scaling(self, scaling: dict[str, Array] | None) -> None:
-        self.scaling = scaling
-
     def _measure_scaling(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
     ) -> dict[str, Array]:
-        """μ and s of each column, weighted; s is 1 if the column is constant."""
+        """μ and s of each column, weighted; s of a constant column is 1, or |μ| above 2^16."""
         s = self._weights_of_rows(len(np.asarray(X)), sample_weight)
         tables = {"input": np.asarray(X)}
         if self.output == "identity":
@@ -298,8 +295,9 @@ class Network(TrainingMixin):
             mean = np.average(rows, axis=0, weights=s[s > 0])
             deviation = np.sqrt(np.average((rows - mean) ** 2, axis=0, weights=s[s > 0]))
             constant = rows.min(axis=0) == rows.max(axis=0)
+            neutral = np.where(np.abs(rows[0]) > 2**16, np.abs(rows[0]), 1.0)
             scaling[f"{side}_mean"] = np.where(constant, rows[0], mean)
-            scaling[f"{side}_scale"] = np.where(constant, 1.0, deviation)
+            scaling[f"{side}_scale"] = np.where(constant, neutral, deviation)
         return scaling
 
     def _shapes(self) -> list[tuple[int, int]]:

@@ -1,8 +1,8 @@
 """From a data frame to predictions: `TabularClassifier` and `TabularRegressor`.
 
-Both take tables with numbers, categories, dates and missing values, scale and encode them, train
-one or several networks with settings chosen by the table's size, and keep in one file what new
-rows need.
+Both take tables with numbers, categories, dates and missing values, scale and encode them, and
+train one or several networks with settings that suit the size of the table. One file holds
+everything that is needed to predict new rows.
 """
 
 from fastmlp.tabular._encoder import ColumnSummary

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import require_number
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.tabular import _file
@@ -22,12 +23,12 @@ Array = npt.NDArray[Any]
 
 
 class TabularClassifier(TabularModel):
-    """Classes from a table, by one neural network or several.
+    """Classification of the rows of a table by one neural network or the mean of several.
 
-    Columns are encoded by what they hold: numbers are scaled and coded by quantiles, categories
-    get an input for each level, dates are split into parts; missing values are fine everywhere
-    except in the target. The page "Tables" has the details. Arguments that are None are chosen by
-    the size of the table.
+    The encoding of a column follows from its values: numbers are scaled and coded by quantiles,
+    categories get an input for each level, dates are split into parts. Values may be missing
+    everywhere except in the target. The page "Tables" has the details. Arguments that are None are
+    chosen by the size of the table and the task.
 
     Parameters
     ----------
@@ -36,8 +37,8 @@ class TabularClassifier(TabularModel):
     activation : str, optional
         The activation of the hidden layers, one of `fastmlp.ACTIVATIONS`.
     n_members : int, optional
-        The number of networks whose probabilities are averaged. Each has a seed of its own and
-        holds out other rows.
+        The number of networks whose probabilities are averaged. Each has its own seed and holds
+        out different rows.
     epochs, batch_size : int, optional
         The largest number of passes over the rows, and the number of rows in one step.
     learning_rate, weight_decay : float, optional
@@ -45,10 +46,11 @@ class TabularClassifier(TabularModel):
     dropout : float, optional
         The fraction of hidden units that each step leaves out.
     patience : int, optional
-        A network ends its training if the rows that it holds out had no lower error for so many
-        epochs. It keeps the parameters of the epoch with the lowest error.
+        The training of a network ends after this many epochs without a lower error on the rows
+        that it holds out. It keeps the parameters of the epoch with the lowest error.
     scaling : {"robust", "quantile"}, optional
-        How numbers are scaled: by the middle half of the values, outliers ending at ±3, or by rank.
+        How numbers are scaled: by the middle half of the values, with outliers squeezed smoothly
+        into ±3, or by rank.
     n_bins : int, optional
         The number of quantiles that code a number besides its scaled value; 0 for none.
     max_levels : int, optional
@@ -189,13 +191,15 @@ class TabularClassifier(TabularModel):
             If the model is not fitted, or the table lacks a column or has other values in one; the
             message names the column.
         """
-        probabilities = self._outputs(X, "predict_proba")
+        return self._outputs(X, "predict_proba")
+
+    def _answers(self, outputs: Array) -> Array:
         # Of float32 outputs the sum is 1 up to 1e-7, which scikit-learn's log_loss warns of.
         # From left to right, as in C++: NumPy's sum has an order of its own.
-        total = np.zeros(len(probabilities))
-        for column in probabilities.T:
+        total = np.zeros(len(outputs))
+        for column in outputs.T:
             total += column
-        return probabilities / total[:, None]
+        return outputs / total[:, None]
 
     def predict(self, X: Any) -> Array:
         """Return the label of the most probable class.
@@ -218,6 +222,7 @@ class TabularClassifier(TabularModel):
         places = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[places])
 
+    @in_default_float_mode
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return the accuracy.
 
@@ -244,7 +249,7 @@ class TabularClassifier(TabularModel):
 
 
 class TabularRegressor(TabularModel):
-    """Amounts from a table, by one neural network or several.
+    """Regression on the rows of a table by one neural network or the mean of several.
 
     Columns are encoded as by `TabularClassifier`, which documents the arguments that both have.
 
@@ -269,7 +274,7 @@ class TabularRegressor(TabularModel):
     Attributes
     ----------
     quantiles_ : tuple of float
-        The quantiles that are predicted; none without `quantiles`.
+        The quantiles that are predicted; empty if `quantiles` is None.
     networks, network, histories, seed_, n_features_in_, feature_names_in_
         As for `TabularClassifier`.
 
@@ -383,7 +388,7 @@ class TabularRegressor(TabularModel):
         return {"_amounts": content.amounts, "quantiles_": quantiles}
 
     def predict(self, X: Any) -> Array:
-        """Return an amount for each row.
+        """Return a number for each row, or its quantiles.
 
         Parameters
         ----------
@@ -402,10 +407,13 @@ class TabularRegressor(TabularModel):
             If the model is not fitted, or the table lacks a column or has other values in one; the
             message names the column.
         """
-        outputs = self._outputs(X, "predict")
-        amounts = self._amounts.amounts(outputs, self._used_recipe.clip)
-        return amounts[:, 0] if amounts.shape[1] == 1 else np.sort(amounts, axis=1)
+        amounts = self._outputs(X, "predict")
+        return amounts[:, 0] if amounts.shape[1] == 1 else amounts
 
+    def _answers(self, outputs: Array) -> Array:
+        return np.sort(self._amounts.amounts(outputs, self._used_recipe.clip), axis=1)
+
+    @in_default_float_mode
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return R², the explained fraction of the variance.
 

@@ -34,7 +34,7 @@ class Progress:
     Attributes
     ----------
     member, members : int
-        The number of the network, from 0, and how many are trained.
+        The number of the network, from 0, and the number of all networks.
     epoch, epochs : int
         The number of the epoch, from 1, and the largest number of epochs.
     rows : int
@@ -42,8 +42,8 @@ class Progress:
     loss : float
         The mean loss of the epoch.
     val_loss : float or None
-        The error of the rows held out: the loss, or of classes the Brier score. None without such
-        rows.
+        The error of the held-out rows: the loss or, for classes, the Brier score. None if no rows
+        are held out.
     """
 
     member: int

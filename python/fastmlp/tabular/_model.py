@@ -164,8 +164,8 @@ class TabularModel:
         sample_weight : array_like of shape (m,), optional
             The weight of each row in the loss, not negative.
         callbacks : iterable of callable
-            After each epoch of each network, each is called with a `Progress`. Training ends, and
-            the networks are kept as they are, after one of them returned True.
+            Each is called with a `Progress` after each epoch of each network. If one returns True,
+            training ends and the networks are kept as they are.
 
         Returns
         -------
@@ -377,6 +377,7 @@ class TabularModel:
             )
         return "\n".join(lines)
 
+    @in_default_float_mode
     def encode(self, X: Any) -> Array:
         """Return the inputs of the networks for the rows of a table.
 
@@ -457,7 +458,9 @@ class TabularModel:
         """
         content = _file.load(path)
         if content.model != cls._MODEL:
-            raise ValueError(f"load: {path!r} holds a {content.model}; read it by its load")
+            raise ValueError(
+                f"load: {path!r} holds a {content.model}; read it with {content.model}.load"
+            )
         return cls._restored(content)
 
     @classmethod
@@ -483,7 +486,7 @@ class TabularModel:
 
     @in_default_float_mode
     def _outputs(self, X: Any, function: str) -> Array:
-        """Return the mean output of the networks, float64 of shape (m, n_out)."""
+        """Return what a model makes of the mean outputs of the networks, float64 (m, n_out)."""
         self._require_fitted(function)
         table = self._known(X)
         outputs = np.empty((table.rows, self.networks[0].layers[-1]))
@@ -493,7 +496,11 @@ class TabularModel:
             for network in self.networks:
                 total += network.forward(inputs)
             outputs[begin : begin + BLOCK] = total / len(self.networks)
-        return outputs
+        return self._answers(outputs)
+
+    def _answers(self, outputs: Array) -> Array:
+        """Return what the mean outputs of the networks stand for."""
+        raise NotImplementedError
 
     def _require_fitted(self, function: str) -> None:
         if not self.__sklearn_is_fitted__():

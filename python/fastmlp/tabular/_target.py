@@ -45,8 +45,8 @@ def labels(column: Column) -> Array:
         row = int(np.argmax(odd))
         raise ValueError(
             f"fit: the target {column.name!r} has {values[row]} at row {row}. Unknown label type: "
-            "continuous. Classes are texts, booleans or whole numbers below 2**53; for amounts "
-            "there is TabularRegressor"
+            "continuous. Classes are texts, booleans or whole numbers below 2**53; to "
+            "predict other numbers, use TabularRegressor"
         )
     whole: Array = values.astype(np.int64)
     return whole

@@ -1,6 +1,7 @@
 // fastmlp/tabular.hpp: what Python predicts, rows that are refused, and damaged files.
 #include "files.hpp"
 #include "support.hpp"
+#include "tabular/value.hpp"
 
 #include <fastmlp/io.hpp>
 #include <fastmlp/tabular.hpp>
@@ -219,6 +220,11 @@ TEST_CASE("a value that does not fit is refused by its column and row") {
   CHECK(refused(6, "2021-02-29").find("it must hold a date such as 2017-01-31") !=
         std::string::npos);
   CHECK(refused(6, 1e19).find("seconds since 1970 within 1e18") != std::string::npos);
+  std::vector<Row> many(1200, good_row());
+  many[1100][0] = "x";  // in a later block
+  std::vector<std::int64_t> places(1200);
+  CHECK(message_of([&] { model.predict(many, {places.data(), 1200, 1}); }) ==
+        "predict: column 'size' has 'x' at row 1100; it must hold a number");
   CHECK(message_of([&] { model.predict({1, 2}); }) ==
         "predict: the row has 2 values; the model has 8 columns");
   rows[2].pop_back();
@@ -228,6 +234,21 @@ TEST_CASE("a value that does not fit is refused by its column and row") {
   CHECK(message_of([&] { model.predict_proba(rows, {out.data(), 3, 2}); }) ==
         "predict_proba: out is (3, 2); it must be (3, 3)");
   CHECK(out == std::vector<double>(9, -1.0));
+}
+
+TEST_CASE("a number as a text is what Python writes") {
+  CHECK(detail::text_of(1e15) == "1000000000000000");
+  CHECK(detail::text_of(0x1p53) == "9007199254740992.0");
+  CHECK(detail::text_of(1e16) == "1e+16");
+  CHECK(detail::text_of(1e-5) == "1e-05");
+  CHECK(detail::text_of(-0.0001) == "-0.0001");
+}
+
+TEST_CASE("a time zone has two digits for the hours") {
+  const std::string column = "day";
+  const detail::Place place{"predict", column, 0};
+  CHECK(detail::seconds_of("1970-01-01T00:01+02:00", place) == 60);
+  CHECK_THROWS_AS(detail::seconds_of("1970-01-01T00:01+2:00", place), std::invalid_argument);
 }
 
 TEST_CASE("many threads predict from one model") {
@@ -285,6 +306,39 @@ std::string load_message(const std::string& bytes) {
 }
 
 }  // namespace
+
+TEST_CASE("amounts stay in the range of the training targets if the recipe clips") {
+  const Folder folder;
+  Parts parts(read(file_of("regressor")));
+  const auto amounts = [&](bool clip) {
+    parts.settings["recipe"]["clip"] = clip;
+    write(folder / "model", parts.bytes());
+    return load_tabular<TabularRegressor>(folder / "model").predict(good_row());
+  };
+  const std::vector<double> free = amounts(false);
+  const double least = (free[0] + free[1]) / 2, largest = (free[1] + free[2]) / 2;
+  *parts.number("target", 2) = least;
+  *parts.number("target", 3) = largest;
+  CHECK(amounts(false) == free);
+  CHECK(amounts(true) == std::vector<double>{least, free[1], largest});
+}
+
+TEST_CASE("among equal probabilities the first label is the prediction") {
+  const Folder folder;
+  Parts parts(read(file_of("classifier")));
+  for (const auto& [name, entry] : parts.header.items()) {
+    if (name.rfind("networks.", 0) != 0) continue;
+    const auto begin = entry["data_offsets"][0].get<std::size_t>();
+    const auto size = entry["data_offsets"][1].get<std::size_t>() - begin;
+    parts.tensors.replace(begin, size, size, '\0');
+  }
+  write(folder / "model", parts.bytes());
+  const auto model = load_tabular<TabularClassifier>(folder / "model");
+  const std::vector<double> p = model.predict_proba(good_row());
+  CHECK(p[0] == p[1]);
+  CHECK(p[1] == p[2]);
+  CHECK(model.predict(good_row()) == "-1");
+}
 
 TEST_CASE("a file of another kind names its reader") {
   const Folder folder;

@@ -179,7 +179,7 @@ TEST_CASE("fit names the values that no learning rate can train on") {
     CHECK(message.find(part) != std::string::npos);
   };
   says(message_of(1, 1e25F, 0.01),
-       " in epoch 0; the network is as before that epoch, and its loss is not finite even without "
+       " in epoch 0; the network is as before that epoch: its loss is not finite even without "
        "training: y, with values of up to 2");
   says(message_of(1, 1e25F, 0.01), "e+25, is too large for float; scale y, or use double");
   says(message_of(1e30F, 1, 0.01),
@@ -187,7 +187,7 @@ TEST_CASE("fit names the values that no learning rate can train on") {
   says(message_of(1e38F, 1, 0.01),
        ", are too large for float; scale X or the parameters, or use double");
   says(message_of(1, 1, 1e30),
-       " at learning rate 1e+30; the network is as before that epoch, and a lower learning rate or "
+       " at learning rate 1e+30; the network is as before that epoch: a lower learning rate or "
        "smaller values in X and y may help");
 }
 

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -64,12 +65,37 @@ Matrix<T> forward(const Network<T>& net, const Matrix<T>& X) {
 
 TEST_CASE("statistics are means and deviations, by the weights of the rows") {
   Matrix<double> X(4, 2);
-  X.values = {1, 5, 3, 5, 5, 5, 100, 5};
+  X.values = {1, 5, 3, 5, 5, 5, 100, 7};  // the last row has no weight
   const double weight[] = {1, 2, 1, 0};
   const Statistics s = statistics_of<double>(X.cview(), weight);
   CHECK(s.mean == std::vector<double>{3, 5});
   CHECK(s.deviation[0] == doctest::Approx(std::sqrt(2.0)));
   CHECK(s.deviation[1] == 1);  // a constant column
+  for (std::ptrdiff_t i = 0; i < 4; ++i) X.view()(i, 1) = -1e9;
+  CHECK(statistics_of<double>(X.cview()).deviation[1] == 1e9);
+}
+
+TEST_CASE("the sum of a column is that of its sums over 1024 rows each") {
+  const Matrix<double> X = noise<double>(2500, 1, 2);
+  double total = 0;
+  for (std::ptrdiff_t first = 0; first < X.rows; first += 1024) {
+    double part = 0;
+    for (std::ptrdiff_t i = first; i < std::min<std::ptrdiff_t>(first + 1024, X.rows); ++i) {
+      part += X.cview()(i, 0);
+    }
+    total += part;
+  }
+  CHECK(statistics_of<double>(X.cview()).mean[0] == total / 2500);
+}
+
+TEST_CASE("a column has the same statistics alone and beside many others") {
+  const Matrix<float> X = noise<float>(2100, 1500, 2);  // a block has fewer than 1024 rows
+  Matrix<float> column(X.rows, 1);
+  for (std::ptrdiff_t i = 0; i < X.rows; ++i) column.view()(i, 0) = X.cview()(i, 7);
+  const Statistics wide = statistics_of<float>(X.cview());
+  const Statistics alone = statistics_of<float>(column.cview());
+  CHECK(wide.mean[7] == alone.mean[0]);
+  CHECK(wide.deviation[7] == alone.deviation[0]);
 }
 
 TEST_CASE_TEMPLATE("statistics do not depend on how the rows are read", T, float, double) {
@@ -169,6 +195,11 @@ TEST_CASE("a scaling that does not fit is refused and changes nothing") {
   s.input_mean = {0, 0, 1e6};
   CHECK_THROWS_AS(net.fold_scaling(s), std::invalid_argument);
   s = {};
+  s.input_scale = {1e-40, 1, 1};
+  CHECK_THROWS_WITH(net.fold_scaling(s),
+                    "fold_scaling: with this scaling a weight or a bias is too large for float32; "
+                    "use float64, or scale the data in another unit");
+  s = {};
   s.output_mean = {1, 2};
   Network<float> classes = network<float>(Output::kSoftmax);
   CHECK_THROWS_AS(classes.fold_scaling(s), std::invalid_argument);
@@ -183,6 +214,16 @@ TEST_CASE("a column that float cannot resolve is refused before anything changes
   const std::vector<float> before = parameters_of(net);
   CHECK_THROWS_AS(net.fit(p.X.cview(), p.y.cview(), SgdOptions{0.1}, standardized<float>(1)),
                   std::invalid_argument);
+  CHECK(same_bits(parameters_of(net), before));
+}
+
+TEST_CASE("a first standardized epoch that diverges leaves no scaling behind") {
+  const Problem<float> p;
+  Network<float> net = network<float>();
+  const std::vector<float> before = parameters_of(net);
+  CHECK_THROWS_AS(net.fit(p.X.cview(), p.y.cview(), SgdOptions{1e30}, standardized<float>(2)),
+                  Diverged);
+  CHECK_FALSE(net.scaling());
   CHECK(same_bits(parameters_of(net), before));
 }
 

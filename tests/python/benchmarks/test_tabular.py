@@ -96,12 +96,19 @@ def test_a_report_has_means_times_and_failures(tmp_path):
     lines = [{"about": {}}, MADE_UP[0] | {"error": 9.0}, *MADE_UP, failed]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     text = reports.report(reports.read([file]))
-    assert "| credit, error | 0.15 ± 0.071 | 0.25 ± 0.071 | - |" in text
-    assert "| ames, rmse | 3 (1) | 2 (1) | - |" in text
+    assert "| credit, error | 0.150 | 0.250 | - |" in text
+    assert "| credit, error | 0.071 | 0.071 | - |" in text  # the standard deviations
+    assert "| ames, RMSE | 3.00 (1) | 2.00 (1) | - |" in text
     assert "| error rate, RMSE | 3 | 1.50 | 1.50 |" in text
     # Error 0.25 / 0.15 and 2 / 3, time 2 / 4 and 8 / 1: geometric means.
     assert "| lightgbm | 1 of 2 | 1.05 | 1 of 1 | 1.25 | 2 |" in text
     assert "- tabm on ames, seed 0: stopped after 5 s of CPU time" in text
+
+
+def test_numbers_have_no_power_of_ten():
+    numbers = (0.00012345, 0.5, 2.094, 57.77, 526.5, 21390.4)
+    texts = ["0.000123", "0.500", "2.09", "57.8", "526", "21,390"]
+    assert [reports.number(number) for number in numbers] == texts
 
 
 def test_machines_are_named_once(tmp_path):

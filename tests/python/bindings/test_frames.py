@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import SGD, _frames, ops, reference
+from fastmlp import SGD, _frames, _training_data, ops, reference
 
 ROWS = 7
 NAMES = ("age", "income", "member")
@@ -293,6 +293,22 @@ def test_other_columns_are_refused(use: str) -> None:
         with pytest.raises(ValueError, match=f": X {message}"):
             USES[use](net, changed)
     np.testing.assert_array_equal(net.parameters, before)
+
+
+def test_the_names_of_targets_are_not_those_of_features() -> None:
+    pd = pytest.importorskip("pandas")
+    net = network()
+    net.feature_names = NAMES
+    net.fit(ARRAY, pd.DataFrame({"y": Y}), epochs=1)
+    assert net.feature_names == NAMES
+
+
+def test_a_value_far_down_is_named_by_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_training_data, "FINITE_CHECK_ELEMENTS", 6)
+    frame = FRAMES["pandas"]()
+    frame.loc[5, "income"] = np.inf
+    with pytest.raises(ValueError, match="fit: X has inf at row 5 of column 'income'"):
+        network().fit(frame, Y, epochs=1)
 
 
 def test_the_way_out_of_another_order_works() -> None:

@@ -234,7 +234,7 @@ def test_the_widest_table_fits_a_terminal_of_80_columns():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--networks tinny", "'tinny' is none of tiny, small, medium, large"),
+        ("--networks tinny", "'tinny' is not one of tiny, small, medium, large"),
         ("--threads 0", "0 is not in the range 1<=x<="),
         ("--threads many", "'many' is not a valid integer range"),
     ],

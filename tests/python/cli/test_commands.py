@@ -4,8 +4,10 @@ import csv
 import gzip
 import io
 import json
+import math
 import os
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +16,13 @@ pytest.importorskip("click")
 
 import fastmlp
 from cli_tables import mixed, refused, run, write_csv
-from fastmlp.cli import output, readers
-from fastmlp.tabular import TabularClassifier, TabularRegressor, load
+from fastmlp.cli import output, progress, readers, report, scores, train
+from fastmlp.cli.errors import CommandError, guarded
+from fastmlp.cli.models import load_model
+from fastmlp.cli.target import guess
+from fastmlp.tabular import TabularClassifier, TabularRegressor, _members, load
+from fastmlp.tabular._members import Progress
+from fastmlp.tabular._table import Table, read_column
 
 QUICK = ("--epochs", 20, "--members", 2)
 
@@ -103,7 +110,7 @@ def test_digits_are_ten_classes(folder):
     assert shown[0] == (
         "task classification: 0 (63), 3 (62), 2 (61), 5 (61), 1 (60), 6 (60) and 4 more"
     )
-    assert shown[1] == "because 'x64' has 10 different values, all whole; --task regression"
+    assert shown[1] == "because 'x64' has 10 different values, all whole; add --task regression"
     assert any(line == "x0 left out 0 is constant" for line in shown)
     done = run("evaluate", model, folder / "digits.npy")
     shown = lines_of(done.out)
@@ -140,6 +147,7 @@ def test_training_says_what_became_of_each_column(folder, table):
         ([str(i % 20) for i in range(60)], "classification"),
         ([str(i % 21) for i in range(60)], "regression"),
         (["1.5", "0"], "regression"),
+        ([f"text {i % 30}" for i in range(60)], "classification"),
     ],
 )
 def test_the_task_is_guessed(folder, values, task):
@@ -157,10 +165,24 @@ def test_the_task_can_be_named(folder):
     assert isinstance(load(folder / "m.st"), TabularRegressor)
 
 
+def test_many_texts_are_classes_if_the_user_says_so():
+    column = read_column("y", [f"text {i}" for i in range(40)])
+    with pytest.raises(CommandError, match="'y' has 40 different texts in 40 rows"):
+        guess(column, None)
+    assert guess(column, "classification").task == "classification"
+
+
 def test_rows_without_a_target_are_left_out(folder, regression):
     path, done = regression
     assert "data 181 rows, 4 columns; 19 rows without a target left out" in lines_of(done.out)
     done = run("evaluate", path, folder / "mixed.csv")
+    assert done.out.startswith("181 rows; 19 rows without a target left out\n")
+
+
+def test_blocks_without_a_target_are_left_out(folder, regression, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 1)
+    path = folder / "mixed.csv"
+    done = run("evaluate", regression[0], path)
     assert done.out.startswith("181 rows; 19 rows without a target left out\n")
 
 
@@ -194,10 +216,6 @@ def test_sizes_are_words_or_a_list(folder, table, words, first):
 
 def test_quantiles(folder, table):
     path = folder / "quantiles.st"
-    try:
-        TabularRegressor(quantiles=[0.5], epochs=1).fit({"x": [0, 1] * 30}, np.arange(60))
-    except TypeError:
-        pytest.skip("this build has no pinball loss")
     done = run("train", table, "-t", "size", "-o", path, *QUICK, "--quantiles", 0.1, 0.9)
     assert done.status == 0, done
     assert "quantile rows below it pinball loss" in lines_of(done.out)
@@ -235,6 +253,25 @@ def test_scores_are_those_of_networks_that_did_not_train_on_the_rows(folder, tab
     assert held["log_loss"] != fastmlp.metrics.log_loss([y for _, y in noise], of_all)
 
 
+def test_the_rows_that_are_scored_are_those_that_fit_has_held_out(folder, table, monkeypatch):
+    seen = {"fit": set(), "score": set()}
+
+    def spy(name, original):
+        def held_out(task, member):
+            found = original(task, member)
+            seen[name].add((member, found.tobytes()))
+            return found
+
+        return held_out
+
+    monkeypatch.setattr(_members, "held_out", spy("fit", _members.held_out))
+    monkeypatch.setattr(train, "held_out", spy("score", train.held_out))
+    done = run("train", table, "-t", "kind", "-o", folder / "m.st", "--epochs", 1, "--members", 2)
+    assert done.status == 0, done
+    assert len(seen["fit"]) == 2
+    assert seen["score"] == seen["fit"]
+
+
 def test_few_rows_are_trained_on_but_not_scored(folder):
     path = write_csv(folder / "few.csv", ["x", "y"], [[i, i % 2] for i in (3, 1, 4, 1, 5, 9, 2, 6)])
     done = run("train", path, "-t", "y", "-o", folder / "m.st", "--epochs", 1)
@@ -269,19 +306,23 @@ def test_the_file_is_that_of_python(folder, table):
         ("train {table} -t kind --type size=text -o {new}", "Invalid value for '--type': 'size="),
         ("train {table} -t kind --type day=number -o {new}", "{table}: row 1 (line 2), column '"),
         ("train {table} -t kind --hidden 1.5 -o {new}", "Invalid value for '--hidden': '1.5' is"),
-        ("train {table} -t kind --hidden 0 -o {new}", "Invalid value for '--hidden': '0' is no "),
+        ("train {table} -t kind --hidden 0 -o {new}", "Invalid value for '--hidden': '0' is not "),
         ("train {table} -t size --quantiles 0.9 0.1 -o {new}", "Invalid value for '--quantiles'"),
         ("train {table} -t kind --encoding klingon -o {new}", "Invalid value for '--encoding': "),
         ("train {table} -t kind --delimiter ab -o {new}", "Invalid value for '--delimiter': 'ab"),
-        ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' would be a fil"),
+        ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' is not possib"),
+        ("train {table} -t kind --delimiter \" -o {new}", "Invalid value for '--delimiter': '\"'"),
+        ("train {table} -t size --quantiles 0 0.5 -o {new}", "Invalid value for '--quantiles': '0"),
+        ("train {table} -t size --quantiles 0.5 1 -o {new}", "Invalid value for '--quantiles': '0"),
+        ("train {table} -t size --quantiles 0.5 0.5 -o {new}", "Invalid value for '--quantiles':"),
         ("train {table} -t kind -o {folder}/no/m.st", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {folder}", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {table}", "{table} is the file that is read; give another na"),
-        ("predict {table} {table}", "{table} is no model: it is damaged or no safetensors file "),
+        ("predict {table} {table}", "{table} is not a model: it is damaged or not a saf"),
         ("predict {model} {table} -o {table}", "{table} is the file that is read; give another "),
         ("predict {model} {table} -o {model}", "{model} is the file that is read; give another "),
         ("predict {model} {table} -o {folder}/x.parquet", "-o {folder}/x.parquet: predictions a"),
-        ("predict {size} {table} --proba", "--proba: {size} predicts amounts, which have no pro"),
+        ("predict {size} {table} --proba", "--proba: {size} is a regression, which has no pro"),
         ("evaluate {model} {table} -t color", "{table}: row 2 (line 3), column 'color': 'green'"),
         ("evaluate {model} {table} --plot x.doc", "--plot: 'x.doc' must end in one of .png, .pd"),
         ("export {model}", "Missing option '--cpp'. (fastmlp export --help)"),
@@ -305,7 +346,7 @@ def test_wrong_arguments_are_refused_in_a_line(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "FILE has names of columns and no rows"),
+        ([], "FILE has names of columns but no rows"),
         ([["1", ""], ["2", "NA"]], "--target: 'y' is empty in every row of FILE"),
         (
             [[str(i), f"1,{i}"] for i in range(30)],
@@ -341,6 +382,13 @@ def test_a_model_that_cannot_be_written_is_kept(folder, table, monkeypatch):
         "instead\n"
     )
     load(kept[0])
+
+
+def test_training_that_diverges_is_a_failure(folder, table):
+    done = run("train", table, "-t", "size", "-o", folder / "no.st", "--learning-rate", "1e30")
+    assert done.status == 1
+    assert done.err.startswith("fastmlp: error: ")
+    assert not (folder / "no.st").exists()
 
 
 # predict
@@ -383,6 +431,7 @@ def test_a_compressed_result(folder, table, model):
     path = folder / "p.csv.gz"
     assert run("predict", model, table, "-o", path).status == 0
     assert gzip.decompress(path.read_bytes()).decode() == run("predict", model, table).out
+    assert path.read_bytes()[4:8] == bytes(4)  # no time, so that the same input gives the same file
 
 
 def test_labels_are_written_in_utf_8_whatever_the_terminal_shows(folder, monkeypatch):
@@ -449,9 +498,45 @@ def test_scores_of_amounts_agree_with_scikit_learn(table, regression):
     assert "R²" in shown
 
 
-def test_a_confusion_matrix_that_is_too_wide_becomes_a_list(monkeypatch):
-    from fastmlp.cli import scores
+def test_the_calibration_of_two_classes_is_that_of_the_second():
+    second = np.array([1.0, 0.9375, 0.3125, 0.375])
+    probabilities = np.column_stack([1 - second, second])
+    found = scores.of_classes(["no", "yes"], np.array([1, 0, 1, 0]), probabilities)
+    assert found["calibration"] == [
+        {"from": 0.3, "to": 0.4, "rows": 2, "predicted": 0.34375, "observed": 0.5},
+        {"from": 0.9, "to": 1.0, "rows": 2, "predicted": 0.96875, "observed": 0.5},
+    ]
+    assert found["calibration_error"] == (0.15625 + 0.46875) / 2
 
+
+def test_the_calibration_of_several_classes_is_that_of_the_predicted_ones():
+    probabilities = np.array([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]])
+    found = scores.of_classes(["a", "b", "c"], np.array([0, 2]), probabilities)["calibration"]
+    assert [(one["predicted"], one["observed"]) for one in found] == [(0.5, 1), (0.75, 0)]
+
+
+def test_scores_stand_beside_those_of_an_answer_that_is_always_the_same():
+    found = scores.of_classes(["no", "yes"], np.array([0, 0, 1]), np.array([[0.25, 0.75]] * 3))
+    assert found["most_frequent"] == {"label": "no", "accuracy": 2 / 3}
+    assert scores.of_amounts(np.array([1.0, 3.0]), np.array([5.0, 5.0]))["mean_rmse"] == 1
+
+
+def test_scores_of_quantiles():
+    (found,) = scores.of_quantiles(np.arange(1.0, 5.0), np.full((4, 1), 2.0), [0.25])["quantiles"]
+    assert found == {"quantile": 0.25, "below": 0.5, "pinball_loss": (0.75 + 0 + 0.25 + 0.5) / 4}
+
+
+def test_the_most_frequent_confusions_come_first():
+    truth = np.arange(60) % 20
+    wrong = np.isin(np.arange(60), [1, 5, 25])
+    found = scores.of_classes(
+        [f"label {i}" for i in range(20)], truth, np.eye(20)[(truth + wrong) % 20]
+    )
+    lines = [" ".join(line.split()) for line in scores.details(found)]
+    assert lines.index("label 5 label 6 2") < lines.index("label 1 label 2 1")
+
+
+def test_a_confusion_matrix_that_is_too_wide_becomes_a_list(monkeypatch):
     truth = np.arange(40) % 20
     probabilities = np.eye(20)[(truth + (np.arange(40) == 3)) % 20]
     lines = scores.details(
@@ -460,6 +545,52 @@ def test_a_confusion_matrix_that_is_too_wide_becomes_a_list(monkeypatch):
     assert "the most frequent confusions, of 1 kind" in lines
     assert "label 3  label 4       1" in lines
     assert max(map(len, lines)) <= output.WIDTH
+
+
+@pytest.mark.parametrize("labels", [("false", "true"), ("0", "1"), ("1.0", "2")])
+def test_labels_are_compared_by_their_values(folder, labels):
+    rows = [[i * 7 % 10, labels[i * 7 % 10 > 4]] for i in range(60)]
+    path, model = write_csv(folder / "typed.csv", ["x", "y"], rows), folder / "typed.st"
+    run("train", path, "-t", "y", "-o", model, "--epochs", 40, "--members", 1)
+    found = json.loads(run("evaluate", model, path, "--json").out)
+    assert found["accuracy"] == 1
+    assert sum(map(sum, found["confusion_matrix"])) == 60
+
+
+def test_the_matrix_of_a_picture_has_true_labels_below_each_other():
+    axes = pytest.importorskip("matplotlib.figure").Figure().subplots()
+    report._confusion(axes, ["a", "b"], np.array([0, 0, 0, 1]), np.eye(2)[[1, 1, 0, 1]])
+    found = {(text.get_position(), text.get_text()) for text in axes.texts}
+    assert found == {((0, 0), "1"), ((1, 0), "2"), ((0, 1), "0"), ((1, 1), "1")}
+
+
+def test_quantiles_are_drawn_by_the_one_in_the_middle():
+    assert report._middle(np.array([[1.0, 2.0, 3.0]])).tolist() == [2.0]
+
+
+def test_a_picture_of_rows_of_one_class(folder, model):
+    header, rows = mixed()
+    path = write_csv(folder / "one.csv", header, [row for row in rows if row[-1] == "large"])
+    assert run("evaluate", model, path, "--plot", folder / "one.png").status == 0
+
+
+def test_a_shuffled_column_lowers_the_score(model):
+    header, rows = mixed()
+    columns = {
+        name: read_column(name, [row[i] or None for row in rows]) for i, name in enumerate(header)
+    }
+    truth = np.array([row[-1] == "small" for row in rows]).astype(int)
+    shuffled = report.Shuffled(load_model(model), Table(columns, len(rows), named=True))
+    before = shuffled.score(shuffled.places, truth)
+    places = shuffled.places.copy()
+    places[:, 0] = places[::-1, 0]
+    assert shuffled.score(places, truth) < before - 0.2
+
+
+def test_a_picture_is_not_drawn_over_the_table(folder, model):
+    path = write_csv(folder / "table.png", *mixed())
+    assert "table.png is the file that is read" in refused("evaluate", model, path, "--plot", path)
+    assert (folder / "table.png").read_bytes().startswith(b"size,color")
 
 
 def test_the_picture(folder, table, model, regression):
@@ -524,6 +655,38 @@ def test_a_network_takes_columns_by_its_names(folder, network):
     assert found == [[label] for label in net.predict([[-2, 1.5], [3, 0]])]
 
 
+def test_a_network_without_labels_gives_the_probabilities_of_0_and_1(folder):
+    fastmlp.Network([2, 1], seed=0).save(folder / "binary.st")
+    path = write_csv(folder / "plain.csv", ["a", "b"], [[1.5, -2]])
+    found = rows_of(run("predict", folder / "binary.st", path, "--proba").out)
+    assert found[0] == ["probability_0", "probability_1"]
+
+
+def test_amounts_of_a_network_have_no_probabilities(folder):
+    fastmlp.Network([2, 1], output="identity", seed=0).save(folder / "amounts.st")
+    path = write_csv(folder / "plain.csv", ["a", "b"], [[1.5, -2]])
+    line = refused("predict", folder / "amounts.st", path, "--proba")
+    assert line == f"--proba: {folder / 'amounts.st'} is a regression, which has no probabilities"
+
+
+def test_a_model_of_an_array_takes_columns_in_their_order(folder):
+    X = np.array([[i * 7 % 10, 1, i * 3 % 7] for i in range(60)], dtype=float)
+    model = TabularRegressor(epochs=2, n_members=1, hidden=(4,))
+    with pytest.warns(UserWarning, match="'x1': is constant"):
+        model.fit(X, X[:, 0])
+    model.save(folder / "array.st")
+    rows = [[repr(a), b, "?", repr(c)] for a, b, c in X.tolist()]
+    path = write_csv(folder / "array.csv", ["width", "b", "note", "height"], rows)
+    found = rows_of(run("predict", folder / "array.st", path, "--ignore", "note").out)
+    np.testing.assert_array_equal(np.array(found[1:], float)[:, 0], model.predict(X))
+    assert "has no column 'x0', 'x2'" in refused("predict", folder / "array.st", path)
+
+
+def test_the_same_file_by_another_name_is_not_replaced(folder, table, model):
+    line = refused("predict", model, table, "-o", f"{folder}/./mixed.csv")
+    assert line == f"{folder}/./mixed.csv is the file that is read; give another name"
+
+
 def test_a_network_takes_no_missing_values(folder, network):
     path = write_csv(folder / "plain.csv", ["a", "b"], [[1, 2], [3, ""]])
     line = refused("predict", network, path)
@@ -562,6 +725,29 @@ def test_inspect_shows_a_network(network):
     )
 
 
+def test_inspect_shows_scaling_and_texts(folder):
+    net = fastmlp.Network([2, 1], output="identity", seed=0)
+    net.fold_scaling(input_mean=[1.0, 2.0])
+    net.metadata["note"] = "of May"
+    net.feature_names = ["a", "b"]
+    net.save(folder / "scaled.st")
+    shown = lines_of(run("inspect", folder / "scaled.st").out)
+    assert "inputs a, b" in shown
+    assert "note of May" in shown
+    assert "scaling folded into the first and the last layer: it takes raw values" in shown
+    found = json.loads(run("inspect", folder / "scaled.st", "--json").out)
+    assert (found["standardized"], found["metadata"]) == (True, {"note": "of May"})
+
+
+def test_inspect_of_a_model_without_rows_held_out(folder):
+    model = TabularRegressor(epochs=1, n_members=1, hidden=(2,), quantiles=[0.1, 0.9])
+    model.fit({"x": [1.0, 2.0, 4.0]}, [1.0, 3.0, 2.0]).save(folder / "few.st")
+    shown = lines_of(run("inspect", folder / "few.st").out)
+    assert "quantiles 0.1, 0.9" in shown
+    assert shown[-1].startswith("1 1 1 ")
+    assert shown[-1].endswith(" -")
+
+
 def test_export_writes_a_header_or_standard_output(folder, network):
     done = run("export", network, "--cpp", folder / "header.hpp")
     assert done.out.startswith(
@@ -572,6 +758,7 @@ def test_export_writes_a_header_or_standard_output(folder, network):
     assert "namespace fastmlp_model" in run("export", network, "--cpp", "-").out
     line = refused("export", network, "--cpp", folder / "x.hpp", "--namespace", "a b")
     assert line.startswith("the namespace is 'a b'")  # and not "export: the namespace …"
+    assert "is the file that is read" in refused("export", network, "--cpp", network)
 
 
 def test_a_file_of_another_program_is_no_model(folder):
@@ -581,6 +768,75 @@ def test_a_file_of_another_program_is_no_model(folder):
 
 
 # Output
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [
+        (output.score(0.5), "0.5000"),
+        (output.score(math.nan), "-"),
+        (output.amount(1234.6), "1,235"),
+        (output.amount(12.3456), "12.35"),
+        (output.amount(-0.012346), "-0.01235"),
+        (output.amount(0.0), "0"),
+        (output.amount(1e9), "1e+09"),
+        (output.amount(math.inf), "inf"),
+        (output.count(0, "row"), "0 rows"),
+        (output.count(1, "row"), "1 row"),
+        (output.count(12_000, "row"), "12,000 rows"),
+        (output.size(999), "999 bytes"),
+        (output.size(500_000), "500 kB"),
+        (output.size(2_500_000), "2.5 MB"),
+        (output.clipped("a\x1b[31mb"), "a [31mb"),
+    ],
+)
+def test_numbers_and_names_are_short(found, shown):
+    assert found == shown
+
+
+def test_json_has_null_where_a_number_is_not_finite(capsys):
+    output.say_json({"a": [math.nan, 1.5], "b": (math.inf,)})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 1.5], "b": [None]}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (ValueError("fit: two\nlines"), 2, "error: two lines"),
+        (ValueError("a name \udcff"), 2, "error: a name \\udcff"),
+        (FloatingPointError("fit: it diverges"), 1, "error: it diverges"),
+        (MemoryError(), 1, "error: there is not enough memory"),
+        (ImportError("x needs y: pip install y"), 2, "error: x needs y: pip install y"),
+    ],
+)
+def test_an_error_is_a_line_and_a_status(error, status, line, capsys):
+    def command():
+        raise error
+
+    assert guarded(command) == status
+    assert capsys.readouterr().err == f"fastmlp: {line}\n"
+
+
+def test_a_broken_installation_is_no_line():
+    def command():
+        raise ImportError("no symbol")
+
+    with pytest.raises(ImportError, match="no symbol"):
+        guarded(command)
+
+
+def test_the_bar_of_training_counts_rows(monkeypatch):
+    bar = SimpleNamespace(
+        total=None, counted=[], set_description_str=lambda text, refresh: None, close=lambda: None
+    )
+    bar.update = bar.counted.append
+    monkeypatch.setattr(progress, "_bar", lambda **options: bar)
+    shown = progress.Training()
+    with fastmlp.threads(1):
+        for member, epoch, total in ((0, 1, 2000), (0, 2, 2000), (1, 1, 1200)):  # 0 ended early
+            shown(Progress(member, 2, epoch, 10, 100, 0.5, None))
+            assert bar.total == total
+    assert bar.counted == [100, 100, 100]
 
 
 def test_only_what_the_terminal_can_show_is_printed(monkeypatch):

@@ -6,6 +6,7 @@ import io
 import lzma
 import math
 import sys
+import tempfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -65,6 +66,12 @@ def test_the_delimiter_is_the_one_that_divides_all_lines_alike(file):
     # A comma stands in each line, but not as often.
     assert list(content(file(b"a;b\n1,5;2\n2;3,5\n"))) == ["a", "b"]
     assert list(content(file(b"a b\n1\n2\n"))) == ["a b"]
+
+
+def test_the_delimiter_is_guessed_from_whole_records(file):
+    # The last line of the sample opens a quote, and the first one has a comma too.
+    lines = ["a,x;b", *["1;2"] * (readers.SAMPLE - 2), '"y', 'z";2']
+    assert list(content(file("\n".join(lines).encode()))) == ["a,x", "b"]
 
 
 def test_any_character_can_be_the_delimiter(file):
@@ -155,6 +162,7 @@ def test_blocks_know_the_rows_and_the_lines(file, monkeypatch):
         (b"", "FILE is empty"),
         (b"\n\n", "FILE has no rows"),
         (b"a,b\n1,2\n\n1,2,3\n", "FILE: row 2 (line 4) has 3 fields; the first line has 2"),
+        (b"a;b\n1;2;3\n", "FILE: row 1 (line 2) has 3 fields; the first line has 2"),
         (b"a,b\n1\n", "FILE: row 1 (line 2) has 1 fields; the first line has 2"),
         (b"a,b,a\n1,2,3\n", "FILE has two columns called 'a'; rename one"),
         (b'a,b\n1,"2\n3,4\n', "FILE: line 3: unexpected end of data"),
@@ -162,7 +170,10 @@ def test_blocks_know_the_rows_and_the_lines(file, monkeypatch):
         (b"a,b\n1,\xe4\n", "FILE: line 2 is not UTF-8, byte 3 is 0xe4; name its encoding, such as"),
         (b"\xff\xfea", "FILE is not UTF-16: "),
         (b"PK\3\4", "FILE is a ZIP archive or an Excel workbook: save the sheet as CSV"),
-        (b"a\0b\n", "FILE is no table: it must be CSV, Parquet, Arrow or npy"),
+        (b"a\0b\n", "FILE is not a table: it must be CSV, Parquet, Arrow or npy"),
+        (b"\xd0\xcf\x11\xe0", "FILE is an old Excel workbook: save the sheet as CSV"),
+        (b"FEA1", "FILE is an old Feather file: write it again"),
+        (b"\x28\xb5\x2f\xfd", "FILE is compressed by zstd: decompress it first"),
         (gzip.compress(TEXT)[:-9], "FILE is damaged: "),
         (gzip.compress(TEXT)[:12] + b"abcdefghijkl", "FILE is damaged: "),
         (lzma.compress(TEXT)[:40] + b"abcdefghijkl", "FILE is damaged: "),
@@ -206,6 +217,25 @@ def test_an_array_from_a_pipe(monkeypatch, tmp_path):
     stream = io.BytesIO((tmp_path / "a.npy").read_bytes())
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=stream))
     assert content("-") == {"x0": [0, 2, 4], "x1": [1, 3, 5]}
+
+
+def test_blocks_of_an_array_know_their_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 2)
+    np.save(tmp_path / "a.npy", np.zeros((5, 1)))
+    with open_table(str(tmp_path / "a.npy")) as source:
+        assert [block.place(0) for block in source.blocks(["x0"])] == ["row 1", "row 3", "row 5"]
+
+
+def test_the_copy_of_a_pipe_is_removed(monkeypatch, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 2)))
+    stream = io.BytesIO((tmp_path / "a.npy").read_bytes())
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=stream))
+    with open_table("-") as source:
+        assert len(list((tmp_path / "copies").iterdir())) == 1
+        source.array._mmap.close()  # Windows removes no file that is mapped
+    assert not list((tmp_path / "copies").iterdir())
 
 
 @pytest.mark.parametrize("shape", [(3,), (), (2, 2, 2)])
@@ -258,6 +288,9 @@ def test_parquet_and_arrow(tmp_path, monkeypatch, write, piped):
         path = "-"
     found = content(path)
     assert found == {"a": [1, 2, None], "b": ["x", None, "y"], "c": [1, 0, None]}
+    if not piped:
+        with open_table(path) as source:
+            assert [block.place(0) for block in source.blocks(["a"])] == ["row 1", "row 3"]
 
 
 def test_a_column_that_no_model_takes_is_named_unless_it_is_ignored(tmp_path):

@@ -114,7 +114,7 @@ def test_a_pickle_from_before_there_were_losses_has_the_outputs_own():
 REFUSED = {
     "unknown": (
         {"loss": "hinge"},
-        r"unknown loss 'hinge'; allowed: huber, absolute_error, pinball",
+        r"unknown loss 'hinge'; allowed: huber, absolute_error, pinball, and None for the loss",
     ),
     "no name": ({"loss": 3}, r"unknown loss '3'"),
     "other output": (

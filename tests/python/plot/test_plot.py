@@ -155,6 +155,7 @@ def test_the_plane_has_the_colour_of_the_predicted_class(ax):
     (image,) = ax.get_images()
     colors = np.asarray(image.get_array())
     assert colors.shape == (30, 30, 4)
+    assert image.origin == "lower"
     x0, x1, y0, y1 = image.get_extent()
     grid = np.stack(np.meshgrid(np.linspace(x0, x1, 30), np.linspace(y0, y1, 30)), axis=-1)
     predicted = net.predict(grid.reshape(-1, 2)).reshape(30, 30)
@@ -451,8 +452,15 @@ def test_a_frame_without_narwhals_says_how_to_install_it(monkeypatch):
 
 def test_only_the_most_important_columns_are_shown(ax):
     rows = np.random.default_rng(0).normal(size=(40, 30))
-    plot.permutation_importance(Network([30, 2, 1]), rows, rows[:, 0] > 0, ax, n_repeats=1)
+    net = Network([30, 2, 1], seed=0)
+    plot.permutation_importance(net, rows, rows[:, 0] > 0, ax, n_repeats=1)
     assert len(ax.patches) == 20
+    names, widths = importances(ax)
+    all_names, all_widths = importances(
+        plot.permutation_importance(net, rows, rows[:, 0] > 0, n_repeats=1, n_shown=30)
+    )
+    assert widths == sorted(all_widths, reverse=True)[:20]
+    assert names == all_names[:20]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 import scipy.sparse
 
 import fastmlp
-from fastmlp import ops, schedules
+from fastmlp import metrics, ops, schedules
 from fastmlp.sklearn import MLPClassifier
+from fastmlp.tabular import TabularClassifier, TabularRegressor
 from float_modes import MODES, float_mode
 
 pytestmark = [
@@ -27,6 +28,7 @@ SPARSE = scipy.sparse.csr_matrix(X * (RNG.random(X.shape) < 0.4))
 Y = (X[:, 0] > 0).astype(float)
 WEIGHT = RNG.random(40) + 0.1
 CURVE = np.linspace(0, 1, 82) ** 3
+SCALING = {"input_mean": X.mean(axis=0), "input_scale": X.std(axis=0)}
 
 
 def network(dtype: str = "float32") -> fastmlp.Network:
@@ -63,6 +65,11 @@ def fitted_estimator(solver: str, **options: Any) -> list[Any]:
     return [*estimator.coefs_, *estimator.intercepts_, estimator.loss_]
 
 
+def fitted_table(kind: Any, **options: Any) -> Any:
+    model = kind(epochs=2, n_members=2, hidden=(5,), **options)
+    return model.fit(X, Y if kind is TabularClassifier else X[:, 0], WEIGHT)
+
+
 def updated_in_place() -> np.ndarray:
     parameter = SINGLE.copy()
     ops.sgd_update(parameter, X, 0.1)
@@ -72,6 +79,10 @@ def updated_in_place() -> np.ndarray:
 ESTIMATOR = MLPClassifier((5,), random_state=0, max_iter=5, solver="sgd")
 for _ in range(5):
     ESTIMATOR.partial_fit(X, Y, classes=[0, 1])
+CLASSIFIER, REGRESSOR = fitted_table(TabularClassifier), fitted_table(TabularRegressor)
+PROBABILITIES = CLASSIFIER.predict_proba(X)[:, 1]
+LABEL_METRICS = (metrics.accuracy, metrics.balanced_accuracy, metrics.log_loss, metrics.roc_auc)
+NUMBER_METRICS = (metrics.mae, metrics.rmse, metrics.r2)
 SCHEDULES = (
     schedules.Cosine(7),
     schedules.StepDecay(2, 0.3),
@@ -100,6 +111,40 @@ CALLS: dict[str, Callable[[], Any]] = {
         f"fit by {name}": lambda name=name: fitted(name)
         for name in ("sgd", "adam", "adamw", "rmsprop", "lion", "lbfgs")
     },
+    "fold_scaling": lambda: changed(lambda net: net.fold_scaling(**SCALING)),
+    "fit on scaled rows": lambda: [
+        fitted(name, standardize=True, sample_weight=WEIGHT) for name in ("adam", "lbfgs")
+    ],
+    "fit with metrics": lambda: (
+        network()
+        .fit(
+            X,
+            Y,
+            epochs=2,
+            metrics=["accuracy", "log_loss", "roc_auc"],
+            class_weight="balanced",
+            validation_split=0.3,
+        )
+        .metrics["val_log_loss"]
+    ),
+    "fit of tables": lambda: [
+        [net.parameters for net in fitted_table(kind, **options).networks]
+        for kind, options in (
+            (TabularClassifier, {"class_weight": "balanced"}),
+            (TabularRegressor, {"scaling": "quantile"}),
+            (TabularRegressor, {"loss": "huber"}),
+        )
+    ],
+    "predictions of tables": lambda: [CLASSIFIER.predict_proba(X), REGRESSOR.predict(X / 3)],
+    "encoded rows of tables": lambda: [model.encode(X / 3) for model in (CLASSIFIER, REGRESSOR)],
+    "scores of tables": lambda: [
+        CLASSIFIER.score(X, Y, WEIGHT),
+        REGRESSOR.score(X, X[:, 1], WEIGHT),
+    ],
+    "metrics": lambda: (
+        [metric(Y, PROBABILITIES) for metric in LABEL_METRICS]
+        + [metric(X[:, 0], PROBABILITIES) for metric in NUMBER_METRICS]
+    ),
     "fit in float64": lambda: fitted("lbfgs", "float64"),
     "fit with weights and dropout": lambda: fitted("adam", sample_weight=WEIGHT, dropout=0.3),
     "fit with early stopping": lambda: fitted(

@@ -94,6 +94,12 @@ def test_a_number_with_few_values_has_an_edge_at_each():
     assert_array_equal(encode(number, [1.5, 2.0]), np.array(by_hand, dtype=np.float32))
 
 
+def test_a_number_with_two_values_has_no_places():
+    values = [1.0, 3.0, 3.0, 1.0]
+    expected = [[robust_by_hand(x, values)] for x in (1.0, 3.0)]
+    assert_array_equal(encode(learn(Number, values), [1.0, 3.0]), np.float32(expected))
+
+
 def test_places_have_a_mean_near_0():
     values = np.random.RandomState(0).normal(size=1000)
     assert np.abs(encode(learn(Number, values), values)[:, 1:].mean(axis=0)).max() < 0.1
@@ -185,6 +191,13 @@ def test_numbers_in_texts_are_read_and_said():
         encode(number, ["1", "x"])
 
 
+@pytest.mark.parametrize("text", ["?", "-", ".", "na", "N/A", "nan", "None", " NULL "])
+def test_texts_that_stand_for_a_missing_number(text):
+    texts = ["1.5", text, "3", "7"]
+    assert next(kind for kind in KINDS if kind.suits(column(texts))) is Number
+    assert learn(Number, texts).has_missing
+
+
 # Booleans
 
 
@@ -216,6 +229,11 @@ def test_rare_missing_and_unknown_levels():
     )
     common = learn(Category, ["a"] * 4 + ["b"] * 2 + ["c"] + [None] * 3)  # one row is too few
     assert_array_equal(encode(common, ["new"]), encode(common, ["c"]))
+
+
+def test_one_level_is_used_if_it_may_be_missing():
+    category = learn(Category, ["a", "a", None])
+    assert_array_equal(encode(category, ["a", None]), [[1, 0], [0, 1]])
 
 
 def test_two_levels_are_one_input():
@@ -326,6 +344,22 @@ def test_columns_without_use_are_left_out_by_name():
     }
 
 
+def test_a_boolean_that_is_true_or_missing_is_used():
+    assert_array_equal(encode(learn(Boolean, [True, None, True]), [True, None])[:, 0], [1, 0])
+
+
+@pytest.mark.parametrize(("rows", "names"), [(19, {"x", "id", "key"}), (20, {"x"})])
+def test_identifiers_have_at_least_20_values(rows, names):
+    table = {
+        "x": [i * i for i in range(rows)],
+        "id": list(range(rows)),
+        "key": [f"key {i}" for i in range(rows)],
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert set(encoder_of(table, recipe=replace(RECIPE, min_count=1)).kinds) == names
+
+
 def test_the_warning_names_the_columns_and_the_way_out():
     table = {"x": [1, 2, 4], "same": [1, 1, 1]}
     with pytest.warns(UserWarning, match=r"'same': is constant.*column_types.*ignore"):
@@ -333,6 +367,13 @@ def test_the_warning_names_the_columns_and_the_way_out():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert encoder_of(table, ignore=["same"]).left_out == {"same": "is ignored"}
+
+
+def test_a_copy_has_the_same_missing_values_and_the_same_kind():
+    number = [nan, 0.0, 1.0, 1.0]
+    table = {"a": number, "copy": number, "truth": [None, False, True, True]}
+    assert left_out(table) == {"copy": "equals 'a'"}
+    assert list(encoder_of(table, column_types={"copy": "number"}).kinds) == [*table]
 
 
 def test_the_type_of_a_column_can_be_chosen():
@@ -394,6 +435,54 @@ def test_a_kind_is_restored_from_its_settings(kind, values, scaling):
     assert restored.width == learned.width
     assert restored.describe() == learned.describe()
     assert_array_equal(encode(restored, values), encode(learned, values))
+
+
+NUMBER = {"scaling": "none", "has_missing": True, "parsed": False}
+PLACES = {"center": [0.0], "edges": [0.0, 1.0, 2.0], "means": [0.5, 0.5]}
+ROBUST, QUANTILE = {**NUMBER, "scaling": "robust"}, {**NUMBER, "scaling": "quantile"}
+CATEGORY = {"levels": ["a", "b", "c"], "has_rare": False, "has_missing": False, "cut": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "tensors", "message"),
+    [
+        ("number", NUMBER, {**PLACES, "center": [0.0, 1.0]}, "center must be one number"),
+        ("number", NUMBER, {**PLACES, "edges": [0.0, 2.0, 2.0]}, "edges must rise"),
+        ("number", NUMBER, {**PLACES, "means": [0.5]}, "there must be a mean between two edges"),
+        ("number", NUMBER, {**PLACES, "center": [nan]}, "center has a value that is not finite"),
+        ("number", ROBUST, {**PLACES, "robust": [0.0, 0.0]}, "a center and a factor"),
+        ("number", ROBUST, {**PLACES, "robust": [1.0]}, "a center and a factor"),
+        ("number", ROBUST, PLACES, "its tensors are"),
+        (
+            "number",
+            QUANTILE,
+            {"center": [0.0], "quantiles": [0.0], "shares": [0.5]},
+            "quantiles must rise",
+        ),
+        (
+            "number",
+            QUANTILE,
+            {"center": [0.0], "quantiles": [1.0, 0.0], "shares": [0.0, 1.0]},
+            "quantiles must rise",
+        ),
+        (
+            "number",
+            QUANTILE,
+            {"center": [0.0], "quantiles": [0.0, 1.0], "shares": [1.0]},
+            "a share for each quantile",
+        ),
+        ("category", CATEGORY, {"shares": [0.5, 0.5]}, "a share for each input"),
+        (
+            "category",
+            {**CATEGORY, "levels": ["a", "b", "a"]},
+            {"shares": [0.5, 0.25, 0.25]},
+            "a level stands twice",
+        ),
+    ],
+)
+def test_what_no_kind_has_learned_is_refused(kind, settings, tensors, message):
+    with pytest.raises(ValueError, match=message):
+        BY_NAME[kind].restore(settings, {name: np.array(v) for name, v in tensors.items()})
 
 
 def test_every_kind_is_known_by_its_name():

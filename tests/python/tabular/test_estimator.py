@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 import fastmlp
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.tabular import TabularClassifier, TabularRegressor
+from fastmlp.tabular._target import Amounts
 from table_data import features, mixed_table, part
 
 TABLE = mixed_table()
@@ -93,6 +94,13 @@ def test_the_score_of_quantiles_is_that_of_scikit_learn(quantiles):
         assert math.isclose(score, expected, rel_tol=1e-3)
 
 
+def test_quantiles_are_sorted_in_each_row():
+    model = TabularRegressor(**QUICK, quantiles=[0.45, 0.5, 0.55], learning_rate=1e-9).fit(X, Y)
+    outputs = np.mean([network.forward(model.encode(X)) for network in model.networks], axis=0)
+    assert (np.diff(outputs, axis=1) < 0).any()  # so they cross
+    assert (np.diff(model.predict(X), axis=1) >= 0).all()
+
+
 @pytest.mark.parametrize("loss", ["huber", "absolute_error"])
 def test_robust_losses_ignore_outliers(loss):
     wrong = Y.copy()
@@ -108,8 +116,11 @@ def test_robust_losses_ignore_outliers(loss):
     [
         ({"loss": "squared"}, "loss is 'squared'; it must be one of"),
         ({"loss": "huber", "delta": 0}, "delta is 0"),
+        ({"loss": "huber", "delta": math.inf}, "delta is inf"),
         ({"loss": "huber", "quantiles": [0.5]}, "give one of them"),
         ({"quantiles": [0.5, 0.1]}, "must increase"),
+        ({"quantiles": [0.5, 0.5]}, "must increase"),
+        ({"quantiles": [0.0, 0.5]}, "quantiles is 0.0"),
         ({"quantiles": []}, "must increase"),
         ({"quantiles": [0.5, 1.0]}, "quantiles is 1.0"),
         ({"quantiles": [0.5, "high"]}, "quantiles is 'high'"),
@@ -118,6 +129,11 @@ def test_robust_losses_ignore_outliers(loss):
 def test_losses_and_quantiles_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         TabularRegressor(**QUICK, **arguments).fit(X, Y)
+
+
+def test_delta_reaches_the_networks():
+    model = TabularRegressor(**QUICK, loss="huber", delta=0.25).fit(X, Y)
+    assert [network.delta for network in model.networks] == [0.25, 0.25]
 
 
 # What it takes
@@ -270,6 +286,15 @@ def test_weights_of_classes_and_rows():
     assert plain.score(X, y, sample_weight=rare) == np.mean(plain.predict(X)[rare] == "low")
 
 
+def test_weights_of_classes_multiply_those_of_rows():
+    y, weight = np.array(TABLE["class"]), np.linspace(0.5, 2, 240)
+    both = TabularClassifier(**QUICK, class_weight={"low": 3}).fit(X, y, sample_weight=weight)
+    by_hand = TabularClassifier(**QUICK).fit(
+        X, y, sample_weight=weight * np.where(y == "low", 3, 1)
+    )
+    assert_array_equal(both.predict_proba(X), by_hand.predict_proba(X))
+
+
 def test_rows_without_weight_are_as_if_they_were_not_there():
     y = np.array(TABLE["amount"])
     weight = np.array([0.0, 1.0, 2.0] * 80)
@@ -294,6 +319,34 @@ def test_the_score_of_a_regression(regressor):
     )
 
 
+def test_the_score_of_a_constant_target_is_1_or_0():
+    some = part(X, 0, 60)
+    for arguments in ({}, {"quantiles": 0.5}):
+        model = TabularRegressor(**QUICK, **arguments).fit(some, [7.0] * 60)
+        model._amounts.scale = 0.0  # it predicts 7
+        assert model.score(some, [7.0] * 60) == 1
+        assert model.score(some, [8.0] * 60) == 0
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error", "pinball"])
+def test_robust_losses_scale_amounts_by_their_quartiles(loss):
+    amounts = Amounts.learn(np.array([4.0, 1.0, 2.0, 3.0, 1e6]), loss)
+    assert (amounts.center, amounts.scale) == (3, 2 / 1.349)
+    assert (amounts.least, amounts.largest) == (1, 1e6)
+    equal = Amounts.learn(np.array([0.0] * 8 + [9.0]), loss)  # the quartiles are equal
+    assert (equal.center, equal.scale) == (1, math.sqrt(8))
+
+
+def test_the_scale_of_amounts():
+    amounts = Amounts.learn(np.array([1.0, 3.0]), "squared_error")
+    assert (amounts.center, amounts.scale) == (2, 1)
+    assert Amounts.learn(np.array([7.0, 7.0]), "squared_error").scale == 1
+    counts = Amounts.learn(np.array([0.0, 3.0]), "poisson")
+    assert (counts.center, counts.scale) == (0, 1.5)
+    with pytest.raises(ValueError, match="not negative and not all 0"):
+        Amounts.learn(np.zeros(2), "poisson")
+
+
 # Refused
 
 
@@ -305,7 +358,11 @@ def test_the_score_of_a_regression(regressor):
         ({"hidden": (8, 0)}, "hidden is 0"),
         ({"activation": "rely"}, "activation is 'rely'; it must be one of"),
         ({"scaling": "minmax"}, "scaling is 'minmax'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"patience": 0}, "patience is 0"),
+        ({"max_levels": 0}, "max_levels is 0"),
         ({"learning_rate": -1}, "learning_rate is -1"),
+        ({"weight_decay": -1}, "weight_decay is -1"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"n_bins": -1}, "n_bins is -1"),
         ({"seed": -1}, "seed is -1"),
@@ -318,6 +375,7 @@ def test_the_score_of_a_regression(regressor):
         ({"class_weight": "even"}, "class_weight is 'even'"),
         ({"class_weight": {"hig": 1}}, "label 'hig', which the target does not have"),
         ({"class_weight": {"high": -1}}, "finite and not negative"),
+        ({"class_weight": {"high": "much"}}, "finite and not negative"),
         ({"class_weight": {"high": 0, "low": 0, "middle": 0}}, "weight 0"),
     ],
 )
@@ -399,6 +457,42 @@ def test_the_row_of_a_wrong_value_is_that_of_the_table(classifier, monkeypatch):
         size = [1.0] * 133 + [value] + [1.0] * 106
         with pytest.raises(ValueError, match=message):
             classifier.predict({**X, "size": size if value != "x" else list(map(str, size))})
+
+
+def test_a_column_that_is_named_is_what_scores_compare_with():
+    table = {**X, "amount": Y, "other": Y[::-1]}
+    model = TabularRegressor(**QUICK, ignore=["other"]).fit(table, "amount")
+    assert model.score(table, "other") == model.score(X, Y[::-1])
+    with pytest.raises(ValueError, match="score: X has 240 rows and y has 239 values"):
+        model.score(table, Y[1:])
+
+
+def test_a_fit_to_an_array_forgets_the_names_of_a_table():
+    model = TabularRegressor(**QUICK).fit({"a": Y, "b": Y**2}, Y)
+    A = np.column_stack([Y, Y**2])
+    model.fit(A, Y)
+    assert not hasattr(model, "feature_names_in_")
+    model.predict(A)  # no warning about names
+
+
+def test_hidden_may_be_one_number():
+    model = TabularRegressor(**{**QUICK, "hidden": 5}).fit(X, Y)
+    assert model.networks[0].layers[1:] == (5, 1)
+
+
+def test_only_numbers_share_the_quantiles():
+    wide = {f"n{i}": Y * (i + 1) ** 2 % 7 for i in range(20)}
+    flags = {f"f{i}": (np.arange(240) % (i + 2) == 0).tolist() for i in range(20)}
+    alone = TabularRegressor(**QUICK).fit(wide, Y)._used_recipe.n_bins
+    assert TabularRegressor(**QUICK).fit(wide | flags, Y)._used_recipe.n_bins == alone
+
+
+def test_parameters_are_set_all_or_none():
+    model = TabularClassifier().set_params(epochs=2, n_members=3)
+    assert (model.epochs, model.n_members) == (2, 3)
+    with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
+        model.set_params(n_members=4, epoch=5)
+    assert model.n_members == 3
 
 
 def test_a_repr_shows_what_was_chosen():

@@ -104,9 +104,11 @@ def test_a_model_of_an_array_has_no_names(path):
 @pytest.mark.parametrize("labels", [["ä", "b", "c"], [-5, 0, 7], [False, True]])
 def test_labels_keep_their_type(path, labels):
     x = {"x": [float(i % len(labels)) for i in range(60)]}
-    model = TabularClassifier(**QUICK).fit(x, [labels[i % len(labels)] for i in range(60)])
+    y = [labels[i % len(labels)] for i in range(60)]
+    model = TabularClassifier(**QUICK, class_weight=dict.fromkeys(labels, 2)).fit(x, y)
     model.save(path)
     loaded = TabularClassifier.load(path)
+    assert loaded.class_weight == model.class_weight
     assert loaded.classes_.dtype == model.classes_.dtype
     assert loaded.classes_.tolist() == sorted(labels)
 
@@ -118,6 +120,8 @@ def test_labels_keep_their_type(path, labels):
         {"class_weight": "balanced", "seed": 2**64 - 1},
         {"column_types": {"size": "category"}, "scaling": "quantile", "n_bins": 0},
         {"learning_rate": 0.01, "dropout": 0.0, "activation": "relu"},
+        {"class_weight": {"low": np.float64(2.5), "high": np.int64(1)}},
+        {"patience": np.int64(2)},
     ],
 )
 def test_arguments_survive(path, arguments):
@@ -327,6 +331,53 @@ def test_tensors_that_cannot_be_are_refused(path, name, numbers, message):
     value[: len(numbers or ())] = numbers or ()
     write(path, header, settings, data[:begin] + value.tobytes() + data[end:])
     with pytest.raises(ValueError, match=message):
+        load(path)
+
+
+LABELS = {"type": "integer", "values": ["0", "1", "2"]}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("seed",), "x", "seed is 'x'"),
+        (("seed",), -1, "-1 is not an integer"),
+        (("columns", 1, "name"), "size", "two columns have the same name"),
+        (("columns", 0, "settings", "has_missing"), False, "do not fit the columns"),
+        (("members",), [{"epochs": 2, "best_epoch": 1}], "members is"),
+        (("networks", 0, "more"), 1, "a network has the keys"),
+        (("networks",), [], "networks is"),
+        (("labels", "values"), ["a", "b"], "do not fit the labels"),
+        (("labels", "values"), ["c", "b", "a"], "sorted"),
+        (("labels", "values"), ["a", "a", "b"], "two or more different labels"),
+        (("labels",), {**LABELS, "values": ["0", "1", str(2**63)]}, "too large"),
+        (("labels",), {**LABELS, "values": ["0", "1", "9" * 21]}, "different labels"),
+        (("labels",), {**LABELS, "values": ["0", "0", "1"]}, "different labels"),
+        (("labels", "type"), "date", "type is 'date'"),
+        (("arguments", "class_weight"), ["dict", [["list", "a"], 1]], "no key of a dict"),
+        (("arguments", "more"), 1, "arguments that this version does not take"),
+        (("recipe", "epochs"), ["float", "1.5"], "epochs is 1.5"),
+        (("recipe", "more"), 1, "recipe has the keys"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(path, place, value, message):
+    classifier().save(path)
+    header, settings, data = parts(path)
+    owner = settings
+    for key in place[:-1]:
+        owner = owner[key]
+    owner[place[-1]] = value
+    write(path, header, settings, data)
+    with pytest.raises(ValueError, match=message):
+        load(path)
+
+
+def test_networks_with_different_outputs_are_refused(path):
+    models = TabularRegressor(**QUICK).fit(X, TABLE["amount"])
+    other = TabularRegressor(**QUICK, quantiles=[0.1, 0.9]).fit(X, TABLE["amount"])
+    models._members[1] = other._members[1]
+    models.save(path)
+    with pytest.raises(ValueError, match="do not fit the columns"):
         load(path)
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import fastmlp
-from fastmlp.tabular import TabularClassifier, TabularRegressor
+from fastmlp.tabular import TabularClassifier, TabularRegressor, _members
 from fastmlp.tabular._members import (
     Member,
     Rows,
@@ -50,6 +50,15 @@ def test_members_differ_and_a_member_does_not_depend_on_their_number():
     one = parameters(TabularRegressor(**{**QUICK, "n_members": 1}).fit(X, TABLE["amount"]))
     assert_array_equal(three[0], one[0])
     assert not np.array_equal(three[0], three[1])
+
+
+@pytest.mark.parametrize("name", ["batch_size", "learning_rate", "weight_decay", "dropout"])
+def test_each_setting_makes_a_difference(name):
+    found = [
+        parameters(TabularRegressor(**QUICK, **{name: value}).fit(X, TABLE["amount"]))
+        for value in {"batch_size": (8, 32)}.get(name, (0.1, 0.5))
+    ]
+    assert not np.array_equal(found[0][0], found[1][0])
 
 
 def test_the_seed_decides():
@@ -116,6 +125,28 @@ def test_the_best_epoch_is_kept():
     held = held_out(replace(task(n_members=1), inputs=inputs), 0)
     y = ((np.array(TABLE["amount"]) - center) / scale).astype(np.float32)
     assert model.network.loss(inputs[held], y[held]) == min(seen)
+
+
+def test_every_callback_is_called_though_one_of_them_ends_the_training():
+    seen = []
+    callbacks = [lambda progress: True, lambda progress: seen.append(progress.epoch)]
+    with fastmlp.threads(1):
+        TabularClassifier(**QUICK).fit(X, TABLE["class"], callbacks=callbacks)
+    assert seen == [1, 1, 1]
+
+
+def test_an_error_in_a_member_ends_the_others(monkeypatch):
+    def broken(task, member, report):
+        if member == 1:
+            raise RuntimeError("member 1")
+        return original(task, member, report)
+
+    original = _members._train
+    monkeypatch.setattr(_members, "_train", broken)
+    begin = time.monotonic()
+    with fastmlp.threads(2), pytest.raises(RuntimeError, match="member 1"):
+        TabularClassifier(**{**QUICK, "epochs": 10**6, "patience": 10**6}).fit(X, TABLE["class"])
+    assert time.monotonic() - begin < 20
 
 
 def test_callbacks_see_every_epoch_in_the_thread_of_the_caller():
@@ -205,6 +236,47 @@ def test_training_that_diverges_says_so():
         model.fit(X, TABLE["amount"])
 
 
+# Defaults
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (49, {"n_members": 8, "holdout": 0, "epochs": 200, "batch_size": 32, "min_count": 3}),
+        (50, {"n_members": 8, "holdout": 5, "epochs": 200, "batch_size": 32, "min_count": 3}),
+        (999, {"n_members": 8, "holdout": 5, "epochs": 100, "batch_size": 64, "min_count": 3}),
+        (4999, {"n_members": 8, "epochs": 50, "batch_size": 128, "min_count": 5}),
+        (5000, {"n_members": 4, "epochs": 50, "batch_size": 128, "min_count": 5}),
+        (60_000, {"n_members": 4, "epochs": 20, "batch_size": 512, "min_count": 5}),
+    ],
+)
+def test_defaults_depend_on_the_number_of_rows(rows, expected):
+    recipe = default_recipe(rows, 10, False, "squared_error")
+    assert {name: getattr(recipe, name) for name in expected} == expected
+    assert recipe.patience == recipe.epochs // 2
+
+
+def test_a_batch_size_is_for_tables_up_to_a_size():
+    # Of 585 rows, a member holds out 73 and trains on 512.
+    sizes = [default_recipe(rows, 1, True, "cross_entropy").batch_size for rows in (585, 586)]
+    assert sizes == [32, 64]
+
+
+def test_defaults_depend_on_the_task():
+    classes = default_recipe(1000, 10, True, "cross_entropy")
+    amounts = default_recipe(1000, 10, False, "squared_error")
+    assert (classes.dropout, classes.weight_decay, classes.temperature) == (0.2, 0.1, True)
+    assert (amounts.dropout, amounts.weight_decay, amounts.temperature) == (0.0, 0.01, False)
+    assert (classes.clip, amounts.clip) == (False, True)
+    assert not default_recipe(1000, 10, False, "huber").clip
+
+
+def test_many_numbers_have_few_quantiles_each():
+    found = [default_recipe(1000, n, True, "cross_entropy").n_bins for n in (0, 10, 32, 1000)]
+    assert found == [24, 24, 8, 4]
+    assert default_recipe(30_000, 1, True, "cross_entropy").n_bins == 48
+
+
 # Temperature
 
 
@@ -225,6 +297,10 @@ def test_the_temperature_is_that_of_the_least_loss(n_out):
     weight = np.repeat([1.0, 0.0], 250)
     half = best_temperature(sure[:250], y[:250], None)
     assert math.isclose(best_temperature(sure, y, weight), half, rel_tol=1e-3)
+
+
+def test_the_temperature_is_1_if_none_is_better():
+    assert best_temperature(np.zeros((6, 3), np.float32), np.arange(6) % 3, None) == 1.0
 
 
 def test_all_networks_are_scaled_by_the_temperature_of_the_rows_held_out():

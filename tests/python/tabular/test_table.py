@@ -224,6 +224,7 @@ def test_arrays():
     assert_reads(np.array([[True], [False]]), "booleans", [1, 0], "x0")
     assert_reads(np.array([["x"], ["y"]]), "texts", ["x", "y"], "x0")
     assert_reads(np.array([["2026-01-01"], ["NaT"]], "M8[D]"), "dates", [NEW_YEAR, nan], "x0")
+    assert_reads(np.array([[90], ["NaT"]], "m8[m]"), "numbers", [5400, nan], "x0")
     assert_reads(np.array([[1], ["x"], [None]], dtype=object), "texts", ["1", "x", None], "x0")
     masked = np.ma.masked_array([[1, 2], [3, 4]], [[False, True], [False, False]])
     assert_reads(masked, "numbers", [nan, 4], "x1")
@@ -234,10 +235,17 @@ def test_a_list_keeps_numbers_and_texts():
     assert_reads([[1, "x"], [2, "y"]], "texts", ["x", "y"], "x1")
 
 
+def test_objects():
+    assert_reads({"a": [True, "x", 2.0]}, "texts", ["True", "x", "2"])
+    moments = [dt.datetime(2026, 1, 1, 0, 0, 1, 500_000), np.datetime64("2026-01-01T00:00:02")]
+    assert_reads({"a": moments}, "dates", [NEW_YEAR + 1.5, NEW_YEAR + 2])
+
+
 def test_rows_as_dicts():
-    rows = [{"a": 1, "b": "x"}, {"b": "y"}]
+    rows = [{"a": 1, "b": "x"}, {"b": "y", "c": True}]
     assert_reads(rows, "numbers", [1, nan], "a")
     assert_reads(rows, "texts", ["x", "y"], "b")
+    assert_reads(rows, "booleans", [nan, 1], "c")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What the messages of `fit` say about data that a network cannot learn from."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,12 @@ TARGETS: dict[str, tuple[int, str, Any, str]] = {
     "0 and 1 for two sigmoids": (2, "sigmoid", CLASSES % 2, "y holds 0 and 1: .* 1 unit"),
     "amounts for a sigmoid": (1, "sigmoid", CLASSES * 1.5, "output='identity' is for such numbers"),
     "amounts for a softmax": (10, "softmax", CLASSES * 0.3, "output='identity' is for such"),
-    "large amounts": (1, "sigmoid", CLASSES * 1000, "takes them; output='identity' is for amounts"),
+    "large amounts": (
+        1,
+        "sigmoid",
+        CLASSES * 1000,
+        "takes them; for a regression use output='identity'",
+    ),
     "very large amounts": (1, "sigmoid", CLASSES * 1e6, "output='identity' is for such numbers"),
     "negative counts": (1, "exp", CLASSES - 3, "output='identity' is for such numbers"),
     "amounts for two identities": (2, "identity", CLASSES * 1.5, "give the last layer 1 unit"),
@@ -94,9 +100,12 @@ ABOUT_SCALES = (
     [("identity", 1, X[:, 0]), ("sigmoid", 1, CLASSES % 2), ("softmax", 10, CLASSES)],
 )
 def test_columns_of_different_scales_are_named(output: str, units: int, y: Any) -> None:
-    with pytest.raises(FloatingPointError, match=f"{ABOUT_SCALES}; without it a lower learning"):
-        make(units, output).fit(UNSCALED, y, epochs=9, learning_rate=100)
-    with pytest.warns(UserWarning, match=f"first epoch is .* 100 times .*; {ABOUT_SCALES}") as seen:
+    warning = f"first epoch is .* 100 times .*; {ABOUT_SCALES}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the first epoch may have a loss, an absurd one
+        with pytest.raises(FloatingPointError, match=f"{ABOUT_SCALES}, or a lower learning"):
+            make(units, output).fit(UNSCALED, y, epochs=9, learning_rate=100)
+    with pytest.warns(UserWarning, match=warning) as seen:
         make(units, output).fit(UNSCALED, y, epochs=1, learning_rate=1e-12)
     assert seen[0].filename == __file__
 
@@ -124,6 +133,31 @@ def test_the_best_constant_answer_is_that_of_the_weighted_rows() -> None:
     assert _advice.is_absurd(network, 100.1 * best, _advice.Data(X, y, weight))
 
 
+def test_a_loss_is_absurd_by_what_equal_probabilities_would_cost() -> None:
+    data = _advice.Data(X, np.zeros((100, 3)), None)
+    for output, best in (("sigmoid", 3 * np.log(2)), ("softmax", np.log(3))):
+        assert not _advice.is_absurd(make(3, output), 99.9 * best, data)
+        assert _advice.is_absurd(make(3, output), 100.1 * best, data)
+
+
+def test_a_loss_that_is_not_the_output_s_own_is_never_absurd() -> None:
+    network = make(output="identity", loss="huber")
+    assert not _advice.is_absurd(network, 1e30, _advice.Data(X, X[:, 0], None))
+
+
+def test_outputs_too_large_for_the_dtype_are_named() -> None:
+    network = make(output="identity")
+    message = r"the outputs, with values of up to .*e\+2\d, are too large .*; scale X or the param"
+    with pytest.raises(FloatingPointError, match=message):
+        network.fit(X * 1e25, X[:, 0], epochs=1)
+
+
+def test_targets_that_standardize_does_not_scale_are_not_accused() -> None:
+    data = _advice.Data(X, CLASSES * 1e6, None)
+    assert _advice.about_scales(make(output="exp"), data, None) is None
+    assert "y has values" in (_advice.about_scales(make(output="identity"), data, None) or "")
+
+
 def test_a_few_rows_alone_do_not_make_a_loss_absurd() -> None:
     y = np.zeros(3 * _advice.SAMPLE)
     y[1] = 1e3  # which is not among the rows that are looked at first
@@ -140,37 +174,51 @@ def test_names_of_columns_are_used() -> None:
 
 
 def test_large_targets_are_named_if_training_diverges() -> None:
-    with pytest.raises(
-        FloatingPointError, match=r"and y has values of up to 9e\+06: fit\(..., stan"
-    ):
-        make(output="identity").fit(X, CLASSES * 1e6, epochs=9)
+    message = r"epoch: y has values of up to 9e\+06: fit\(..., stan"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(FloatingPointError, match=message):
+            make(output="identity").fit(X, CLASSES * 1e6, epochs=9)
 
 
 def test_columns_of_one_scale_are_not_accused() -> None:
-    with pytest.raises(
-        FloatingPointError, match="that epoch, and a lower learning rate or smaller"
-    ):
+    with pytest.raises(FloatingPointError, match=r"that epoch: a lower learning rate or smaller"):
         make(output="identity").fit(X, X[:, 0], epochs=3, learning_rate=1e10)
-    make(output="identity").fit(X * 1e4, X[:, 0], epochs=1, learning_rate=1e-15)
+    general = r"answer; fit\(..., standardize=True\), which scales the rows, or a lower learning"
+    with pytest.warns(UserWarning, match=general):
+        make(output="identity").fit(X * 1e4, X[:, 0], epochs=1, learning_rate=1e-15)
 
 
-def test_standardized_rows_are_not_accused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_training_loop, "is_absurd", lambda *args: True)
+def test_a_regression_on_raw_columns_is_warned() -> None:
+    diabetes = pytest.importorskip("sklearn.datasets").load_diabetes(scaled=False)
+    network = fastmlp.Network([10, 32, 1], output="identity", seed=0)
+    with pytest.warns(UserWarning, match=r"times that of the best constant answer; "):
+        network.fit(diabetes.data, diabetes.target, epochs=1)
+
+
+def test_standardized_rows_are_not_accused() -> None:
     make(output="identity").fit(UNSCALED, X[:, 0], epochs=3, standardize=True)
-    with pytest.raises(
-        FloatingPointError, match="that epoch, and a lower learning rate or smaller"
-    ):
+    with pytest.raises(FloatingPointError, match=r"that epoch: a lower learning rate or smaller"):
         make(output="identity").fit(
             UNSCALED, X[:, 0], epochs=3, standardize=True, learning_rate=1e10
         )
+
+
+def test_a_scaling_of_other_rows_is_named() -> None:
+    network = make(output="identity")
+    network.fit(X, X[:, 0] * 1e6, epochs=1, standardize=True)
+    with pytest.warns(UserWarning, match=r"keeps the scaling of its first fit.*a new network"):
+        network.fit(X, X[:, 0], epochs=1, standardize=True)
+    assert network.scaling["output_scale"][0] > 1e5
 
 
 def test_scales_are_looked_at_after_an_absurd_first_epoch_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looked: list[Any] = []
-    monkeypatch.setattr(_training_loop, "about_scales", lambda *args: looked.append(args))
+    monkeypatch.setattr(_training_loop, "about_scales", lambda *args: looked.append(args) or "so")
     make(output="identity").fit(UNSCALED / 1e6, X[:, 0], epochs=3)
     assert not looked
-    make(output="identity").fit(UNSCALED, X[:, 0], epochs=3, learning_rate=1e-12)
+    with pytest.warns(UserWarning, match="answer; so"):
+        make(output="identity").fit(UNSCALED, X[:, 0], epochs=3, learning_rate=1e-12)
     assert len(looked) == 1

@@ -89,7 +89,9 @@ def test_the_share_is_rounded_to_rows(share: float, rows: int, held_out: int | N
         "metrics": lambda y, p: sizes.append(len(y)) or 0,
     }
     if held_out is None:
-        with pytest.raises(ValueError, match=r"validation_split is 0.999 and X has 40 rows; one"):
+        with pytest.raises(
+            ValueError, match=r"validation_split is 0.999 and X has 40 rows; at least one"
+        ):
             make().fit(X[:rows], Y[:rows], **options)
     else:
         make().fit(X[:rows], Y[:rows], **options)
@@ -185,10 +187,50 @@ def test_metrics_of_several_outputs() -> None:
     assert metrics.mae(y, outputs) == pytest.approx(np.abs(y - outputs).mean())
     assert metrics.r2([2.0, 2.0], [2.0, 2.0]) == 1.0
     assert metrics.r2([2.0, 2.0], [2.0, 3.0]) == 0.0
-    with pytest.raises(ValueError, match="balanced_accuracy: outputs has several columns"):
+    with pytest.raises(ValueError, match="balanced_accuracy: outputs has several sigmoid"):
         metrics.balanced_accuracy(y, outputs)
     with pytest.raises(ValueError, match=r"mae: y has shape \(20, 2\) and outputs has shape \(20,"):
         metrics.mae(y, outputs[:, 0])
+
+
+def test_a_probability_of_a_half_is_a_yes() -> None:
+    assert metrics.accuracy([1, 0], [0.5, 0.25]) == 1
+    assert metrics.balanced_accuracy([1, 0], [0.5, 0.25]) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_wrong_answer_without_doubt_costs_as_much_as_the_dtype_can_tell(dtype: Any) -> None:
+    sure = -np.log(np.finfo(dtype).eps)
+    assert metrics.log_loss([1, 0], np.array([0, 1], dtype)) == pytest.approx(sure)
+    assert metrics.log_loss([1], np.array([[1, 0]], dtype)) == pytest.approx(sure)
+
+
+def test_the_log_loss_of_a_row_is_the_sum_over_its_outputs() -> None:
+    assert metrics.log_loss([[0, 1], [1, 1]], np.full((2, 2), 0.5)) == pytest.approx(np.log(4))
+
+
+def test_class_numbers_may_be_a_column() -> None:
+    P = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]])
+    for metric in (metrics.accuracy, metrics.balanced_accuracy, metrics.log_loss, metrics.roc_auc):
+        assert metric([[0], [1]], P) == metric([0, 1], P)
+
+
+@pytest.mark.parametrize("metric", metrics.__all__)
+def test_a_metric_refuses_what_has_no_answer(metric: str) -> None:
+    function = getattr(metrics, metric)
+    masked = np.ma.masked_array([0.0, 1.0], [True, False])
+    for given in (([0, 1], masked), (masked, [0, 1])):
+        with pytest.raises((TypeError, ValueError), match=f"{metric}: .*masked"):
+            function(*given)
+    for y, outputs in (([], []), ([0, 1], [0.5]), ([[0, 1]], [[0.5, 0.2, 0.3]])):
+        with pytest.raises(ValueError, match=f"{metric}: y has shape"):
+            function(y, outputs)
+
+
+@pytest.mark.parametrize("metric", ["mae", "r2", "rmse"])
+def test_an_error_of_class_numbers_is_refused(metric: str) -> None:
+    with pytest.raises(ValueError, match=f"{metric}: y has shape"):
+        getattr(metrics, metric)([0, 1], [[0.9, 0.1], [0.2, 0.8]])
 
 
 @BOTH
@@ -259,7 +301,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "held-out rows without weight": (
         {"validation_split": 0.2, "sample_weight": np.isin(np.arange(40), split_by_hand(8)[0])},
         ValueError,
-        "of validation_split=0.2, the validation rows all have weight 0",
+        "with validation_split=0.2, the validation rows all have weight 0",
     ),
     "an unknown metric": ({"metrics": ["acc"]}, ValueError, r"has 'acc'; it must be .*'accuracy'"),
     "a metric of numbers": ({"metrics": [1]}, TypeError, "metrics has 1; it must be one of"),
@@ -282,9 +324,19 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "a negative weight": ({"class_weight": {1: -1.0}}, ValueError, "class_weight of 1 is -1.0; it"),
     "no weight at all": ({"class_weight": {0: 0, 1: 0}}, ValueError, "sample_weight has the sum 0"),
     "classes between": (
-        {"class_weight": "balanced", "y": np.full(40, 0.5)},
+        {"class_weight": "balanced", "y": np.where(np.arange(40) < 7, Y, 0.5)},
         ValueError,
-        r"y\[0\] is 0.5; it must be 0 or 1",
+        r"y\[7\] is 0.5; it must be 0 or 1",
+    ),
+    "four kinds of validation data": (
+        {"validation_data": (X, Y, WEIGHT, None)},
+        ValueError,
+        "validation_data is a tuple of 4 items; it must be",
+    ),
+    "rows to train on without weight": (
+        {"validation_split": 0.2, "sample_weight": np.isin(np.arange(40), split_by_hand(8)[1])},
+        ValueError,
+        "with validation_split=0.2, the rows to train on all have weight 0",
     ),
 }
 
@@ -318,6 +370,23 @@ def test_a_metric_that_the_output_cannot_have_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=f"'{metric}' and the output is '{output}'; .*{message}"):
         make(layers=layers, output=output).fit(X, y, epochs=1, metrics=metric)
+
+
+def test_a_metric_may_return_a_boolean_of_numpy() -> None:
+    def any_right(y: Any, outputs: Any) -> Any:
+        return np.any(y == (outputs >= 0.5))
+
+    assert make().fit(X, Y, epochs=1, metrics=any_right).metrics["any_right"] == [1.0]
+
+
+def test_metrics_get_integers_as_class_numbers_and_all_columns_of_other_targets() -> None:
+    seen: list[Any] = []
+    for output, y in (("softmax", CLASSES.astype(np.float32)), ("sigmoid", np.eye(3)[CLASSES])):
+        make(layers=(3, 3), output=output).fit(
+            X, y, epochs=1, metrics=lambda y, p: seen.append(y) or 0
+        )
+    assert seen[0].dtype == np.int64
+    np.testing.assert_array_equal(seen[1], np.eye(3)[CLASSES])
 
 
 def test_a_metric_must_return_a_number() -> None:
@@ -354,6 +423,25 @@ def test_class_weights_multiply_those_of_the_rows(
     a.fit(X, targets, epochs=2, class_weight=class_weight, sample_weight=weight)
     b.fit(X, targets, epochs=2, sample_weight=own * by_class[y])
     np.testing.assert_allclose(a.parameters, b.parameters, rtol=1e-5, atol=1e-7)
+
+
+@BOTH
+@pytest.mark.parametrize("class_weight", ["balanced", {1: 3.0}])
+def test_class_weights_take_class_numbers_as_a_column(kind: Any, class_weight: Any) -> None:
+    a, b = (make(kind, (3, 3), output="softmax") for _ in range(2))
+    weight = np.arange(1.0, 41.0)
+    a.fit(X, CLASSES, epochs=1, class_weight=class_weight, sample_weight=weight)
+    b.fit(X, CLASSES[:, None], epochs=1, class_weight=class_weight, sample_weight=weight)
+    np.testing.assert_array_equal(a.parameters, b.parameters)
+
+
+def test_balanced_classes_have_the_same_total_weight() -> None:
+    weight = np.arange(1.0, 41.0)
+    totals = np.bincount(CLASSES, weight)
+    a, b = (make(layers=(3, 3), output="softmax", dtype="float64") for _ in range(2))
+    a.fit(X, CLASSES, epochs=1, class_weight="balanced", sample_weight=weight)
+    b.fit(X, CLASSES, epochs=1, sample_weight=weight * (weight.sum() / (3 * totals))[CLASSES])
+    np.testing.assert_allclose(a.parameters, b.parameters, rtol=1e-12)
 
 
 def test_class_weights_leave_the_validation_rows_alone() -> None:

@@ -68,13 +68,14 @@ def test_folding_twice_combines_both_scalings():
         {"output_mean": [1.0, 2, 3], "output_scale": [4.0, 5, 6]},
     )
     inner = {"output_mean": [7.0, 8, 9], "output_scale": [0.5, 0.25, 2]}
-    scaled = network.forward((X - MEANS) / SCALES / 10)
-    network.fold_scaling(input_scale=[10.0] * 4, **inner)
+    scaled = network.forward(((X - MEANS) / SCALES - 0.5) / 10)
+    network.fold_scaling(input_mean=[0.5] * 4, input_scale=[10.0] * 4, **inner)
     network.fold_scaling(input_mean=MEANS, input_scale=SCALES, **outer)
     expected = (scaled * inner["output_scale"] + inner["output_mean"]) * outer[
         "output_scale"
     ] + outer["output_mean"]
     np.testing.assert_allclose(network.forward(X), expected, rtol=1e-9)
+    np.testing.assert_allclose(network.scaling["input_mean"], MEANS + 0.5 * SCALES)
     np.testing.assert_allclose(network.scaling["input_scale"], SCALES * 10)
     np.testing.assert_allclose(network.scaling["output_mean"], [29.0, 42.0, 57.0])
 
@@ -88,7 +89,10 @@ def test_folding_twice_combines_both_scalings():
         ({"input_mean": [1.0]}, r"input_mean has shape \(1,\)"),
         ({"output_scale": [np.inf, 1.0, 1.0]}, "output_scale has inf for column 0"),
         ({"input_mean": [0.0, 7e4, 0.0, 0.0]}, r"column 1 has mean 70000 and scale 1; \|mean\|"),
+        ({"input_mean": [0.0, -7e4, 0.0, 0.0]}, "column 1 has mean -70000 and scale 1"),
         ({"output_mean": [0.0, 0.0, 1e9]}, "output 2 has mean"),
+        ({"input_scale": [1e-40, 1.0, 1.0, 1.0]}, "a weight or a bias is too large for float32"),
+        ({"output_scale": [1.0, 1.0, 1e39]}, "a weight or a bias is too large for float32"),
     ],
 )
 def test_a_scaling_that_does_not_fit_is_refused_and_changes_nothing(wrong, message):
@@ -222,7 +226,7 @@ def test_losses_are_those_of_raw_targets():
 def test_a_network_that_was_trained_on_raw_rows_goes_on_from_there():
     network = make(dtype="float64")
     rows = RNG.normal(size=(50, 4))
-    network.fit(rows, rows[:, :3], epochs=3, learning_rate=0.1)
+    network.fit(rows, rows[:, :3], epochs=1, learning_rate=0.1)
     before = network.forward(rows)
     network.fit(rows, rows[:, :3], epochs=1, learning_rate=1e-12, standardize=True)
     np.testing.assert_allclose(network.forward(rows), before, rtol=1e-8)
@@ -238,6 +242,13 @@ def test_a_column_that_float32_cannot_resolve_is_refused_by_name():
     assert network.scaling is None
     assert np.array_equal(network.parameters, before)
     make(dtype="float64").fit(rows, Y["identity"], epochs=1, standardize=True)
+
+
+def test_a_column_far_below_0_is_refused_by_its_name_in_the_frame():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X - [0, 1e9, 0, 0], columns=["a", "depth", "c", "d"])
+    with pytest.raises(ValueError, match="fit: column 'depth' of X has mean -9"):
+        make().fit(frame, Y["identity"], epochs=1, standardize=True)
 
 
 def test_a_column_of_y_too():
@@ -273,11 +284,48 @@ def test_an_error_inside_an_epoch_puts_the_scaling_back(monkeypatch):
     assert not np.array_equal(network.parameters, 0)
 
 
-def test_a_fit_that_diverges_leaves_the_last_finite_epoch():
+@pytest.mark.parametrize("epochs", [0, 1])
+@pytest.mark.parametrize("kind", [fastmlp.Network, reference.Network])
+def test_a_fit_that_diverges_in_its_first_epoch_changes_nothing(kind, epochs):
+    network = make(kind=kind, dtype="float64")
+    if epochs:
+        network.fit(np.zeros_like(X), np.zeros((len(X), 3)), epochs=epochs)
+    before = network.parameters.copy()
+    with (
+        pytest.raises(FloatingPointError, match="the network is as before that epoch"),
+        np.errstate(all="ignore"),
+    ):
+        fit(network, learning_rate=1e300)
+    assert network.scaling is None
+    assert np.array_equal(network.parameters, before)
+
+
+def test_a_constant_column_may_have_any_size():
+    rows = X.copy()
+    rows[:, 1] = 3e9
+    networks = make(), make(kind=reference.Network)
+    for network in networks:
+        network.fit(rows, np.full((len(X), 3), 3e6), epochs=2, standardize=True)
+    assert networks[0].scaling["input_scale"][1] == networks[1].scaling["input_scale"][1] == 3e9
+    np.testing.assert_allclose(*(network.forward(rows) for network in networks), rtol=1e-4)
+
+
+def test_without_its_scaling_a_network_measures_again():
+    network = make(dtype="float64")
+    fit(network, epochs=1)
+    before, network.scaling = network.forward(X), None
+    assert np.array_equal(network.forward(X), before)
+    network.fit(X * 2, Y["identity"], epochs=1, standardize=True)
+    np.testing.assert_allclose(network.scaling["input_scale"], 2 * X.std(axis=0))
+
+
+def test_what_is_set_as_the_scaling_is_checked():
     network = make()
-    with pytest.raises(FloatingPointError, match="the network is as before that epoch"):
-        fit(network, learning_rate=1e30)
-    assert np.isfinite(network.forward(X)).all()
+    with pytest.raises(TypeError, match="scaling: it is 3; it must be None or a dict"):
+        network.scaling = 3
+    with pytest.raises(ValueError, match=r"input_mean has shape \(1,\)"):
+        network.scaling = {"input_mean": [1.0]}
+    assert network.scaling is None
 
 
 def test_while_unfolded_every_call_gives_the_same_results():
@@ -299,7 +347,7 @@ def test_the_gradient_while_unfolded_is_that_of_scaled_rows():
     network.loss_and_gradients(X, Y["identity"])
     found, scaled = network.gradients.copy(), network.copy()
     network._refold_scaling()
-    scaled._set_scaling(None)
+    scaled.scaling = None
     scaled.loss_and_gradients(
         (X - scaling["input_mean"]) / scaling["input_scale"],
         (Y["identity"] - scaling["output_mean"]) / scaling["output_scale"],
