@@ -130,15 +130,15 @@ template <class T>
 class CallData {
  public:
   CallData(const char* function, PyNetwork& self, Network<T>& net, const py::object& X,
-           const py::object& y, const py::object& weight)
+           const py::object& y, const py::object& weight, const char* y_name = "y")
       : x_(is_csr(X) ? py::array() : apart_from(net, array_of(function, "X", self, X))),
-        y_(apart_from(net, array_of(function, "y", self, y))),
+        y_(apart_from(net, array_of(function, y_name, self, y))),
         x_rows(is_csr(X) ? csr_rows_of<T>(function, "X", X, csr_,
                                           [&](const py::array& array) {
                                             return is_view_of(net, array) ? copy_of(array) : array;
                                           })
                          : rows_of<T>(function, "X", x_)),
-        y_rows(targets_of<T>(function, "y", y_)),
+        y_rows(targets_of<T>(function, y_name, y_)),
         weight_(sample_weight_of(function, weight, x_rows.rows())),
         weights(weight.is_none() ? nullptr : weight_.data()) {}
 
@@ -237,6 +237,53 @@ std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object
       return net.accumulate_gradients(data.x_rows, data.y_rows, data.weights, should_stop);
     });
     return std::pair(sum.loss, sum.weight);
+  });
+}
+
+/// An array for a result of `function` with the rows of X.
+template <class T>
+py::array result_of(const char* function, std::vector<py::ssize_t> shape) {
+  return output<T>(function, py::none(), shape, {});
+}
+
+py::array backward(PyNetwork& self, const py::object& X, const py::object& dY) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const CallData<T> data("backward", self, net, X, dY, py::none(), "dY");
+    const py::array dX = result_of<T>("backward", {data.x_rows.rows(), net.layers().front()});
+    const MatrixView<T> to = mutable_view<T>(dX);
+    interruptible([&](const ShouldStop& should_stop) {
+      net.backward(data.x_rows, data.y_rows, &to, should_stop);
+    });
+    return dX;
+  });
+}
+
+py::array input_gradients(PyNetwork& self, const py::object& X, const py::object& dY) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const CallData<T> data("input_gradients", self, net, X, dY, py::none(), "dY");
+    const py::array dX =
+        result_of<T>("input_gradients", {data.x_rows.rows(), net.layers().front()});
+    const MatrixView<T> to = mutable_view<T>(dX);
+    interruptible([&](const ShouldStop& should_stop) {
+      net.input_gradients(data.x_rows, data.y_rows, to, should_stop);
+    });
+    return dX;
+  });
+}
+
+py::array jacobian(PyNetwork& self, const py::object& X) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const CallData<T> data("jacobian", self, net, X, py::array(), py::none());
+    const std::ptrdiff_t rows = data.x_rows.rows(), n_out = net.layers().back(),
+                         n_in = net.layers().front();
+    const py::array J = result_of<T>("jacobian", {rows, n_out, n_in});
+    const MatrixView<T> to(static_cast<T*>(const_cast<void*>(J.data())), rows, n_out * n_in);
+    interruptible(
+        [&](const ShouldStop& should_stop) { net.jacobian(data.x_rows, to, should_stop); });
+    return J;
   });
 }
 
@@ -604,6 +651,9 @@ void register_network(py::module_& module) {
            kLossAndGradientsDoc)
       .def("accumulate_gradients", &accumulate_gradients, py::arg("X"), py::arg("y"),
            py::arg("sample_weight") = none, kAccumulateGradientsDoc)
+      .def("backward", &backward, py::arg("X"), py::arg("dY"), kBackwardDoc)
+      .def("input_gradients", &input_gradients, py::arg("X"), py::arg("dY"), kInputGradientsDoc)
+      .def("jacobian", &jacobian, py::arg("X"), kJacobianDoc)
       .def("apply_gradients", &apply_gradients, py::arg("optimizer"), py::arg("scale") = 1.0,
            kApplyGradientsDoc)
       .def("step", &step, py::arg("X"), py::arg("y"), py::arg("learning_rate"), kStepDoc)

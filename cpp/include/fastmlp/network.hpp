@@ -196,13 +196,13 @@ class FASTMLP_EXPORT Network {
   /// net.backward(X, dY);
   /// net.apply_gradients(optimizer);
   /// ```
-  void backward(const RowSource<T>& X, const MatrixView<const T>& dY,
-                const MatrixView<T>* dX = nullptr, const ShouldStop& should_stop = {});
+  void backward(const RowSource<T>& X, const RowSource<T>& dY, const MatrixView<T>* dX = nullptr,
+                const ShouldStop& should_stop = {});
 
   /// Writes dX of backward() and leaves gradients() as they are: row i is the sum over j of dY(i,
   /// j) times the gradient of output j with respect to row i of X.
-  void input_gradients(const RowSource<T>& X, const MatrixView<const T>& dY,
-                       const MatrixView<T>& dX, const ShouldStop& should_stop = {}) const;
+  void input_gradients(const RowSource<T>& X, const RowSource<T>& dY, const MatrixView<T>& dX,
+                       const ShouldStop& should_stop = {}) const;
 
   /// Writes the Jacobian of each row to a row of `out` (m, n_L . n_0): dYhat_j / dx_k is element
   /// j n_0 + k. Takes one sweep back through the layers for each output.

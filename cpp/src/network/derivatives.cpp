@@ -10,6 +10,14 @@
 namespace fastmlp {
 namespace {
 
+template <class T>
+void check_gradient(const char* function, const RowSource<T>& dY, std::ptrdiff_t rows,
+                    std::ptrdiff_t cols) {
+  if (dY.rows() == rows && dY.cols() == cols) return;
+  detail::refuse(function, ": dY has shape ", detail::shape(dY.rows(), dY.cols()),
+                 "; it must be that of the outputs, ", detail::shape(rows, cols));
+}
+
 /// One pass over the rows of X, which finds derivatives block by block.
 template <class T, class Impl>
 class Derivatives {
@@ -50,6 +58,13 @@ class Derivatives {
     }
     output().backward(s_.y, dZ, dZ, rows, net_.classes());
     return {dZ, rows, net_.classes()};
+  }
+
+  /// The same from rows first and so on of dY.
+  MatrixView<const T> begin(std::ptrdiff_t rows, const RowSource<T>& dY, std::ptrdiff_t first) {
+    if (!dY.in_place()) rows_.reserve(static_cast<std::size_t>(rows * dY.cols()));
+    const MatrixView<const T> block = dY.block(first, rows, rows_.data());
+    return begin(rows, [&](std::ptrdiff_t i, std::ptrdiff_t j) { return block(i, j); });
   }
 
   /// The gradient of the parameters from a begun sweep; returns dZ_1.
@@ -109,36 +124,35 @@ class Derivatives {
 }  // namespace
 
 template <class T>
-void Network<T>::backward(const RowSource<T>& X, const MatrixView<const T>& dY,
-                          const MatrixView<T>* dX, const ShouldStop& should_stop) {
+void Network<T>::backward(const RowSource<T>& X, const RowSource<T>& dY, const MatrixView<T>* dX,
+                          const ShouldStop& should_stop) {
   Impl& net = *impl_;
   detail::check_features("backward", X.rows(), X.cols(), net.layers.front());
-  detail::check_out("backward", "dY", dY, X.rows(), net.classes());
+  check_gradient("backward", dY, X.rows(), net.classes());
   if (dX != nullptr) detail::check_out("backward", "dX", *dX, X.rows(), X.cols());
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience, should_stop);
   if (X.rows() == 0) std::fill_n(net.gradients.data(), net.n_parameters, T(0));
   if (X.rows() == 0) return;
   Derivatives<T, Impl> pass(net, X, should_stop);
   pass.for_each_block(true, [&](std::ptrdiff_t first, const InputRows<T>& rows) {
-    pass.begin(rows.rows, [&](std::ptrdiff_t i, std::ptrdiff_t j) { return dY(first + i, j); });
+    pass.begin(rows.rows, dY, first);
     const MatrixView<const T> dZ = pass.parameters(first, rows);
     if (dX != nullptr) pass.inputs(dZ, dX->row_block(first, rows.rows));
   });
 }
 
 template <class T>
-void Network<T>::input_gradients(const RowSource<T>& X, const MatrixView<const T>& dY,
+void Network<T>::input_gradients(const RowSource<T>& X, const RowSource<T>& dY,
                                  const MatrixView<T>& dX, const ShouldStop& should_stop) const {
   const Impl& net = *impl_;
   detail::check_features("input_gradients", X.rows(), X.cols(), net.layers.front());
-  detail::check_out("input_gradients", "dY", dY, X.rows(), net.classes());
+  check_gradient("input_gradients", dY, X.rows(), net.classes());
   detail::check_out("input_gradients", "dX", dX, X.rows(), X.cols());
   if (X.rows() == 0) return;
   const detail::ReadLock reading(net.users, detail::kTraining);
   Derivatives<T, Impl> pass(net, X, should_stop);
   pass.for_each_block(false, [&](std::ptrdiff_t first, const InputRows<T>& rows) {
-    const MatrixView<const T> dZ =
-        pass.begin(rows.rows, [&](std::ptrdiff_t i, std::ptrdiff_t j) { return dY(first + i, j); });
+    const MatrixView<const T> dZ = pass.begin(rows.rows, dY, first);
     pass.inputs(pass.first_delta(dZ), dX.row_block(first, rows.rows));
   });
 }
@@ -163,18 +177,16 @@ void Network<T>::jacobian(const RowSource<T>& X, const MatrixView<T>& out,
   });
 }
 
-template void Network<float>::backward(const RowSource<float>&, const MatrixView<const float>&,
+template void Network<float>::backward(const RowSource<float>&, const RowSource<float>&,
                                        const MatrixView<float>*, const ShouldStop&);
-template void Network<double>::backward(const RowSource<double>&, const MatrixView<const double>&,
-                                        const MatrixView<double>*, const ShouldStop&);
-template void Network<float>::input_gradients(const RowSource<float>&,
-                                              const MatrixView<const float>&,
+template void Network<float>::input_gradients(const RowSource<float>&, const RowSource<float>&,
                                               const MatrixView<float>&, const ShouldStop&) const;
-template void Network<double>::input_gradients(const RowSource<double>&,
-                                               const MatrixView<const double>&,
-                                               const MatrixView<double>&, const ShouldStop&) const;
 template void Network<float>::jacobian(const RowSource<float>&, const MatrixView<float>&,
                                        const ShouldStop&) const;
+template void Network<double>::backward(const RowSource<double>&, const RowSource<double>&,
+                                        const MatrixView<double>*, const ShouldStop&);
+template void Network<double>::input_gradients(const RowSource<double>&, const RowSource<double>&,
+                                               const MatrixView<double>&, const ShouldStop&) const;
 template void Network<double>::jacobian(const RowSource<double>&, const MatrixView<double>&,
                                         const ShouldStop&) const;
 
