@@ -235,6 +235,21 @@ def test_scores_are_those_of_networks_that_did_not_train_on_the_rows(folder, tab
     assert held["log_loss"] != fastmlp.metrics.log_loss([y for _, y in noise], of_all)
 
 
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        (5, "scores of 200 held-out rows, each by a network that did not train on it:"),
+        (1, "scores of 40 held-out rows, by the network, which did not train on them:"),
+    ],
+)
+def test_the_report_says_what_its_scores_are_worth(folder, table, members, said):
+    path = folder / "m.st"
+    shown = run("train", table, "-t", "kind", "-o", path, "--members", members, "--epochs", 1).out
+    assert said in shown.splitlines()
+    assert "too good" in shown
+    assert "fastmlp evaluate" in shown
+
+
 def test_few_rows_are_trained_on_but_not_scored(folder):
     path = write_csv(folder / "few.csv", ["x", "y"], [[i, i % 2] for i in (3, 1, 4, 1, 5, 9, 2, 6)])
     done = run("train", path, "-t", "y", "-o", folder / "m.st", "--epochs", 1)
