@@ -291,7 +291,9 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
     network = model.networks[0]
     n = len(model.networks)
     epochs = [history["epochs"] for history in model.histories]
-    spread = f"{min(epochs)} to {max(epochs)}" if min(epochs) < max(epochs) else str(epochs[0])
+    spread = output.count(max(epochs), "epoch")
+    if min(epochs) < max(epochs):
+        spread = f"{min(epochs)} to {spread}"
     output.say(
         "",
         *output.facts(
@@ -302,7 +304,7 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
                     f"{output.count(network.n_parameters, 'parameter')}"
                     + (" each" if n > 1 else ""),
                 ),
-                ("trained", f"{spread} epochs, {seconds:.1f} s with reading and writing"),
+                ("trained", f"{spread}, {seconds:.1f} s with reading and writing"),
             ]
         ),
         "",

@@ -246,6 +246,7 @@ def test_the_report_says_what_its_scores_are_worth(folder, table, members, said)
     path = folder / "m.st"
     shown = run("train", table, "-t", "kind", "-o", path, "--members", members, "--epochs", 1).out
     assert said in shown.splitlines()
+    assert "trained 1 epoch, " in " ".join(shown.split())
     assert "too good" in shown
     assert "fastmlp evaluate" in shown
 
