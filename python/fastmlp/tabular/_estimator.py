@@ -258,7 +258,7 @@ class TabularRegressor(TabularModel):
         For "huber": the scaled error at which the loss turns from a parabola into a line.
     quantiles : float or sequence of float, optional
         Predict these quantiles, such as [0.05, 0.5, 0.95], by the pinball loss; loss is then left
-        at its default.
+        at its default. Each is shifted so that the right share of the held-out rows is below it.
     clip : bool, optional
         Whether predictions stay within the range of the training targets; by default if loss is
         "squared_error".

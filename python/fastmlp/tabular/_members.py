@@ -79,8 +79,11 @@ def train_members(task: Task, callbacks: Sequence[Callable[[Progress], object]])
     """Train all members; callbacks are called in the thread of the caller."""
     members = _trained(task, callbacks)
     held = [_rows(task, held_out(task, member)) for member in range(len(members))]
-    if task.recipe.temperature and all(len(rows.y) for rows in held):
-        scale_temperature(members, held)
+    if all(len(rows.y) for rows in held):
+        if task.recipe.temperature:
+            scale_temperature(members, held)
+        if members[0].network.loss_name == "pinball":
+            shift_quantiles([member.network for member in members], held)
     return members
 
 
@@ -359,3 +362,44 @@ def _relabelled(network: Network, output: str) -> Network:
     other = Network(network.layers, hidden=network.hidden, output=output, seed=0)
     other.parameters[:] = network.parameters
     return other
+
+
+# Quantiles (Romano, Patterson and Candès, 2019, arXiv:1905.03222)
+
+
+def shift_quantiles(networks: Sequence[Network], held: Sequence[Rows]) -> None:
+    """Shift each quantile so that the right share of the rows held out is below it.
+
+    Networks fit the rows that they train on too closely, so the intervals between their quantiles
+    are too narrow for other rows. The rows of a network are those that it holds out.
+    """
+    errors = np.vstack(
+        [
+            own.y[:, np.newaxis] - network.forward(own.X)
+            for network, own in zip(networks, held, strict=True)
+        ]
+    )
+    weights = [own.sample_weight for own in held if own.sample_weight is not None]
+    weight = np.concatenate(weights) if weights else np.ones(len(errors))
+    for output, quantile in enumerate(networks[0].quantiles):
+        shift = conformal_shift(errors[:, output], weight, quantile)
+        for network in networks:
+            network.biases[-1][output] += np.float32(shift)
+
+
+def conformal_shift(errors: Array, weight: Array, quantile: float) -> float:
+    """Return the error below which a new row is with the probability `quantile`, or a bit more.
+
+    For quantiles below 0.5 it is the error above which it is with 1 - quantile, or a bit more. The
+    new row counts as one of the rows, at the far end. If there are so few of them that it alone is
+    more than the share beyond the quantile, the shift is that of the last row, if it widens.
+    """
+    if quantile < 0.5:
+        return -conformal_shift(-errors, weight, 1 - quantile)
+    order = np.argsort(errors, kind="stable")
+    share = np.cumsum(weight[order])  # from left to right on every machine
+    wanted = quantile * (share[-1] + share[-1] / len(share))
+    place = int(np.searchsorted(share, wanted))
+    if place == len(share):
+        return max(float(errors[order[-1]]), 0.0)
+    return float(errors[order[place]])

@@ -18,10 +18,12 @@ from fastmlp.tabular._members import (
     Task,
     _one_thread_inside,
     best_temperature,
+    conformal_shift,
     held_out,
     held_out_error,
     member_seed,
     scale_temperature,
+    shift_quantiles,
 )
 from fastmlp.tabular._recipe import default_recipe
 from table_data import features, mixed_table
@@ -253,3 +255,52 @@ def test_probabilities_are_scaled():
     model = TabularClassifier(**QUICK).fit(X, TABLE["class"])
     assert len({history["temperature"] for history in model.histories}) == 1
     assert model.histories[0]["temperature"] != 1
+
+
+# Quantiles
+
+
+def test_a_shift_is_an_error_with_the_right_share_of_rows_and_of_one_more_beyond():
+    errors, even = np.arange(99.0)[::-1], np.ones(99)
+    assert conformal_shift(errors, even, 0.9) == 89  # the 90th of 99 rows and a new one
+    assert conformal_shift(errors, even, 0.1) == 9  # 10 % of 100 are the 10th row and those below
+    assert conformal_shift(errors, even, 0.5) == 49
+    assert conformal_shift(errors, 3 * even, 0.9) == 89
+    assert conformal_shift(errors, np.where(errors < 50, 1.0, 3.0), 0.5) == 66
+
+
+def test_a_shift_for_which_there_are_too_few_rows_only_widens():
+    errors, even = np.arange(1.0, 10.0), np.ones(9)
+    assert conformal_shift(errors, even, 0.95) == 9
+    assert conformal_shift(errors, even, 0.05) == 0
+    assert conformal_shift(-errors, even, 0.95) == 0
+    assert conformal_shift(-errors, even, 0.05) == -9
+
+
+def test_all_networks_are_shifted_by_the_quantiles_of_the_rows_held_out():
+    draw = np.random.RandomState(2)
+    A, y = draw.normal(size=(300, 3)).astype(np.float32), draw.normal(size=300).astype(np.float32)
+    quantiles = [0.1, 0.5, 0.9]
+    networks = [
+        fastmlp.Network([3, 4, 3], output="identity", loss="pinball", quantiles=quantiles, seed=k)
+        for k in range(2)
+    ]
+    before = [network.copy() for network in networks]
+    held = [Rows(A[:150], y[:150], None), Rows(A[150:], y[150:], None)]
+    shift_quantiles(networks, held)
+    pairs = list(zip(networks, held, strict=True))
+    outputs = np.vstack([network.forward(own.X) for network, own in pairs])
+    below = (y[:, np.newaxis] <= outputs + 1e-6).mean(axis=0)
+    assert np.abs(below - quantiles).max() <= 2 / 300
+    (shifts,) = {tuple(n.biases[-1] - o.biases[-1]) for n, o in zip(networks, before, strict=True)}
+    assert min(shifts) < -0.5 < 0.5 < max(shifts)
+
+
+def test_quantiles_of_a_small_table_hold_enough_new_rows():
+    draw = np.random.RandomState(0)
+    A = draw.normal(size=(700, 6))
+    y = A[:, 0] ** 2 + A[:, 1] * A[:, 2] + 0.3 * draw.normal(size=700)
+    model = TabularRegressor(quantiles=[0.1, 0.9], hidden=(128, 128), epochs=60, n_members=2)
+    low, high = model.fit(A[:120], y[:120]).predict(A[120:]).T
+    inside = ((low <= y[120:]) & (y[120:] <= high)).mean()
+    assert 0.78 < inside < 0.95  # 0.5 by the networks as they are trained
