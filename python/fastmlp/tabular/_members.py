@@ -81,7 +81,7 @@ def train_members(task: Task, callbacks: Sequence[Callable[[Progress], object]])
     held = [_rows(task, held_out(task, member)) for member in range(len(members))]
     if all(len(rows.y) for rows in held):
         if task.recipe.temperature:
-            scale_temperature(members, held)
+            scale_temperature(members, held, task.inputs)
         if members[0].network.loss_name == "pinball":
             shift_quantiles([member.network for member in members], held)
     return members
@@ -311,38 +311,71 @@ def held_out_error(network: Network, rows: Rows) -> float:
 GRID = [2.0**k for k in range(-3, 5)]  # from 1/8 to 16
 GOLDEN = 0.6180339887498949
 SEARCHES = 24  # they narrow an interval to 1e-5 of its width
+HALVINGS = 16  # of an interval that is half the temperature wide
 
 
-def scale_temperature(members: Sequence[Member], held: Sequence[Rows]) -> None:
-    """Divide all last layers by one temperature: that of the least loss on the rows held out.
+def scale_temperature(members: Sequence[Member], held: Sequence[Rows], inputs: Array) -> None:
+    """Divide all last layers by one temperature, which calibrates the mean of the networks.
 
-    The rows of a member are those that it holds out, so no row has been trained on by its network.
+    The temperature of the least loss on the rows held out calibrates each network by itself. The
+    rows of a member are those that it holds out, so no network has trained on its rows. The mean of
+    several networks is less sure than each of them, so the temperature is then lowered for it.
     """
     networks = [member.network for member in members]
     logits = np.vstack(
-        [
-            _relabelled(net, "identity").forward(own.X)
-            for net, own in zip(networks, held, strict=True)
-        ]
+        [_logits(network, own.X) for network, own in zip(networks, held, strict=True)]
     )
     y = np.concatenate([own.y for own in held])
     weights = [own.sample_weight for own in held if own.sample_weight is not None]
     temperature = best_temperature(logits, y, np.concatenate(weights) if weights else None)
+    if len(networks) > 1:
+        of_all = [_logits(network, inputs) for network in networks]
+        temperature = temperature_of_mean(of_all, temperature)
     for network, history in members:
         network.weights[-1][:] /= np.float32(temperature)
         network.biases[-1][:] /= np.float32(temperature)
         history["temperature"] = temperature
 
 
+def temperature_of_mean(logits: Sequence[Array], temperature: float) -> float:
+    """Return the temperature at which the mean of networks is as sure as each at the given one.
+
+    How sure means the mean over all rows of the highest probability.
+    """
+    rows, n_out = logits[0].shape
+    scaler = _Scaler(n_out)
+    ones = np.ones(rows, dtype=np.float32)
+
+    def sureness(probabilities: Array) -> float:
+        return float(_core.dot(probabilities.max(axis=1), ones)) / rows
+
+    def of_mean(temperature: float) -> float:
+        network = scaler.at(temperature)
+        total = network.forward(logits[0])
+        for other in logits[1:]:
+            total += network.forward(other)
+        return sureness(total) / len(logits)
+
+    network = scaler.at(temperature)
+    of_each = math.fsum(sureness(network.forward(one)) for one in logits) / len(logits)
+    if of_mean(temperature) >= of_each:
+        return temperature
+    low, high = temperature / 2, temperature
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if of_mean(middle) < of_each:
+            high = middle
+        else:
+            low = middle
+    return (low + high) / 2
+
+
 def best_temperature(logits: Array, y: Array, sample_weight: Array | None) -> float:
     """Return the temperature of the least cross-entropy."""
-    n_out = logits.shape[1]
-    scaler = Network([n_out, n_out], output="softmax", seed=0)
-    scaler.biases[0][:] = 0.0
+    scaler = _Scaler(logits.shape[1])
 
     def loss(temperature: float) -> float:
-        scaler.weights[0][:] = np.eye(n_out) / temperature
-        return scaler.loss(logits, y, sample_weight)
+        return scaler.at(temperature).loss(logits, y, sample_weight)
 
     losses = [loss(temperature) for temperature in GRID]
     best = losses.index(min(losses))
@@ -357,11 +390,24 @@ def best_temperature(logits: Array, y: Array, sample_weight: Array | None) -> fl
     return temperature if loss(temperature) < loss(1.0) else 1.0
 
 
-def _relabelled(network: Network, output: str) -> Network:
-    """Return a network with the same parameters and another output."""
-    other = Network(network.layers, hidden=network.hidden, output=output, seed=0)
+class _Scaler:
+    """A network from logits to the softmax of logits / temperature."""
+
+    def __init__(self, n_out: int) -> None:
+        self.network = Network([n_out, n_out], output="softmax", seed=0)
+        self.network.biases[0][:] = 0.0
+
+    def at(self, temperature: float) -> Network:
+        """Return the network with this temperature."""
+        self.network.weights[0][:] = np.eye(len(self.network.biases[0])) / temperature
+        return self.network
+
+
+def _logits(network: Network, X: Array) -> Array:
+    """Return the outputs of a network before its softmax."""
+    other = Network(network.layers, hidden=network.hidden, output="identity", seed=0)
     other.parameters[:] = network.parameters
-    return other
+    return other.forward(X)
 
 
 # Quantiles (Romano, Patterson and Candès, 2019, arXiv:1905.03222)

@@ -24,6 +24,7 @@ from fastmlp.tabular._members import (
     member_seed,
     scale_temperature,
     shift_quantiles,
+    temperature_of_mean,
 )
 from fastmlp.tabular._recipe import default_recipe
 from table_data import features, mixed_table
@@ -241,7 +242,7 @@ def test_all_networks_are_scaled_by_the_temperature_of_the_rows_held_out():
         members.append(Member(network, {}))
     before = [member.network.copy() for member in members]
     rows = [Rows(A[:100], y[:100], None), Rows(A[100:], y[100:], None)]
-    scale_temperature(members, rows)
+    scale_temperature(members, rows, A)
     (temperature,) = {member.history["temperature"] for member in members}
     assert temperature > 1
     for (network, _), old, own in zip(members, before, rows, strict=True):
@@ -249,6 +250,25 @@ def test_all_networks_are_scaled_by_the_temperature_of_the_rows_held_out():
         assert_array_equal(network.weights[1], old.weights[1] / np.float32(temperature))
         assert_array_equal(network.predict(A), old.predict(A))
         assert network.loss(*own[:2]) < old.loss(*own[:2])
+
+
+def test_the_mean_of_networks_is_as_sure_as_each_of_them_was():
+    draw = np.random.RandomState(0)
+    shared = 2 * draw.normal(size=(400, 3))
+    logits = [(shared + draw.normal(size=(400, 3))).astype(np.float32) for _ in range(4)]
+
+    def softmax(z):
+        p = np.exp(z)
+        return p / p.sum(axis=-1, keepdims=True)
+
+    each = np.mean([softmax(z / 1.5).max(axis=1) for z in logits])
+    temperature = temperature_of_mean(logits, 1.5)
+    assert temperature < 1.4
+    mean = softmax(np.array(logits) / temperature).mean(axis=0)
+    assert math.isclose(mean.max(axis=1).mean(), each, rel_tol=1e-4)
+    assert temperature_of_mean(logits[:1] * 2, 1.5) == 1.5  # the same network twice
+    opposite = [logits[0], -logits[0]]  # whatever the temperature, their mean is not sure
+    assert math.isclose(temperature_of_mean(opposite, 1.5), 0.75, rel_tol=1e-4)
 
 
 def test_probabilities_are_scaled():
