@@ -88,6 +88,7 @@ def train_members(task: Task, callbacks: Sequence[Callable[[Progress], object]])
 
 
 def _trained(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> list[Member]:
+    """Return the members; if a callback has ended the training, the first ones, which had begun."""
     members = range(task.recipe.n_members)
     at_once = min(len(members), runtime.get_num_threads())
     if at_once == 1:  # Ctrl-C ends even the epoch that runs
@@ -98,7 +99,7 @@ def _trained(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> l
             finished = _ask(callbacks, progress) or finished
             return finished
 
-        return [_train(task, member, report) for member in members]
+        return [_train(task, member, report) for member in members if not finished]
     run = _Run(task)
     threads = [threading.Thread(target=run.work, daemon=True) for _ in range(at_once)]
     with _one_thread_inside():
@@ -111,10 +112,9 @@ def _trained(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> l
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-    for member in members:
-        if member in run.errors:
-            raise run.errors[member]
-    return [run.members[member] for member in members]
+    for member in sorted(run.errors):
+        raise run.errors[member]
+    return [run.members[member] for member in sorted(run.members)]
 
 
 _setting = threading.Lock()
@@ -155,14 +155,14 @@ class _Run:
             self.waiting.put(member)
         self.events: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()  # None ends a thread
         self.stop = threading.Event()  # all members end, and nothing is returned
-        self.finish = threading.Event()  # a callback has asked to keep the networks as they are
+        self.finish = threading.Event()  # no member begins, and those that have are kept
         self.members: dict[int, Member] = {}
         self.errors: dict[int, BaseException] = {}
 
     def work(self) -> None:
         """Train one waiting member after the other."""
         try:
-            while not self.stop.is_set() and not self.waiting.empty():
+            while not (self.stop.is_set() or self.finish.is_set() or self.waiting.empty()):
                 with suppress(queue.Empty):
                     member = self.waiting.get_nowait()
                     try:

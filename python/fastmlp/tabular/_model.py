@@ -165,7 +165,9 @@ class TabularModel:
             The weight of each row in the loss, not negative.
         callbacks : iterable of callable
             Each is called with a `Progress` after each epoch of each network. If one returns True,
-            training ends and the networks are kept as they are.
+            training ends: a network that is being trained ends its epoch and is kept, and a network
+            that has not begun is left out. Which have begun depends on the number of threads, and
+            with several threads their last epochs depend on timing.
 
         Returns
         -------

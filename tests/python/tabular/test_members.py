@@ -142,8 +142,18 @@ def test_a_callback_ends_the_training_and_keeps_the_networks(threads):
         model = TabularClassifier(**{**QUICK, "epochs": 100_000, "patience": 100_000}).fit(
             X, TABLE["class"], callbacks=[lambda progress: progress.epoch == 2]
         )
-    assert len(model.networks) == 3
+    assert 1 <= len(model.networks) <= threads  # those that had not begun are left out
     assert all(history["epochs"] < 100_000 for history in model.histories)
+
+
+def test_networks_that_have_ended_are_kept_when_a_callback_ends_the_training():
+    def fit(**arguments):
+        return TabularRegressor(**QUICK).fit(X, TABLE["amount"], **arguments)
+
+    with fastmlp.threads(1):
+        model = fit(callbacks=[lambda progress: (progress.member, progress.epoch) == (1, 2)])
+    assert [history["epochs"] for history in model.histories] == [3, 2]
+    assert_array_equal(model.networks[0].parameters, fit().networks[0].parameters)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
