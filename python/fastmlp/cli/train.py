@@ -349,6 +349,7 @@ def as_dict(
         "columns": [asdict(one) for one in model.columns()],
         "layers": list(model.networks[0].layers),
         "networks": model.histories,
+        "measures": model._measures(),
         "held_out": found,
         "file": path,
         "seconds": round(seconds, 3),

@@ -75,8 +75,9 @@ class TabularClassifier(TabularModel):
     network : Network
         The network, if there is one.
     histories : list of dict
-        For each network the number of epochs, the best epoch, its losses and the temperature by
-        which its probabilities were scaled.
+        For each network "epochs", their number; "best_epoch", the one that was kept; its "loss"
+        and "val_error", which for classes is the Brier score of the held-out rows; and
+        "temperature", by which its logits were divided.
     seed_ : int
         The seed that was used.
     n_features_in_ : int
@@ -95,6 +96,7 @@ class TabularClassifier(TabularModel):
     """
 
     _MODEL = "TabularClassifier"
+    _ERROR = "Brier score"
 
     classes_: Array
 

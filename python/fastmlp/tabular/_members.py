@@ -41,7 +41,7 @@ class Progress:
         The number of rows in an epoch.
     loss : float
         The mean loss of the epoch.
-    val_loss : float or None
+    val_error : float or None
         The error of the held-out rows: the loss or, for classes, the Brier score. None if no rows
         are held out.
     """
@@ -52,7 +52,7 @@ class Progress:
     epochs: int
     rows: int
     loss: float
-    val_loss: float | None
+    val_error: float | None
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Membe
         "epochs": history.epochs,
         "best_epoch": network.epochs_trained,
         "loss": history.loss[network.epochs_trained - 1],
-        "val_loss": None if best is None else best.lowest,
+        "val_error": None if best is None else best.lowest,
         "temperature": 1.0,
     }
     return Member(network, summary)
@@ -347,7 +347,7 @@ def temperature_of_mean(logits: Sequence[Array], temperature: float) -> float:
     ones = np.ones(rows, dtype=np.float32)
 
     def sureness(probabilities: Array) -> float:
-        return float(_core.dot(probabilities.max(axis=1), ones)) / rows
+        return float(_core.dot(probabilities.max(axis=1), ones) / rows)
 
     def of_mean(temperature: float) -> float:
         network = scaler.at(temperature)

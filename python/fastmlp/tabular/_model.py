@@ -39,6 +39,7 @@ class TabularModel:
     """What the classifier and the regressor share."""
 
     _MODEL: ClassVar[str]  # in files
+    _ERROR: ClassVar[str] = "loss"  # of held-out rows, which chooses the epoch
 
     seed: int | np.random.Generator | None
     ignore: Sequence[str]
@@ -331,7 +332,11 @@ class TabularModel:
 
     @property
     def histories(self) -> list[dict[str, Any]]:
-        """How each network was trained: epochs, best epoch, losses and temperature."""
+        """How each network was trained: epochs, best epoch, loss, val_error and temperature.
+
+        Loss and val_error are those of the best epoch: the mean loss of the training rows, and the
+        error of the held-out rows, which is the loss or, for classes, the Brier score.
+        """
         self._require_fitted("histories")
         return [member.history for member in self._members]
 
@@ -344,6 +349,11 @@ class TabularModel:
                 "has one"
             )
         return self.networks[0]
+
+    def _measures(self) -> dict[str, str]:
+        """Return what the numbers in `histories` are, for JSON."""
+        error = "brier_score" if self._is_classifier() else self._loss()
+        return {"loss": self._loss(), "val_error": error}
 
     def columns(self) -> list[ColumnSummary]:
         """Return what became of each column of the table.
@@ -371,11 +381,11 @@ class TabularModel:
         """Return a line for each network: its size, and how it was trained."""
         lines = []
         for index, (network, history) in enumerate(self._members, start=1):
-            held = history["val_loss"]
+            held = history["val_error"]
             lines.append(
                 f"network {index}: {'-'.join(map(str, network.layers))}, {network.n_parameters} "
                 f"parameters, epoch {history['best_epoch']} of {history['epochs']}"
-                + ("" if held is None else f", error {held:.4g} on the rows held out")
+                + ("" if held is None else f", {self._ERROR} {held:.4g} on the rows held out")
             )
         return "\n".join(lines)
 

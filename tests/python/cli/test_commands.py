@@ -502,6 +502,20 @@ def test_inspect_shows_all_columns_and_networks(model):
     assert found["columns"][1]["kind"] == "category"
 
 
+def test_inspect_names_the_measures_of_the_training(folder, table, model):
+    title = "network epochs best epoch training cross-entropy held-out Brier score"
+    assert title in lines_of(run("inspect", model).out)
+    found = json.loads(run("inspect", model, "--json").out)
+    assert found["measures"] == {"loss": "cross_entropy", "val_error": "brier_score"}
+    assert found["networks"][0]["training"].keys() >= {"loss", "val_error"}
+    path, huber = folder / "huber.st", ["--task", "regression", "--loss", "huber"]
+    run("train", table, "-t", "size", "-o", path, *QUICK, *huber)
+    title = "network epochs best epoch training loss held-out loss"
+    assert title in lines_of(run("inspect", path).out)
+    found = json.loads(run("inspect", path, "--json").out)
+    assert found["measures"] == {"loss": "huber", "val_error": "huber"}
+
+
 # Plain networks
 
 

@@ -253,7 +253,9 @@ def test_verbose_prints_columns_and_networks(capsys):
     printed = capsys.readouterr().out
     assert "size" in printed
     assert "network 2: " in printed
-    assert "of 3, error 0." in printed
+    assert "of 3, Brier score 0." in printed
+    TabularRegressor(**QUICK, verbose=True).fit(X, TABLE["amount"])
+    assert "of 3, loss 0." in capsys.readouterr().out
 
 
 def test_weights_of_classes_and_rows():

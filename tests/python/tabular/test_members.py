@@ -110,9 +110,9 @@ def test_the_error_of_classes_is_the_brier_score():
 def test_the_best_epoch_is_kept():
     seen = []
     model = TabularRegressor(n_members=1, hidden=(8,), epochs=40, patience=3, learning_rate=0.1)
-    model.fit(X, TABLE["amount"], callbacks=[lambda progress: seen.append(progress.val_loss)])
+    model.fit(X, TABLE["amount"], callbacks=[lambda progress: seen.append(progress.val_error)])
     history = model.histories[0]
-    assert history["val_loss"] == min(seen)
+    assert history["val_error"] == min(seen)
     assert history["best_epoch"] == len(seen) - seen[::-1].index(min(seen))
     assert len(seen) in (history["best_epoch"] + 3, 40)
     inputs, center, scale = model.encode(X), model._amounts.center, model._amounts.scale
@@ -130,7 +130,7 @@ def test_callbacks_see_every_epoch_in_the_thread_of_the_caller():
         assert progress.epochs == 3
         assert progress.members == 3
         assert progress.rows == 192
-        assert progress.val_loss > 0
+        assert progress.val_error > 0
 
     TabularClassifier(**QUICK).fit(X, TABLE["class"], callbacks=[callback])
     assert sorted(seen) == [(member, epoch) for member in range(3) for epoch in (1, 2, 3)]
