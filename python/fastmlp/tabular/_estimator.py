@@ -78,6 +78,9 @@ class TabularClassifier(TabularModel):
         For each network "epochs", their number; "best_epoch", the one that was kept; its "loss"
         and "val_error", which for classes is the Brier score of the held-out rows; and
         "temperature", by which its logits were divided.
+    history_ : list of History
+        For each network its losses after each epoch; `fastmlp.plot.history` draws one. Not in
+        files.
     seed_ : int
         The seed that was used.
     n_features_in_ : int
@@ -273,7 +276,7 @@ class TabularRegressor(TabularModel):
     ----------
     quantiles_ : tuple of float
         The quantiles that are predicted; empty if `quantiles` is None.
-    networks, network, histories, seed_, n_features_in_, feature_names_in_
+    networks, network, histories, history_, seed_, n_features_in_, feature_names_in_
         As for `TabularClassifier`.
 
     Examples

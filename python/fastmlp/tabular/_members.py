@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core, runtime
+from fastmlp._history import History
 from fastmlp._training_loop import Snapshot
 from fastmlp.network import Network
 from fastmlp.optimizers import AdamW
@@ -73,6 +74,7 @@ class Member(NamedTuple):
 
     network: Network
     history: dict[str, Any]
+    curve: History | None = None  # None if it was read from a file
 
 
 def train_members(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> list[Member]:
@@ -231,8 +233,15 @@ def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Membe
     network = Network(**task.structure, seed=member_seed(task.seed, member))
     best = _Best(network, _rows(task, held)) if held.any() else None
 
+    errors: list[float] = []  # of the rows held out, after each epoch
+    losses: list[float] = []
+
     def after_epoch(network: Network, epoch: int, logs: dict[str, float]) -> bool:
-        error = None if best is None else best.update()
+        error = None
+        if best is not None:
+            error, loss = best.update()
+            errors.append(error)
+            losses.append(loss)
         asked = report(
             Progress(
                 member,
@@ -268,7 +277,10 @@ def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Membe
         "val_error": None if best is None else best.lowest,
         "temperature": 1.0,
     }
-    return Member(network, summary)
+    history.val_loss = losses
+    if network.output == "softmax" and errors:
+        history.metrics["val_brier_score"] = errors
+    return Member(network, summary, history)
 
 
 class _Best:
@@ -280,30 +292,39 @@ class _Best:
         self.waited = 0  # epochs since then
         self.snapshot = Snapshot(network)
 
-    def update(self) -> float:
-        """Return the error after an epoch, and remember the epoch if it is the best."""
-        error = held_out_error(self.network, self.rows)
+    def update(self) -> tuple[float, float]:
+        """Return error and loss after an epoch; remember the epoch if it has the least error."""
+        error, loss = held_out_error(self.network, self.rows)
         self.waited += 1
         if error <= self.lowest:
             self.lowest, self.waited = error, 0
             self.snapshot.save()
-        return error
+        return error, loss
 
     def restore(self) -> None:
         """Go back to the best epoch."""
         self.snapshot.restore()
 
 
-def held_out_error(network: Network, rows: Rows) -> float:
-    """Return the loss or, of classes, the Brier score: it is less moved by a few sure mistakes."""
+def held_out_error(network: Network, rows: Rows) -> tuple[float, float]:
+    """Return the error that chooses the epoch, and the loss, which is only shown.
+
+    They are the same but for classes. There the error is the Brier score, because a few sure
+    mistakes move it less than they move the loss.
+    """
     if network.output != "softmax":
-        return network.loss(*rows)
+        loss = network.loss(*rows)
+        return loss, loss
     errors = network.forward(rows.X)
-    errors[np.arange(len(errors)), rows.y] -= np.float32(1.0)
-    if rows.sample_weight is None:
-        return _core.dot(errors.ravel(), errors.ravel()) / len(errors)
-    weighted = (errors * rows.sample_weight[:, np.newaxis]).astype(np.float32)
-    return _core.dot(weighted.ravel(), errors.ravel()) / math.fsum(rows.sample_weight)
+    places, weight = (np.arange(len(errors)), rows.y), rows.sample_weight
+    losses = -np.log(np.maximum(errors[places], np.finfo(np.float32).tiny), dtype=np.float64)
+    errors[places] -= np.float32(1.0)
+    if weight is None:
+        return _core.dot(errors.ravel(), errors.ravel()) / len(errors), float(losses.mean())
+    weighted = (errors * weight[:, np.newaxis]).astype(np.float32)
+    total = math.fsum(weight)
+    error = _core.dot(weighted.ravel(), errors.ravel()) / total
+    return error, float(losses @ weight) / total
 
 
 # Temperature (Guo et al., 2017, arXiv:1706.04599)
@@ -331,7 +352,7 @@ def scale_temperature(members: Sequence[Member], held: Sequence[Rows], inputs: A
     if len(networks) > 1:
         of_all = [_logits(network, inputs) for network in networks]
         temperature = temperature_of_mean(of_all, temperature)
-    for network, history in members:
+    for network, history, _ in members:
         network.weights[-1][:] /= np.float32(temperature)
         network.biases[-1][:] /= np.float32(temperature)
         history["temperature"] = temperature

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from fastmlp._core import ACTIVATIONS
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._history import History
 from fastmlp._trainable import positive_integer, require_not_negative, require_number
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
@@ -341,6 +342,20 @@ class TabularModel:
         return [member.history for member in self._members]
 
     @property
+    def history_(self) -> list[History]:
+        """The loss of each network after each epoch, for `fastmlp.plot.history`.
+
+        Its val_loss is the loss of the held-out rows. For classes the epoch that was kept is that
+        of the lowest Brier score instead, `metrics["val_brier_score"]`. A model that was read from
+        a file has no curves.
+        """
+        self._require_fitted("history_")
+        curves = [member.curve for member in self._members if member.curve is not None]
+        if not curves:
+            raise AttributeError("history_: this model was loaded, and files do not hold curves")
+        return curves
+
+    @property
     def network(self) -> Network:
         """The network, if there is one; several are in `networks`."""
         if len(self.networks) != 1:
@@ -380,7 +395,7 @@ class TabularModel:
     def _training(self) -> str:
         """Return a line for each network: its size, and how it was trained."""
         lines = []
-        for index, (network, history) in enumerate(self._members, start=1):
+        for index, (network, history, _) in enumerate(self._members, start=1):
             held = history["val_error"]
             lines.append(
                 f"network {index}: {'-'.join(map(str, network.layers))}, {network.n_parameters} "

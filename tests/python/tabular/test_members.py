@@ -101,10 +101,14 @@ def test_the_error_of_classes_is_the_brier_score():
     A, y = draw.normal(size=(50, 3)).astype(np.float32), draw.randint(0, 4, 50)
     network = fastmlp.Network([3, 4], output="softmax", seed=0)
     errors = ((network.forward(A) - np.eye(4)[y]) ** 2).sum(axis=1)
-    assert math.isclose(held_out_error(network, Rows(A, y, None)), errors.mean(), rel_tol=1e-6)
+    error, loss = held_out_error(network, Rows(A, y, None))
+    assert math.isclose(error, errors.mean(), rel_tol=1e-6)
+    assert math.isclose(loss, network.loss(A, y), rel_tol=1e-6)
     weight = draw.rand(50)
     expected = np.average(errors, weights=weight)
-    assert math.isclose(held_out_error(network, Rows(A, y, weight)), expected, rel_tol=1e-6)
+    error, loss = held_out_error(network, Rows(A, y, weight))
+    assert math.isclose(error, expected, rel_tol=1e-6)
+    assert math.isclose(loss, network.loss(A, y, weight), rel_tol=1e-6)
 
 
 def test_the_best_epoch_is_kept():
@@ -119,6 +123,22 @@ def test_the_best_epoch_is_kept():
     held = held_out(replace(task(n_members=1), inputs=inputs), 0)
     y = ((np.array(TABLE["amount"]) - center) / scale).astype(np.float32)
     assert model.network.loss(inputs[held], y[held]) == min(seen)
+
+
+def test_there_is_a_training_curve_for_each_network(tmp_path):
+    model = TabularClassifier(**QUICK).fit(X, TABLE["class"])
+    for curve, history in zip(model.history_, model.histories, strict=True):
+        kept = history["best_epoch"] - 1
+        assert curve.epochs == len(curve.loss) == len(curve.val_loss) == 3
+        assert curve.loss[kept] == history["loss"]
+        assert min(curve.metrics["val_brier_score"]) == history["val_error"]
+    regressor = TabularRegressor(**QUICK).fit(X, TABLE["amount"])
+    assert [min(curve.val_loss) for curve in regressor.history_] == [
+        history["val_error"] for history in regressor.histories
+    ]
+    model.save(tmp_path / "model.st")
+    with pytest.raises(AttributeError, match="files do not hold curves"):
+        TabularClassifier.load(tmp_path / "model.st").history_  # noqa: B018
 
 
 def test_callbacks_see_every_epoch_in_the_thread_of_the_caller():
@@ -255,7 +275,7 @@ def test_all_networks_are_scaled_by_the_temperature_of_the_rows_held_out():
     scale_temperature(members, rows, A)
     (temperature,) = {member.history["temperature"] for member in members}
     assert temperature > 1
-    for (network, _), old, own in zip(members, before, rows, strict=True):
+    for (network, _, _), old, own in zip(members, before, rows, strict=True):
         assert_array_equal(network.weights[0], old.weights[0])
         assert_array_equal(network.weights[1], old.weights[1] / np.float32(temperature))
         assert_array_equal(network.predict(A), old.predict(A))
