@@ -195,13 +195,7 @@ class TabularClassifier(TabularModel):
             If the model is not fitted, or the table lacks a column or has other values in one; the
             message names the column.
         """
-        probabilities = self._outputs(X, "predict_proba")
-        # Of float32 outputs the sum is 1 up to 1e-7, which scikit-learn's log_loss warns of.
-        # From left to right, as in C++: NumPy's sum has an order of its own.
-        total = np.zeros(len(probabilities))
-        for column in probabilities.T:
-            total += column
-        return probabilities / total[:, None]
+        return _adding_up_to_1(self._outputs(X, "predict_proba"))
 
     def predict(self, X: Any) -> Array:
         """Return the label of the most probable class.
@@ -221,7 +215,7 @@ class TabularClassifier(TabularModel):
         ValueError, TypeError
             As for `predict_proba`.
         """
-        places = self.predict_proba(X).argmax(axis=1)
+        places = _adding_up_to_1(self._outputs(X, "predict")).argmax(axis=1)
         return np.asarray(self.classes_[places])
 
     def score(self, X: Any, y: Any = None, sample_weight: npt.ArrayLike | None = None) -> float:
@@ -478,6 +472,17 @@ def load(path: AnyPath) -> Any:
     """
     content = _file.load(path)
     return MODELS[content.model]._restored(content)
+
+
+def _adding_up_to_1(probabilities: Array) -> Array:
+    """Return probabilities whose sum in each row is 1 up to the rounding of float64."""
+    # Of float32 outputs it is 1 up to 1e-7, which scikit-learn's log_loss warns of.
+    # From left to right, as in C++: NumPy's sum has an order of its own.
+    total = np.zeros(len(probabilities))
+    for column in probabilities.T:
+        total += column
+    scaled: Array = probabilities / total[:, None]
+    return scaled
 
 
 def _quantiles(quantiles: Any) -> tuple[float, ...]:

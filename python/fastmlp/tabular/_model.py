@@ -36,6 +36,20 @@ from fastmlp.training import resolve_seed
 Array = npt.NDArray[Any]
 
 
+# Names of arguments in scikit-learn and in the libraries of boosted trees, and ours.
+OTHER_NAMES = {
+    "random_state": "seed",
+    "random_seed": "seed",
+    "hidden_layer_sizes": "hidden",
+    "max_iter": "epochs",
+    "n_epochs": "epochs",
+    "n_estimators": "n_members",
+    "learning_rate_init": "learning_rate",
+    "alpha": "weight_decay",
+    "n_iter_no_change": "patience",
+}
+
+
 class TabularModel:
     """What the classifier and the regressor share."""
 
@@ -65,6 +79,15 @@ class TabularModel:
     )
 
     # Parameters, by scikit-learn's rules
+
+    def __new__(cls, *args: Any, **arguments: Any) -> Self:
+        for name in arguments:
+            if name in OTHER_NAMES:
+                raise TypeError(
+                    f"{cls.__name__}: there is no argument {name!r}; it is called "
+                    f"{OTHER_NAMES[name]!r} here"
+                )
+        return super().__new__(cls)
 
     @classmethod
     def _parameter_names(cls) -> list[str]:

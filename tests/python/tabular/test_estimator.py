@@ -382,7 +382,7 @@ def test_a_refused_fit_changes_nothing():
 
 def test_a_model_that_is_not_fitted_says_so():
     for call in ("predict", "predict_proba", "score", "encode"):
-        with pytest.raises(ValueError, match="not fitted yet; call fit first"):
+        with pytest.raises(ValueError, match=f"^{call}: .* is not fitted yet; call fit first"):
             getattr(TabularClassifier(), call)(X)
     for name in ("summary", "columns"):
         with pytest.raises(ValueError, match="not fitted"):
@@ -401,6 +401,15 @@ def test_the_row_of_a_wrong_value_is_that_of_the_table(classifier, monkeypatch):
         size = [1.0] * 133 + [value] + [1.0] * 106
         with pytest.raises(ValueError, match=message):
             classifier.predict({**X, "size": size if value != "x" else list(map(str, size))})
+
+
+def test_an_argument_that_has_another_name_elsewhere_is_named():
+    with pytest.raises(TypeError, match="'random_state'; it is called 'seed' here"):
+        TabularClassifier(random_state=0)
+    with pytest.raises(TypeError, match="'max_iter'; it is called 'epochs' here"):
+        TabularRegressor(max_iter=5)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'layers'"):
+        TabularRegressor(layers=5)
 
 
 def test_a_repr_shows_what_was_chosen():
