@@ -17,11 +17,13 @@ import numpy.typing as npt
 
 from fastmlp import _core, runtime
 from fastmlp._history import History
-from fastmlp._training_loop import Snapshot
+from fastmlp._training_data import training_data
+from fastmlp._training_loop import Plan, Snapshot, train
 from fastmlp.network import Network
 from fastmlp.optimizers import AdamW
 from fastmlp.schedules import Cosine
 from fastmlp.tabular._recipe import Recipe
+from fastmlp.training import dropout_rates
 
 Array = npt.NDArray[Any]
 
@@ -229,7 +231,7 @@ def _rows(task: Task, mask: Array) -> Rows:
 
 def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Member:
     recipe, held = task.recipe, held_out(task, member)
-    train = _rows(task, ~held)
+    rows = np.flatnonzero(~held)
     network = Network(**task.structure, seed=member_seed(task.seed, member))
     best = _Best(network, _rows(task, held)) if held.any() else None
 
@@ -248,26 +250,30 @@ def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Membe
                 recipe.n_members,
                 epoch + 1,
                 recipe.epochs,
-                len(train.X),
+                len(rows),
                 logs["loss"],
                 error,
             )
         )
         return asked or (best is not None and best.waited >= recipe.patience)
 
-    history = network.fit(
-        train.X,
-        train.y,
-        sample_weight=train.sample_weight,
+    optimizer = AdamW(recipe.learning_rate, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay)
+    plan = Plan(
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        optimizer=AdamW(
-            recipe.learning_rate, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay
-        ),
+        optimizer=optimizer,
         schedule=Cosine(recipe.epochs),
-        dropout=recipe.dropout or None,
-        callbacks=[after_epoch],
+        dropout=dropout_rates(recipe.dropout or None, len(recipe.hidden), optimizer),
+        data=training_data(network, "fit", task.inputs, task.targets, task.sample_weight),
+        validation=None,
+        early_stopping=None,
+        callbacks=(after_epoch,),
+        bar_class=None,
+        shuffle=True,
+        seed=network.seed,
+        rows=rows,  # `Network.fit` would need a copy of them for each member
     )
+    history = train(network, plan)
     if best is not None:
         best.restore()
     summary = {

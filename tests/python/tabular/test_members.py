@@ -4,6 +4,7 @@ import _thread
 import math
 import threading
 import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from fastmlp.tabular._members import (
     scale_temperature,
     shift_quantiles,
     temperature_of_mean,
+    train_members,
 )
 from fastmlp.tabular._recipe import default_recipe
 from table_data import features, mixed_table
@@ -204,6 +206,22 @@ def test_ctrl_c_ends_all_members(threads):
     timer.join()
     assert threading.active_count() == before
     assert not hasattr(model, "classes_")
+
+
+def test_members_that_are_trained_at_once_share_the_rows():
+    inputs = np.random.RandomState(0).normal(size=(4000, 200)).astype(np.float32)
+    given = replace(
+        task(epochs=2, hidden=(2,), holdout=0, temperature=False),
+        inputs=inputs,
+        targets=inputs[:, 0],
+        structure={"layers": [200, 2, 1], "output": "identity", "hidden": "relu"},
+    )
+    with fastmlp.threads(4):
+        tracemalloc.start()
+        train_members(given, [])
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < inputs.nbytes / 2  # a copy for each of four would be four times as much
 
 
 def test_the_last_of_several_fits_restores_the_number_of_threads():
