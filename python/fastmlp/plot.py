@@ -51,7 +51,7 @@ def history(history: History, ax: Axes | None = None, *, learning_rate: bool = F
     Parameters
     ----------
     history : History
-        What `fit` returned.
+        What `fit` returned; of a tabular model one of its `history_`.
     ax : matplotlib.axes.Axes, optional
         The Axes to draw into; the default makes a new figure.
     learning_rate : bool
@@ -80,9 +80,10 @@ def history(history: History, ax: Axes | None = None, *, learning_rate: bool = F
     >>> ax = fastmlp.plot.history(run)
     """
     if not all(hasattr(history, name) for name in ("loss", "val_loss", "learning_rate")):
-        raise TypeError(
-            f"history: history is a {type(history).__name__}; give the History that fit returned"
-        )
+        advice = "give the History that fit returned"
+        if isinstance(getattr(type(history), "history_", None), property):
+            advice = "give the History of one of its networks, such as model.history_[0]"
+        raise TypeError(f"history: history is a {type(history).__name__}; {advice}")
     if not history.loss:
         raise ValueError("history: the history has no epochs; call fit with epochs of at least 1")
     axes = _axes("history", ax)

@@ -36,7 +36,7 @@ class Training:
         before = self.done.pop(progress.member, 0)
         self.done[progress.member] = progress.epoch * progress.rows
         self.bar.total = self._total(progress)
-        held = "" if progress.val_loss is None else f", held out {progress.val_loss:.4g}"
+        held = "" if progress.val_error is None else f", held out {progress.val_error:.4g}"
         self.bar.set_description_str(f"loss {progress.loss:.4g}{held}", refresh=False)
         self.bar.update(self.done[progress.member] - before)
 

@@ -291,7 +291,9 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
     network = model.networks[0]
     n = len(model.networks)
     epochs = [history["epochs"] for history in model.histories]
-    spread = f"{min(epochs)} to {max(epochs)}" if min(epochs) < max(epochs) else str(epochs[0])
+    spread = output.count(max(epochs), "epoch")
+    if min(epochs) < max(epochs):
+        spread = f"{min(epochs)} to {spread}"
     output.say(
         "",
         *output.facts(
@@ -302,7 +304,7 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
                     f"{output.count(network.n_parameters, 'parameter')}"
                     + (" each" if n > 1 else ""),
                 ),
-                ("trained", f"{spread} epochs, {seconds:.1f} s with reading and writing"),
+                ("trained", f"{spread}, {seconds:.1f} s with reading and writing"),
             ]
         ),
         "",
@@ -312,14 +314,13 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
             "no rows were held out, because there are few; fastmlp evaluate scores the model"
         )
     else:
-        each = (
-            "networks that did not train on them"
-            if n > 1
-            else "the network, which did not train on them"
-        )
+        by = "each by a network" if n > 1 else "by the network,"
+        did = "that did not train on it" if n > 1 else "which did not train on them"
         output.say(
-            f"scores of {output.count(found['rows'], 'held-out row')}, by {each}:",
+            f"scores of {output.count(found['rows'], 'held-out row')}, {by} {did}:",
             *scores.summary(found),
+            "They can be too good if the table is small, because these rows chose the best",
+            "epoch. fastmlp evaluate scores rows that you have kept apart.",
         )
     path = given["output"]
     output.say(
@@ -348,6 +349,7 @@ def as_dict(
         "columns": [asdict(one) for one in model.columns()],
         "layers": list(model.networks[0].layers),
         "networks": model.histories,
+        "measures": model._measures(),
         "held_out": found,
         "file": path,
         "seconds": round(seconds, 3),

@@ -80,7 +80,7 @@ def tabular_values(model: Any) -> dict[str, str]:
     lines = "\n".join(line for column in columns for line in column.encode_lines())
     constants = "".join(text for column in columns for text in column.constants)
     return {
-        "TITLE": f"a {model._MODEL} of {len(networks)} networks",
+        "TITLE": f"a {model._MODEL} of {len(networks)} network" + "s" * (len(networks) > 1),
         "INCLUDES": "#include <limits>\n#include <optional>\n",
         "SCALAR": "float",
         "INTERFACE": _interface(model, columns),

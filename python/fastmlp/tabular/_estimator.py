@@ -76,8 +76,12 @@ class TabularClassifier(TabularModel):
     network : Network
         The network, if there is one.
     histories : list of dict
-        For each network the number of epochs, the best epoch, its losses and the temperature by
-        which its probabilities were scaled.
+        For each network "epochs", their number; "best_epoch", the one that was kept; its "loss"
+        and "val_error", which for classes is the Brier score of the held-out rows; and
+        "temperature", by which its logits were divided.
+    history_ : list of History
+        For each network its losses after each epoch; `fastmlp.plot.history` draws one. Not in
+        files.
     seed_ : int
         The seed that was used.
     n_features_in_ : int
@@ -96,6 +100,7 @@ class TabularClassifier(TabularModel):
     """
 
     _MODEL = "TabularClassifier"
+    _ERROR = "Brier score"
 
     classes_: Array
 
@@ -219,7 +224,7 @@ class TabularClassifier(TabularModel):
         ValueError, TypeError
             As for `predict_proba`.
         """
-        places = self.predict_proba(X).argmax(axis=1)
+        places = self._outputs(X, "predict").argmax(axis=1)
         return np.asarray(self.classes_[places])
 
     @in_default_float_mode
@@ -262,7 +267,7 @@ class TabularRegressor(TabularModel):
         For "huber": the scaled error at which the loss turns from a parabola into a line.
     quantiles : float or sequence of float, optional
         Predict these quantiles, such as [0.05, 0.5, 0.95], by the pinball loss; loss is then left
-        at its default.
+        at its default. Each is shifted so that the right share of the held-out rows is below it.
     clip : bool, optional
         Whether predictions stay within the range of the training targets; by default if loss is
         "squared_error".
@@ -275,7 +280,7 @@ class TabularRegressor(TabularModel):
     ----------
     quantiles_ : tuple of float
         The quantiles that are predicted; empty if `quantiles` is None.
-    networks, network, histories, seed_, n_features_in_, feature_names_in_
+    networks, network, histories, history_, seed_, n_features_in_, feature_names_in_
         As for `TabularClassifier`.
 
     Examples

@@ -57,7 +57,7 @@ COLUMN: dict[str, type] = {"name": str, "kind": str, "settings": dict, "tensors"
 LEFT_OUT: dict[str, type] = {"name": str, "left_out": str}
 AMOUNTS = ("center", "scale", "least", "largest")
 DEEPEST = 3  # how deep an argument is nested
-HISTORY = ("loss", "val_loss", "temperature")  # NaN if there is none
+HISTORY = ("loss", "val_error", "temperature")  # NaN if there is none
 
 
 class Content(NamedTuple):

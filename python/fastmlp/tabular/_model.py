@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from fastmlp._core import ACTIVATIONS
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._history import History
 from fastmlp._trainable import positive_integer, require_not_negative, require_number
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
@@ -35,10 +36,25 @@ from fastmlp.training import resolve_seed
 Array = npt.NDArray[Any]
 
 
+# Names of arguments in scikit-learn and in the libraries of boosted trees, and ours.
+OTHER_NAMES = {
+    "random_state": "seed",
+    "random_seed": "seed",
+    "hidden_layer_sizes": "hidden",
+    "max_iter": "epochs",
+    "n_epochs": "epochs",
+    "n_estimators": "n_members",
+    "learning_rate_init": "learning_rate",
+    "alpha": "weight_decay",
+    "n_iter_no_change": "patience",
+}
+
+
 class TabularModel:
     """What the classifier and the regressor share."""
 
     _MODEL: ClassVar[str]  # in files
+    _ERROR: ClassVar[str] = "loss"  # of held-out rows, which chooses the epoch
 
     seed: int | np.random.Generator | None
     ignore: Sequence[str]
@@ -63,6 +79,15 @@ class TabularModel:
     )
 
     # Parameters, by scikit-learn's rules
+
+    def __new__(cls, *args: Any, **arguments: Any) -> Self:
+        for name in arguments:
+            if name in OTHER_NAMES:
+                raise TypeError(
+                    f"{cls.__name__}: there is no argument {name!r}; it is called "
+                    f"{OTHER_NAMES[name]!r} here"
+                )
+        return super().__new__(cls)
 
     @classmethod
     def _parameter_names(cls) -> list[str]:
@@ -165,7 +190,9 @@ class TabularModel:
             The weight of each row in the loss, not negative.
         callbacks : iterable of callable
             Each is called with a `Progress` after each epoch of each network. If one returns True,
-            training ends and the networks are kept as they are.
+            training ends: a network that is being trained ends its epoch and is kept, and a network
+            that has not begun is left out. Which have begun depends on the number of threads, and
+            with several threads their last epochs depend on timing.
 
         Returns
         -------
@@ -329,9 +356,27 @@ class TabularModel:
 
     @property
     def histories(self) -> list[dict[str, Any]]:
-        """How each network was trained: epochs, best epoch, losses and temperature."""
+        """How each network was trained: epochs, best epoch, loss, val_error and temperature.
+
+        Loss and val_error are those of the best epoch: the mean loss of the training rows, and the
+        error of the held-out rows, which is the loss or, for classes, the Brier score.
+        """
         self._require_fitted("histories")
         return [member.history for member in self._members]
+
+    @property
+    def history_(self) -> list[History]:
+        """The loss of each network after each epoch, for `fastmlp.plot.history`.
+
+        Its val_loss is the loss of the held-out rows. For classes the epoch that was kept is that
+        of the lowest Brier score instead, `metrics["val_brier_score"]`. A model that was read from
+        a file has no curves.
+        """
+        self._require_fitted("history_")
+        curves = [member.curve for member in self._members if member.curve is not None]
+        if not curves:
+            raise AttributeError("history_: this model was loaded, and files do not hold curves")
+        return curves
 
     @property
     def network(self) -> Network:
@@ -342,6 +387,11 @@ class TabularModel:
                 "has one"
             )
         return self.networks[0]
+
+    def _measures(self) -> dict[str, str]:
+        """Return what the numbers in `histories` are, for JSON."""
+        error = "brier_score" if self._is_classifier() else self._loss()
+        return {"loss": self._loss(), "val_error": error}
 
     def columns(self) -> list[ColumnSummary]:
         """Return what became of each column of the table.
@@ -368,12 +418,12 @@ class TabularModel:
     def _training(self) -> str:
         """Return a line for each network: its size, and how it was trained."""
         lines = []
-        for index, (network, history) in enumerate(self._members, start=1):
-            held = history["val_loss"]
+        for index, (network, history, _) in enumerate(self._members, start=1):
+            held = history["val_error"]
             lines.append(
                 f"network {index}: {'-'.join(map(str, network.layers))}, {network.n_parameters} "
                 f"parameters, epoch {history['best_epoch']} of {history['epochs']}"
-                + ("" if held is None else f", error {held:.4g} on the rows held out")
+                + ("" if held is None else f", {self._ERROR} {held:.4g} on the rows held out")
             )
         return "\n".join(lines)
 

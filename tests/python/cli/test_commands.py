@@ -272,6 +272,22 @@ def test_the_rows_that_are_scored_are_those_that_fit_has_held_out(folder, table,
     assert seen["score"] == seen["fit"]
 
 
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        (5, "scores of 200 held-out rows, each by a network that did not train on it:"),
+        (1, "scores of 40 held-out rows, by the network, which did not train on them:"),
+    ],
+)
+def test_the_report_says_what_its_scores_are_worth(folder, table, members, said):
+    path = folder / "m.st"
+    shown = run("train", table, "-t", "kind", "-o", path, "--members", members, "--epochs", 1).out
+    assert said in shown.splitlines()
+    assert "trained 1 epoch, " in " ".join(shown.split())
+    assert "too good" in shown
+    assert "fastmlp evaluate" in shown
+
+
 def test_few_rows_are_trained_on_but_not_scored(folder):
     path = write_csv(folder / "few.csv", ["x", "y"], [[i, i % 2] for i in (3, 1, 4, 1, 5, 9, 2, 6)])
     done = run("train", path, "-t", "y", "-o", folder / "m.st", "--epochs", 1)
@@ -615,6 +631,20 @@ def test_inspect_shows_all_columns_and_networks(model):
     assert found["classes"] == ["large", "small"]
     assert len(found["networks"]) == 2
     assert found["columns"][1]["kind"] == "category"
+
+
+def test_inspect_names_the_measures_of_the_training(folder, table, model):
+    title = "network epochs best epoch training cross-entropy held-out Brier score"
+    assert title in lines_of(run("inspect", model).out)
+    found = json.loads(run("inspect", model, "--json").out)
+    assert found["measures"] == {"loss": "cross_entropy", "val_error": "brier_score"}
+    assert found["networks"][0]["training"].keys() >= {"loss", "val_error"}
+    path, huber = folder / "huber.st", ["--task", "regression", "--loss", "huber"]
+    run("train", table, "-t", "size", "-o", path, *QUICK, *huber)
+    title = "network epochs best epoch training loss held-out loss"
+    assert title in lines_of(run("inspect", path).out)
+    found = json.loads(run("inspect", path, "--json").out)
+    assert found["measures"] == {"loss": "huber", "val_error": "huber"}
 
 
 # Plain networks

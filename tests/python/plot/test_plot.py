@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fastmlp import History, Network, plot, reference
+from fastmlp.tabular import TabularRegressor
 
 matplotlib = pytest.importorskip("matplotlib")
 pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -142,6 +143,10 @@ def test_history_of_one_epoch_can_be_seen(ax):
 def test_history_refuses_what_fit_does_not_return():
     with pytest.raises(TypeError, match="history is a list; give the History"):
         plot.history([1.0, 0.5])
+    model = TabularRegressor(epochs=2, n_members=1, hidden=(2,)).fit([[1.0], [2.0]], [0.0, 1.0])
+    with pytest.raises(TypeError, match=r"history is a TabularRegressor; give .* model.history_"):
+        plot.history(model)
+    assert len(plot.history(model.history_[0]).get_lines()[0].get_xdata()) == 2
     with pytest.raises(ValueError, match="no epochs"):
         plot.history(History())
 

@@ -394,6 +394,7 @@ def test_odd_names_and_texts_are_safe(tmp_path):
         table, [levels[i % 12] for i in range(120)]
     )
     save_cpp(model, tmp_path / "odd.hpp")
+    assert "a TabularClassifier of 1 network." in (tmp_path / "odd.hpp").read_text()
     calls = "".join(
         f"  row.col_{name} = m::to_{name}({json.dumps(level)});\n"
         f"  if (row.col_{name} != m::Level_{name}::{enumerator}) return {index + 1};\n"

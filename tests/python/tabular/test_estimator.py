@@ -269,7 +269,9 @@ def test_verbose_prints_columns_and_networks(capsys):
     printed = capsys.readouterr().out
     assert "size" in printed
     assert "network 2: " in printed
-    assert "of 3, error 0." in printed
+    assert "of 3, Brier score 0." in printed
+    TabularRegressor(**QUICK, verbose=True).fit(X, TABLE["amount"])
+    assert "of 3, loss 0." in capsys.readouterr().out
 
 
 def test_weights_of_classes_and_rows():
@@ -438,7 +440,7 @@ def test_a_refused_fit_changes_nothing():
 
 def test_a_model_that_is_not_fitted_says_so():
     for call in ("predict", "predict_proba", "score", "encode"):
-        with pytest.raises(ValueError, match="not fitted yet; call fit first"):
+        with pytest.raises(ValueError, match=f"^{call}: .* is not fitted yet; call fit first"):
             getattr(TabularClassifier(), call)(X)
     for name in ("summary", "columns"):
         with pytest.raises(ValueError, match="not fitted"):
@@ -493,6 +495,15 @@ def test_parameters_are_set_all_or_none():
     with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
         model.set_params(n_members=4, epoch=5)
     assert model.n_members == 3
+
+
+def test_an_argument_that_has_another_name_elsewhere_is_named():
+    with pytest.raises(TypeError, match="'random_state'; it is called 'seed' here"):
+        TabularClassifier(random_state=0)
+    with pytest.raises(TypeError, match="'max_iter'; it is called 'epochs' here"):
+        TabularRegressor(max_iter=5)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'layers'"):
+        TabularRegressor(layers=5)
 
 
 def test_a_repr_shows_what_was_chosen():
