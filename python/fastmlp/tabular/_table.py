@@ -388,10 +388,7 @@ def read_column(name: str, values: Any) -> Column:
     if kind == "M":
         return Column(name, "dates", _from_datetime64(array))
     if kind == "m":
-        seconds = array.astype("timedelta64[us]").astype(np.float64) / 1e6
-        days = array.astype("timedelta64[D]").astype(np.float64)
-        seconds = _unless_far(seconds, days * DAY)
-        return Column(name, "numbers", np.where(np.isnat(array), math.nan, seconds))
+        return Column(name, "numbers", _from_timedelta64(array))
     if kind == "U":
         return Column(name, "texts", [_text(text) for text in array.tolist()])
     if kind == "O":
@@ -436,7 +433,10 @@ def _from_series(name: str, series: Any, nw: Any) -> Column:
 
 
 def _floats(series: Any, nw: Any) -> Array:
-    return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    try:
+        return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    except ValueError:  # pyarrow refuses to round integers beyond 2**53
+        return _filled(series.to_list(), _float)
 
 
 def _integers(series: Any) -> list[int | None]:
@@ -502,7 +502,7 @@ def _from_objects(name: str, values: list[Any]) -> Column:
         return Column(name, "numbers", np.full(len(values), math.nan))
     if all(isinstance(value, bool | np.bool_) for value in there):
         return Column(name, "booleans", _filled(values, float))
-    if all(isinstance(value, numbers.Real | decimal.Decimal) for value in there):
+    if all(map(_is_real, there)):
         found = _filled(values, _float)
         is_whole = all(isinstance(value, numbers.Integral) for value in there)
         integers = _large_integers(found, lambda: _as_int(values)) if is_whole else None
@@ -510,10 +510,10 @@ def _from_objects(name: str, values: list[Any]) -> Column:
     if all(isinstance(value, datetime.date | np.datetime64) for value in there):
         return Column(name, "dates", _filled(values, _seconds_of))
     if all(isinstance(value, datetime.timedelta | np.timedelta64) for value in there):
-        one = np.timedelta64(1, "us")
-        return Column(name, "numbers", _filled(values, lambda v: np.timedelta64(v) / one / 1e6))
-    known = str | numbers.Real | decimal.Decimal | bool | np.bool_
-    odd = next((value for value in there if not isinstance(value, known)), None)
+        found = _filled(values, lambda v: _from_timedelta64(np.array([np.timedelta64(v)]))[0])
+        return Column(name, "numbers", found)
+    known = str | bool | np.bool_
+    odd = next((v for v in there if not isinstance(v, known) and not _is_real(v)), None)
     if odd is not None:
         raise TypeError(
             f"column {name!r} holds {odd!r:.40} of type {type(odd).__name__}; argument must be a "
@@ -525,6 +525,11 @@ def _from_objects(name: str, values: list[Any]) -> Column:
 
 def _filled(values: list[Any], convert: Any) -> Array:
     return np.array([math.nan if value is None else convert(value) for value in values], float)
+
+
+def _is_real(value: Any) -> bool:
+    is_real = isinstance(value, numbers.Real | decimal.Decimal)
+    return is_real and not isinstance(value, np.timedelta64)  # NumPy calls it an integer
 
 
 def _float(value: Any) -> float:
@@ -622,6 +627,12 @@ def _seconds_of(value: Any) -> float:
 def _from_datetime64(array: Array) -> Array:
     seconds = array.astype("datetime64[us]").astype(np.int64) / 1e6
     days = array.astype("datetime64[D]").astype(np.int64)
+    return np.where(np.isnat(array), math.nan, _unless_far(seconds, days * DAY))
+
+
+def _from_timedelta64(array: Array) -> Array:
+    seconds = array.astype("timedelta64[us]").astype(np.float64) / 1e6
+    days = array.astype("timedelta64[D]").astype(np.float64)
     return np.where(np.isnat(array), math.nan, _unless_far(seconds, days * DAY))
 
 
