@@ -71,13 +71,12 @@ def _looks_like(column: Column, kind: Kind | None, what: str) -> str | None:
 
 def _is_mostly_rare(column: Column, kind: Category) -> str | None:
     """Doubt that texts are categories if most of them are too rare for an input of their own."""
-    present = [text for text in column.texts() if text is not None]
-    rare = sum(text not in kind.place_of for text in present)
-    if 2 * rare <= len(present):
+    rare = sum(text is not None and text not in kind.place_of for text in column.texts())
+    if 2 * rare <= len(column):
         return None
     return (
         f"column {column.name!r} is taken as a category, though most of its texts are rare: "
-        f"{rare:,} of {len(present):,} rows count as the same level. If they are names or "
+        f"{rare:,} of {len(column):,} rows count as the same level. If they are names or "
         f"identifiers, leave it out by ignore=[{column.name!r}]; "
         f"column_types={{{column.name!r}: 'category'}} silences this"
     )

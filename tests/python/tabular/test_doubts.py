@@ -123,6 +123,7 @@ def test_texts_that_are_mostly_rare_are_named():
     assert warned(names, column_types={"a": "category"}) is None
     common = [f"name {i}" if i % 3 == 0 else "smith" for i in range(ROWS)]
     assert warned(common) is None
+    assert warned([name if i < 100 else None for i, name in enumerate(names)]) is None
 
 
 @pytest.mark.filterwarnings("ignore:fit. some columns are left out")
