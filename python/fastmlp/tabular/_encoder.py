@@ -143,7 +143,7 @@ def _twin(column: Column, seen: dict[int, list[Column]]) -> str | None:
     is_array = isinstance(column.values, np.ndarray)
     key = hash(column.values.tobytes() if is_array else tuple(column.values))
     for other in seen.setdefault(key, []):
-        if (other.holds, other.integers) == (column.holds, column.integers) and (
+        if other.holds == column.holds and (
             np.array_equal(other.values, column.values, equal_nan=True)
             if is_array
             else other.values == column.values
