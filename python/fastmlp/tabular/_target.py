@@ -102,7 +102,7 @@ def places_among(classes: Array, column: Column, function: str) -> Array:
             f"{column.place(row)}, which is no class of the model and counts as wrong; its classes "
             f"are {known!r:.80}",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return places
 
