@@ -184,7 +184,9 @@ class TabularModel:
         Warns
         -----
         UserWarning
-            If columns are left out: they are constant, equal to others or identifiers.
+            If columns are left out: they are constant, equal to others or identifiers. If a column
+            is perhaps not what it seems: texts that look like numbers or dates, texts that are
+            mostly rare, or whole numbers that look like identifiers.
         """
         table, target, target_name = self._read(X, y)
         weight = row_weights(sample_weight, table.rows)
