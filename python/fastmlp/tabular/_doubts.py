@@ -63,8 +63,8 @@ def _looks_like(column: Column, kind: Kind | None, what: str) -> str | None:
     use = "left out" if kind is None else "taken as a category"
     return (
         f"column {column.name!r} is {use}, though {alike:,} of its {total:,} values look "
-        f"like {what}: {odd!r:.40} at {column.place(row)} is none. Write {what} "
-        f"like {example} and leave a cell empty if its value is missing; "
+        f"like {what}: {odd!r:.40} at {column.place(row)} is not read as "
+        f"one. Write {what} like {example} and leave a cell empty if its value is missing; "
         f"column_types={{{column.name!r}: 'category'}} silences this"
     )
 

@@ -17,7 +17,7 @@ def test_a_column_with_an_odd_value_is_named_in_one_line(tmp_path):
     done = run("train", path, "-t", "y", "-o", tmp_path / "m.safetensors", *QUICK)
     (line,) = done.err.splitlines()
     assert line.startswith("fastmlp: warning: column 'price, net' is left out, though 198 of its")
-    assert "look like numbers: 'n.a.' at row 151 (line 152) is none." in line
+    assert "look like numbers: 'n.a.' at row 151 (line 152) is not read as one." in line
     assert line.endswith("; --type 'price, net'=category silences this")
 
 

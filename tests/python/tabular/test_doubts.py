@@ -74,7 +74,10 @@ def test_numbers_that_are_written_otherwise_are_named(written):
     if values[0] == f"{float(PRICES[0]):.1f}":
         assert text is None
     else:
-        assert f"300 of its 300 values look like numbers: {values[0]!r} at row 0 is none" in text
+        assert (
+            f"300 of its 300 values look like numbers: {values[0]!r} at row 0 is not read as one"
+            in text
+        )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_dates_that_are_written_otherwise_are_named(form):
     days = np.datetime64("2020-01-01") + np.arange(ROWS)
     values = [day.astype(object).strftime(form) for day in days]
     text = warned(values)
-    assert f"values look like dates: {values[0]!r} at row 0 is none" in text
+    assert f"values look like dates: {values[0]!r} at row 0 is not read as one" in text
     assert "like 2017-01-31" in text
 
 
@@ -92,7 +95,10 @@ def test_one_odd_text_among_dates_is_named():
     days = list(map(str, np.datetime64("2020-01-01") + np.arange(ROWS)))
     for odd, alike in (("soon", 299), ("2020-02-30", 300)):
         text = warned(with_one(odd, values=days))
-        assert f"{alike} of its 300 values look like dates: {odd!r} at row 123 is none" in text
+        assert (
+            f"{alike} of its 300 values look like dates: {odd!r} at row 123 is not read as one"
+            in text
+        )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +136,7 @@ def test_texts_that_are_mostly_rare_are_named():
 def test_a_row_is_counted_in_the_table_of_the_user():
     table = {"a": with_one("n.a."), "b": Y % 3}
     weight = (np.arange(ROWS) % 2).astype(float)
-    with pytest.warns(UserWarning, match="'n.a.' at row 123 is none"):
+    with pytest.warns(UserWarning, match="'n.a.' at row 123 is not read as one"):
         TabularRegressor(**QUICK).fit(table, Y, sample_weight=weight)
 
 
