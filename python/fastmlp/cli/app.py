@@ -1,6 +1,7 @@
 """The commands as click sees them. Start at `run`."""
 
 import os
+import re
 import sys
 import warnings
 from typing import Any, cast
@@ -86,5 +87,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _show_warning(message: Any, *_: Any) -> None:
-    note(f"warning: {message}")
+    text = re.sub(r"column_types=\{('.*?'): '(\w+)'\}", r"--type \1=\2", str(message))
+    text = re.sub(r"ignore=\[('.*?')\]", r"--ignore \1", text)
+    note(f"warning: {text.removeprefix('fit: ')}")
     sys.stderr.flush()

@@ -127,7 +127,8 @@ def _truth(model: Model, source: Source, block: Block, target: str) -> Array:
     values: Sequence[Any] = column.texts()
     if not isinstance(model.classes[0], str):
         kind = "boolean" if isinstance(model.classes[0], bool) else "number"
-        values = read(source, block, column, kind).values.tolist()
+        typed = read(source, block, column, kind)
+        values = typed.integers or typed.values.tolist()
     places = {label: place for place, label in enumerate(model.classes)}
     found = [places.get(value, -1) for value in values]
     if -1 in found:

@@ -239,6 +239,8 @@ def read(source: Source, block: Block, column: Column, kind: str) -> Column:
     if convert is None:
         return column
     try:
+        if kind == "number":
+            return column.as_numbers()
         holds: Any = f"{kind}s"
         return Column(column.name, holds, np.asarray(convert(column), dtype=np.float64))
     except ValueError as error:

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fastmlp.cli.errors import CommandError
-from fastmlp.tabular._table import Column, Table, read_table
+from fastmlp.tabular._table import Column, Table, joined_numbers, read_table
 
 BLOCK = 8192  # rows
 SAMPLE = 100  # lines of a CSV file from which the delimiter is guessed
@@ -90,7 +90,7 @@ def joined(blocks: Sequence[Block]) -> Block:
         if first.holds == "others":  # what no model takes
             columns[name] = first
         elif isinstance(first.values, np.ndarray):
-            columns[name] = Column(name, first.holds, np.concatenate(values))
+            columns[name] = joined_numbers([block.table.columns[name] for block in blocks])
         else:
             once: dict[Any, Any] = {}
             texts = [once.setdefault(text, text) for part in values for text in part]

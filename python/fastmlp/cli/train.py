@@ -5,7 +5,7 @@ import tempfile
 import time
 import warnings
 from contextlib import closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -20,7 +20,7 @@ from fastmlp.cli.target import Guess, guess
 from fastmlp.tabular import TabularClassifier, TabularRegressor
 from fastmlp.tabular._members import Task, held_out
 from fastmlp.tabular._table import Column, Table, _boolean
-from fastmlp.tabular._target import labels
+from fastmlp.tabular._target import labels, places_among
 
 SHOWN_COLUMNS = 20
 OF_A_TASK = (
@@ -163,7 +163,8 @@ def read(
         }
         if not columns:
             raise CommandError(f"{source.name} has no column besides the target {target!r}")
-        chosen = guess(column, given["task"])
+        chosen = guess(replace(column, place=block.place), given["task"])
+        columns = {name: replace(one, place=block.place) for name, one in columns.items()}
         return Table(columns, len(there), named=True), chosen, dropped, ignore, kinds
 
 
@@ -203,7 +204,7 @@ def held_out_scores(model: Any, table: Table, chosen: Guess) -> scores.Scores | 
     is_classifier = chosen.task == "classification"
     places = None
     if is_classifier:
-        places = np.searchsorted(model.classes_, labels(chosen.target))
+        places = places_among(model.classes_, chosen.target, "train")
     task = Task(
         np.empty((table.rows, 0)), np.empty(0), places, None, {}, model._used_recipe, model.seed_
     )

@@ -15,9 +15,9 @@ from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import require_number
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.tabular import _file
-from fastmlp.tabular._model import TabularModel, mean_of, row_weights
+from fastmlp.tabular._model import TabularModel, entries_of, mean_of, row_weights
 from fastmlp.tabular._table import Column
-from fastmlp.tabular._target import Amounts, class_weights, labels
+from fastmlp.tabular._target import Amounts, amounts_of, class_weights, classes_of, places_among
 
 Array = npt.NDArray[Any]
 
@@ -158,7 +158,7 @@ class TabularClassifier(TabularModel):
         return "cross_entropy"
 
     def _learn_target(self, target: Column, weight: Array | None) -> Any:
-        classes, places = np.unique(labels(target), return_inverse=True)
+        classes, places = classes_of(target)
         if len(classes) < 2:
             raise ValueError(
                 f"fit: the target {target.name!r} has one class, {classes.tolist()[0]!r}; a "
@@ -246,10 +246,17 @@ class TabularClassifier(TabularModel):
         Raises
         ------
         ValueError, TypeError
-            As for `predict_proba`, or if y has another length or is missing.
+            As for `predict_proba`, or if y has another length, has missing labels, or has labels
+            of another type than `classes_`.
+
+        Warns
+        -----
+        UserWarning
+            If y has a label that is not in `classes_`; its rows count as wrong.
         """
         table, target = self._scored(X, y, "score")
-        right = self.predict(table) == labels(target)
+        truth = places_among(self.classes_, target, "score")
+        right = self.predict_proba(table).argmax(axis=1) == truth
         return mean_of(right.astype(np.float64), row_weights(sample_weight, table.rows))
 
 
@@ -369,7 +376,7 @@ class TabularRegressor(TabularModel):
         return "pinball"
 
     def _learn_target(self, target: Column, weight: Array | None) -> Any:
-        y = target.numbers()
+        y = amounts_of(target, "fit")
         loss, quantiles = self._loss(), _quantiles(self.quantiles)
         require_number("fit", "delta", self.delta, lambda d: 0 < d < math.inf, "positive")
         amounts = Amounts.learn(y, loss)
@@ -444,7 +451,7 @@ class TabularRegressor(TabularModel):
             As for `predict`, or if y has another length or is missing.
         """
         table, target = self._scored(X, y, "score")
-        amounts, weight = target.numbers(), row_weights(sample_weight, table.rows)
+        amounts, weight = amounts_of(target, "score"), row_weights(sample_weight, table.rows)
         predicted = self.predict(table)
         if self.quantiles_:
             columns = predicted.reshape(table.rows, -1).T
@@ -491,9 +498,9 @@ def _quantiles(quantiles: Any) -> tuple[float, ...]:
     """Return the quantiles as a tuple, empty for None; refuse what are none."""
     if quantiles is None:
         return ()
-    given = (quantiles,) if isinstance(quantiles, int | float) else tuple(quantiles)
+    given = entries_of(quantiles)
     for quantile in given:
-        require_number("fit", "quantiles", quantile, lambda q: 0 < q < 1, "between 0 and 1")
+        require_number("fit", "quantiles", quantile, lambda q: 0 < q < 1, "a number in (0, 1)")
     if not given or any(low >= high for low, high in itertools.pairwise(given)):
         raise ValueError(f"fit: quantiles is {quantiles!r}; they must increase")
     return tuple(map(float, given))

@@ -211,7 +211,9 @@ class TabularModel:
         Warns
         -----
         UserWarning
-            If columns are left out: they are constant, equal to others or identifiers.
+            If columns are left out: they are constant, equal to others or identifiers. If a column
+            is perhaps not what it seems: texts that look like numbers or dates, texts that are
+            mostly rare, or whole numbers that look like identifiers.
         """
         table, target, target_name = self._read(X, y)
         weight = row_weights(sample_weight, table.rows)
@@ -227,6 +229,7 @@ class TabularModel:
         structure["hidden"] = recipe.activation
         if self.verbose:
             print(lines_of(encoder.summaries()))
+        self._require_savable()
         inputs = encoder.encode(table)
         seed = resolve_seed(self.seed, "fit")  # last: it may draw from the user's generator
         task = Task(inputs, targets, strata, weight, structure, recipe, seed)
@@ -268,7 +271,7 @@ class TabularModel:
                 f"fit: X has {table.rows} rows and y has {len(target)} values; inconsistent "
                 "numbers of samples"
             )
-        refuse_missing(target)
+        refuse_missing(target, "fit")
         return table, target, name
 
     def _learn_target(self, target: Column, weight: Array | None) -> Any:
@@ -301,7 +304,7 @@ class TabularModel:
         if "n_bins" in given and given["n_bins"] != 0:
             given["n_bins"] = positive_integer("fit", "n_bins", given["n_bins"])
         if "hidden" in given:
-            sizes = given["hidden"] if isinstance(given["hidden"], Sequence) else [given["hidden"]]
+            sizes = entries_of(given["hidden"])
             given["hidden"] = tuple(positive_integer("fit", "hidden", size) for size in sizes)
         for name, allowed in (("activation", ACTIVATIONS), ("scaling", tuple(SCALINGS))):
             if given.get(name, getattr(recipe, name)) not in allowed:
@@ -327,6 +330,16 @@ class TabularModel:
                     f"{sorted(BY_NAME)}"
                 )
         return chosen, ignore
+
+    def _require_savable(self) -> None:
+        """Refuse arguments that a file cannot hold."""
+        for name, value in self.get_params().items():
+            if name == "seed":
+                continue  # a generator is saved as the seed that was drawn from it
+            try:
+                _file.packed(value)
+            except TypeError as error:
+                raise TypeError(f"fit: {name} is {value!r:.80}; {error}") from None
 
     def _set_fitted(
         self,
@@ -605,6 +618,7 @@ class TabularModel:
             table = table.without([name])
         if len(target) != table.rows:
             raise ValueError(f"{function}: X has {table.rows} rows and y has {len(target)} values")
+        refuse_missing(target, function)
         return table, target
 
 
@@ -629,8 +643,16 @@ def target_of(y: Any) -> Column:
             getattr(sys.modules.get("sklearn.exceptions"), "DataConversionWarning", UserWarning),
             stacklevel=5,
         )
-        return Column("y", columns[0].holds, columns[0].values)
+        return replace(columns[0], name="y")
     return read_column(getattr(y, "name", None) or "y", y)
+
+
+def entries_of(value: Any) -> list[Any]:
+    """Return the entries of a sequence or an array; anything else is one entry."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    is_one = isinstance(value, str | bytes | set | frozenset) or not isinstance(value, Iterable)
+    return [value] if is_one else list(value)
 
 
 def row_weights(sample_weight: Any, rows: int) -> Array | None:
