@@ -1,7 +1,6 @@
 """The commands as click sees them. Start at `run`."""
 
 import os
-import sys
 import warnings
 from typing import Any, cast
 
@@ -87,4 +86,3 @@ def run(arguments: list[str]) -> int:
 
 def _show_warning(message: Any, *_: Any) -> None:
     note(f"warning: {message}")
-    sys.stderr.flush()

@@ -6,14 +6,14 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO
 
 import click
 import numpy as np
 
 from fastmlp.cli import options, output, progress
-from fastmlp.cli.errors import CommandError
+from fastmlp.cli.errors import CommandError, discard_output
 from fastmlp.cli.models import load_model, refuse_same_file
 from fastmlp.cli.readers import open_table
 from fastmlp.formats.safetensors import replacing
@@ -122,6 +122,10 @@ def written(path: str) -> Iterator[TextIO]:
         try:
             yield file
             file.flush()
-        finally:
-            with suppress(OSError):  # what could not be written was reported by `flush`
-                file.detach()  # closed, it would close standard output
+        finally:  # detached, because it would close standard output
+            try:
+                file.detach()
+            except OSError:  # `flush` has reported it
+                if path == "-":
+                    discard_output()
+                    file.detach()

@@ -138,7 +138,7 @@ def _naming(name: str) -> Iterator[None]:
 
 
 def _source(raw: BinaryIO, path: str, name: str, form: Format, stack: ExitStack) -> Source:
-    start, stream = _peeked(raw)
+    start, stream = _peeked(raw, name)
     if not start:
         raise CommandError(f"{name} is empty")
     for mark, what in UNREADABLE.items():
@@ -159,31 +159,38 @@ def _source(raw: BinaryIO, path: str, name: str, form: Format, stack: ExitStack)
     return CsvSource(stream, name, form, encoding)
 
 
-def _peeked(raw: BinaryIO) -> tuple[bytes, BinaryIO]:
+def _peeked(raw: BinaryIO, name: str) -> tuple[bytes, BinaryIO]:
     """Return the first bytes, and a stream that still has them."""
+    rest = _Rejoined(b"", raw, name)
     start = b""
-    while len(start) < 512 and (piece := raw.read(512 - len(start))):
+    while len(start) < 512 and (piece := rest.read(512 - len(start))):
         start += piece
-    return start, io.BufferedReader(_Rejoined(start, raw), 1 << 16)
+    return start, io.BufferedReader(_Rejoined(start, raw, name), 1 << 16)
 
 
 class _Rejoined(io.RawIOBase):
     """Bytes, then the rest of the stream that they were read from."""
 
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
-        self.start, self.rest = start, rest
+    def __init__(self, start: bytes, rest: BinaryIO, name: str) -> None:
+        self.start, self.rest, self.name = start, rest, name
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         piece, self.start = self.start, b""
-        piece = piece or (self.rest.read1 if hasattr(self.rest, "read1") else self.rest.read)(
-            len(buffer)
-        )
+        piece = piece or self._read(len(buffer))
         self.start = piece[len(buffer) :]
         buffer[: len(piece)] = piece[: len(buffer)]
         return min(len(piece), len(buffer))
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return getattr(self.rest, "read1", self.rest.read)(size)
+        except OSError as error:
+            if error.errno is not None:  # not what gzip says of a damaged file
+                error.filename = self.name
+            raise
 
 
 def _file(stream: BinaryIO, path: str, stack: ExitStack) -> str:

@@ -151,6 +151,95 @@ def test_a_full_disk_under_a_file_is_said_with_its_name(table, model):
     assert (done.status, done.err) == (1, "fastmlp: error: /dev/full: No space left on device\n")
 
 
+COMMANDS = [
+    ["--help"],
+    ["--version"],
+    ["info"],
+    ["demo", "--help"],
+    ["bench", "--help"],
+    ["inspect", "MODEL"],
+    ["inspect", "MODEL", "--json"],
+    ["export", "MODEL", "--cpp", "-"],
+    ["predict", "MODEL", "TABLE"],
+    ["evaluate", "MODEL", "TABLE"],
+    ["train", "TABLE", "-t", "kind", "-o", "RESULT", "--epochs", "1", "--members", "1"],
+]
+
+
+@pytest.fixture
+def words(folder, table, model):
+    """Put the names of the files into a command."""
+    names = {"MODEL": model, "TABLE": table, "RESULT": str(folder / "result.st")}
+    return lambda arguments: [names.get(word, word) for word in arguments]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_standard_output_that_is_closed_is_an_error(words, arguments, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert fastmlp.__main__.main(words(arguments)) == 1
+    assert sys.stdout is None
+    assert capsys.readouterr().err == "fastmlp: error: standard output is closed\n"
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_command_needs_neither_standard_input_nor_error(words, arguments, monkeypatch, capsys):
+    expected = run(*words(arguments))
+    closed = open(os.devnull, "w")  # noqa: SIM115
+    closed.close()
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stderr", closed)
+    assert fastmlp.__main__.main(words(arguments)) == 0
+    if arguments[0] != "train":  # which prints its time
+        assert capsys.readouterr().out == expected.out
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+def test_no_file_takes_the_number_of_a_closed_stream(folder, table, model, closed):
+    code = "import os, sys; [os.close(i) for i in map(int, sys.argv[1].split())]\n"
+    code += "os.execv(sys.executable, [sys.executable, '-c', sys.argv[2], *sys.argv[3:]])"
+    program = (
+        "import os, sys; from fastmlp.__main__ import main; from fastmlp.cli import models\n"
+        "load = models.load_tabular\n"
+        "def loading(path):\n"
+        "    for number in (0, 1, 2): os.fstat(number)\n"
+        "    os.write(2, b'of another library')\n"
+        "    return load(path)\n"
+        "models.load_tabular = loading\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    result = folder / "predicted.csv"
+    command = ["predict", model, table, "-o", str(result)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, " ".join(map(str, closed)), program, *command],
+        capture_output=True, env={**os.environ, **PATH},
+    )  # fmt: skip
+    assert done.returncode == (1 in closed)
+    assert result.read_text() == run("predict", model, table).out
+    expected = b"of another library" + b"fastmlp: error: standard output is closed\n" * (
+        1 in closed
+    )
+    assert done.stderr == (b"" if 2 in closed else expected)
+
+
+def test_a_standard_input_that_cannot_be_read_is_named(folder, model):
+    with open(folder / "written", "w") as file, start("predict", model, "-", stdin=file) as process:
+        assert process.communicate() == (b"", b"fastmlp: error: standard input is closed\n")
+    assert process.returncode == 1
+    with start("predict", model, "-", preexec_fn=lambda: os.close(0), stdin=None) as process:
+        assert process.communicate() == (b"", b"fastmlp: error: standard input is closed\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_warning_that_cannot_be_shown_ends_nothing(folder):
+    rows = [[5, i * 7 % 10, i % 2] for i in range(60)]  # the first column is constant
+    path = write_csv(folder / "constant.csv", ["a", "b", "y"], rows)
+    options = ["--epochs", 1, "--members", 1, "--seed", 3]
+    command = ["train", path, "-t", "y", "-o", folder / "c.st", *options]
+    with open("/dev/full", "wb") as full, start(*command, stderr=full) as done:
+        done.communicate()
+    assert done.returncode == 0
+
+
 def test_a_pipeline(table, model):
     with open(table, "rb") as file, start("predict", model, "-", stdin=file) as process:
         out, err = process.communicate()
