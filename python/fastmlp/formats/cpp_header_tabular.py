@@ -14,6 +14,7 @@ import numpy as np
 
 from fastmlp._trainable import Array
 from fastmlp.formats.cpp_header_network import (
+    filled,
     forward_lines,
     kernel_sources,
     numbers,
@@ -86,10 +87,15 @@ def tabular_values(model: Any) -> dict[str, str]:
         "INTERFACE": _interface(model, columns),
         "KERNELS": "".join(kernels.values()),
         "PARAMETERS": members + "\n" + encoding + constants,
-        "FUNCTIONS": functions.replace("@ENCODE@", lines)
-        .replace("@CALLS@", calls)
-        .replace("@MEMBERS@", f"{len(networks)}.0")
-        .replace("@LEVELS@", "".join(column.level_function() for column in columns))
+        "FUNCTIONS": filled(
+            functions,
+            {
+                "ENCODE": lines,
+                "CALLS": calls,
+                "MEMBERS": f"{len(networks)}.0",
+                "LEVELS": "".join(column.level_function() for column in columns),
+            },
+        )
         + _predict(model),
     }
 
@@ -285,4 +291,4 @@ def _predict(model: Any) -> str:
     amount = f"detail::amount(out[{'0' if is_single else 'j'}], {center.strip()}, {scale})"
     if model._used_recipe.clip:
         amount = f"detail::clipped({amount}, {least}, {largest})"
-    return (ONE_AMOUNT if is_single else REGRESSOR).replace("@AMOUNT@", amount)
+    return filled(ONE_AMOUNT if is_single else REGRESSOR, {"AMOUNT": amount})

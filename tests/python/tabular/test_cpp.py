@@ -7,10 +7,12 @@ What links the library belongs to the sweep, because it compiles for seconds. A 
 import json
 import math
 import random
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -420,6 +422,23 @@ def test_odd_names_and_texts_are_safe(tmp_path):
         subprocess.run(command, cwd=tmp_path, check=True)
         run = subprocess.run([tmp_path / compiler], capture_output=True, check=True)
         assert run.stdout.decode().removesuffix("\n") in levels
+
+
+def test_names_may_look_like_placeholders_of_the_templates():
+    folder = Path(fastmlp.__file__).parent / "formats"
+    templates = [path.read_text() for path in folder.glob("cpp_header*")]
+    names = sorted({name for text in templates for name in re.findall("@[A-Z]+@", text)})
+    assert {"@LEVELS@", "@NAMESPACE@", "@BODY@"} < set(names)
+    texts = []
+    for char in "@+":  # both become the same C++ names
+        odd = [name.replace("@", char) for name in names]
+        table = {
+            name: [odd[k // (i + 1) % len(odd)] for k in range(200)] for i, name in enumerate(odd)
+        }
+        model = TabularClassifier(hidden=(2,), n_members=1, epochs=1).fit(table, odd[:2] * 100)
+        texts.append(cpp_header(model))
+        assert all(f'// "{name}"' in texts[-1] for name in odd)
+    assert texts[0].replace("@", "+") == texts[1]
 
 
 def test_the_command_exports_a_tabular_model(tmp_path, corpus):
