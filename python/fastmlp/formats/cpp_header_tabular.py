@@ -82,7 +82,7 @@ def tabular_values(model: Any) -> dict[str, str]:
     constants = "".join(text for column in columns for text in column.constants)
     return {
         "TITLE": f"a {model._MODEL} of {len(networks)} networks",
-        "INCLUDES": "#include <limits>\n#include <optional>\n",
+        "INCLUDES": "#include <limits>\n#include <optional>\n#include <string_view>\n",
         "SCALAR": "float",
         "INTERFACE": _interface(model, columns),
         "KERNELS": "".join(kernels.values()),
@@ -134,12 +134,18 @@ class _Column:
         """Return the function from texts to levels, if this is a category."""
         if not isinstance(self.kind, Category):
             return ""
-        texts = "".join(f"    {literal(level)},\n" for level in self.kind.levels)
+        texts = "".join(f"    {literal(level)}sv,\n" for level in self.kind.levels)
+        level, function = f"Level_{self.identifier}", f"to_{self.identifier}"
         return (
             f"/// The level of a text in UTF-8 for the column {literal(self.name)}.\n"
-            f"inline Level_{self.identifier} to_{self.identifier}(const char* text) {{\n"
-            f"  constexpr const char* levels[] = {{\n{texts}    nullptr}};\n"
-            f"  return static_cast<Level_{self.identifier}>(detail::place_of_text(text, levels));\n"
+            f"inline {level} {function}(std::string_view text) {{\n"
+            "  using namespace std::string_view_literals;\n"
+            f'  constexpr std::string_view levels[] = {{\n{texts}    ""sv}};\n'
+            f"  return static_cast<{level}>(detail::place_of_text(text, levels));\n"
+            "}\n"
+            "/// The same; a null pointer is a missing value.\n"
+            f"inline {level} {function}(const char* text) {{\n"
+            f"  return text == nullptr ? {level}::missing : {function}(std::string_view(text));\n"
             "}\n\n"
         )
 

@@ -316,7 +316,7 @@ def write_program(folder, models):
         body += f"    {ns}::Row x;\n"
         for one in model.columns():
             if one.kind == "category":
-                body += f"    x.col_{one.name} = {ns}::to_{one.name}(text().c_str());\n"
+                body += f"    x.col_{one.name} = {ns}::to_{one.name}(text());\n"
             elif one.kind != "left out":
                 read = "truth" if one.kind == "boolean" else "number"
                 body += f"    x.col_{one.name} = {read}();\n"
@@ -413,8 +413,12 @@ def test_odd_names_and_texts_are_safe(tmp_path):
         )
     )
     (tmp_path / "main.cpp").write_text(
-        '#include <cerrno>\n#include <cmath>\n#include <cstdio>\n#include "odd.hpp"\n'
+        "#include <cerrno>\n#include <cmath>\n#include <cstdio>\n#include <string>\n"
+        '#include "odd.hpp"\n'
         f"namespace m = fastmlp_odd;\nint main() {{\n  m::Row row;\n{calls}"
+        "  if (m::to_a(nullptr) != m::Level_a::missing) return 9;\n"
+        '  if (m::to_a(std::string("a b")) != m::Level_a::is_a_b) return 10;\n'
+        '  if (m::to_a(std::string("EOF\\0", 4)) != m::Level_a::other) return 11;\n'
         "  std::puts(m::classes[m::predict(row)]);\n}\n"
     )
     for compiler in COMPILERS:
