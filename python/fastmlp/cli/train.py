@@ -163,7 +163,11 @@ def read(
         }
         if not columns:
             raise CommandError(f"{source.name} has no column besides the target {target!r}")
-        chosen = guess(column, given["task"])
+
+        def place(row: int) -> str:
+            return f"{source.name}: {block.place(row)}, column {target!r}"
+
+        chosen = guess(column, given["task"], place)
         return Table(columns, len(there), named=True), chosen, dropped, ignore, kinds
 
 

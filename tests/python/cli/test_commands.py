@@ -350,7 +350,8 @@ def test_wrong_arguments_are_refused_in_a_line(
         ([["1", ""], ["2", "NA"]], "--target: 'y' is empty in every row of FILE"),
         (
             [[str(i), f"1,{i}"] for i in range(30)],
-            "--target: 'y' has 30 different texts in 30 rows, ",
+            "FILE: row 1 (line 2), column 'y': '1,0' is not a number, and there are 30 different "
+            "texts in 30 rows; ",
         ),
         ([["1", "a"], ["2", "a"]], "the target 'y' has one class, 'a'"),
         ([["1", "a"], ["1", "b"]], "none of the 1 columns can be used: 'x' is constant"),
@@ -360,6 +361,30 @@ def test_tables_that_cannot_be_learned(folder, rows, message):
     path = write_csv(folder / "odd.csv", ["x", "y"], rows)
     line = refused("train", path, "-t", "y", "-o", folder / "never.st").replace(path, "FILE")
     assert line.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "message"),
+    [
+        (["1", "2", "3.5"], "classification", "'y': 3.5 is not a whole number below 2**53, and "),
+        (["1", "1e20", "2"], "classification", "row 2 (line 4), column 'y': 1e+20 is not a whole"),
+        (["1", "2.5", "n.a."], "regression", "row 3 (line 5), column 'y': 'n.a.' is not a number"),
+        (["?", "2.5", "x"], "regression", "row 3 (line 5), column 'y': 'x' is not a number"),
+        (["?", "?"], "regression", "row 1 (line 2), column 'y': '?' is not a number"),
+        (["false", "true"], "regression", "row 1 (line 2), column 'y': 'false' is not a number"),
+    ],
+)
+def test_a_target_that_does_not_suit_the_task_is_named_with_its_place(
+    folder, values, task, message
+):
+    path = folder / "unfit.csv"
+    lines = [f"{i},{value}" for i, value in enumerate(values)]
+    path.write_text("\n".join(["x,y", lines[0], "", *lines[1:]]))
+    line = refused("train", path, "-t", "y", "-o", folder / "never.st", "--task", task)
+    assert line.startswith(f"{path}: row ")
+    assert message in line
+    assert f"--task {task}" in line
+    assert "Tabular" not in line
 
 
 def test_a_model_that_cannot_be_written_is_kept(folder, table, monkeypatch):
