@@ -145,6 +145,11 @@ def read(
         kinds = {options.known(name, source, "--type"): kind for name, kind in given["kinds"]}
         if target in ignore:
             raise CommandError(f"--ignore: {target!r} is the target")
+        if target in kinds:
+            raise CommandError(
+                f"--type: {target!r} is the target; --task classification or --task regression "
+                "says what it is"
+            )
         block = joined(list(source.blocks(source.columns)))
         if block.table.rows == 0:
             raise CommandError(f"{source.name} has names of columns but no rows")

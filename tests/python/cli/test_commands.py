@@ -318,6 +318,8 @@ def test_the_file_is_that_of_python(folder, table):
         ("train {table} -t kind -o {folder}/no/m.st", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {folder}", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {table}", "{table} is the file that is read; give another na"),
+        ("train {table} -t kind -o {new} --ignore kind", "--ignore: 'kind' is the target"),
+        ("train {table} -t kind -o {new} --type kind=category", "--type: 'kind' is the target; -"),
         ("predict {table} {table}", "{table} is not a model: it is damaged or not a saf"),
         ("predict {model} {table} -o {table}", "{table} is the file that is read; give another "),
         ("predict {model} {table} -o {model}", "{model} is the file that is read; give another "),
