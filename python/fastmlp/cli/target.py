@@ -56,11 +56,10 @@ def guess(column: Column, task: str | None, place: Callable[[int], str]) -> Gues
             f"{place(row)}: {clipped(str(column.texts()[row]))!r} is not a number, and --task "
             "regression needs one in every row; numbers are written like 1234.5"
         )
-    reason = (
-        f"{column.name!r} has {what}"
-        if column.holds == "numbers"
-        else f"{column.name!r} holds {what}"
-    )
+    if task is not None:
+        reason = f"--task {task} was given"
+    else:
+        reason = f"{column.name!r} {'has' if column.holds == 'numbers' else 'holds'} {what}"
     return Guess(task or guessed, column, reason)
 
 

@@ -116,7 +116,7 @@ def command(**given: Any) -> int:
     table, chosen, dropped, ignore, kinds = read(given, form)
     model = make(chosen, given, ignore, kinds)
     if not given["as_json"]:
-        report_data(chosen, table, dropped)
+        report_data(chosen, table, dropped, given["task"] is None)
     bar = progress.Training()
     with closing(bar), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "fit: some columns are left out")  # the report says it
@@ -257,12 +257,12 @@ def save(model: Any, path: str) -> None:
 # What is printed
 
 
-def report_data(chosen: Guess, table: Table, dropped: int) -> None:
+def report_data(chosen: Guess, table: Table, dropped: int, is_guessed: bool) -> None:
     """Print the task and the rows."""
     rows = output.count(table.rows, "row")
     without = f"; {output.count(dropped, 'row')} without a target left out" if dropped else ""
     change = ""
-    if chosen.target.holds == "numbers":
+    if is_guessed and chosen.target.holds == "numbers":
         other = "regression" if chosen.task == "classification" else "classification"
         change = f"; add --task {other} to change that"
     what = chosen.task

@@ -159,10 +159,17 @@ def test_the_task_is_guessed(folder, values, task):
 
 def test_the_task_can_be_named(folder):
     path = write_csv(folder / "guess.csv", ["x", "y"], [[i * 7 % 10, i % 2] for i in range(60)])
-    quick = ("--epochs", 1, "--members", 1, "--json")
-    done = run("train", path, "-t", "y", "-o", folder / "m.st", "--task", "regression", *quick)
+    train = ("train", path, "-t", "y", "-o", folder / "m.st", "--epochs", 1, "--members", 1)
+    done = run(*train, "--task", "regression", "--json")
     assert json.loads(done.out)["task"] == "regression"
     assert isinstance(load(folder / "m.st"), TabularRegressor)
+    for task in ("regression", "classification"):
+        shown = lines_of(run(*train, "--task", task).out)
+        assert shown[0].startswith(f"task {task}")
+        assert shown[1] == f"because --task {task} was given"
+    assert "add --task regression to" in run(*train).out
+    other = refused(*train, "--task", "classification", "--loss", "huber")
+    assert other.endswith("classification, because --task classification was given")
 
 
 def test_many_texts_are_classes_if_the_user_says_so():
