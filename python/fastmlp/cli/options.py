@@ -1,6 +1,7 @@
 """What several commands share: lists as `--hidden 128 64`, files, columns, and how CSV is read."""
 
 import codecs
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -79,7 +80,7 @@ class Quantiles(WordList):
         found: tuple[float, ...] = ()
         with suppress(ValueError):
             found = tuple(float(word) for word in str(value).split(",") if word)
-        if not found or found[0] <= 0 or found[-1] >= 1 or sorted(set(found)) != list(found):
+        if not found or not all(0 < one < 1 for one in found) or sorted(set(found)) != list(found):
             self.fail(
                 f"{value!r} is not a list of increasing quantiles such as 0.05 0.5 0.95",
                 param,
@@ -112,6 +113,35 @@ class Names(WordList):
         """Return the names that begin so."""
         names = [name for name in self.allowed if name.startswith(incomplete)]
         return [click.shell_completion.CompletionItem(name) for name in names]
+
+
+class Number(click.FloatRange):
+    """A number in a range, which excludes infinity and nan."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number."""
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return found
+
+
+class Count(click.IntRange):
+    """A positive whole number that the core can hold."""
+
+    name = "number"
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the number."""
+        found: int = super().convert(value, param, ctx)
+        if found >= 2**63:  # not the maximum of the range, which --help would show
+            self.fail(f"{value} is not below 2**63", param, ctx)
+        return found
 
 
 class Encoding(click.ParamType):

@@ -72,14 +72,14 @@ LOSSES = TabularRegressor._LOSSES
 @click.option(
     "--hidden", type=options.Sizes(), metavar="SIZE...", help="Units in each hidden layer."
 )
-@click.option("--epochs", type=click.IntRange(1), help="The most passes over the rows.")
-@click.option("--members", type=click.IntRange(1), help="Number of networks to average.")
-@click.option("--batch-size", type=click.IntRange(1), help="Rows in one training step.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="For AdamW.")
-@click.option("--weight-decay", type=click.FloatRange(0), help="For AdamW.")
+@click.option("--epochs", type=options.Count(), help="The most passes over the rows.")
+@click.option("--members", type=options.Count(), help="Number of networks to average.")
+@click.option("--batch-size", type=options.Count(), help="Rows in one training step.")
+@click.option("--learning-rate", type=options.Number(0, min_open=True), help="For AdamW.")
+@click.option("--weight-decay", type=options.Number(0), help="For AdamW.")
 @click.option(
     "--dropout",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=options.Number(0, 1, max_open=True),
     help="Fraction of the hidden units that each step leaves out.",
 )
 @click.option("--loss", type=click.Choice(LOSSES), help="The loss of a regression.")
