@@ -31,6 +31,7 @@ SHUFFLED_ROWS = 2000  # of the importance of columns, which predicts them again 
     "--ignore",
     multiple=True,
     metavar="COLUMN",
+    shell_complete=options.complete_column,
     help="A column that is not an input; may be repeated.",
 )
 @click.option(

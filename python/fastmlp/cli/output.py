@@ -35,14 +35,15 @@ def shown(text: str, encoding: str) -> str:
 
 def say_json(content: Any) -> None:
     """Print an object as JSON in ASCII; a number that is not finite becomes null."""
-    print(json.dumps(_finite(content), indent=2), flush=True)
+    print(json.dumps(finite(content), indent=2), flush=True)
 
 
-def _finite(content: Any) -> Any:
+def finite(content: Any) -> Any:
+    """Return an object for JSON, in which a number that is not finite becomes None."""
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 

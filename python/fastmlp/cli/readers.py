@@ -68,6 +68,7 @@ class Block:
     table: Table
     numbers: Any  # of the rows in the file, from 1
     lines: Any  # of the rows in the file, if it is CSV; else None
+    kept: Sequence[Sequence[Any]] = ()  # columns as the file has them, for the result
 
     def place(self, row: int) -> str:
         """Return where a row of the block is in the file."""
@@ -112,8 +113,8 @@ class Source:
         if twice:
             raise CommandError(f"{name} has two columns called {min(twice)!r}; rename one")
 
-    def blocks(self, wanted: Collection[str]) -> Iterator[Block]:
-        """Yield all rows once, with the wanted columns."""
+    def blocks(self, wanted: Collection[str], kept: Sequence[str] = ()) -> Iterator[Block]:
+        """Yield all rows once, with the wanted columns and those that are kept."""
         raise NotImplementedError
 
 
@@ -240,8 +241,8 @@ class CsvSource(Source):
             what = "a quote is not closed" if "limit" in str(error) else str(error)
             raise CommandError(f"{self.name}: line {self.reader.line_num}: {what}") from error
 
-    def blocks(self, wanted: Collection[str]) -> Iterator[Block]:
-        """Yield all rows once, with the wanted columns."""
+    def blocks(self, wanted: Collection[str], kept: Sequence[str] = ()) -> Iterator[Block]:
+        """Yield all rows once, with the wanted columns and those that are kept."""
         places = [index for index, name in enumerate(self.columns) if name in wanted]
         row = 1
         while True:
@@ -258,7 +259,8 @@ class CsvSource(Source):
                 for place in places
             }
             table = Table(columns, len(records), named=True)
-            yield Block(table, range(row, row + len(records)), lines)
+            values = [fields[self.columns.index(name)] for name in kept]
+            yield Block(table, range(row, row + len(records)), lines, values)
             row += len(records)
 
     def _records(self, row: int) -> tuple[list[list[str]], Any]:
@@ -333,16 +335,17 @@ class NpySource(Source):
             )
         super().__init__(name, names or [f"x{index}" for index in range(self.array.shape[1])])
 
-    def blocks(self, wanted: Collection[str]) -> Iterator[Block]:
-        """Yield all rows once, with the wanted columns."""
+    def blocks(self, wanted: Collection[str], kept: Sequence[str] = ()) -> Iterator[Block]:
+        """Yield all rows once, with the wanted columns and those that are kept."""
         for begin in range(0, len(self.array), BLOCK):
             part = self.array[begin : begin + BLOCK]
             columns = {
                 name: part[name] if self.array.dtype.names else part[:, place]
                 for place, name in enumerate(self.columns)
-                if name in wanted
             }
-            yield _block(self.name, columns, len(part), begin + 1)
+            inputs = {name: column for name, column in columns.items() if name in wanted}
+            values = [columns[name].tolist() for name in kept]
+            yield _block(self.name, inputs, len(part), begin + 1, values)
 
 
 class _ArrowSource(Source):
@@ -352,16 +355,18 @@ class _ArrowSource(Source):
         """Yield record batches."""
         raise NotImplementedError
 
-    def blocks(self, wanted: Collection[str]) -> Iterator[Block]:
-        """Yield all rows once, with the wanted columns."""
+    def blocks(self, wanted: Collection[str], kept: Sequence[str] = ()) -> Iterator[Block]:
+        """Yield all rows once, with the wanted columns and those that are kept."""
         import pyarrow
 
         names = [name for name in self.columns if name in wanted]
+        read = [name for name in self.columns if name in wanted or name in kept]
         row = 1
-        for batch in self.batches(names):
+        for batch in self.batches(read):
             for begin in range(0, batch.num_rows, BLOCK):
-                part = pyarrow.Table.from_batches([batch.slice(begin, BLOCK)]).select(names)
-                yield _block(self.name, part, part.num_rows, row)
+                part = pyarrow.Table.from_batches([batch.slice(begin, BLOCK)])
+                values = [part.column(name).to_pylist() for name in kept]
+                yield _block(self.name, part.select(names), part.num_rows, row, values)
                 row += part.num_rows
 
 
@@ -445,10 +450,12 @@ def _arrow_errors(name: str) -> Iterator[None]:
         raise CommandError(f"{name} is damaged: {error}") from error
 
 
-def _block(name: str, columns: Any, rows: int, first_row: int) -> Block:
+def _block(
+    name: str, columns: Any, rows: int, first_row: int, kept: Sequence[Sequence[Any]]
+) -> Block:
     try:
         table = read_table(columns)
     except (TypeError, ValueError) as error:
         raise CommandError(f"{name}: {error}") from error
     numbers = range(first_row, first_row + rows)
-    return Block(Table(table.columns, rows, named=True), numbers, None)
+    return Block(Table(table.columns, rows, named=True), numbers, None, kept)

@@ -1,7 +1,9 @@
 """`train`, `predict`, `evaluate`, `inspect` and `export`, on real tables and on a mixed one."""
 
 import csv
+import datetime
 import gzip
+import importlib
 import io
 import json
 import math
@@ -431,6 +433,66 @@ def test_training_that_diverges_is_a_failure(folder, table):
 
 
 # predict
+
+# What other programs would change: zeros at the front, spaces, text for missing values, quotes.
+IDS = ["007", " x ", "NA", "", "1e3", 'a "b", c', "2\n3", "9007199254740993"]
+
+
+def test_columns_can_be_kept(folder, model, table, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 64)
+    header, rows = mixed()
+    ids = [[IDS[i % len(IDS)]] for i in range(len(rows))]
+    path = write_csv(folder / "ids.csv", ["id", *header], map(list.__add__, ids, rows))
+    without = rows_of(run("predict", model, path, "--proba").out)
+    found = rows_of(run("predict", model, path, "--proba", "--keep", "kind", "--keep", "id").out)
+    assert found[0] == ["kind", "id", *without[0]]
+    assert found[1:] == [
+        [row[-1], *i, *p] for row, i, p in zip(rows, ids, without[1:], strict=True)
+    ]
+    assert run("predict", model, path, "--keep", "kind,id,kind").out.startswith("kind,id,pred")
+    lines = run("predict", model, path, "--keep", "id", "--json").out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [one for (one,) in ids]
+    line = refused("predict", model, path, "--keep", "colour")
+    assert line == f"--keep: {path} has no column 'colour'; did you mean 'color'?"
+
+
+def test_a_kept_column_may_not_be_called_as_the_result(folder, model):
+    header, rows = mixed(3)
+    path = write_csv(folder / "again.csv", ["prediction", *header], [["x", *row] for row in rows])
+    line = refused("predict", model, path, "--keep", "prediction")
+    assert line == "--keep: 'prediction' is a column that predict writes itself"
+    assert run("predict", model, path, "--keep", "prediction", "--proba").status == 0
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "npy"])
+def test_kept_columns_of_other_formats(folder, model, kind, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 2)
+    header, rows = mixed(3)
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    columns["id"] = [2**60 + 1, -3, 0]
+    columns["part"] = [0.1, math.nan, 2.5]
+    path = folder / f"kept.{kind}"
+    if kind == "npy":
+        dtype = [(name, np.array(column).dtype) for name, column in columns.items()]
+        np.save(path, np.array(list(zip(*columns.values(), strict=True)), dtype))
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("narwhals")
+        feather, parquet = (importlib.import_module(f"pyarrow.{x}") for x in ("feather", "parquet"))
+        columns["day"] = [datetime.date(2024, 1, 2), None, datetime.date(2024, 1, 3)]
+        table = pyarrow.table(columns)
+        (parquet.write_table if kind == "parquet" else feather.write_feather)(table, str(path))
+    keep = ("--keep", "id,part,day")
+    found = rows_of(run("predict", model, path, *keep).out)
+    days = ["2024-01-02", "", "2024-01-03"] if kind != "npy" else [row[2] for row in rows]
+    assert [row[:-1] for row in found] == [
+        ["id", "part", "day"],
+        [str(2**60 + 1), "0.1", days[0]],
+        ["-3", "nan", days[1]],
+        ["0", "2.5", days[2]],
+    ]
+    lines = map(json.loads, run("predict", model, path, *keep, "--json").out.splitlines())
+    assert [(one["id"], one["part"]) for one in lines] == [(2**60 + 1, 0.1), (-3, None), (0, 2.5)]
 
 
 def test_predictions_are_those_of_python_in_the_order_of_the_rows(

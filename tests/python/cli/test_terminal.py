@@ -368,6 +368,7 @@ def test_completion(folder, table):
     assert completed(folder, ["train", "mixed.csv", "--target", ""]) == [*mixed()[0]]
     assert completed(folder, ["train", "mixed.csv", "-t", "k"]) == ["kind"]
     assert completed(folder, ["train", "no.csv", "-t", "k"]) == []
+    assert completed(folder, ["predict", "m", "mixed.csv", "--keep", "co"]) == ["color"]
     assert completed(folder, ["bench", "--networks", "s"]) == ["small"]
 
 
