@@ -1,6 +1,7 @@
 """What several commands share: lists as `--hidden 128 64`, files, columns, and how CSV is read."""
 
 import codecs
+import io
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -152,10 +153,11 @@ class Encoding(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         """Return the name as Python writes it."""
         try:
+            io.TextIOWrapper(io.BytesIO(), value)  # refuses rot13 and others that are not of text
             return codecs.lookup(value).name
-        except LookupError:
+        except (LookupError, ValueError):
             return self.fail(
-                f"{value!r} is not a known encoding; try utf-8, cp1252 or latin-1", param, ctx
+                f"{value!r} is not a known text encoding; try utf-8, cp1252 or latin-1", param, ctx
             )
 
 

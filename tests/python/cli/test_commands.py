@@ -324,6 +324,7 @@ def test_the_file_is_that_of_python(folder, table):
         ("train {table} -t size --quantiles nan -o {new}", "Invalid value for '--quantiles'"),
         ("train {table} -t size --quantiles 0.9 0.1 -o {new}", "Invalid value for '--quantiles'"),
         ("train {table} -t kind --encoding klingon -o {new}", "Invalid value for '--encoding': "),
+        ("train {table} -t kind --encoding rot13 -o {new}", "Invalid value for '--encoding': 'rot"),
         ("train {table} -t kind --delimiter ab -o {new}", "Invalid value for '--delimiter': 'ab"),
         ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' is not possib"),
         ("train {table} -t kind --delimiter \" -o {new}", "Invalid value for '--delimiter': '\"'"),
