@@ -46,7 +46,8 @@ UNREADABLE = {
     b"FEA1": "an old Feather file: write it again with a recent pyarrow",
     b"\x28\xb5\x2f\xfd": "compressed by zstd: decompress it first, zstd -d",
 }
-BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32"}
+BYTE_ORDER_MARKS |= {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\0\0\xfe\xff": "utf-32"}
 
 
 @dataclass(frozen=True)
@@ -235,11 +236,15 @@ class CsvSource(Source):
 
     def _record(self) -> list[str] | None:
         """Return the fields of the next record; None at the end."""
+        first = self.reader.line_num + 1
         try:
             return next(self.reader, None)
         except csv.Error as error:
-            what = "a quote is not closed" if "limit" in str(error) else str(error)
-            raise CommandError(f"{self.name}: line {self.reader.line_num}: {what}") from error
+            last, what = self.reader.line_num, str(error)
+            if "limit" in what or "end of data" in what:
+                last, what = first, "a quote is not closed"
+            place = f"line {first}" if first == last else f"lines {first} to {last}"
+            raise CommandError(f"{self.name}: {place}: {what}") from error
 
     def blocks(self, wanted: Collection[str], kept: Sequence[str] = ()) -> Iterator[Block]:
         """Yield all rows once, with the wanted columns and those that are kept."""
@@ -281,21 +286,39 @@ class CsvSource(Source):
 
 
 def _decoded(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
-    """Yield the lines as text."""
+    """Yield the lines as text; they end as in the file."""
+    later = encoding.removesuffix("-sig")
+    is_split_first = "\n".encode(later) == b"\n"  # not UTF-16 and the like
+    lines: Iterable[Any] = _byte_lines(stream)
+    if not is_split_first:
+        lines = io.TextIOWrapper(stream, encoding, newline="")
     try:
-        if encoding.startswith(("utf-16", "utf-32")):
-            yield from io.TextIOWrapper(stream, encoding, newline="")
-            return
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(lines, start=1):
             try:
-                yield line.decode(encoding if number == 1 else encoding.removesuffix("-sig"))
+                text: str = line
+                if is_split_first:
+                    text = line.decode(encoding if number == 1 else later)
             except UnicodeDecodeError as error:
                 raise CommandError(
                     f"{name}: line {number} is not {encoding.upper()}, byte {error.start + 1} is "
                     f"0x{line[error.start]:02x}; name its encoding, such as --encoding cp1252"
                 ) from error
+            if "\0" in text:
+                raise CommandError(
+                    f"{name}: line {number} has a NUL character; the file is damaged"
+                )
+            yield text
     except UnicodeError as error:
         raise CommandError(f"{name} is not {encoding.upper()}: {error}") from error
+
+
+def _byte_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield lines that end with a newline, a carriage return or both."""
+    for line in stream:
+        if b"\r" in line[:-2]:
+            yield from line.splitlines(keepends=True)
+        else:
+            yield line
 
 
 def _delimiter(sample: Sequence[str]) -> str:
