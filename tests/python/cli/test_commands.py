@@ -948,6 +948,34 @@ def test_only_what_the_terminal_can_show_is_printed(monkeypatch):
     assert stdout.buffer.getvalue() == b"R2 of gr\\xf6\\xdfe\n"
 
 
+def test_a_table_without_room_becomes_blocks(monkeypatch):
+    header, rows = (
+        ["name", "rows", "text"],
+        [["long name", "12", "some words " * 3], ["x", "3", ""]],
+    )
+    assert output.table(header, rows)[0].startswith("name       rows  text")
+    monkeypatch.setattr(output, "width", lambda: 30)
+    assert output.table(header, rows) == [
+        "name  long name",
+        "rows  12",
+        "text  some words some words",
+        "      some words",
+        "",
+        "name  x",
+        "rows  3",
+        "text",
+    ]
+    assert output.table(["n", "rows"], [["1", "2"]]) == ["n  rows", "1     2"]
+
+
+def test_a_confusion_matrix_without_room_becomes_a_list(monkeypatch):
+    found = scores.of_classes(["aaaaaaaaaaaa", "bbbbbbbbbbbb"], np.array([0, 1]), np.eye(2)[[0, 0]])
+    assert scores.details(found)[1].startswith("confusion matrix")
+    for module in (output, scores):
+        monkeypatch.setattr(module, "width", lambda: 39)
+    assert scores.details(found)[1] == "the most frequent confusions, of 1 kind"
+
+
 def test_tables_fit_and_long_texts_are_wrapped():
     lines = output.table(["name", "n", "text"], [["x" * 90, "12", "word " * 40], ["y", "-", ""]])
     assert max(map(len, lines)) <= output.WIDTH

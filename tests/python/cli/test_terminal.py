@@ -1,6 +1,7 @@
 """Commands as processes: Ctrl-C, closed pipes, full disks, encodings, completion, large files."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,26 @@ def test_ctrl_c_ends_a_command_that_waits_for_a_pipe(folder, model):
     assert err == b"fastmlp: interrupted\n"
     assert process.returncode == 130
     assert not result.exists()
+
+
+def test_bar_and_tables_fit_a_narrow_terminal(folder, table):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 40, 0, 0))
+    command = ["train", table, "-t", "kind", "-o", "m.st", "--members", 2, "--epochs", 20]
+    process = start(*command, stdin=slave, stdout=slave, stderr=slave, cwd=folder)
+    os.close(slave)
+    shown = until_shown(master, b"no such text").decode()
+    os.close(master)
+    assert process.wait(timeout=60) == 0
+    lines = re.split("[\r\n]+", shown)
+    assert any(re.fullmatch(r"loss [\d.]+, \d+%, [\d:?]+ left *", line) for line in lines), lines
+    assert any(line.startswith("which are  scaled around 4") for line in lines), lines
+    assert max(len(line) for line in lines if not line.startswith(("scores", "next"))) < 40
 
 
 # Pipes and disks
