@@ -79,7 +79,7 @@ def command(**given: Any) -> int:
         if twice := set(kept) & set(names):
             raise CommandError(f"--keep: {min(twice)!r} is a column that predict writes itself")
         names = [*kept, *names]
-        with written(path) as file, progress.predicted_rows() as bar:
+        with written(path) as file, progress.predicted_rows(path) as bar:
             write = json_lines(file, names) if given["as_json"] else csv_lines(file, names)
             for block in source.blocks(inputs, kept):
                 write(block.kept, answer(model.prepared(source, block, inputs)))

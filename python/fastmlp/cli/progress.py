@@ -20,9 +20,10 @@ def _bar(**options: Any) -> Any:
     return tqdm(file=sys.stderr, ncols=width, nrows=20, **(settings | options))
 
 
-def predicted_rows() -> Any:
-    """Return a bar that counts rows, unless the predictions go to the same terminal."""
-    return _bar(bar_format="{n_fmt} rows, {rate_fmt}", disable=sys.stdout.isatty() or None)
+def predicted_rows(path: str) -> Any:
+    """Return a bar that counts rows, unless the predictions themselves go to a terminal."""
+    is_hidden = path == "-" and sys.stdout.isatty()
+    return _bar(bar_format="{n_fmt} rows, {rate_fmt}", disable=is_hidden or None)
 
 
 class Training:

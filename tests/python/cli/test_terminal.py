@@ -119,24 +119,35 @@ def test_ctrl_c_ends_a_command_that_waits_for_a_pipe(folder, model):
     assert not result.exists()
 
 
-def test_bar_and_tables_fit_a_narrow_terminal(folder, table):
+def shown_by_a_terminal(columns, *command, **options):
+    """Run a command in a terminal; return the lines that it has shown."""
     import fcntl
     import pty
     import struct
     import termios
 
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 40, 0, 0))
-    command = ["train", table, "-t", "kind", "-o", "m.st", "--members", 2, "--epochs", 20]
-    process = start(*command, stdin=slave, stdout=slave, stderr=slave, cwd=folder)
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    process = start(*command, stdin=slave, stdout=slave, stderr=slave, **options)
     os.close(slave)
     shown = until_shown(master, b"no such text").decode()
     os.close(master)
-    assert process.wait(timeout=60) == 0
-    lines = re.split("[\r\n]+", shown)
+    assert process.wait(timeout=60) == 0, shown
+    return re.split("[\r\n]+", shown)
+
+
+def test_bar_and_tables_fit_a_narrow_terminal(folder, table):
+    command = ["train", table, "-t", "kind", "-o", "m.st", "--members", 2, "--epochs", 20]
+    lines = shown_by_a_terminal(40, *command, cwd=folder)
     assert any(re.fullmatch(r"loss [\d.]+, \d+%, [\d:?]+ left *", line) for line in lines), lines
-    assert any(line.startswith("which are  scaled around 4") for line in lines), lines
+    assert "which are  scaled around 5.5, its place" in lines
     assert max(len(line) for line in lines if not line.startswith(("scores", "next"))) < 40
+
+
+def test_predict_shows_a_bar_unless_the_terminal_shows_the_predictions(folder, table, model):
+    command = ["predict", model, table]
+    assert any("rows/s" in line for line in shown_by_a_terminal(80, *command, "-o", "/dev/null"))
+    assert shown_by_a_terminal(80, *command) == [*run(*command).out.splitlines(), ""]
 
 
 # Pipes and disks
