@@ -6,6 +6,8 @@ Characters that standard output cannot show are replaced, so that no encoding en
 import json
 import math
 import os
+import shlex
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -29,19 +31,43 @@ def width(stream: Any = None) -> int:
 
 def say(*lines: str) -> None:
     """Print lines on standard output."""
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     for line in lines:
-        print(shown(line, encoding), flush=True)
+        print(shown(line), flush=True)
 
 
-def shown(text: str, encoding: str) -> str:
-    """Return the text as this encoding can show it."""
+def shown(text: str) -> str:
+    """Return the text as standard output can show it."""
     try:
-        text.encode(encoding)
+        _encode(text)
     except UnicodeEncodeError:
+        encoding = _encoding()
         plain = text.translate(PLAIN)
         return plain.encode(encoding, "backslashreplace").decode(encoding)
     return text
+
+
+def quoted(path: str) -> str:
+    """Return a path as a word of a command, which can be pasted into a shell."""
+    if os.name == "nt":
+        return subprocess.list2cmdline([path])
+    try:
+        _encode(path)
+        return shlex.quote(path)
+    except UnicodeEncodeError:
+        codes = os.fsencode(path)
+        plain = set(range(32, 127)) - set(b"'\\")
+        return "$'" + "".join(chr(c) if c in plain else f"\\{c:03o}" for c in codes) + "'"
+
+
+def _encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "ascii"
+
+
+def _encode(text: str) -> None:
+    """Raise UnicodeEncodeError if standard output cannot show the text."""
+    # With this handler, which Python sets in the locale C, names of files are printed as they are.
+    escapes = getattr(sys.stdout, "errors", None) == "surrogateescape"
+    text.encode(_encoding(), "surrogateescape" if escapes else "strict")
 
 
 def say_json(content: Any) -> None:

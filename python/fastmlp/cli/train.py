@@ -334,7 +334,7 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
     output.say(
         "",
         f"{path}: {output.size(os.path.getsize(path))}",
-        f"next: fastmlp predict {path} NEW.csv -o predictions.csv",
+        f"next: fastmlp predict {output.quoted(path)} NEW.csv -o predictions.csv",
     )
 
 

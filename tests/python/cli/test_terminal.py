@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import fastmlp
 from cli_tables import mixed, run, write_csv
+from fastmlp.cli import output
 
 pytest.importorskip("click")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and terminals")
@@ -322,6 +324,26 @@ def test_every_command_prints_in_every_encoding(folder, encoding):
         expected = "größe" if encoding != "ascii" else r"gr\xf6\xdfe"
         assert expected in out.decode(encoding)
         assert err == b""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("encoding", ["ascii", "C"])
+def test_the_next_command_can_be_pasted(folder, table, encoding):
+    name = "it's größe; $HOME.st"
+    environment = {"PYTHONIOENCODING": encoding}
+    if encoding == "C":
+        environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = ["train", table, "-t", "kind", "-o", name, "--epochs", 1, "--members", 1]
+    with start(*command, environment=environment, cwd=folder) as process:
+        out, err = process.communicate()
+    assert err == b""
+    pasted = out.splitlines()[-1].removeprefix(b"next: fastmlp predict ")
+    shell = ["bash", "-c", b"printf %s " + pasted.removesuffix(b" NEW.csv -o predictions.csv")]
+    assert subprocess.run(shell, capture_output=True, check=True).stdout == name.encode()
+
+
+def test_a_name_that_is_not_utf_8_can_be_pasted():
+    assert output.quoted(os.fsdecode(b"m\xff'\\ 1.st")) == r"$'m\377\047\134 1.st'"
 
 
 # Without click
