@@ -117,6 +117,11 @@ def _target(model: Model, given: str | None, source: Source) -> str:
     name = given or model.target
     if name is None:
         raise CommandError(f"{model.path} does not say what it predicts; name it: --target COLUMN")
+    if given is None and name not in source.columns:
+        raise CommandError(
+            f"{source.name} has no column {name!r}, which {model.path} predicts; name the column "
+            "with the true values: --target COLUMN"
+        )
     return options.known(name, source, "--target")
 
 

@@ -59,7 +59,7 @@ LOSSES = TabularRegressor._LOSSES
     multiple=True,
     metavar="COLUMN",
     shell_complete=options.complete_column,
-    help="A column to leave out; may be repeated.",
+    help="A column to leave out, or several with commas; may be repeated.",
 )
 @click.option(
     "--type",

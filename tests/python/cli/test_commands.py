@@ -341,6 +341,8 @@ def test_the_file_is_that_of_python(folder, table):
         ("predict {model} {table} -o {folder}/x.parquet", "-o {folder}/x.parquet: predictions a"),
         ("predict {size} {table} --proba", "--proba: {size} is a regression, which has no pro"),
         ("evaluate {model} {table} -t color", "{table}: row 2 (line 3), column 'color': 'green'"),
+        ("evaluate {model} {table} -t kid", "--target: {table} has no column 'kid'; did you mean"),
+        ("evaluate {model} {bare}", "{bare} has no column 'kind', which {model} predicts; name th"),
         ("evaluate {model} {table} --plot x.doc", "--plot: 'x.doc' must end in one of .png, .pd"),
         ("export {model}", "Missing option '--cpp'. (fastmlp export --help)"),
         ("inspect no.st", "no.st: No such file or directory"),
@@ -355,6 +357,7 @@ def test_wrong_arguments_are_refused_in_a_line(
 ):
     names = {"folder": folder, "table": table, "model": model, "size": regression[0]}
     names["new"] = folder / "never.st"
+    names["bare"] = write_csv(folder / "bare.csv", ["size", "color", "day", "sold, fully"], [])
     words = [word.format(**names) for word in arguments.split()]
     assert refused(*words).startswith(message.format(**names))
     assert not (folder / "never.st").exists()
