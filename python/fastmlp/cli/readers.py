@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fastmlp.cli.errors import CommandError
+from fastmlp.cli.output import count
 from fastmlp.tabular._table import Column, Table, read_table
 
 BLOCK = 8192  # rows
@@ -278,7 +279,7 @@ class CsvSource(Source):
             if len(record) != len(self.columns):
                 raise CommandError(
                     f"{self.name}: row {row + len(records)} (line {self.reader.line_num}) has "
-                    f"{len(record)} fields; the first line has {len(self.columns)}"
+                    f"{count(len(record), 'field')}; the first line has {len(self.columns)}"
                 )
             records.append(record)
             lines.append(self.reader.line_num)

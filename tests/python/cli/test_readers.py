@@ -170,7 +170,7 @@ def test_blocks_know_the_rows_and_the_lines(file, monkeypatch):
         (b"\n\n", "FILE has no rows"),
         (b"a,b\n1,2\n\n1,2,3\n", "FILE: row 2 (line 4) has 3 fields; the first line has 2"),
         (b"a;b\n1;2;3\n", "FILE: row 1 (line 2) has 3 fields; the first line has 2"),
-        (b"a,b\n1\n", "FILE: row 1 (line 2) has 1 fields; the first line has 2"),
+        (b"a,b\n1\n", "FILE: row 1 (line 2) has 1 field; the first line has 2"),
         (b"a,b,a\n1,2,3\n", "FILE has two columns called 'a'; rename one"),
         (b'a,b\n1,"2\n3,4\n', "FILE: line 2: a quote is not closed"),
         (b'a,b\n\n1,2\n1,"2', "FILE: line 4: a quote is not closed"),
