@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 import warnings
 from typing import Any, cast
 
@@ -90,4 +89,3 @@ def _show_warning(message: Any, *_: Any) -> None:
     text = re.sub(r"column_types=\{('.*?'): '(\w+)'\}", r"--type \1=\2", str(message))
     text = re.sub(r"ignore=\[('.*?')\]", r"--ignore \1", text)
     note(f"warning: {text.removeprefix('fit: ')}")
-    sys.stderr.flush()

@@ -31,6 +31,7 @@ SHUFFLED_ROWS = 2000  # of the importance of columns, which predicts them again 
     "--ignore",
     multiple=True,
     metavar="COLUMN",
+    shell_complete=options.complete_column,
     help="A column that is not an input; may be repeated.",
 )
 @click.option(
@@ -116,6 +117,11 @@ def _target(model: Model, given: str | None, source: Source) -> str:
     name = given or model.target
     if name is None:
         raise CommandError(f"{model.path} does not say what it predicts; name it: --target COLUMN")
+    if given is None and name not in source.columns:
+        raise CommandError(
+            f"{source.name} has no column {name!r}, which {model.path} predicts; name the column "
+            "with the true values: --target COLUMN"
+        )
     return options.known(name, source, "--target")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.cli.errors import CommandError
+from fastmlp.cli.output import count
 from fastmlp.cli.readers import Block, Source
 from fastmlp.formats.network_file import KEY, TABULAR_KEY
 from fastmlp.formats.safetensors import read_header
@@ -180,8 +181,8 @@ class NetworkFile(Model):
             return list(names)
         if len(here) != n_in:
             raise CommandError(
-                f"{source.name} has {len(here)} columns and the network in {self.path} takes "
-                f"{n_in}, in their order; name columns to leave out: --ignore NAME"
+                f"{source.name} has {count(len(here), 'column')} and the network in {self.path} "
+                f"takes {n_in}, in their order; name columns to leave out: --ignore NAME"
             )
         return here
 
