@@ -35,6 +35,11 @@ def say(*lines: str) -> None:
         print(shown(line), flush=True)
 
 
+def wrapped(text: str) -> list[str]:
+    """Return the lines of a text."""
+    return textwrap.wrap(text, max(width(), NARROWEST), break_on_hyphens=False)
+
+
 def shown(text: str) -> str:
     """Return the text as standard output can show it."""
     try:

@@ -7,10 +7,9 @@ import numpy as np
 
 from fastmlp.cli.errors import CommandError
 from fastmlp.cli.output import clipped, count
-from fastmlp.tabular._table import Column
+from fastmlp.tabular._table import INTEGERS_END, Column
 
 MOST_INTEGERS = 20  # more distinct whole numbers are amounts
-MOST_WHOLE = 2**53  # float64 does not hold every larger whole number
 
 
 class Guess(NamedTuple):
@@ -32,15 +31,17 @@ def guess(column: Column, task: str | None, place: Callable[[int], str]) -> Gues
     if column.holds == "numbers":
         numbers = column.numbers()
         values = np.unique(numbers)
-        is_whole = (numbers == np.floor(numbers)) & (np.abs(numbers) <= MOST_WHOLE)
+        is_whole = numbers == np.floor(numbers)
+        if column.integers is None:  # larger numbers were whole before they were rounded, or not
+            is_whole &= np.abs(numbers) < INTEGERS_END
         whole = bool(is_whole.all())
         classes = whole and len(values) <= MOST_INTEGERS
         what = f"{count(len(values), 'different value')}" + (", all whole" if whole else "")
         if task == "classification" and not whole:
             row = int(np.argmin(is_whole))
             raise CommandError(
-                f"{place(row)}: {column.texts()[row]} is not a whole number below 2**53, and "
-                "--task classification takes texts, booleans or whole numbers; for other numbers "
+                f"{place(row)}: {column.texts()[row]} is not a whole number, and --task "
+                "classification takes texts, booleans or whole numbers; for other numbers "
                 "use --task regression"
             )
     else:

@@ -327,10 +327,14 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
         by = "each by a network" if n > 1 else "by the network,"
         did = "that did not train on it" if n > 1 else "which did not train on them"
         output.say(
-            f"scores of {output.count(found['rows'], 'held-out row')}, {by} {did}:",
+            *output.wrapped(
+                f"scores of {output.count(found['rows'], 'held-out row')}, {by} {did}:"
+            ),
             *scores.summary(found),
-            "They can be too good if the table is small, because these rows chose the best",
-            "epoch. fastmlp evaluate scores rows that you have kept apart.",
+            *output.wrapped(
+                "They can be too good if the table is small, because these rows chose the best "
+                "epoch. fastmlp evaluate scores rows that you have kept apart."
+            ),
         )
     path = given["output"]
     output.say(
