@@ -213,9 +213,9 @@ def decision_boundary(
 def weights(network: Network, layer: int = 0, ax: Axes | None = None) -> Axes:
     """Draw the weights of a layer as a coloured matrix, with a row for each input.
 
-    Blue is negative, orange is positive, and no colour is zero. If all inputs have the same scale,
-    a row without colour is an input that the layer ignores. `fit(standardize=True)` divides the
-    rows of the first layer by the standard deviations of the columns.
+    Blue is negative, orange is positive, and no colour is zero. A row without colour is an input
+    that the layer ignores, if all inputs have the same scale or `fit(standardize=True)` has scaled
+    them: then these are the weights of scaled inputs and outputs.
 
     Parameters
     ----------
@@ -255,7 +255,12 @@ def weights(network: Network, layer: int = 0, ax: Axes | None = None) -> Axes:
         )
     axes = _axes("weights", ax)
     layer %= count
-    matrix = np.asarray(network.weights[layer])
+    matrix = np.asarray(network.weights[layer], dtype=np.float64)
+    scaling = network.scaling or {}
+    if layer == 0 and "input_scale" in scaling:
+        matrix = matrix * scaling["input_scale"][:, np.newaxis]
+    if layer == count - 1 and "output_scale" in scaling:
+        matrix = matrix / scaling["output_scale"]
     largest = float(np.abs(matrix).max()) or 1.0
     image = axes.imshow(
         matrix, cmap=_diverging_colors(), vmin=-largest, vmax=largest, aspect="auto",

@@ -91,8 +91,10 @@ class Model:
         raise NotImplementedError
 
     def probability_names(self) -> list[str]:
-        """Return a name for each column of `probabilities`."""
-        return [f"probability_{label}" for label in self.classes or ()]
+        """Return a name for each column of `probabilities`; refuse a model that has none."""
+        if self.classes is None:
+            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
+        return [f"probability_{label}" for label in self.classes]
 
 
 class TabularFile(Model):
@@ -143,8 +145,6 @@ class TabularFile(Model):
 
     def probabilities(self, table: Table) -> Array:
         """Return the probability of each class."""
-        if self.classes is None:
-            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
         return np.asarray(self.model.predict_proba(table))
 
     def output_names(self) -> list[str]:
@@ -208,8 +208,6 @@ class NetworkFile(Model):
 
     def probabilities(self, table: Table) -> Array:
         """Return the probability of each class, or of each output that is yes or no."""
-        if self.network.output not in ("sigmoid", "softmax"):
-            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
         found = np.asarray(self.network.forward(_rows(table)))
         return np.hstack([1 - found, found]) if found.shape[1] == 1 else found
 
@@ -221,7 +219,9 @@ class NetworkFile(Model):
         return [f"prediction_{index}" for index in range(n_out)]
 
     def probability_names(self) -> list[str]:
-        """Return a name for each column of `probabilities`."""
+        """Return a name for each column of `probabilities`; refuse a network that has none."""
+        if self.network.output not in ("sigmoid", "softmax"):
+            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
         labels = self.classes or range(
             self.network.layers[-1]
         )  # several outputs that are yes or no

@@ -802,6 +802,7 @@ def test_amounts_of_a_network_have_no_probabilities(folder):
     path = write_csv(folder / "plain.csv", ["a", "b"], [[1.5, -2]])
     line = refused("predict", folder / "amounts.st", path, "--proba")
     assert line == f"--proba: {folder / 'amounts.st'} is a regression, which has no probabilities"
+    assert run("predict", folder / "amounts.st", path, "--proba").out == ""
 
 
 def test_a_model_of_an_array_takes_columns_in_their_order(folder):

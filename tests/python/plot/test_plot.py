@@ -250,6 +250,16 @@ def test_weights_shows_the_matrix_between_its_negative_and_its_largest(ax, layer
     assert (ax.get_ylabel(), ax.get_xlabel()) == (below, above)
 
 
+@pytest.mark.parametrize("layers", [[2, 3, 2], [2, 2]])
+def test_weights_are_those_of_scaled_rows(layers):
+    net = Network(layers, output="identity", dtype="float64", seed=0)
+    before = [W.copy() for W in net.weights]
+    net.fold_scaling(input_scale=[100.0, 0.01], output_scale=[5.0, 7.0])
+    for layer, W in enumerate(before):
+        (image,) = plot.weights(net, layer).get_images()
+        np.testing.assert_allclose(image.get_array(), W)
+
+
 def test_weights_that_are_all_zero_can_be_drawn(ax):
     net = Network([3, 2, 1])
     net.parameters[...] = 0
