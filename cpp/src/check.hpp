@@ -533,9 +533,12 @@ constexpr std::ptrdiff_t kOnlyRow = -1;
   refuse(function, ": ", which, " has ", size, " values; the model has ", wanted, " columns");
 }
 
-[[noreturn]] inline void refuse_missing_column(const std::string& column) {
+/// `unknown` are the names of the row that the model does not have.
+template <class Names>
+[[noreturn]] void refuse_missing_column(const std::string& column, const Names& unknown) {
   refuse("row: the row has no column '", column,
-         "', which the model was fitted on; give std::nullopt if its value is missing");
+         "', which the model was fitted on; give std::nullopt if its value is missing",
+         unknown.empty() ? "" : "; the model has no column " + join(unknown));
 }
 
 template <class T>

@@ -202,7 +202,12 @@ def numbers_in(what: str, column: Any) -> Array:
         missing = missing or len(others)
     if missing:
         raise missing_values(what, missing)
-    return array if array.dtype.kind != "O" else array.astype(np.float64)
+    if array.dtype.kind != "O":
+        return array
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        raise ValueError(f"{what} has an integer that is too large for float64") from None
 
 
 def missing_values(what: str, count: int) -> ValueError:
@@ -228,13 +233,16 @@ def _missing(column: Any) -> int:
 
 def _is_number(value: Any) -> bool:
     """Whether this is a real number and not NaN."""
-    return isinstance(value, numbers.Real | Decimal | np.bool_) and bool(value == value)
+    if isinstance(value, Decimal):
+        return not value.is_nan()  # a signaling NaN cannot be compared
+    return isinstance(value, numbers.Real | np.bool_) and bool(value == value)
 
 
 def _is_missing(value: Any) -> bool:
-    return isinstance(value, float) or type(value).__name__ in ("NoneType", "NAType", "NaTType")
+    return isinstance(value, float | Decimal) or type(value).__name__ in MISSING
 
 
+MISSING = ("NoneType", "NAType", "NaTType")
 KINDS = {"S": "bytes", "T": "strings", "M": "dates", "m": "durations"}
 
 

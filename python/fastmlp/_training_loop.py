@@ -91,6 +91,7 @@ class Plan:
     metrics: dict[str, Metric] = field(default_factory=dict)
     verbose: int = 0  # after how many epochs a line is printed; 0 for never
     feature_names: tuple[str, ...] | None = None  # which the network is to remember
+    rows: Array | None = None  # of the data to train on; None for all
 
 
 def train(network: Trainable, plan: Plan) -> History:
@@ -296,13 +297,17 @@ class Batches:
         return self.optimizer.learning_rate
 
     def epoch(self) -> float:
-        data, rows = self.data, len(self.data.X)
+        data, chosen = self.data, self.plan.rows
+        rows = len(data.X if chosen is None else chosen)
+        order = (
+            self.network._permutation(rows, self.plan.seed, self.network.epochs_trained)
+            if self.plan.shuffle
+            else np.arange(rows, dtype=np.int64)
+        )
         return self.network.train_epoch(
             data.X,
             data.y,
-            self.network._permutation(rows, self.plan.seed, self.network.epochs_trained)
-            if self.plan.shuffle
-            else np.arange(rows, dtype=np.int64),
+            order if chosen is None else chosen[order],
             batch_size=min(self.plan.batch_size, rows),
             optimizer=self.optimizer,
             sample_weight=data.sample_weight,

@@ -140,9 +140,11 @@ def roc_auc(y: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     Returns
     -------
     float
-        The probability that a row with the label 1 has a higher score than one with 0. With
-        several outputs it is the mean over them; with softmax each class is compared with all
-        others. An output without rows of both kinds is left out; NaN if none is left.
+        The probability that a row with the label 1 has a higher score than one with 0; equal scores
+        count one half. With several sigmoid outputs it is the plain mean of one area for each. With
+        softmax it is the plain mean of one area for each class, which compares the scores of the
+        class in its rows and in all others: scikit-learn's `multi_class="ovr", average="macro"`. An
+        output or class without rows of both kinds is left out; NaN if none is left.
 
     Examples
     --------

@@ -7,7 +7,7 @@ matplotlib is imported when a function is called; the extra `plot` installs it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,10 +48,12 @@ MOST_NAMES = 40  # beside the rows of a matrix; more would lie on each other
 def history(history: History, ax: Axes | None = None, *, learning_rate: bool = False) -> Axes:
     """Draw the loss after each epoch, and mark the epoch of the lowest validation loss.
 
+    The picture counts epochs from 1; `history.best_epoch` counts from 0.
+
     Parameters
     ----------
     history : History
-        What `fit` returned.
+        What `fit` returned; of a tabular model one of its `history_`.
     ax : matplotlib.axes.Axes, optional
         The Axes to draw into; the default makes a new figure.
     learning_rate : bool
@@ -80,9 +82,10 @@ def history(history: History, ax: Axes | None = None, *, learning_rate: bool = F
     >>> ax = fastmlp.plot.history(run)
     """
     if not all(hasattr(history, name) for name in ("loss", "val_loss", "learning_rate")):
-        raise TypeError(
-            f"history: history is a {type(history).__name__}; give the History that fit returned"
-        )
+        advice = "give the History that fit returned"
+        if isinstance(getattr(type(history), "history_", None), property):
+            advice = "give the History of one of its networks, such as model.history_[0]"
+        raise TypeError(f"history: history is a {type(history).__name__}; {advice}")
     if not history.loss:
         raise ValueError("history: the history has no epochs; call fit with epochs of at least 1")
     axes = _axes("history", ax)
@@ -94,7 +97,7 @@ def history(history: History, ax: Axes | None = None, *, learning_rate: bool = F
         axes.plot(epochs, val_loss, color=ORANGE, marker=marker, label="validation")
         if not np.isnan(val_loss).all():
             best = int(np.nanargmin(val_loss))
-            label = f"best epoch: {epochs[best]}"
+            label = f"best epoch: {epochs[best]} of {len(epochs)}"
             axes.plot(epochs[best], val_loss[best], "o", color=ORANGE, markersize=8, label=label)
     axes.set(xlabel="epoch", ylabel="loss")
     axes.locator_params(axis="x", integer=True)
@@ -210,9 +213,9 @@ def decision_boundary(
 def weights(network: Network, layer: int = 0, ax: Axes | None = None) -> Axes:
     """Draw the weights of a layer as a coloured matrix, with a row for each input.
 
-    Blue is negative, orange is positive, and no colour is zero. If all inputs have the same scale,
-    a row without colour is an input that the layer ignores. `fit(standardize=True)` divides the
-    rows of the first layer by the standard deviations of the columns.
+    Blue is negative, orange is positive, and no colour is zero. A row without colour is an input
+    that the layer ignores, if all inputs have the same scale or `fit(standardize=True)` has scaled
+    them: then these are the weights of scaled inputs and outputs.
 
     Parameters
     ----------
@@ -252,7 +255,12 @@ def weights(network: Network, layer: int = 0, ax: Axes | None = None) -> Axes:
         )
     axes = _axes("weights", ax)
     layer %= count
-    matrix = np.asarray(network.weights[layer])
+    matrix = np.asarray(network.weights[layer], dtype=np.float64)
+    scaling = network.scaling or {}
+    if layer == 0 and "input_scale" in scaling:
+        matrix = matrix * scaling["input_scale"][:, np.newaxis]
+    if layer == count - 1 and "output_scale" in scaling:
+        matrix = matrix / scaling["output_scale"]
     largest = float(np.abs(matrix).max()) or 1.0
     image = axes.imshow(
         matrix, cmap=_diverging_colors(), vmin=-largest, vmax=largest, aspect="auto",
@@ -447,7 +455,7 @@ def residuals(
     TypeError
         If an array does not have real numbers.
     ValueError
-        If the shapes differ, there is no row, or a number is not finite.
+        If the shapes differ, there is no row, or a number or a residual is not finite.
 
     Examples
     --------
@@ -469,10 +477,16 @@ def residuals(
         )
     default = [f"output {k}" for k in range(targets.shape[1])] if targets.shape[1] > 1 else [""]
     names = _names("residuals", names, default)
+    with np.errstate(over="ignore"):
+        residuals = targets - values
+    if not np.isfinite(residuals).all():
+        row = int(np.argwhere(~np.isfinite(residuals))[0, 0])
+        raise ValueError(f"residuals: y - predictions is too large for float64 at row {row}")
     axes = _axes("residuals", ax)
     for k, name in enumerate(names):
-        left = targets[:, k] - values[:, k]
-        rms = f"RMS {float(np.sqrt(np.mean(left**2))):.3g}"
+        left = residuals[:, k]
+        largest = float(np.abs(left).max()) or 1.0  # so that no square overflows
+        rms = f"RMS {largest * float(np.sqrt(np.mean((left / largest) ** 2))):.3g}"
         axes.plot(
             values[:, k], left, MARKERS[k // len(COLORS) % len(MARKERS)], color=_color(k),
             markersize=4, alpha=0.6, markeredgewidth=0, label=f"{name}, {rms}" if name else rms,
@@ -511,7 +525,8 @@ def dead_units(network: Network, X: npt.ArrayLike, ax: Axes | None = None) -> Ax
     TypeError
         If `network` is not a network, or `X` does not have real numbers.
     ValueError
-        If the network has no hidden layer or `X` does not fit it.
+        If the network has no hidden layer, `X` does not fit it or has no rows, or an output of a
+        hidden layer is not finite.
 
     Examples
     --------
@@ -526,7 +541,17 @@ def dead_units(network: Network, X: npt.ArrayLike, ax: Axes | None = None) -> Ax
         raise ValueError(
             f"dead_units: the network has the layers {network.layers}; it has no hidden layer"
         )
-    counts = [int((~units.any(axis=0)).sum()) for units in _hidden_outputs(network, X)]
+    counts = []
+    for layer, units in enumerate(_hidden_outputs(network, X), start=1):
+        if len(units) == 0:
+            raise ValueError("dead_units: X has no rows; it must have at least one")
+        if not np.isfinite(units).all():
+            row = int(np.argwhere(~np.isfinite(units))[0, 0])
+            raise ValueError(
+                f"dead_units: hidden layer {layer} has an output that is not finite at row {row}; "
+                "X and the parameters of the network must be finite"
+            )
+        counts.append(int((~units.any(axis=0)).sum()))
     axes = _axes("dead_units", ax)
     sizes = network.layers[1:-1]
     numbers = np.arange(1, len(sizes) + 1)
@@ -560,8 +585,9 @@ def permutation_importance(
     model : Network, estimator or tabular model
         Anything with `score(X, y)`: the picture shows how far the score falls. For a Network it
         shows how far `loss` rises.
-    X : array_like (m, n_in) or data frame
-        The rows. A data frame needs narwhals, which the extra `tabular` installs.
+    X : array_like (m, n_in), data frame or dict
+        The rows, or a dict of columns for a model that takes one. A data frame needs narwhals,
+        which the extra `tabular` installs.
     y : array_like
         Their targets, as the model takes them.
     ax : matplotlib.axes.Axes, optional
@@ -588,7 +614,8 @@ def permutation_importance(
     TypeError
         If the model has neither `score` nor `loss`.
     ValueError
-        If `n_repeats` or `n_shown` is not a positive integer, or `names` has another length.
+        If `n_repeats` or `n_shown` is not a positive integer, `names` has another length, or `X`
+        and `y` do not have the same number of rows.
 
     References
     ----------
@@ -608,6 +635,11 @@ def permutation_importance(
     positive_integer(function, "n_shown", n_shown)
     measure, label = _measure(function, model)
     rows, columns, shuffled = _shuffled_columns(function, X)
+    if np.shape(y)[:1] != (rows,):
+        raise ValueError(
+            f"{function}: X has {rows} rows and y has shape {np.shape(y)}; y must have an entry "
+            "for each row"
+        )
     names = _names(function, names, getattr(model, "feature_names", None) or columns)
     axes = _axes(function, ax)
     before = measure(X, y)
@@ -658,6 +690,8 @@ def _axes(function: str, ax: Any) -> Axes:
 def _require_network(function: str, network: Any) -> None:
     if not isinstance(network, Network):
         hint = "; give its network_" if hasattr(network, "network_") else ""
+        if hasattr(network, "networks"):
+            hint = "; give one of its `networks`, which take the rows that its `encode` returns"
         raise TypeError(
             f"{function}: network is a {type(network).__name__}; it must be a fastmlp.Network{hint}"
         )
@@ -714,8 +748,10 @@ def _probabilities(model: Any, X: Array) -> Array:
     return np.hstack([1 - given, given]) if given.shape[1] == 1 else given
 
 
-def _class_numbers(function: str, y: Any, labels: Sequence[Any], rows: int) -> Array:
-    """Return the place of each row's class among the labels."""
+def _class_numbers(
+    function: str, y: Any, labels: Sequence[Any], rows: int, hint: str = ""
+) -> Array:
+    """Return the place of each row's class among the labels; `hint` ends the message of others."""
     given = np.asarray(y)
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
@@ -728,7 +764,9 @@ def _class_numbers(function: str, y: Any, labels: Sequence[Any], rows: int) -> A
     for label in given.tolist():
         if label not in places:
             known = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
-            raise ValueError(f"{function}: y has the class {label!r}; the classes are {known}")
+            raise ValueError(
+                f"{function}: y has the class {label!r}; the classes are {known}{hint}"
+            )
     return np.array([places[label] for label in given.tolist()])
 
 
@@ -750,7 +788,9 @@ def _classes_and_shares(
             f"{function}: classes has {len(labels)} labels and probabilities has "
             f"{shares.shape[1]} columns; there must be a label for each column"
         )
-    return _class_numbers(function, y, labels, len(shares)), shares, labels
+    hint = "; for other labels give classes=, such as the model's classes_"
+    numbers = _class_numbers(function, y, labels, len(shares), hint if classes is None else "")
+    return numbers, shares, labels
 
 
 # Measurements
@@ -802,10 +842,29 @@ def _shuffled_columns(
     function: str, X: Any
 ) -> tuple[int, list[str], Callable[[int, npt.NDArray[np.int64]], Any]]:
     """Return the number of rows, the names of the columns, and how to reorder one column."""
+    if isinstance(X, Mapping):
+        lengths = {len(column) for column in X.values()}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(
+                f"{function}: X has columns of {sorted(lengths)} rows; all must have the same "
+                "number, at least one"
+            )
+
+        def reordered_dict(column: int, order: npt.NDArray[np.int64]) -> Any:
+            name = list(X)[column]
+            if isinstance(X[name], np.ndarray):
+                return {**X, name: X[name][order]}
+            values = list(X[name])
+            return {**X, name: [values[row] for row in order.tolist()]}
+
+        return lengths.pop(), [str(name) for name in X], reordered_dict
     if not hasattr(X, "columns") and not hasattr(X, "column_names"):
         array = np.asarray(X)
         if array.ndim != 2 or not array.size:
-            raise ValueError(f"{function}: X has shape {array.shape}; it must be (m, n)")
+            raise ValueError(
+                f"{function}: X has shape {array.shape}; it must be (m, n), a data frame or a dict "
+                "of columns"
+            )
 
         def reordered(column: int, order: npt.NDArray[np.int64]) -> Array:
             changed = array.copy()

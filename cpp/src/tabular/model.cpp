@@ -62,7 +62,13 @@ Row TabularModel::row(const NamedRow& values) const {
     } else if (std::holds_alternative<std::monostate>(column.kind)) {
       found.emplace_back();  // it is not used
     } else {
-      detail::refuse_missing_column(column.name);
+      std::vector<std::string> unknown;
+      for (const auto& [name, given] : values) {
+        if (std::find(names_.begin(), names_.end(), name) == names_.end()) {
+          unknown.push_back("'" + name + "'");
+        }
+      }
+      detail::refuse_missing_column(column.name, unknown);
     }
   }
   return found;

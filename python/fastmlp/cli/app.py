@@ -1,7 +1,7 @@
 """The commands as click sees them. Start at `run`."""
 
 import os
-import sys
+import re
 import warnings
 from typing import Any, cast
 
@@ -86,5 +86,6 @@ def run(arguments: list[str]) -> int:
 
 
 def _show_warning(message: Any, *_: Any) -> None:
-    note(f"warning: {message}")
-    sys.stderr.flush()
+    text = re.sub(r"column_types=\{('.*?'): '(\w+)'\}", r"--type \1=\2", str(message))
+    text = re.sub(r"ignore=\[('.*?')\]", r"--ignore \1", text)
+    note(f"warning: {text.removeprefix('fit: ')}")

@@ -4,8 +4,8 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 FAILED = 1  # the run failed, or its verdict is no
 UNUSABLE = 2  # wrong arguments, or a file that cannot be used
@@ -44,14 +44,46 @@ def guarded(command: Callable[[], int]) -> int:
 
     An exception that no user can cause is a fault of this program, so its traceback is shown.
     """
+    with _open_streams():
+        return _guarded(command)
+
+
+@contextmanager
+def _open_streams() -> Iterator[None]:
+    """Open the null device for each standard stream that is closed, as gnulib's stdopen does.
+
+    Without it the next file that is opened would get the number of the stream, and messages of
+    other libraries would end up in that file. Standard output is opened for reading, so that
+    printing fails; messages on standard error go nowhere, because their reader wants none.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(suppress(OSError))  # at the end there may be text that nobody can have
+        for name, flags in (
+            ("stdin", os.O_WRONLY),
+            ("stdout", os.O_RDONLY),
+            ("stderr", os.O_WRONLY),
+        ):
+            stream = getattr(sys, name)
+            if stream is not None and not getattr(stream, "closed", False):
+                continue
+            number = os.open(os.devnull, flags)  # the lowest number that is free
+            stack.callback(setattr, sys, name, stream)
+            if name == "stdin":
+                sys.stdin = None
+                stack.callback(os.close, number)
+            else:
+                setattr(sys, name, stack.enter_context(open(number, "w")))
+        yield
+
+
+def _guarded(command: Callable[[], int]) -> int:
     try:
         status = command()
-        if sys.stdout is not None:
-            sys.stdout.flush()  # the last moment to notice a full disk or a closed pipe
+        sys.stdout.flush()  # the last moment to notice a full disk or a closed pipe
         return status
     except KeyboardInterrupt:
-        at_terminal = sys.stderr is not None and sys.stderr.isatty()
-        return ended("interrupted", INTERRUPTED, "\n" if at_terminal else "")  # it shows ^C
+        before = "\n" if sys.stderr.isatty() else ""  # a terminal shows ^C
+        return ended("interrupted", INTERRUPTED, before)
     except BrokenPipeError:
         discard_output()
         return CLOSED_PIPE
@@ -60,6 +92,8 @@ def guarded(command: Callable[[], int]) -> int:
     except OSError as error:
         discard_output()
         where = error.filename if error.filename is not None else "standard output"
+        if error.errno == errno.EBADF:
+            return ended(f"error: {os.fsdecode(where)} is closed", FAILED)
         reason = error.strerror or str(error)
         status = UNUSABLE if error.errno in OF_THE_PATH else FAILED
         return ended(f"error: {os.fsdecode(where)}: {reason}", status)
@@ -80,16 +114,16 @@ def without_function(error: BaseException) -> str:
 
 def ended(message: str, status: int, before: str = "") -> int:
     """Print one line on standard error and return the status."""
-    with suppress(OSError, ValueError):  # standard error may be closed or full as well
-        note(message, before)
+    note(message, before)
     return status
 
 
 def note(message: str, before: str = "") -> None:
-    """Print one line on standard error."""
+    """Print one line on standard error, if that can be written."""
     line = " ".join(message.splitlines())
     line = line.encode(errors="backslashreplace").decode()  # a name that is not UTF-8
-    print(f"{before}fastmlp: {line}", file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(f"{before}fastmlp: {line}", file=sys.stderr, flush=True)
 
 
 def discard_output() -> None:

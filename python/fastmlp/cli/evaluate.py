@@ -31,6 +31,7 @@ SHUFFLED_ROWS = 2000  # of the importance of columns, which predicts them again 
     "--ignore",
     multiple=True,
     metavar="COLUMN",
+    shell_complete=options.complete_column,
     help="A column that is not an input; may be repeated.",
 )
 @click.option(
@@ -116,6 +117,11 @@ def _target(model: Model, given: str | None, source: Source) -> str:
     name = given or model.target
     if name is None:
         raise CommandError(f"{model.path} does not say what it predicts; name it: --target COLUMN")
+    if given is None and name not in source.columns:
+        raise CommandError(
+            f"{source.name} has no column {name!r}, which {model.path} predicts; name the column "
+            "with the true values: --target COLUMN"
+        )
     return options.known(name, source, "--target")
 
 
@@ -127,7 +133,8 @@ def _truth(model: Model, source: Source, block: Block, target: str) -> Array:
     values: Sequence[Any] = column.texts()
     if not isinstance(model.classes[0], str):
         kind = "boolean" if isinstance(model.classes[0], bool) else "number"
-        values = read(source, block, column, kind).values.tolist()
+        typed = read(source, block, column, kind)
+        values = typed.integers or typed.values.tolist()
     places = {label: place for place, label in enumerate(model.classes)}
     found = [places.get(value, -1) for value in values]
     if -1 in found:

@@ -31,12 +31,16 @@ def command(model: str, cpp: str, namespace: str | None) -> int:
     Example: fastmlp export model.safetensors --cpp model.hpp
     """  # fmt: skip
     found = load_model(model)
-    is_network = isinstance(found, NetworkFile)
     exported: Any = found.network if isinstance(found, NetworkFile) else found.model
     if cpp == "-":
         output.say(cpp_header(exported, namespace or "model").removesuffix("\n"))
         return 0
     refuse_same_file(cpp, [model])
     written = save_cpp(exported, cpp, namespace)
-    output.say(f"{cpp}: {written}::{'forward' if is_network else 'predict'}, {exported!r}")
+    if isinstance(found, NetworkFile):
+        function, what = "forward", repr(exported)
+    else:
+        n = output.count(len(exported.networks), "network")
+        function, what = "predict", f"{type(exported).__name__} of {n}"
+    output.say(f"{cpp}: {written}::{function}, {what}")
     return 0

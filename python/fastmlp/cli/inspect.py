@@ -55,6 +55,7 @@ def described_table(file: TabularFile) -> dict[str, Any]:
             _layers(network) | {"training": history}
             for network, history in zip(model.networks, model.histories, strict=True)
         ],
+        "measures": model._measures(),
         "settings": model._used_recipe.settings(),
         "seed": model.seed_,
     }
@@ -94,7 +95,7 @@ def show_table(file: TabularFile, shown: dict[str, Any]) -> None:
     rows = []
     for number, one in enumerate(shown["networks"], start=1):
         training = one["training"]
-        held = training["val_loss"]
+        held = training["val_error"]
         rows.append(
             [
                 str(number),
@@ -104,9 +105,10 @@ def show_table(file: TabularFile, shown: dict[str, Any]) -> None:
                 "-" if held is None else f"{held:.4g}",
             ]
         )
-    output.say(
-        *output.table(["network", "epochs", "best epoch", "training loss", "held-out error"], rows)
-    )
+    measures = ["training loss", "held-out loss"]
+    if file.classes is not None:
+        measures = ["training cross-entropy", "held-out Brier score"]
+    output.say(*output.table(["network", "epochs", "best epoch", *measures], rows))
 
 
 def described_network(file: NetworkFile) -> dict[str, Any]:

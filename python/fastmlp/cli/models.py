@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp.cli.errors import CommandError
+from fastmlp.cli.output import count
 from fastmlp.cli.readers import Block, Source
 from fastmlp.formats.network_file import KEY, TABULAR_KEY
 from fastmlp.formats.safetensors import read_header
@@ -90,8 +91,10 @@ class Model:
         raise NotImplementedError
 
     def probability_names(self) -> list[str]:
-        """Return a name for each column of `probabilities`."""
-        return [f"probability_{label}" for label in self.classes or ()]
+        """Return a name for each column of `probabilities`; refuse a model that has none."""
+        if self.classes is None:
+            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
+        return [f"probability_{label}" for label in self.classes]
 
 
 class TabularFile(Model):
@@ -142,8 +145,6 @@ class TabularFile(Model):
 
     def probabilities(self, table: Table) -> Array:
         """Return the probability of each class."""
-        if self.classes is None:
-            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
         return np.asarray(self.model.predict_proba(table))
 
     def output_names(self) -> list[str]:
@@ -180,8 +181,8 @@ class NetworkFile(Model):
             return list(names)
         if len(here) != n_in:
             raise CommandError(
-                f"{source.name} has {len(here)} columns and the network in {self.path} takes "
-                f"{n_in}, in their order; name columns to leave out: --ignore NAME"
+                f"{source.name} has {count(len(here), 'column')} and the network in {self.path} "
+                f"takes {n_in}, in their order; name columns to leave out: --ignore NAME"
             )
         return here
 
@@ -207,8 +208,6 @@ class NetworkFile(Model):
 
     def probabilities(self, table: Table) -> Array:
         """Return the probability of each class, or of each output that is yes or no."""
-        if self.network.output not in ("sigmoid", "softmax"):
-            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
         found = np.asarray(self.network.forward(_rows(table)))
         return np.hstack([1 - found, found]) if found.shape[1] == 1 else found
 
@@ -220,7 +219,9 @@ class NetworkFile(Model):
         return [f"prediction_{index}" for index in range(n_out)]
 
     def probability_names(self) -> list[str]:
-        """Return a name for each column of `probabilities`."""
+        """Return a name for each column of `probabilities`; refuse a network that has none."""
+        if self.network.output not in ("sigmoid", "softmax"):
+            raise CommandError(f"--proba: {self.path} is a regression, which has no probabilities")
         labels = self.classes or range(
             self.network.layers[-1]
         )  # several outputs that are yes or no
@@ -239,6 +240,8 @@ def read(source: Source, block: Block, column: Column, kind: str) -> Column:
     if convert is None:
         return column
     try:
+        if kind == "number":
+            return column.as_numbers()
         holds: Any = f"{kind}s"
         return Column(column.name, holds, np.asarray(convert(column), dtype=np.float64))
     except ValueError as error:

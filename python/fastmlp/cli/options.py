@@ -1,6 +1,8 @@
 """What several commands share: lists as `--hidden 128 64`, files, columns, and how CSV is read."""
 
 import codecs
+import io
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -79,7 +81,7 @@ class Quantiles(WordList):
         found: tuple[float, ...] = ()
         with suppress(ValueError):
             found = tuple(float(word) for word in str(value).split(",") if word)
-        if not found or found[0] <= 0 or found[-1] >= 1 or sorted(set(found)) != list(found):
+        if not found or not all(0 < one < 1 for one in found) or sorted(set(found)) != list(found):
             self.fail(
                 f"{value!r} is not a list of increasing quantiles such as 0.05 0.5 0.95",
                 param,
@@ -114,6 +116,35 @@ class Names(WordList):
         return [click.shell_completion.CompletionItem(name) for name in names]
 
 
+class Number(click.FloatRange):
+    """A number in a range, which excludes infinity and nan."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number."""
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return found
+
+
+class Count(click.IntRange):
+    """A positive whole number that the core can hold."""
+
+    name = "number"
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the number."""
+        found: int = super().convert(value, param, ctx)
+        if found >= 2**63:  # not the maximum of the range, which --help would show
+            self.fail(f"{value} is not below 2**63", param, ctx)
+        return found
+
+
 class Encoding(click.ParamType):
     """The name of a text encoding."""
 
@@ -122,10 +153,11 @@ class Encoding(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         """Return the name as Python writes it."""
         try:
+            io.TextIOWrapper(io.BytesIO(), value)  # refuses rot13 and others that are not of text
             return codecs.lookup(value).name
-        except LookupError:
+        except (LookupError, ValueError):
             return self.fail(
-                f"{value!r} is not a known encoding; try utf-8, cp1252 or latin-1", param, ctx
+                f"{value!r} is not a known text encoding; try utf-8, cp1252 or latin-1", param, ctx
             )
 
 

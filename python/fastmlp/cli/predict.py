@@ -6,14 +6,14 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO
 
 import click
 import numpy as np
 
 from fastmlp.cli import options, output, progress
-from fastmlp.cli.errors import CommandError
+from fastmlp.cli.errors import CommandError, discard_output
 from fastmlp.cli.models import load_model, refuse_same_file
 from fastmlp.cli.readers import open_table
 from fastmlp.formats.safetensors import replacing
@@ -36,9 +36,17 @@ OTHER_FORMATS = (".parquet", ".arrow", ".feather", ".npy", ".npz", ".xlsx", ".sa
     "--proba", is_flag=True, help="Write the probability of each class instead of the labels."
 )
 @click.option(
+    "--keep",
+    multiple=True,
+    metavar="COLUMN",
+    shell_complete=options.complete_column,
+    help="A column of DATA to write before the predictions, such as an id; may be repeated.",
+)
+@click.option(
     "--ignore",
     multiple=True,
     metavar="COLUMN",
+    shell_complete=options.complete_column,
     help="A column that is not an input; may be repeated.",
 )
 @options.reading
@@ -48,7 +56,7 @@ def command(**given: Any) -> int:
 
     The result has a row for each row of DATA, in the same order, and one column: prediction. With
     --proba it has the columns probability_LABEL instead; a model of quantiles writes quantile_0.05
-    and so on. A table of any size needs little memory.
+    and so on. --keep writes columns of DATA before them. A table of any size needs little memory.
 
     Example: fastmlp predict model.safetensors new.csv -o predictions.csv
     """  # fmt: skip
@@ -67,10 +75,14 @@ def command(**given: Any) -> int:
         if given["proba"]:
             answer = model.probabilities
             names = model.probability_names()
-        with written(path) as file, progress.predicted_rows() as bar:
+        kept = list(dict.fromkeys(options.listed(given["keep"], source, "--keep")))
+        if twice := set(kept) & set(names):
+            raise CommandError(f"--keep: {min(twice)!r} is a column that predict writes itself")
+        names = [*kept, *names]
+        with written(path) as file, progress.predicted_rows(path) as bar:
             write = json_lines(file, names) if given["as_json"] else csv_lines(file, names)
-            for block in source.blocks(inputs):
-                write(answer(model.prepared(source, block, inputs)))
+            for block in source.blocks(inputs, kept):
+                write(block.kept, answer(model.prepared(source, block, inputs)))
                 rows += block.table.rows
                 bar.update(block.table.rows)
     if path != "-":
@@ -78,24 +90,29 @@ def command(**given: Any) -> int:
     return 0
 
 
-def csv_lines(file: TextIO, names: Sequence[str]) -> Callable[[Any], None]:
+Write = Callable[[Sequence[Sequence[Any]], Any], None]  # of the columns that are kept, and answers
+
+
+def csv_lines(file: TextIO, names: Sequence[str]) -> Write:
     """Return a function that writes rows of CSV; write the names."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(names)
 
-    def write(answers: Any) -> None:
+    def write(kept: Sequence[Sequence[Any]], answers: Any) -> None:
         columns = [map(str, column) for column in _columns(answers)]  # floats: all their digits
-        writer.writerows(zip(*columns, strict=True))
+        writer.writerows(zip(*kept, *columns, strict=True))
 
     return write
 
 
-def json_lines(file: TextIO, names: Sequence[str]) -> Callable[[Any], None]:
+def json_lines(file: TextIO, names: Sequence[str]) -> Write:
     """Return a function that writes each row as an object."""
 
-    def write(answers: Any) -> None:
-        for row in zip(*(column.tolist() for column in _columns(answers)), strict=True):
-            file.write(json.dumps(dict(zip(names, row, strict=True))) + "\n")
+    def write(kept: Sequence[Sequence[Any]], answers: Any) -> None:
+        columns = [column.tolist() for column in _columns(answers)]
+        for row in zip(*kept, *columns, strict=True):
+            found = output.finite(dict(zip(names, row, strict=True)))
+            file.write(json.dumps(found, default=str) + "\n")
 
     return write
 
@@ -122,6 +139,10 @@ def written(path: str) -> Iterator[TextIO]:
         try:
             yield file
             file.flush()
-        finally:
-            with suppress(OSError):  # what could not be written was reported by `flush`
-                file.detach()  # closed, it would close standard output
+        finally:  # detached, because it would close standard output
+            try:
+                file.detach()
+            except OSError:  # `flush` has reported it
+                if path == "-":
+                    discard_output()
+                    file.detach()

@@ -4,9 +4,11 @@ import sys
 from typing import Any
 
 from fastmlp import runtime
-from fastmlp.cli.output import WIDTH
+from fastmlp.cli import output
 
 TRAINING = "{desc} |{bar}| {percentage:3.0f}% {rate_fmt}, {remaining} left"
+NARROW = "{desc}, {percentage:.0f}%, {remaining} left"
+NARROW_WIDTH = 60  # a terminal with fewer columns has no room for more
 
 
 def _bar(**options: Any) -> Any:
@@ -14,12 +16,14 @@ def _bar(**options: Any) -> Any:
 
     # A terminal that does not know its size has no rows, and tqdm would show nothing.
     settings = {"disable": None, "leave": False, "unit": " rows", "unit_scale": True}
-    return tqdm(file=sys.stderr, ncols=WIDTH, nrows=20, **(settings | options))
+    width = output.width(sys.stderr)
+    return tqdm(file=sys.stderr, ncols=width, nrows=20, **(settings | options))
 
 
-def predicted_rows() -> Any:
-    """Return a bar that counts rows, unless the predictions go to the same terminal."""
-    return _bar(bar_format="{n_fmt} rows, {rate_fmt}", disable=sys.stdout.isatty() or None)
+def predicted_rows(path: str) -> Any:
+    """Return a bar that counts rows, unless the predictions themselves go to a terminal."""
+    is_hidden = path == "-" and sys.stdout.isatty()
+    return _bar(bar_format="{n_fmt} rows, {rate_fmt}", disable=is_hidden or None)
 
 
 class Training:
@@ -31,13 +35,16 @@ class Training:
 
     def __call__(self, progress: Any) -> None:
         """Show one more epoch of one network."""
-        if self.bar is None:
-            self.bar = _bar(bar_format=TRAINING)
         before = self.done.pop(progress.member, 0)
         self.done[progress.member] = progress.epoch * progress.rows
+        is_narrow = output.width(sys.stderr) < NARROW_WIDTH
+        losses = f"loss {progress.loss:.4g}"
+        if progress.val_error is not None and not is_narrow:
+            losses += f", held out {progress.val_error:.4g}"
+        if self.bar is None:
+            self.bar = _bar(bar_format=NARROW if is_narrow else TRAINING, desc=losses)
         self.bar.total = self._total(progress)
-        held = "" if progress.val_loss is None else f", held out {progress.val_loss:.4g}"
-        self.bar.set_description_str(f"loss {progress.loss:.4g}{held}", refresh=False)
+        self.bar.set_description_str(losses, refresh=False)
         self.bar.update(self.done[progress.member] - before)
 
     def _total(self, progress: Any) -> int:

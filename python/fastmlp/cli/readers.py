@@ -24,7 +24,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fastmlp.cli.errors import CommandError
-from fastmlp.tabular._table import Column, Table, read_table
+from fastmlp.cli.output import count
+from fastmlp.tabular._table import Column, Table, joined_numbers, read_table
 
 BLOCK = 8192  # rows
 SAMPLE = 100  # lines of a CSV file from which the delimiter is guessed
@@ -46,7 +47,8 @@ UNREADABLE = {
     b"FEA1": "an old Feather file: write it again with a recent pyarrow",
     b"\x28\xb5\x2f\xfd": "compressed by zstd: decompress it first, zstd -d",
 }
-BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32"}
+BYTE_ORDER_MARKS |= {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\0\0\xfe\xff": "utf-32"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Block:
     table: Table
     numbers: Any  # of the rows in the file, from 1
     lines: Any  # of the rows in the file, if it is CSV; else None
+    kept: Sequence[Sequence[Any]] = ()  # columns as the file has them, for the result
 
     def place(self, row: int) -> str:
         """Return where a row of the block is in the file."""
@@ -90,7 +93,7 @@ def joined(blocks: Sequence[Block]) -> Block:
         if first.holds == "others":  # what no model takes
             columns[name] = first
         elif isinstance(first.values, np.ndarray):
-            columns[name] = Column(name, first.holds, np.concatenate(values))
+            columns[name] = joined_numbers([block.table.columns[name] for block in blocks])
         else:
             once: dict[Any, Any] = {}
             texts = [once.setdefault(text, text) for part in values for text in part]
@@ -112,8 +115,8 @@ class Source:
         if twice:
             raise CommandError(f"{name} has two columns called {min(twice)!r}; rename one")
 
-    def blocks(self, wanted: Collection[str]) -> Iterator[Block]:
-        """Yield all rows once, with the wanted columns."""
+    def blocks(self, wanted: Collection[str], kept: Sequence[str] = ()) -> Iterator[Block]:
+        """Yield all rows once, with the wanted columns and those that are kept."""
         raise NotImplementedError
 
 
@@ -138,7 +141,7 @@ def _naming(name: str) -> Iterator[None]:
 
 
 def _source(raw: BinaryIO, path: str, name: str, form: Format, stack: ExitStack) -> Source:
-    start, stream = _peeked(raw)
+    start, stream = _peeked(raw, name)
     if not start:
         raise CommandError(f"{name} is empty")
     for mark, what in UNREADABLE.items():
@@ -159,31 +162,38 @@ def _source(raw: BinaryIO, path: str, name: str, form: Format, stack: ExitStack)
     return CsvSource(stream, name, form, encoding)
 
 
-def _peeked(raw: BinaryIO) -> tuple[bytes, BinaryIO]:
+def _peeked(raw: BinaryIO, name: str) -> tuple[bytes, BinaryIO]:
     """Return the first bytes, and a stream that still has them."""
+    rest = _Rejoined(b"", raw, name)
     start = b""
-    while len(start) < 512 and (piece := raw.read(512 - len(start))):
+    while len(start) < 512 and (piece := rest.read(512 - len(start))):
         start += piece
-    return start, io.BufferedReader(_Rejoined(start, raw), 1 << 16)
+    return start, io.BufferedReader(_Rejoined(start, raw, name), 1 << 16)
 
 
 class _Rejoined(io.RawIOBase):
     """Bytes, then the rest of the stream that they were read from."""
 
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
-        self.start, self.rest = start, rest
+    def __init__(self, start: bytes, rest: BinaryIO, name: str) -> None:
+        self.start, self.rest, self.name = start, rest, name
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         piece, self.start = self.start, b""
-        piece = piece or (self.rest.read1 if hasattr(self.rest, "read1") else self.rest.read)(
-            len(buffer)
-        )
+        piece = piece or self._read(len(buffer))
         self.start = piece[len(buffer) :]
         buffer[: len(piece)] = piece[: len(buffer)]
         return min(len(piece), len(buffer))
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return getattr(self.rest, "read1", self.rest.read)(size)
+        except OSError as error:
+            if error.errno is not None:  # not what gzip says of a damaged file
+                error.filename = self.name
+            raise
 
 
 def _file(stream: BinaryIO, path: str, stack: ExitStack) -> str:
@@ -227,14 +237,18 @@ class CsvSource(Source):
 
     def _record(self) -> list[str] | None:
         """Return the fields of the next record; None at the end."""
+        first = self.reader.line_num + 1
         try:
             return next(self.reader, None)
         except csv.Error as error:
-            what = "a quote is not closed" if "limit" in str(error) else str(error)
-            raise CommandError(f"{self.name}: line {self.reader.line_num}: {what}") from error
+            last, what = self.reader.line_num, str(error)
+            if "limit" in what or "end of data" in what:
+                last, what = first, "a quote is not closed"
+            place = f"line {first}" if first == last else f"lines {first} to {last}"
+            raise CommandError(f"{self.name}: {place}: {what}") from error
 
-    def blocks(self, wanted: Collection[str]) -> Iterator[Block]:
-        """Yield all rows once, with the wanted columns."""
+    def blocks(self, wanted: Collection[str], kept: Sequence[str] = ()) -> Iterator[Block]:
+        """Yield all rows once, with the wanted columns and those that are kept."""
         places = [index for index, name in enumerate(self.columns) if name in wanted]
         row = 1
         while True:
@@ -251,7 +265,8 @@ class CsvSource(Source):
                 for place in places
             }
             table = Table(columns, len(records), named=True)
-            yield Block(table, range(row, row + len(records)), lines)
+            values = [fields[self.columns.index(name)] for name in kept]
+            yield Block(table, range(row, row + len(records)), lines, values)
             row += len(records)
 
     def _records(self, row: int) -> tuple[list[list[str]], Any]:
@@ -264,7 +279,7 @@ class CsvSource(Source):
             if len(record) != len(self.columns):
                 raise CommandError(
                     f"{self.name}: row {row + len(records)} (line {self.reader.line_num}) has "
-                    f"{len(record)} fields; the first line has {len(self.columns)}"
+                    f"{count(len(record), 'field')}; the first line has {len(self.columns)}"
                 )
             records.append(record)
             lines.append(self.reader.line_num)
@@ -272,21 +287,39 @@ class CsvSource(Source):
 
 
 def _decoded(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
-    """Yield the lines as text."""
+    """Yield the lines as text; they end as in the file."""
+    later = encoding.removesuffix("-sig")
+    is_split_first = "\n".encode(later) == b"\n"  # not UTF-16 and the like
+    lines: Iterable[Any] = _byte_lines(stream)
+    if not is_split_first:
+        lines = io.TextIOWrapper(stream, encoding, newline="")
     try:
-        if encoding.startswith(("utf-16", "utf-32")):
-            yield from io.TextIOWrapper(stream, encoding, newline="")
-            return
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(lines, start=1):
             try:
-                yield line.decode(encoding if number == 1 else encoding.removesuffix("-sig"))
+                text: str = line
+                if is_split_first:
+                    text = line.decode(encoding if number == 1 else later)
             except UnicodeDecodeError as error:
                 raise CommandError(
                     f"{name}: line {number} is not {encoding.upper()}, byte {error.start + 1} is "
                     f"0x{line[error.start]:02x}; name its encoding, such as --encoding cp1252"
                 ) from error
+            if "\0" in text:
+                raise CommandError(
+                    f"{name}: line {number} has a NUL character; the file is damaged"
+                )
+            yield text
     except UnicodeError as error:
         raise CommandError(f"{name} is not {encoding.upper()}: {error}") from error
+
+
+def _byte_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield lines that end with a newline, a carriage return or both."""
+    for line in stream:
+        if b"\r" in line[:-2]:
+            yield from line.splitlines(keepends=True)
+        else:
+            yield line
 
 
 def _delimiter(sample: Sequence[str]) -> str:
@@ -326,16 +359,17 @@ class NpySource(Source):
             )
         super().__init__(name, names or [f"x{index}" for index in range(self.array.shape[1])])
 
-    def blocks(self, wanted: Collection[str]) -> Iterator[Block]:
-        """Yield all rows once, with the wanted columns."""
+    def blocks(self, wanted: Collection[str], kept: Sequence[str] = ()) -> Iterator[Block]:
+        """Yield all rows once, with the wanted columns and those that are kept."""
         for begin in range(0, len(self.array), BLOCK):
             part = self.array[begin : begin + BLOCK]
             columns = {
                 name: part[name] if self.array.dtype.names else part[:, place]
                 for place, name in enumerate(self.columns)
-                if name in wanted
             }
-            yield _block(self.name, columns, len(part), begin + 1)
+            inputs = {name: column for name, column in columns.items() if name in wanted}
+            values = [columns[name].tolist() for name in kept]
+            yield _block(self.name, inputs, len(part), begin + 1, values)
 
 
 class _ArrowSource(Source):
@@ -345,16 +379,18 @@ class _ArrowSource(Source):
         """Yield record batches."""
         raise NotImplementedError
 
-    def blocks(self, wanted: Collection[str]) -> Iterator[Block]:
-        """Yield all rows once, with the wanted columns."""
+    def blocks(self, wanted: Collection[str], kept: Sequence[str] = ()) -> Iterator[Block]:
+        """Yield all rows once, with the wanted columns and those that are kept."""
         import pyarrow
 
         names = [name for name in self.columns if name in wanted]
+        read = [name for name in self.columns if name in wanted or name in kept]
         row = 1
-        for batch in self.batches(names):
+        for batch in self.batches(read):
             for begin in range(0, batch.num_rows, BLOCK):
-                part = pyarrow.Table.from_batches([batch.slice(begin, BLOCK)]).select(names)
-                yield _block(self.name, part, part.num_rows, row)
+                part = pyarrow.Table.from_batches([batch.slice(begin, BLOCK)])
+                values = [part.column(name).to_pylist() for name in kept]
+                yield _block(self.name, part.select(names), part.num_rows, row, values)
                 row += part.num_rows
 
 
@@ -438,10 +474,12 @@ def _arrow_errors(name: str) -> Iterator[None]:
         raise CommandError(f"{name} is damaged: {error}") from error
 
 
-def _block(name: str, columns: Any, rows: int, first_row: int) -> Block:
+def _block(
+    name: str, columns: Any, rows: int, first_row: int, kept: Sequence[Sequence[Any]]
+) -> Block:
     try:
         table = read_table(columns)
     except (TypeError, ValueError) as error:
         raise CommandError(f"{name}: {error}") from error
     numbers = range(first_row, first_row + rows)
-    return Block(Table(table.columns, rows, named=True), numbers, None)
+    return Block(Table(table.columns, rows, named=True), numbers, None, kept)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import metrics
-from fastmlp.cli.output import WIDTH, amount, clipped, count, facts, score, table
+from fastmlp.cli.output import amount, clipped, count, facts, score, table, width
 
 Array = npt.NDArray[Any]
 Scores = dict[str, Any]
@@ -138,9 +138,11 @@ def details(scores: Scores) -> list[str]:
 
 def _confusion(names: list[str], matrix: list[list[int]]) -> list[str]:
     rows = [[name, *(f"{n:,}" for n in row)] for name, row in zip(names, matrix, strict=True)]
-    lines = table(["true \\ predicted", *names], rows)
-    if len(names) <= MOST_CLASSES and max(map(len, lines)) <= WIDTH:
-        return ["confusion matrix: a row for each true label, a column for each prediction", *lines]
+    header = ["true \\ predicted", *names]
+    widths = [max(map(len, cells)) + 2 for cells in zip(header, *rows, strict=True)]
+    if len(names) <= MOST_CLASSES and sum(widths) - 2 <= width():
+        title = "confusion matrix: a row for each true label, a column for each prediction"
+        return [title, *table(header, rows)]
     wrong = [
         (n, true, predicted)
         for true, row in zip(names, matrix, strict=True)

@@ -5,7 +5,7 @@ import tempfile
 import time
 import warnings
 from contextlib import closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -20,7 +20,7 @@ from fastmlp.cli.target import Guess, guess
 from fastmlp.tabular import TabularClassifier, TabularRegressor
 from fastmlp.tabular._members import Task, held_out
 from fastmlp.tabular._table import Column, Table, _boolean
-from fastmlp.tabular._target import labels
+from fastmlp.tabular._target import labels, places_among
 
 SHOWN_COLUMNS = 20
 OF_A_TASK = (
@@ -59,7 +59,7 @@ LOSSES = TabularRegressor._LOSSES
     multiple=True,
     metavar="COLUMN",
     shell_complete=options.complete_column,
-    help="A column to leave out; may be repeated.",
+    help="A column to leave out, or several with commas; may be repeated.",
 )
 @click.option(
     "--type",
@@ -72,14 +72,14 @@ LOSSES = TabularRegressor._LOSSES
 @click.option(
     "--hidden", type=options.Sizes(), metavar="SIZE...", help="Units in each hidden layer."
 )
-@click.option("--epochs", type=click.IntRange(1), help="The most passes over the rows.")
-@click.option("--members", type=click.IntRange(1), help="Number of networks to average.")
-@click.option("--batch-size", type=click.IntRange(1), help="Rows in one training step.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="For AdamW.")
-@click.option("--weight-decay", type=click.FloatRange(0), help="For AdamW.")
+@click.option("--epochs", type=options.Count(), help="The most passes over the rows.")
+@click.option("--members", type=options.Count(), help="Number of networks to average.")
+@click.option("--batch-size", type=options.Count(), help="Rows in one training step.")
+@click.option("--learning-rate", type=options.Number(0, min_open=True), help="For AdamW.")
+@click.option("--weight-decay", type=options.Number(0), help="For AdamW.")
 @click.option(
     "--dropout",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=options.Number(0, 1, max_open=True),
     help="Fraction of the hidden units that each step leaves out.",
 )
 @click.option("--loss", type=click.Choice(LOSSES), help="The loss of a regression.")
@@ -116,7 +116,7 @@ def command(**given: Any) -> int:
     table, chosen, dropped, ignore, kinds = read(given, form)
     model = make(chosen, given, ignore, kinds)
     if not given["as_json"]:
-        report_data(chosen, table, dropped)
+        report_data(chosen, table, dropped, given["task"] is None)
     bar = progress.Training()
     with closing(bar), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "fit: some columns are left out")  # the report says it
@@ -145,6 +145,11 @@ def read(
         kinds = {options.known(name, source, "--type"): kind for name, kind in given["kinds"]}
         if target in ignore:
             raise CommandError(f"--ignore: {target!r} is the target")
+        if target in kinds:
+            raise CommandError(
+                f"--type: {target!r} is the target; --task classification or --task regression "
+                "says what it is"
+            )
         block = joined(list(source.blocks(source.columns)))
         if block.table.rows == 0:
             raise CommandError(f"{source.name} has names of columns but no rows")
@@ -163,7 +168,12 @@ def read(
         }
         if not columns:
             raise CommandError(f"{source.name} has no column besides the target {target!r}")
-        chosen = guess(column, given["task"])
+        columns = {name: replace(one, place=block.place) for name, one in columns.items()}
+
+        def place(row: int) -> str:
+            return f"{source.name}: {block.place(row)}, column {target!r}"
+
+        chosen = guess(column, given["task"], place)
         return Table(columns, len(there), named=True), chosen, dropped, ignore, kinds
 
 
@@ -203,7 +213,7 @@ def held_out_scores(model: Any, table: Table, chosen: Guess) -> scores.Scores | 
     is_classifier = chosen.task == "classification"
     places = None
     if is_classifier:
-        places = np.searchsorted(model.classes_, labels(chosen.target))
+        places = places_among(model.classes_, chosen.target, "train")
     task = Task(
         np.empty((table.rows, 0)), np.empty(0), places, None, {}, model._used_recipe, model.seed_
     )
@@ -248,12 +258,12 @@ def save(model: Any, path: str) -> None:
 # What is printed
 
 
-def report_data(chosen: Guess, table: Table, dropped: int) -> None:
+def report_data(chosen: Guess, table: Table, dropped: int, is_guessed: bool) -> None:
     """Print the task and the rows."""
     rows = output.count(table.rows, "row")
     without = f"; {output.count(dropped, 'row')} without a target left out" if dropped else ""
     change = ""
-    if chosen.target.holds == "numbers":
+    if is_guessed and chosen.target.holds == "numbers":
         other = "regression" if chosen.task == "classification" else "classification"
         change = f"; add --task {other} to change that"
     what = chosen.task
@@ -291,7 +301,9 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
     network = model.networks[0]
     n = len(model.networks)
     epochs = [history["epochs"] for history in model.histories]
-    spread = f"{min(epochs)} to {max(epochs)}" if min(epochs) < max(epochs) else str(epochs[0])
+    spread = output.count(max(epochs), "epoch")
+    if min(epochs) < max(epochs):
+        spread = f"{min(epochs)} to {spread}"
     output.say(
         "",
         *output.facts(
@@ -302,7 +314,7 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
                     f"{output.count(network.n_parameters, 'parameter')}"
                     + (" each" if n > 1 else ""),
                 ),
-                ("trained", f"{spread} epochs, {seconds:.1f} s with reading and writing"),
+                ("trained", f"{spread}, {seconds:.1f} s with reading and writing"),
             ]
         ),
         "",
@@ -312,20 +324,23 @@ def report(model: Any, found: scores.Scores | None, given: dict[str, Any], secon
             "no rows were held out, because there are few; fastmlp evaluate scores the model"
         )
     else:
-        each = (
-            "networks that did not train on them"
-            if n > 1
-            else "the network, which did not train on them"
-        )
+        by = "each by a network" if n > 1 else "by the network,"
+        did = "that did not train on it" if n > 1 else "which did not train on them"
         output.say(
-            f"scores of {output.count(found['rows'], 'held-out row')}, by {each}:",
+            *output.wrapped(
+                f"scores of {output.count(found['rows'], 'held-out row')}, {by} {did}:"
+            ),
             *scores.summary(found),
+            *output.wrapped(
+                "They can be too good if the table is small, because these rows chose the best "
+                "epoch. fastmlp evaluate scores rows that you have kept apart."
+            ),
         )
     path = given["output"]
     output.say(
         "",
         f"{path}: {output.size(os.path.getsize(path))}",
-        f"next: fastmlp predict {path} NEW.csv -o predictions.csv",
+        f"next: fastmlp predict {output.quoted(path)} NEW.csv -o predictions.csv",
     )
 
 
@@ -348,6 +363,7 @@ def as_dict(
         "columns": [asdict(one) for one in model.columns()],
         "layers": list(model.networks[0].layers),
         "networks": model.histories,
+        "measures": model._measures(),
         "held_out": found,
         "file": path,
         "seconds": round(seconds, 3),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp import _core
-from fastmlp.formats.cpp_header_network import network_values
+from fastmlp.formats.cpp_header_network import filled, network_values
 from fastmlp.formats.cpp_header_tabular import tabular_values
 from fastmlp.formats.safetensors import replace_file
 from fastmlp.network import Network
@@ -109,21 +109,10 @@ def cpp_header(model: Any, namespace: str = "model") -> str:
     networks = [model] if isinstance(model, Network) else model.networks
     _check(networks, namespace)
     values = network_values(model) if isinstance(model, Network) else tabular_values(model)
-    return _fill(
+    return filled(
         Path(__file__).with_name("cpp_header.hpp.in").read_text(encoding="utf-8"),
         {"VERSION": _core.__version__, "NAMESPACE": PREFIX + namespace, **values},
     )
-
-
-def _fill(template: str, values: dict[str, str]) -> str:
-    """Replace every `@NAME@`; RuntimeError if the names are not exactly those of the values."""
-    names = set(re.findall(r"@(\w+)@", template))
-    if names != values.keys():
-        raise RuntimeError(
-            f"export: the template has the placeholders {sorted(names)}; "
-            f"they must be {sorted(values)}"
-        )
-    return re.sub(r"@(\w+)@", lambda match: values[match[1]], template)
 
 
 def _check(networks: list[Network], namespace: str) -> None:

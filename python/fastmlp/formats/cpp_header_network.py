@@ -41,8 +41,22 @@ def network_values(network: Network) -> dict[str, str]:
         "INTERFACE": sizes(network),
         "KERNELS": "".join(kernels.values()),
         "PARAMETERS": "".join(parameters(network)),
-        "FUNCTIONS": FORWARD.replace("@BODY@", "\n".join(forward_lines(network, kernels))),
+        "FUNCTIONS": filled(FORWARD, {"BODY": "\n".join(forward_lines(network, kernels))}),
     }
+
+
+def filled(template: str, values: dict[str, str]) -> str:
+    """Replace every `@NAME@` at once, so that a value may contain anything.
+
+    RuntimeError if the names are not exactly those of the values.
+    """
+    names = set(re.findall(r"@(\w+)@", template))
+    if names != values.keys():
+        raise RuntimeError(
+            f"export: the template has the placeholders {sorted(names)}; "
+            f"they must be {sorted(values)}"
+        )
+    return re.sub(r"@(\w+)@", lambda match: values[match[1]], template)
 
 
 def scalar_of(network: Network) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from fastmlp._trainable import Array
 from fastmlp.formats.cpp_header_network import (
+    filled,
     forward_lines,
     kernel_sources,
     numbers,
@@ -80,16 +81,21 @@ def tabular_values(model: Any) -> dict[str, str]:
     lines = "\n".join(line for column in columns for line in column.encode_lines())
     constants = "".join(text for column in columns for text in column.constants)
     return {
-        "TITLE": f"a {model._MODEL} of {len(networks)} networks",
-        "INCLUDES": "#include <limits>\n#include <optional>\n",
+        "TITLE": f"a {model._MODEL} of {len(networks)} network" + "s" * (len(networks) > 1),
+        "INCLUDES": "#include <limits>\n#include <optional>\n#include <string_view>\n",
         "SCALAR": "float",
         "INTERFACE": _interface(model, columns),
         "KERNELS": "".join(kernels.values()),
         "PARAMETERS": members + "\n" + encoding + constants,
-        "FUNCTIONS": functions.replace("@ENCODE@", lines)
-        .replace("@CALLS@", calls)
-        .replace("@MEMBERS@", f"{len(networks)}.0")
-        .replace("@LEVELS@", "".join(column.level_function() for column in columns))
+        "FUNCTIONS": filled(
+            functions,
+            {
+                "ENCODE": lines,
+                "CALLS": calls,
+                "MEMBERS": f"{len(networks)}.0",
+                "LEVELS": "".join(column.level_function() for column in columns),
+            },
+        )
         + _predict(model),
     }
 
@@ -128,12 +134,18 @@ class _Column:
         """Return the function from texts to levels, if this is a category."""
         if not isinstance(self.kind, Category):
             return ""
-        texts = "".join(f"    {literal(level)},\n" for level in self.kind.levels)
+        texts = "".join(f"    {literal(level)}sv,\n" for level in self.kind.levels)
+        level, function = f"Level_{self.identifier}", f"to_{self.identifier}"
         return (
             f"/// The level of a text in UTF-8 for the column {literal(self.name)}.\n"
-            f"inline Level_{self.identifier} to_{self.identifier}(const char* text) {{\n"
-            f"  constexpr const char* levels[] = {{\n{texts}    nullptr}};\n"
-            f"  return static_cast<Level_{self.identifier}>(detail::place_of_text(text, levels));\n"
+            f"inline {level} {function}(std::string_view text) {{\n"
+            "  using namespace std::string_view_literals;\n"
+            f'  constexpr std::string_view levels[] = {{\n{texts}    ""sv}};\n'
+            f"  return static_cast<{level}>(detail::place_of_text(text, levels));\n"
+            "}\n"
+            "/// The same; a null pointer is a missing value.\n"
+            f"inline {level} {function}(const char* text) {{\n"
+            f"  return text == nullptr ? {level}::missing : {function}(std::string_view(text));\n"
             "}\n\n"
         )
 
@@ -285,4 +297,4 @@ def _predict(model: Any) -> str:
     amount = f"detail::amount(out[{'0' if is_single else 'j'}], {center.strip()}, {scale})"
     if model._used_recipe.clip:
         amount = f"detail::clipped({amount}, {least}, {largest})"
-    return (ONE_AMOUNT if is_single else REGRESSOR).replace("@AMOUNT@", amount)
+    return filled(ONE_AMOUNT if is_single else REGRESSOR, {"AMOUNT": amount})

@@ -6,6 +6,7 @@ bits. To add a kind, write a class like `Boolean` and list it in `KINDS`. Start 
 """
 
 import math
+import re
 from collections import Counter
 from typing import Any, ClassVar, Self
 
@@ -25,6 +26,10 @@ QUANTILES = 100
 ROOT_OF_3 = 1.7320508075688772
 LARGEST_SCALED = 1e6  # its square is finite; the smooth clip is flat long before
 IDENTIFIER_ROWS = 20  # fewer distinct values may be so by chance
+# "id", "customer_id", "customerId", "index" and so on, but not "grid" or "price index".
+NAME_OF_IDENTIFIER = re.compile(
+    r"(?i:(?:.*[\W_])?(?:id|uuid|guid|key)|index|unnamed: 0)|.*[a-z](?:Id|ID|Key)"
+)
 
 
 class LeftOutError(Exception):
@@ -125,18 +130,23 @@ class Number(Kind):
 
     @classmethod
     def learn(cls, column: Column, recipe: Recipe, chosen: bool) -> Self:
-        values = column.numbers()
+        numbers = column.as_numbers()
+        values = numbers.values
         missing = np.isnan(values)
         ordered = np.sort(values[~missing] + 0.0)  # there is no -0.0, which would sort anywhere
         if len(ordered) == 0:
             raise LeftOutError("has no values")
         has_missing = bool(missing.any())
         is_constant = ordered[0] == ordered[-1]
+        if not chosen:
+            _refuse_identifier(numbers, ordered)
         if is_constant and not has_missing:
-            raise LeftOutError("is constant")
-        counts = len(ordered) >= IDENTIFIER_ROWS and bool(np.all(np.diff(ordered) == 1))
-        if counts and not chosen:
-            raise LeftOutError("numbers the rows")
+            differ = numbers.integers is not None and len(set(numbers.integers)) > 1
+            raise LeftOutError(
+                "has integers that differ too little for numbers; a category keeps them apart"
+                if differ
+                else "is constant"
+            )
         scaling = None if is_constant else SCALINGS[recipe.scaling].learn(ordered)
         edges = _edges(ordered, recipe.n_bins)
         center = order_statistic(ordered, 1, 2)
@@ -198,6 +208,19 @@ class Number(Kind):
         scaling = None if name == "none" else SCALINGS[name].restore(tensors)
         flags = settings["has_missing"], settings["parsed"]
         return cls(scaling, float(center[0]), edges, means, *flags)
+
+
+def _refuse_identifier(column: Column, ordered: Array) -> None:
+    """Raise LeftOutError if the sorted numbers do no more than tell the rows apart."""
+    if column.integers is not None:
+        ordered = np.array(sorted(n for n in column.integers if n is not None), dtype=object)
+    steps = np.diff(ordered)
+    if len(ordered) < IDENTIFIER_ROWS or not np.all(steps > 0):
+        return
+    if np.all(steps == 1):
+        raise LeftOutError("numbers the rows")
+    if NAME_OF_IDENTIFIER.fullmatch(column.name) and np.all(ordered % 1 == 0):
+        raise LeftOutError("has the name of an identifier and a different integer in every row")
 
 
 def _edges(ordered: Array, bins: int) -> Array:
@@ -466,7 +489,8 @@ class Category(Kind):
 class Date(Kind):
     """A date: days since 1970 as a number, month, weekday and hour as categories.
 
-    The hour and every other part is left out if it is the same in all training rows.
+    The hour and every other part is left out if it is the same in all training rows, and the
+    weekday if the dates are one day of each year.
     """
 
     name = "date"
@@ -489,7 +513,10 @@ class Date(Kind):
     def learn(cls, column: Column, recipe: Recipe, chosen: bool) -> Self:
         parts: dict[str, Kind] = {}
         reason = ""
-        for name, part in _date_parts(column).items():
+        date_parts = _date_parts(column)
+        if _is_yearly(column):
+            del date_parts["weekday"]
+        for name, part in date_parts.items():
             try:
                 parts[name] = cls.PARTS[name].learn(part, recipe, chosen=True)
             except LeftOutError as error:
@@ -539,6 +566,16 @@ class Date(Kind):
             if name in given
         }
         return cls(parts, settings["parsed"])
+
+
+def _is_yearly(column: Column) -> bool:
+    """Return whether all dates are the same day of different years."""
+    seconds = column.dates()
+    seconds = seconds[~np.isnan(seconds)]
+    days = np.unique(np.floor(seconds / DAY)).astype(np.int64).astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    days_of_month, months_of_year = days - months, months.astype(np.int64) % 12
+    return len(days) > 1 and len(np.unique(days_of_month)) == len(np.unique(months_of_year)) == 1
 
 
 def _date_parts(column: Column) -> dict[str, Column]:

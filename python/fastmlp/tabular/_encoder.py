@@ -1,20 +1,22 @@
 """From the columns of a table to the inputs of a network. Start at `Encoder.learn`."""
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastmlp.tabular._columns import BY_NAME, KINDS, Kind, LeftOutError
+from fastmlp.tabular._columns import BY_NAME, KINDS, Kind, LeftOutError, Number
+from fastmlp.tabular._doubts import doubt
 from fastmlp.tabular._recipe import Recipe
 from fastmlp.tabular._table import Column, Table
 
 Array = npt.NDArray[Any]
 
 BLOCK = 8192  # rows that are encoded at once
+MOST_DOUBTS = 10  # warnings about single columns
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,12 @@ class Encoder:
             if kinds:
                 break
         _warn({name: why for name, why in left_out.items() if name not in ignore})
+        guessed = set(suited) - set(column_types)
+        # An identifier that was taken because there is nothing else is beyond doubt.
+        guessed -= {name for name in chosen if isinstance(kinds.get(name), Number)}
+        _warn_of_doubts(
+            doubt(table.columns[name], kinds.get(name)) for name in suited if name in guessed
+        )
         if not kinds:
             raise ValueError(
                 f"fit: none of the {len(table.columns)} columns can be used: "
@@ -162,3 +170,12 @@ def _warn(left_out: dict[str, str]) -> None:
             UserWarning,
             stacklevel=5,
         )
+
+
+def _warn_of_doubts(doubts: Iterable[str | None]) -> None:
+    found = [text for text in doubts if text is not None]
+    if len(found) > MOST_DOUBTS:
+        more = len(found) - MOST_DOUBTS
+        found[MOST_DOUBTS:] = [f"as doubtful as these are {more} more columns"]
+    for text in found:
+        warnings.warn(f"fit: {text}", UserWarning, stacklevel=5)

@@ -15,9 +15,9 @@ from fastmlp._float_mode import in_default_float_mode
 from fastmlp._trainable import require_number
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.tabular import _file
-from fastmlp.tabular._model import TabularModel, mean_of, row_weights
+from fastmlp.tabular._model import TabularModel, entries_of, mean_of, row_weights
 from fastmlp.tabular._table import Column
-from fastmlp.tabular._target import Amounts, class_weights, labels
+from fastmlp.tabular._target import Amounts, amounts_of, class_weights, classes_of, places_among
 
 Array = npt.NDArray[Any]
 
@@ -76,8 +76,12 @@ class TabularClassifier(TabularModel):
     network : Network
         The network, if there is one.
     histories : list of dict
-        For each network the number of epochs, the best epoch, its losses and the temperature by
-        which its probabilities were scaled.
+        For each network "epochs", their number; "best_epoch", the one that was kept; its "loss"
+        and "val_error", which for classes is the Brier score of the held-out rows; and
+        "temperature", by which its logits were divided.
+    history_ : list of History
+        For each network its losses after each epoch; `fastmlp.plot.history` draws one. Not in
+        files.
     seed_ : int
         The seed that was used.
     n_features_in_ : int
@@ -96,6 +100,7 @@ class TabularClassifier(TabularModel):
     """
 
     _MODEL = "TabularClassifier"
+    _ERROR = "Brier score"
 
     classes_: Array
 
@@ -153,7 +158,7 @@ class TabularClassifier(TabularModel):
         return "cross_entropy"
 
     def _learn_target(self, target: Column, weight: Array | None) -> Any:
-        classes, places = np.unique(labels(target), return_inverse=True)
+        classes, places = classes_of(target)
         if len(classes) < 2:
             raise ValueError(
                 f"fit: the target {target.name!r} has one class, {classes.tolist()[0]!r}; a "
@@ -219,7 +224,7 @@ class TabularClassifier(TabularModel):
         ValueError, TypeError
             As for `predict_proba`.
         """
-        places = self.predict_proba(X).argmax(axis=1)
+        places = self._outputs(X, "predict").argmax(axis=1)
         return np.asarray(self.classes_[places])
 
     @in_default_float_mode
@@ -241,10 +246,17 @@ class TabularClassifier(TabularModel):
         Raises
         ------
         ValueError, TypeError
-            As for `predict_proba`, or if y has another length or is missing.
+            As for `predict_proba`, or if y has another length, has missing labels, or has labels
+            of another type than `classes_`.
+
+        Warns
+        -----
+        UserWarning
+            If y has a label that is not in `classes_`; its rows count as wrong.
         """
         table, target = self._scored(X, y, "score")
-        right = self.predict(table) == labels(target)
+        truth = places_among(self.classes_, target, "score")
+        right = self.predict_proba(table).argmax(axis=1) == truth
         return mean_of(right.astype(np.float64), row_weights(sample_weight, table.rows))
 
 
@@ -262,7 +274,7 @@ class TabularRegressor(TabularModel):
         For "huber": the scaled error at which the loss turns from a parabola into a line.
     quantiles : float or sequence of float, optional
         Predict these quantiles, such as [0.05, 0.5, 0.95], by the pinball loss; loss is then left
-        at its default.
+        at its default. Each is shifted so that the right share of the held-out rows is below it.
     clip : bool, optional
         Whether predictions stay within the range of the training targets; by default if loss is
         "squared_error".
@@ -275,7 +287,7 @@ class TabularRegressor(TabularModel):
     ----------
     quantiles_ : tuple of float
         The quantiles that are predicted; empty if `quantiles` is None.
-    networks, network, histories, seed_, n_features_in_, feature_names_in_
+    networks, network, histories, history_, seed_, n_features_in_, feature_names_in_
         As for `TabularClassifier`.
 
     Examples
@@ -364,7 +376,7 @@ class TabularRegressor(TabularModel):
         return "pinball"
 
     def _learn_target(self, target: Column, weight: Array | None) -> Any:
-        y = target.numbers()
+        y = amounts_of(target, "fit")
         loss, quantiles = self._loss(), _quantiles(self.quantiles)
         require_number("fit", "delta", self.delta, lambda d: 0 < d < math.inf, "positive")
         amounts = Amounts.learn(y, loss)
@@ -439,7 +451,7 @@ class TabularRegressor(TabularModel):
             As for `predict`, or if y has another length or is missing.
         """
         table, target = self._scored(X, y, "score")
-        amounts, weight = target.numbers(), row_weights(sample_weight, table.rows)
+        amounts, weight = amounts_of(target, "score"), row_weights(sample_weight, table.rows)
         predicted = self.predict(table)
         if self.quantiles_:
             columns = predicted.reshape(table.rows, -1).T
@@ -486,9 +498,9 @@ def _quantiles(quantiles: Any) -> tuple[float, ...]:
     """Return the quantiles as a tuple, empty for None; refuse what are none."""
     if quantiles is None:
         return ()
-    given = (quantiles,) if isinstance(quantiles, int | float) else tuple(quantiles)
+    given = entries_of(quantiles)
     for quantile in given:
-        require_number("fit", "quantiles", quantile, lambda q: 0 < q < 1, "between 0 and 1")
+        require_number("fit", "quantiles", quantile, lambda q: 0 < q < 1, "a number in (0, 1)")
     if not given or any(low >= high for low, high in itertools.pairwise(given)):
         raise ValueError(f"fit: quantiles is {quantiles!r}; they must increase")
     return tuple(map(float, given))

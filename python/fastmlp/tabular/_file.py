@@ -7,6 +7,8 @@ each column has learned is restored by its kind in _columns.py. Start at `save` 
 
 import json
 import math
+import numbers
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -57,7 +59,7 @@ COLUMN: dict[str, type] = {"name": str, "kind": str, "settings": dict, "tensors"
 LEFT_OUT: dict[str, type] = {"name": str, "left_out": str}
 AMOUNTS = ("center", "scale", "least", "largest")
 DEEPEST = 3  # how deep an argument is nested
-HISTORY = ("loss", "val_loss", "temperature")  # NaN if there is none
+HISTORY = ("loss", "val_error", "temperature")  # NaN if there is none
 
 
 class Content(NamedTuple):
@@ -104,13 +106,13 @@ def save(content: Content, path: AnyPath) -> None:
     settings = {
         "format": FORMAT,
         "model": content.model,
-        "arguments": {name: _packed(value) for name, value in content.arguments.items()},
+        "arguments": {name: packed(value) for name, value in content.arguments.items()},
         "columns": columns,
         "named": content.named,
         "target": content.target,
         "labels": None if content.classes is None else _label_settings(content.classes),
         "seed": content.seed,
-        "recipe": {name: _packed(value) for name, value in content.recipe.settings().items()},
+        "recipe": {name: packed(value) for name, value in content.recipe.settings().items()},
         "members": [
             {key: history[key] for key in ("epochs", "best_epoch")} for history in histories
         ],
@@ -129,19 +131,27 @@ def _label_settings(classes: Array) -> dict[str, Any]:
     return {"type": kind, "values": [str(label) for label in classes.tolist()]}
 
 
-def _packed(value: Any) -> Any:
+def packed(value: Any) -> Any:
     """Return an argument as JSON that has no floats and no negative numbers."""
     if value is None or isinstance(value, bool | str):
         return value
-    if isinstance(value, np.generic):
-        return _packed(value.item())
-    if isinstance(value, int):
+    if isinstance(value, np.bool_ | np.ndarray):
+        return packed(value.tolist())
+    if isinstance(value, numbers.Integral):
+        value = int(value)
         return value if 0 <= value < 2**64 else ["int", str(value)]
-    if isinstance(value, list | tuple | np.ndarray):
-        return ["tuple" if isinstance(value, tuple) else "list", *map(_packed, value)]
-    if isinstance(value, dict):
-        return ["dict", *([_packed(key), _packed(entry)] for key, entry in value.items())]
-    return ["float", repr(float(value))]
+    if isinstance(value, Mapping):
+        return ["dict", *([packed(key), packed(entry)] for key, entry in value.items())]
+    if isinstance(value, Set):
+        value = sorted(value, key=repr)  # the same file each time
+    if isinstance(value, Iterable) and not isinstance(value, Iterator | bytes):
+        return ["tuple" if isinstance(value, tuple) else "list", *map(packed, value)]
+    if isinstance(value, numbers.Real):
+        return ["float", repr(float(value))]
+    raise TypeError(
+        f"it holds an object of type {type(value).__name__}, which cannot be saved; use numbers, "
+        "texts, lists and dicts"
+    )
 
 
 # Reading
@@ -315,8 +325,8 @@ def _members(settings: dict[str, Any], tensors: dict[str, Array]) -> list[Member
     return members
 
 
-def _recipe(packed: dict[str, Any]) -> Recipe:
-    given = {name: _unpacked(value) for name, value in packed.items()}
+def _recipe(texts: dict[str, Any]) -> Recipe:
+    given = {name: _unpacked(value) for name, value in texts.items()}
     if given.keys() != Recipe.__dataclass_fields__.keys():
         raise ValueError(f"recipe has the keys {sorted(given)!r:.120}")
     for name, field in Recipe.__dataclass_fields__.items():
@@ -326,7 +336,7 @@ def _recipe(packed: dict[str, Any]) -> Recipe:
 
 
 def _unpacked(value: Any, depth: int = 0) -> Any:
-    """Return the argument that `_packed` has packed."""
+    """Return the argument that `packed` has packed."""
     if depth > DEEPEST:
         raise ValueError("an argument is nested too deeply")
     if value is None or isinstance(value, bool | str | int):

@@ -16,11 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp import _core, runtime
-from fastmlp._training_loop import Snapshot
+from fastmlp._history import History
+from fastmlp._training_data import training_data
+from fastmlp._training_loop import Plan, Snapshot, train
 from fastmlp.network import Network
 from fastmlp.optimizers import AdamW
 from fastmlp.schedules import Cosine
 from fastmlp.tabular._recipe import Recipe
+from fastmlp.training import dropout_rates
 
 Array = npt.NDArray[Any]
 
@@ -41,7 +44,7 @@ class Progress:
         The number of rows in an epoch.
     loss : float
         The mean loss of the epoch.
-    val_loss : float or None
+    val_error : float or None
         The error of the held-out rows: the loss or, for classes, the Brier score. None if no rows
         are held out.
     """
@@ -52,7 +55,7 @@ class Progress:
     epochs: int
     rows: int
     loss: float
-    val_loss: float | None
+    val_error: float | None
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,23 @@ class Member(NamedTuple):
 
     network: Network
     history: dict[str, Any]
+    curve: History | None = None  # None if it was read from a file
 
 
 def train_members(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> list[Member]:
     """Train all members; callbacks are called in the thread of the caller."""
     members = _trained(task, callbacks)
     held = [_rows(task, held_out(task, member)) for member in range(len(members))]
-    if task.recipe.temperature and all(len(rows.y) for rows in held):
-        scale_temperature(members, held)
+    if all(len(rows.y) for rows in held):
+        if task.recipe.temperature:
+            scale_temperature(members, held, task.inputs)
+        if members[0].network.loss_name == "pinball":
+            shift_quantiles([member.network for member in members], held)
     return members
 
 
 def _trained(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> list[Member]:
+    """Return the members; if a callback has ended the training, the first ones, which had begun."""
     members = range(task.recipe.n_members)
     at_once = min(len(members), runtime.get_num_threads())
     if at_once == 1:  # Ctrl-C ends even the epoch that runs
@@ -95,7 +103,7 @@ def _trained(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> l
             finished = _ask(callbacks, progress) or finished
             return finished
 
-        return [_train(task, member, report) for member in members]
+        return [_train(task, member, report) for member in members if not finished]
     run = _Run(task)
     threads = [threading.Thread(target=run.work, daemon=True) for _ in range(at_once)]
     with _one_thread_inside():
@@ -108,10 +116,9 @@ def _trained(task: Task, callbacks: Sequence[Callable[[Progress], object]]) -> l
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-    for member in members:
-        if member in run.errors:
-            raise run.errors[member]
-    return [run.members[member] for member in members]
+    for member in sorted(run.errors):
+        raise run.errors[member]
+    return [run.members[member] for member in sorted(run.members)]
 
 
 _setting = threading.Lock()
@@ -152,14 +159,14 @@ class _Run:
             self.waiting.put(member)
         self.events: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()  # None ends a thread
         self.stop = threading.Event()  # all members end, and nothing is returned
-        self.finish = threading.Event()  # a callback has asked to keep the networks as they are
+        self.finish = threading.Event()  # no member begins, and those that have are kept
         self.members: dict[int, Member] = {}
         self.errors: dict[int, BaseException] = {}
 
     def work(self) -> None:
         """Train one waiting member after the other."""
         try:
-            while not self.stop.is_set() and not self.waiting.empty():
+            while not (self.stop.is_set() or self.finish.is_set() or self.waiting.empty()):
                 with suppress(queue.Empty):
                     member = self.waiting.get_nowait()
                     try:
@@ -224,48 +231,62 @@ def _rows(task: Task, mask: Array) -> Rows:
 
 def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Member:
     recipe, held = task.recipe, held_out(task, member)
-    train = _rows(task, ~held)
+    rows = np.flatnonzero(~held)
     network = Network(**task.structure, seed=member_seed(task.seed, member))
     best = _Best(network, _rows(task, held)) if held.any() else None
 
+    errors: list[float] = []  # of the rows held out, after each epoch
+    losses: list[float] = []
+
     def after_epoch(network: Network, epoch: int, logs: dict[str, float]) -> bool:
-        error = None if best is None else best.update()
+        error = None
+        if best is not None:
+            error, loss = best.update()
+            errors.append(error)
+            losses.append(loss)
         asked = report(
             Progress(
                 member,
                 recipe.n_members,
                 epoch + 1,
                 recipe.epochs,
-                len(train.X),
+                len(rows),
                 logs["loss"],
                 error,
             )
         )
         return asked or (best is not None and best.waited >= recipe.patience)
 
-    history = network.fit(
-        train.X,
-        train.y,
-        sample_weight=train.sample_weight,
+    optimizer = AdamW(recipe.learning_rate, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay)
+    plan = Plan(
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        optimizer=AdamW(
-            recipe.learning_rate, beta_2=recipe.beta_2, weight_decay=recipe.weight_decay
-        ),
+        optimizer=optimizer,
         schedule=Cosine(recipe.epochs),
-        dropout=recipe.dropout or None,
-        callbacks=[after_epoch],
+        dropout=dropout_rates(recipe.dropout or None, len(recipe.hidden), optimizer),
+        data=training_data(network, "fit", task.inputs, task.targets, task.sample_weight),
+        validation=None,
+        early_stopping=None,
+        callbacks=(after_epoch,),
+        bar_class=None,
+        shuffle=True,
+        seed=network.seed,
+        rows=rows,  # `Network.fit` would need a copy of them for each member
     )
+    history = train(network, plan)
     if best is not None:
         best.restore()
     summary = {
         "epochs": history.epochs,
         "best_epoch": network.epochs_trained,
         "loss": history.loss[network.epochs_trained - 1],
-        "val_loss": None if best is None else best.lowest,
+        "val_error": None if best is None else best.lowest,
         "temperature": 1.0,
     }
-    return Member(network, summary)
+    history.val_loss = losses
+    if network.output == "softmax" and errors:
+        history.metrics["val_brier_score"] = errors
+    return Member(network, summary, history)
 
 
 class _Best:
@@ -277,30 +298,39 @@ class _Best:
         self.waited = 0  # epochs since then
         self.snapshot = Snapshot(network)
 
-    def update(self) -> float:
-        """Return the error after an epoch, and remember the epoch if it is the best."""
-        error = held_out_error(self.network, self.rows)
+    def update(self) -> tuple[float, float]:
+        """Return error and loss after an epoch; remember the epoch if it has the least error."""
+        error, loss = held_out_error(self.network, self.rows)
         self.waited += 1
         if error <= self.lowest:
             self.lowest, self.waited = error, 0
             self.snapshot.save()
-        return error
+        return error, loss
 
     def restore(self) -> None:
         """Go back to the best epoch."""
         self.snapshot.restore()
 
 
-def held_out_error(network: Network, rows: Rows) -> float:
-    """Return the loss or, of classes, the Brier score: it is less moved by a few sure mistakes."""
+def held_out_error(network: Network, rows: Rows) -> tuple[float, float]:
+    """Return the error that chooses the epoch, and the loss, which is only shown.
+
+    They are the same but for classes. There the error is the Brier score, because a few sure
+    mistakes move it less than they move the loss.
+    """
     if network.output != "softmax":
-        return network.loss(*rows)
+        loss = network.loss(*rows)
+        return loss, loss
     errors = network.forward(rows.X)
-    errors[np.arange(len(errors)), rows.y] -= np.float32(1.0)
-    if rows.sample_weight is None:
-        return _core.dot(errors.ravel(), errors.ravel()) / len(errors)
-    weighted = (errors * rows.sample_weight[:, np.newaxis]).astype(np.float32)
-    return _core.dot(weighted.ravel(), errors.ravel()) / math.fsum(rows.sample_weight)
+    places, weight = (np.arange(len(errors)), rows.y), rows.sample_weight
+    losses = -np.log(np.maximum(errors[places], np.finfo(np.float32).tiny), dtype=np.float64)
+    errors[places] -= np.float32(1.0)
+    if weight is None:
+        return _core.dot(errors.ravel(), errors.ravel()) / len(errors), float(losses.mean())
+    weighted = (errors * weight[:, np.newaxis]).astype(np.float32)
+    total = math.fsum(weight)
+    error = _core.dot(weighted.ravel(), errors.ravel()) / total
+    return error, float(losses @ weight) / total
 
 
 # Temperature (Guo et al., 2017, arXiv:1706.04599)
@@ -308,38 +338,71 @@ def held_out_error(network: Network, rows: Rows) -> float:
 GRID = [2.0**k for k in range(-3, 5)]  # from 1/8 to 16
 GOLDEN = 0.6180339887498949
 SEARCHES = 24  # they narrow an interval to 1e-5 of its width
+HALVINGS = 16  # of an interval that is half the temperature wide
 
 
-def scale_temperature(members: Sequence[Member], held: Sequence[Rows]) -> None:
-    """Divide all last layers by one temperature: that of the least loss on the rows held out.
+def scale_temperature(members: Sequence[Member], held: Sequence[Rows], inputs: Array) -> None:
+    """Divide all last layers by one temperature, which calibrates the mean of the networks.
 
-    The rows of a member are those that it holds out, so no row has been trained on by its network.
+    The temperature of the least loss on the rows held out calibrates each network by itself. The
+    rows of a member are those that it holds out, so no network has trained on its rows. The mean of
+    several networks is less sure than each of them, so the temperature is then lowered for it.
     """
     networks = [member.network for member in members]
     logits = np.vstack(
-        [
-            _relabelled(net, "identity").forward(own.X)
-            for net, own in zip(networks, held, strict=True)
-        ]
+        [_logits(network, own.X) for network, own in zip(networks, held, strict=True)]
     )
     y = np.concatenate([own.y for own in held])
     weights = [own.sample_weight for own in held if own.sample_weight is not None]
     temperature = best_temperature(logits, y, np.concatenate(weights) if weights else None)
-    for network, history in members:
+    if len(networks) > 1:
+        of_all = [_logits(network, inputs) for network in networks]
+        temperature = temperature_of_mean(of_all, temperature)
+    for network, history, _ in members:
         network.weights[-1][:] /= np.float32(temperature)
         network.biases[-1][:] /= np.float32(temperature)
         history["temperature"] = temperature
 
 
+def temperature_of_mean(logits: Sequence[Array], temperature: float) -> float:
+    """Return the temperature at which the mean of networks is as sure as each at the given one.
+
+    How sure means the mean over all rows of the highest probability.
+    """
+    rows, n_out = logits[0].shape
+    scaler = _Scaler(n_out)
+    ones = np.ones(rows, dtype=np.float32)
+
+    def sureness(probabilities: Array) -> float:
+        return float(_core.dot(probabilities.max(axis=1), ones) / rows)
+
+    def of_mean(temperature: float) -> float:
+        network = scaler.at(temperature)
+        total = network.forward(logits[0])
+        for other in logits[1:]:
+            total += network.forward(other)
+        return sureness(total) / len(logits)
+
+    network = scaler.at(temperature)
+    of_each = math.fsum(sureness(network.forward(one)) for one in logits) / len(logits)
+    if of_mean(temperature) >= of_each:
+        return temperature
+    low, high = temperature / 2, temperature
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if of_mean(middle) < of_each:
+            high = middle
+        else:
+            low = middle
+    return (low + high) / 2
+
+
 def best_temperature(logits: Array, y: Array, sample_weight: Array | None) -> float:
     """Return the temperature of the least cross-entropy."""
-    n_out = logits.shape[1]
-    scaler = Network([n_out, n_out], output="softmax", seed=0)
-    scaler.biases[0][:] = 0.0
+    scaler = _Scaler(logits.shape[1])
 
     def loss(temperature: float) -> float:
-        scaler.weights[0][:] = np.eye(n_out) / temperature
-        return scaler.loss(logits, y, sample_weight)
+        return scaler.at(temperature).loss(logits, y, sample_weight)
 
     losses = [loss(temperature) for temperature in GRID]
     best = losses.index(min(losses))
@@ -354,8 +417,62 @@ def best_temperature(logits: Array, y: Array, sample_weight: Array | None) -> fl
     return temperature if loss(temperature) < loss(1.0) else 1.0
 
 
-def _relabelled(network: Network, output: str) -> Network:
-    """Return a network with the same parameters and another output."""
-    other = Network(network.layers, hidden=network.hidden, output=output, seed=0)
+class _Scaler:
+    """A network from logits to the softmax of logits / temperature."""
+
+    def __init__(self, n_out: int) -> None:
+        self.network = Network([n_out, n_out], output="softmax", seed=0)
+        self.network.biases[0][:] = 0.0
+
+    def at(self, temperature: float) -> Network:
+        """Return the network with this temperature."""
+        self.network.weights[0][:] = np.eye(len(self.network.biases[0])) / temperature
+        return self.network
+
+
+def _logits(network: Network, X: Array) -> Array:
+    """Return the outputs of a network before its softmax."""
+    other = Network(network.layers, hidden=network.hidden, output="identity", seed=0)
     other.parameters[:] = network.parameters
-    return other
+    return other.forward(X)
+
+
+# Quantiles (Romano, Patterson and Candès, 2019, arXiv:1905.03222)
+
+
+def shift_quantiles(networks: Sequence[Network], held: Sequence[Rows]) -> None:
+    """Shift each quantile so that the right share of the rows held out is below it.
+
+    Networks fit the rows that they train on too closely, so the intervals between their quantiles
+    are too narrow for other rows. The rows of a network are those that it holds out.
+    """
+    errors = np.vstack(
+        [
+            own.y[:, np.newaxis] - network.forward(own.X)
+            for network, own in zip(networks, held, strict=True)
+        ]
+    )
+    weights = [own.sample_weight for own in held if own.sample_weight is not None]
+    weight = np.concatenate(weights) if weights else np.ones(len(errors))
+    for output, quantile in enumerate(networks[0].quantiles):
+        shift = conformal_shift(errors[:, output], weight, quantile)
+        for network in networks:
+            network.biases[-1][output] += np.float32(shift)
+
+
+def conformal_shift(errors: Array, weight: Array, quantile: float) -> float:
+    """Return the error below which a new row is with the probability `quantile`, or a bit more.
+
+    For quantiles below 0.5 it is the error above which it is with 1 - quantile, or a bit more. The
+    new row counts as one of the rows, at the far end. If there are so few of them that it alone is
+    more than the share beyond the quantile, the shift is that of the last row, if it widens.
+    """
+    if quantile < 0.5:
+        return -conformal_shift(-errors, weight, 1 - quantile)
+    order = np.argsort(errors, kind="stable")
+    share = np.cumsum(weight[order])  # from left to right on every machine
+    wanted = quantile * (share[-1] + share[-1] / len(share))
+    place = int(np.searchsorted(share, wanted))
+    if place == len(share):
+        return max(float(errors[order[-1]]), 0.0)
+    return float(errors[order[place]])

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from fastmlp._core import ACTIVATIONS
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._history import History
 from fastmlp._trainable import positive_integer, require_not_negative, require_number
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
@@ -35,10 +36,25 @@ from fastmlp.training import resolve_seed
 Array = npt.NDArray[Any]
 
 
+# Names of arguments in scikit-learn and in the libraries of boosted trees, and ours.
+OTHER_NAMES = {
+    "random_state": "seed",
+    "random_seed": "seed",
+    "hidden_layer_sizes": "hidden",
+    "max_iter": "epochs",
+    "n_epochs": "epochs",
+    "n_estimators": "n_members",
+    "learning_rate_init": "learning_rate",
+    "alpha": "weight_decay",
+    "n_iter_no_change": "patience",
+}
+
+
 class TabularModel:
     """What the classifier and the regressor share."""
 
     _MODEL: ClassVar[str]  # in files
+    _ERROR: ClassVar[str] = "loss"  # of held-out rows, which chooses the epoch
 
     seed: int | np.random.Generator | None
     ignore: Sequence[str]
@@ -63,6 +79,15 @@ class TabularModel:
     )
 
     # Parameters, by scikit-learn's rules
+
+    def __new__(cls, *args: Any, **arguments: Any) -> Self:
+        for name in arguments:
+            if name in OTHER_NAMES:
+                raise TypeError(
+                    f"{cls.__name__}: there is no argument {name!r}; it is called "
+                    f"{OTHER_NAMES[name]!r} here"
+                )
+        return super().__new__(cls)
 
     @classmethod
     def _parameter_names(cls) -> list[str]:
@@ -165,7 +190,9 @@ class TabularModel:
             The weight of each row in the loss, not negative.
         callbacks : iterable of callable
             Each is called with a `Progress` after each epoch of each network. If one returns True,
-            training ends and the networks are kept as they are.
+            training ends: a network that is being trained ends its epoch and is kept, and a network
+            that has not begun is left out. Which have begun depends on the number of threads, and
+            with several threads their last epochs depend on timing.
 
         Returns
         -------
@@ -184,7 +211,9 @@ class TabularModel:
         Warns
         -----
         UserWarning
-            If columns are left out: they are constant, equal to others or identifiers.
+            If columns are left out: they are constant, equal to others or identifiers. If a column
+            is perhaps not what it seems: texts that look like numbers or dates, texts that are
+            mostly rare, or whole numbers that look like identifiers.
         """
         table, target, target_name = self._read(X, y)
         weight = row_weights(sample_weight, table.rows)
@@ -200,6 +229,7 @@ class TabularModel:
         structure["hidden"] = recipe.activation
         if self.verbose:
             print(lines_of(encoder.summaries()))
+        self._require_savable()
         inputs = encoder.encode(table)
         seed = resolve_seed(self.seed, "fit")  # last: it may draw from the user's generator
         task = Task(inputs, targets, strata, weight, structure, recipe, seed)
@@ -241,7 +271,7 @@ class TabularModel:
                 f"fit: X has {table.rows} rows and y has {len(target)} values; inconsistent "
                 "numbers of samples"
             )
-        refuse_missing(target)
+        refuse_missing(target, "fit")
         return table, target, name
 
     def _learn_target(self, target: Column, weight: Array | None) -> Any:
@@ -274,7 +304,7 @@ class TabularModel:
         if "n_bins" in given and given["n_bins"] != 0:
             given["n_bins"] = positive_integer("fit", "n_bins", given["n_bins"])
         if "hidden" in given:
-            sizes = given["hidden"] if isinstance(given["hidden"], Sequence) else [given["hidden"]]
+            sizes = entries_of(given["hidden"])
             given["hidden"] = tuple(positive_integer("fit", "hidden", size) for size in sizes)
         for name, allowed in (("activation", ACTIVATIONS), ("scaling", tuple(SCALINGS))):
             if given.get(name, getattr(recipe, name)) not in allowed:
@@ -300,6 +330,16 @@ class TabularModel:
                     f"{sorted(BY_NAME)}"
                 )
         return chosen, ignore
+
+    def _require_savable(self) -> None:
+        """Refuse arguments that a file cannot hold."""
+        for name, value in self.get_params().items():
+            if name == "seed":
+                continue  # a generator is saved as the seed that was drawn from it
+            try:
+                _file.packed(value)
+            except TypeError as error:
+                raise TypeError(f"fit: {name} is {value!r:.80}; {error}") from None
 
     def _set_fitted(
         self,
@@ -329,9 +369,27 @@ class TabularModel:
 
     @property
     def histories(self) -> list[dict[str, Any]]:
-        """How each network was trained: epochs, best epoch, losses and temperature."""
+        """How each network was trained: epochs, best epoch, loss, val_error and temperature.
+
+        Loss and val_error are those of the best epoch: the mean loss of the training rows, and the
+        error of the held-out rows, which is the loss or, for classes, the Brier score.
+        """
         self._require_fitted("histories")
         return [member.history for member in self._members]
+
+    @property
+    def history_(self) -> list[History]:
+        """The loss of each network after each epoch, for `fastmlp.plot.history`.
+
+        Its val_loss is the loss of the held-out rows. For classes the epoch that was kept is that
+        of the lowest Brier score instead, `metrics["val_brier_score"]`. A model that was read from
+        a file has no curves.
+        """
+        self._require_fitted("history_")
+        curves = [member.curve for member in self._members if member.curve is not None]
+        if not curves:
+            raise AttributeError("history_: this model was loaded, and files do not hold curves")
+        return curves
 
     @property
     def network(self) -> Network:
@@ -342,6 +400,11 @@ class TabularModel:
                 "has one"
             )
         return self.networks[0]
+
+    def _measures(self) -> dict[str, str]:
+        """Return what the numbers in `histories` are, for JSON."""
+        error = "brier_score" if self._is_classifier() else self._loss()
+        return {"loss": self._loss(), "val_error": error}
 
     def columns(self) -> list[ColumnSummary]:
         """Return what became of each column of the table.
@@ -368,12 +431,12 @@ class TabularModel:
     def _training(self) -> str:
         """Return a line for each network: its size, and how it was trained."""
         lines = []
-        for index, (network, history) in enumerate(self._members, start=1):
-            held = history["val_loss"]
+        for index, (network, history, _) in enumerate(self._members, start=1):
+            held = history["val_error"]
             lines.append(
                 f"network {index}: {'-'.join(map(str, network.layers))}, {network.n_parameters} "
                 f"parameters, epoch {history['best_epoch']} of {history['epochs']}"
-                + ("" if held is None else f", error {held:.4g} on the rows held out")
+                + ("" if held is None else f", {self._ERROR} {held:.4g} on the rows held out")
             )
         return "\n".join(lines)
 
@@ -555,6 +618,7 @@ class TabularModel:
             table = table.without([name])
         if len(target) != table.rows:
             raise ValueError(f"{function}: X has {table.rows} rows and y has {len(target)} values")
+        refuse_missing(target, function)
         return table, target
 
 
@@ -579,8 +643,16 @@ def target_of(y: Any) -> Column:
             getattr(sys.modules.get("sklearn.exceptions"), "DataConversionWarning", UserWarning),
             stacklevel=5,
         )
-        return Column("y", columns[0].holds, columns[0].values)
+        return replace(columns[0], name="y")
     return read_column(getattr(y, "name", None) or "y", y)
+
+
+def entries_of(value: Any) -> list[Any]:
+    """Return the entries of a sequence or an array; anything else is one entry."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    is_one = isinstance(value, str | bytes | set | frozenset) or not isinstance(value, Iterable)
+    return [value] if is_one else list(value)
 
 
 def row_weights(sample_weight: Any, rows: int) -> Array | None:

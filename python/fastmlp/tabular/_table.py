@@ -11,8 +11,10 @@ import importlib
 import math
 import numbers
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,7 +34,11 @@ DATE = re.compile(
 MISSING = {"?", "-", ".", "na", "n/a", "nan", "none", "null"}
 # Beyond it, differences and squares would overflow.
 LARGEST = 1e100
+# From here on float64 has no longer every integer.
+INTEGERS_END = 2.0**53
 DAY = 86400.0
+# What can be iterated and yet is no column. A set has no order.
+NO_SEQUENCE = (str, bytes, Mapping, set, frozenset)
 # In seconds. The days of later dates may not fit an integer.
 LATEST = 1e18
 
@@ -50,7 +56,9 @@ class Column:
     name: str
     holds: Holds
     values: Any
-    first: int = 0  # the number of the first row, in the table that this is a part of
+    # The integers that a column of "numbers" was made of, if float64 does not have all of them.
+    integers: list[int | None] | None = None
+    place: Callable[[int], str] = "row {}".format  # where a value is in the user's table
 
     def __len__(self) -> int:
         self.require_usable()
@@ -60,15 +68,28 @@ class Column:
         """Return the rows from begin to end."""
         if self.holds == "others":
             return self
-        return Column(self.name, self.holds, self.values[begin:end], self.first + begin)
+        return replace(
+            self,
+            values=self.values[begin:end],
+            integers=self.integers and self.integers[begin:end],
+            place=lambda row: self.place(begin + row),
+        )
 
     def take(self, rows: Array) -> "Column":
         """Return these rows."""
         if self.holds == "others":
             return self
-        if isinstance(self.values, np.ndarray):
-            return Column(self.name, self.holds, self.values[rows])
-        return Column(self.name, self.holds, [self.values[row] for row in rows.tolist()])
+
+        def chosen(values: Any) -> Any:
+            is_array = isinstance(values, np.ndarray)
+            return values[rows] if is_array else values and [values[row] for row in rows.tolist()]
+
+        return replace(
+            self,
+            values=chosen(self.values),
+            integers=chosen(self.integers),
+            place=lambda row: self.place(rows[row]),
+        )
 
     def require_usable(self) -> None:
         """Raise TypeError if the column holds what no network can take."""
@@ -93,9 +114,9 @@ class Column:
         if unfit.any():
             row = int(np.argmax(unfit))
             raise ValueError(
-                f"column {self.name!r} has {found[row]} at row {self.first + row}; a number must "
-                f"be finite and within {LARGEST:.0e}: correct it, or set it to NaN, which counts "
-                "as missing"
+                f"column {self.name!r} has {found[row]} at {self.place(row)}; a number must be "
+                f"finite and within {LARGEST:.0e}: correct it, or set it to NaN, which counts as "
+                "missing"
             )
         return found
 
@@ -108,7 +129,9 @@ class Column:
         if self.holds == "booleans":
             return [None if math.isnan(value) else str(value == 1) for value in self.values]
         if self.holds == "dates":
-            return [None if math.isnan(value) else _date_text(value) for value in self.values]
+            return [None if math.isnan(value) else _date_text(value) for value in self.dates()]
+        if self.integers is not None:
+            return [None if value is None else str(value) for value in self.integers]
         return [None if math.isnan(value) else _number_text(value) for value in self.values]
 
     def dates(self) -> Array:
@@ -116,6 +139,7 @@ class Column:
         self.require_usable()
         if self.holds == "numbers":
             found = self.numbers()
+            _warn_of_digits(self.name, found)
         elif isinstance(self.values, np.ndarray):
             found = np.asarray(self.values)
         else:
@@ -124,8 +148,8 @@ class Column:
         if unfit.any():
             row = int(np.argmax(unfit))
             raise ValueError(
-                f"column {self.name!r} has {found[row]} at row {self.first + row}; it must hold "
-                f"dates, or seconds since 1970 within {LATEST:.0e}"
+                f"column {self.name!r} has {found[row]} at {self.place(row)}; it must hold dates, "
+                f"or seconds since 1970, within {LATEST:.0e} seconds of 1970"
             )
         return found
 
@@ -139,8 +163,8 @@ class Column:
         if self.holds == "dates" or unfit.any():
             row = int(np.argmax(unfit))
             raise ValueError(
-                f"column {self.name!r} has {self.part(row, row + 1).texts()[0]} at row "
-                f"{self.first + row}; it must hold true or false, or 1 or 0"
+                f"column {self.name!r} has {self.part(row, row + 1).texts()[0]} at "
+                f"{self.place(row)}; it must hold true or false, or 1 or 0"
             )
         return np.asarray(found)
 
@@ -153,8 +177,8 @@ class Column:
             value = parse(text)
             if value is None:
                 raise ValueError(
-                    f"column {self.name!r} has {text!r:.40} at row {self.first + row}; it must "
-                    f"hold {what}"
+                    f"column {self.name!r} has {text!r:.40} at {self.place(row)}; it must hold "
+                    f"{what}"
                 )
             found[row] = value
         return found
@@ -167,6 +191,20 @@ class Column:
         there = {text for text in there if text.strip().lower() not in MISSING}
         return bool(there) and all(parse(text) is not None for text in there)
 
+    def as_numbers(self) -> "Column":
+        """Return the column with texts such as "1.5" as numbers."""
+        found = self.numbers()
+        integers = self.integers
+
+        def parsed() -> list[int | None]:
+            pairs = zip(found, self.values, strict=True)
+            return [None if math.isnan(x) else int(text) for x, text in pairs]
+
+        if not isinstance(self.values, np.ndarray):
+            with suppress(ValueError):
+                integers = _large_integers(found, parsed)
+        return replace(self, holds="numbers", values=found, integers=integers)
+
     def is_text_of_numbers(self) -> bool:
         """Return whether these are texts such as "1.5"."""
         return self.is_text_of(_number)
@@ -174,6 +212,17 @@ class Column:
     def is_text_of_dates(self) -> bool:
         """Return whether these are texts such as "2017-01-31"."""
         return self.is_text_of(_seconds)
+
+
+def joined_numbers(parts: Sequence[Column]) -> Column:
+    """Return columns whose values are arrays as one."""
+    integers: list[int | None] | None = None
+    if any(part.integers is not None for part in parts):
+        integers = []
+        for part in parts:
+            integers += part.integers or [None if x != x else int(x) for x in part.values]
+    values = np.concatenate([part.values for part in parts])
+    return replace(parts[0], values=values, integers=integers)
 
 
 @dataclass(frozen=True)
@@ -231,7 +280,9 @@ def _checked(columns: dict[str, Any], count: int, named: bool) -> Table:
             read[name] = read_column(name, values)
             lengths[name] = len(read[name])
         except TypeError as error:
-            if not hasattr(values, "__len__") or isinstance(values, str | bytes | Mapping):
+            if not hasattr(values, "__len__") or isinstance(
+                values, str | bytes | Mapping | set | frozenset
+            ):
                 raise
             read[name], lengths[name] = Column(name, "others", error), len(values)
     if len(set(lengths.values())) > 1:
@@ -317,9 +368,10 @@ def read_column(name: str, values: Any) -> Column:
             return _from_series(name, series, nw)
     if hasattr(values, "__array__"):
         values = np.asanyarray(values)
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+    if isinstance(values, NO_SEQUENCE) or not isinstance(values, Iterable):
         raise TypeError(
-            f"column {name!r} is {values!r:.40}; it must be a sequence of values, one for each row"
+            f"column {name!r} is {values!r:.40}; it must be a sequence of values, one for each row "
+            "and in the order of the rows"
         )
     array: Any = values if isinstance(values, np.ndarray) else _objects(list(values))
     if isinstance(array, np.ma.MaskedArray):
@@ -328,14 +380,15 @@ def read_column(name: str, values: Any) -> Column:
         raise ValueError(f"column {name!r} has shape {array.shape}; it must have one axis")
     kind = array.dtype.kind
     if kind in "iuf":
-        return Column(name, "numbers", array.astype(np.float64))
+        found = array.astype(np.float64)
+        integers = None if kind == "f" else _large_integers(found, array.tolist)
+        return Column(name, "numbers", found, integers)
     if kind == "b":
         return Column(name, "booleans", array.astype(np.float64))
     if kind == "M":
         return Column(name, "dates", _from_datetime64(array))
     if kind == "m":
-        seconds = array.astype("timedelta64[us]").astype(np.float64) / 1e6
-        return Column(name, "numbers", np.where(np.isnat(array), math.nan, seconds))
+        return Column(name, "numbers", _from_timedelta64(array))
     if kind == "U":
         return Column(name, "texts", [_text(text) for text in array.tolist()])
     if kind == "O":
@@ -348,7 +401,9 @@ def read_column(name: str, values: Any) -> Column:
 def _from_series(name: str, series: Any, nw: Any) -> Column:
     dtype = series.dtype
     if dtype.is_numeric():
-        return Column(name, "numbers", _floats(series, nw))
+        found = _floats(series, nw)
+        integers = _large_integers(found, lambda: _integers(series)) if dtype.is_integer() else None
+        return Column(name, "numbers", found, integers)
     if dtype == nw.Boolean:
         return Column(name, "booleans", _floats(series, nw))
     if dtype == nw.String:
@@ -359,7 +414,10 @@ def _from_series(name: str, series: Any, nw: Any) -> Column:
         local = series.cast(nw.Datetime("us")) if dtype == nw.Date else series
         if getattr(dtype, "time_zone", None):
             local = local.dt.replace_time_zone(None)  # the clock of the column's own zone
-        return Column(name, "dates", _floats(local.dt.timestamp("us"), nw) / 1e6)
+        seconds = _floats(local.dt.timestamp("us"), nw) / 1e6
+        return Column(
+            name, "dates", _unless_far(seconds, _floats(local.dt.timestamp("ms"), nw) / 1e3)
+        )
     if dtype == nw.Duration:
         return Column(name, "numbers", _floats(series.dt.total_microseconds(), nw) / 1e6)
     if dtype in (nw.Object, nw.Unknown):
@@ -375,7 +433,23 @@ def _from_series(name: str, series: Any, nw: Any) -> Column:
 
 
 def _floats(series: Any, nw: Any) -> Array:
-    return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    try:
+        return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    except ValueError:  # pyarrow refuses to round integers beyond 2**53
+        return _filled(series.to_list(), _float)
+
+
+def _integers(series: Any) -> list[int | None]:
+    missing = series.is_null().to_list()
+    return [None if gone else int(v) for v, gone in zip(series.to_list(), missing, strict=True)]
+
+
+def _large_integers(
+    found: Array, integers: Callable[[], list[int | None]]
+) -> list[int | None] | None:
+    """Return the integers that these numbers were made of, if float64 does not have all of them."""
+    sizes = np.abs(found)
+    return integers() if np.any(sizes >= INTEGERS_END) and not np.any(sizes > LARGEST) else None
 
 
 def _texts(series: Any, nw: Any) -> list[str | None]:
@@ -428,15 +502,18 @@ def _from_objects(name: str, values: list[Any]) -> Column:
         return Column(name, "numbers", np.full(len(values), math.nan))
     if all(isinstance(value, bool | np.bool_) for value in there):
         return Column(name, "booleans", _filled(values, float))
-    if all(isinstance(value, numbers.Real | decimal.Decimal) for value in there):
-        return Column(name, "numbers", _filled(values, float))
+    if all(map(_is_real, there)):
+        found = _filled(values, _float)
+        is_whole = all(isinstance(value, numbers.Integral) for value in there)
+        integers = _large_integers(found, lambda: _as_int(values)) if is_whole else None
+        return Column(name, "numbers", found, integers)
     if all(isinstance(value, datetime.date | np.datetime64) for value in there):
         return Column(name, "dates", _filled(values, _seconds_of))
     if all(isinstance(value, datetime.timedelta | np.timedelta64) for value in there):
-        one = np.timedelta64(1, "us")
-        return Column(name, "numbers", _filled(values, lambda v: np.timedelta64(v) / one / 1e6))
-    known = str | numbers.Real | decimal.Decimal | bool | np.bool_
-    odd = next((value for value in there if not isinstance(value, known)), None)
+        found = _filled(values, lambda v: _from_timedelta64(np.array([np.timedelta64(v)]))[0])
+        return Column(name, "numbers", found)
+    known = str | bool | np.bool_
+    odd = next((v for v in there if not isinstance(v, known) and not _is_real(v)), None)
     if odd is not None:
         raise TypeError(
             f"column {name!r} holds {odd!r:.40} of type {type(odd).__name__}; argument must be a "
@@ -450,11 +527,30 @@ def _filled(values: list[Any], convert: Any) -> Array:
     return np.array([math.nan if value is None else convert(value) for value in values], float)
 
 
+def _is_real(value: Any) -> bool:
+    is_real = isinstance(value, numbers.Real | decimal.Decimal)
+    return is_real and not isinstance(value, np.timedelta64)  # NumPy calls it an integer
+
+
+def _float(value: Any) -> float:
+    """Return a number as float64; one that is too large becomes infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return -math.inf if value < 0 else math.inf
+
+
+def _as_int(values: list[Any]) -> list[int | None]:
+    return [None if value is None else int(value) for value in values]
+
+
 def _is_missing(value: Any) -> bool:
     """Return whether a value is None, NaN, NaT or pandas.NA."""
     if value is None or type(value).__name__ == "NAType":
         return True
-    if isinstance(value, float | np.floating | decimal.Decimal | np.datetime64 | np.timedelta64):
+    if isinstance(value, decimal.Decimal):
+        return value.is_nan()  # a signaling NaN cannot be compared
+    if isinstance(value, float | np.floating | np.datetime64 | np.timedelta64):
         return bool(value != value)
     return type(value).__name__ == "NaTType"
 
@@ -462,7 +558,9 @@ def _is_missing(value: Any) -> bool:
 def _object_text(value: Any) -> str:
     if isinstance(value, str | bool | np.bool_):
         return str(value)
-    return _number_text(float(value))
+    number = _float(value)
+    is_whole = isinstance(value, numbers.Integral) and abs(number) < LARGEST
+    return str(int(value)) if is_whole else _number_text(number)
 
 
 def _text(text: str | None) -> str | None:
@@ -501,6 +599,21 @@ def _seconds(text: str) -> float | None:
     return days * DAY + int(hour or 0) * 3600 + int(minute or 0) * 60 + float(second or 0)
 
 
+def _warn_of_digits(name: str, found: Array) -> None:
+    """Warn of numbers that all are dates without dashes, such as 20170131."""
+    there = found[~np.isnan(found)]
+    if len(there) and np.all((there >= 18000101) & (there <= 22001231) & (there % 1 == 0)):
+        digits = [str(int(value)) for value in np.unique(there)]
+        if all(_seconds(f"{text[:4]}-{text[4:6]}-{text[6:]}") is not None for text in digits):
+            warnings.warn(
+                f"column {name!r} holds numbers such as {digits[0]}, which are taken as seconds "
+                "since 1970; for a date, give a text such as "
+                f"'{digits[0][:4]}-{digits[0][4:6]}-{digits[0][6:]}'",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
 def _seconds_of(value: Any) -> float:
     if isinstance(value, np.datetime64):
         return float(_from_datetime64(np.array([value]))[0])
@@ -513,10 +626,24 @@ def _seconds_of(value: Any) -> float:
 
 def _from_datetime64(array: Array) -> Array:
     seconds = array.astype("datetime64[us]").astype(np.int64) / 1e6
-    return np.where(np.isnat(array), math.nan, seconds)
+    days = array.astype("datetime64[D]").astype(np.int64)
+    return np.where(np.isnat(array), math.nan, _unless_far(seconds, days * DAY))
+
+
+def _from_timedelta64(array: Array) -> Array:
+    seconds = array.astype("timedelta64[us]").astype(np.float64) / 1e6
+    days = array.astype("timedelta64[D]").astype(np.float64)
+    return np.where(np.isnat(array), math.nan, _unless_far(seconds, days * DAY))
+
+
+def _unless_far(seconds: Array, rough: Array) -> Array:
+    """Return seconds; infinity where microseconds have overflowed, unlike a rougher unit."""
+    return np.where(np.abs(rough - seconds) > DAY, np.copysign(math.inf, rough), seconds)
 
 
 def _date_text(seconds: float) -> str:
+    if not 1 <= seconds // DAY + EPOCH <= datetime.date.max.toordinal():
+        return str(np.datetime64(int(seconds), "s"))
     moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
     return moment.date().isoformat() if seconds % DAY == 0 else moment.isoformat()
 

@@ -199,7 +199,14 @@ TEST_CASE("a row by names may have any order, and names that the model does not 
   named.erase("color");
   CHECK(message_of([&] { model.row(named); }) ==
         "row: the row has no column 'color', which the model was fitted on; give std::nullopt if "
+        "its value is missing; the model has no column 'other'");
+  named.erase("other");
+  CHECK(message_of([&] { model.row(named); }) ==
+        "row: the row has no column 'color', which the model was fitted on; give std::nullopt if "
         "its value is missing");
+  named["colour"] = "red";
+  named["a"] = 1;
+  CHECK(message_of([&] { model.row(named); }).find("no column 'a', 'colour'") != std::string::npos);
 }
 
 TEST_CASE("a value that does not fit is refused by its column and row") {

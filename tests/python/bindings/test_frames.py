@@ -464,6 +464,17 @@ def test_decimals_are_numbers() -> None:
     np.testing.assert_array_equal(network().forward(frame), expected)
 
 
+def test_odd_objects_among_numbers_are_named() -> None:
+    for value in (10**400, -(10**400)):
+        with pytest.raises(ValueError, match=r"column '.*' has an integer that is too large for"):
+            network().forward(pandas_frame([value, 2, 3]))
+    for nan in ("NaN", "sNaN"):
+        with pytest.raises(ValueError, match=r"column '.*' has 1 missing value"):
+            network().forward(pandas_frame([decimal.Decimal(nan), 2, 3]))
+        with pytest.raises(TypeError, match=r"X has dtype object; .*none missing"):
+            network().forward([[1.0, decimal.Decimal(nan), 2.0]])
+
+
 @pytest.mark.parametrize("form", ["csc", "coo", "bsr"])
 def test_a_sparse_matrix_of_another_format_is_told_its_way_out(form: str) -> None:
     sparse = pytest.importorskip("scipy.sparse").random(ROWS, 3, 0.5, form)

@@ -1,7 +1,9 @@
 """`train`, `predict`, `evaluate`, `inspect` and `export`, on real tables and on a mixed one."""
 
 import csv
+import datetime
 import gzip
+import importlib
 import io
 import json
 import math
@@ -159,17 +161,24 @@ def test_the_task_is_guessed(folder, values, task):
 
 def test_the_task_can_be_named(folder):
     path = write_csv(folder / "guess.csv", ["x", "y"], [[i * 7 % 10, i % 2] for i in range(60)])
-    quick = ("--epochs", 1, "--members", 1, "--json")
-    done = run("train", path, "-t", "y", "-o", folder / "m.st", "--task", "regression", *quick)
+    train = ("train", path, "-t", "y", "-o", folder / "m.st", "--epochs", 1, "--members", 1)
+    done = run(*train, "--task", "regression", "--json")
     assert json.loads(done.out)["task"] == "regression"
     assert isinstance(load(folder / "m.st"), TabularRegressor)
+    for task in ("regression", "classification"):
+        shown = lines_of(run(*train, "--task", task).out)
+        assert shown[0].startswith(f"task {task}")
+        assert shown[1] == f"because --task {task} was given"
+    assert "add --task regression to" in run(*train).out
+    other = refused(*train, "--task", "classification", "--loss", "huber")
+    assert other.endswith("classification, because --task classification was given")
 
 
 def test_many_texts_are_classes_if_the_user_says_so():
     column = read_column("y", [f"text {i}" for i in range(40)])
-    with pytest.raises(CommandError, match="'y' has 40 different texts in 40 rows"):
-        guess(column, None)
-    assert guess(column, "classification").task == "classification"
+    with pytest.raises(CommandError, match="there are 40 different texts in 40 rows"):
+        guess(column, None, str)
+    assert guess(column, "classification", str).task == "classification"
 
 
 def test_rows_without_a_target_are_left_out(folder, regression):
@@ -272,6 +281,22 @@ def test_the_rows_that_are_scored_are_those_that_fit_has_held_out(folder, table,
     assert seen["score"] == seen["fit"]
 
 
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        (5, "scores of 200 held-out rows, each by a network that did not train on it:"),
+        (1, "scores of 40 held-out rows, by the network, which did not train on them:"),
+    ],
+)
+def test_the_report_says_what_its_scores_are_worth(folder, table, members, said):
+    path = folder / "m.st"
+    shown = run("train", table, "-t", "kind", "-o", path, "--members", members, "--epochs", 1).out
+    assert said in shown.splitlines()
+    assert "trained 1 epoch, " in " ".join(shown.split())
+    assert "too good" in shown
+    assert "fastmlp evaluate" in shown
+
+
 def test_few_rows_are_trained_on_but_not_scored(folder):
     path = write_csv(folder / "few.csv", ["x", "y"], [[i, i % 2] for i in (3, 1, 4, 1, 5, 9, 2, 6)])
     done = run("train", path, "-t", "y", "-o", folder / "m.st", "--epochs", 1)
@@ -301,14 +326,21 @@ def test_the_file_is_that_of_python(folder, table):
         ("train {table} -t kind --ignore siz -o {new}", "--ignore: {table} has no column 'siz';"),
         ("train {table} -t kind --ignore kind -o {new}", "--ignore: 'kind' is the target"),
         ("train {table} -t day -o {new}", "--target: 'day' holds dates, which cannot be predict"),
-        ("train {table} -t kind --task regression -o {new}", "--task regression: 'kind' holds t"),
+        ("train {table} -t kind --task regression -o {new}", "{table}: row 1 (line 2), column '"),
         ("train {table} -t kind --loss huber -o {new}", "--loss is for regression; the task is "),
         ("train {table} -t kind --type size=text -o {new}", "Invalid value for '--type': 'size="),
         ("train {table} -t kind --type day=number -o {new}", "{table}: row 1 (line 2), column '"),
         ("train {table} -t kind --hidden 1.5 -o {new}", "Invalid value for '--hidden': '1.5' is"),
         ("train {table} -t kind --hidden 0 -o {new}", "Invalid value for '--hidden': '0' is not "),
+        ("train {table} -t kind --learning-rate inf -o {new}", "Invalid value for '--learning-ra"),
+        ("train {table} -t kind --learning-rate nan -o {new}", "Invalid value for '--learning-ra"),
+        ("train {table} -t kind --weight-decay inf -o {new}", "Invalid value for '--weight-decay"),
+        ("train {table} -t kind --dropout nan -o {new}", "Invalid value for '--dropout': 'nan' "),
+        ("train {table} -t kind --epochs 9223372036854775808 -o {new}", "Invalid value for '--ep"),
+        ("train {table} -t size --quantiles nan -o {new}", "Invalid value for '--quantiles'"),
         ("train {table} -t size --quantiles 0.9 0.1 -o {new}", "Invalid value for '--quantiles'"),
         ("train {table} -t kind --encoding klingon -o {new}", "Invalid value for '--encoding': "),
+        ("train {table} -t kind --encoding rot13 -o {new}", "Invalid value for '--encoding': 'rot"),
         ("train {table} -t kind --delimiter ab -o {new}", "Invalid value for '--delimiter': 'ab"),
         ("train {table} -t kind -o -", "Invalid value for '--output' / '-o': '-' is not possib"),
         ("train {table} -t kind --delimiter \" -o {new}", "Invalid value for '--delimiter': '\"'"),
@@ -318,12 +350,15 @@ def test_the_file_is_that_of_python(folder, table):
         ("train {table} -t kind -o {folder}/no/m.st", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {folder}", "Invalid value for '--output' / '-o': "),
         ("train {table} -t kind -o {table}", "{table} is the file that is read; give another na"),
+        ("train {table} -t kind -o {new} --type kind=category", "--type: 'kind' is the target; -"),
         ("predict {table} {table}", "{table} is not a model: it is damaged or not a saf"),
         ("predict {model} {table} -o {table}", "{table} is the file that is read; give another "),
         ("predict {model} {table} -o {model}", "{model} is the file that is read; give another "),
         ("predict {model} {table} -o {folder}/x.parquet", "-o {folder}/x.parquet: predictions a"),
         ("predict {size} {table} --proba", "--proba: {size} is a regression, which has no pro"),
         ("evaluate {model} {table} -t color", "{table}: row 2 (line 3), column 'color': 'green'"),
+        ("evaluate {model} {table} -t kid", "--target: {table} has no column 'kid'; did you mean"),
+        ("evaluate {model} {bare}", "{bare} has no column 'kind', which {model} predicts; name th"),
         ("evaluate {model} {table} --plot x.doc", "--plot: 'x.doc' must end in one of .png, .pd"),
         ("export {model}", "Missing option '--cpp'. (fastmlp export --help)"),
         ("inspect no.st", "no.st: No such file or directory"),
@@ -338,6 +373,7 @@ def test_wrong_arguments_are_refused_in_a_line(
 ):
     names = {"folder": folder, "table": table, "model": model, "size": regression[0]}
     names["new"] = folder / "never.st"
+    names["bare"] = write_csv(folder / "bare.csv", ["size", "color", "day", "sold, fully"], [])
     words = [word.format(**names) for word in arguments.split()]
     assert refused(*words).startswith(message.format(**names))
     assert not (folder / "never.st").exists()
@@ -350,7 +386,8 @@ def test_wrong_arguments_are_refused_in_a_line(
         ([["1", ""], ["2", "NA"]], "--target: 'y' is empty in every row of FILE"),
         (
             [[str(i), f"1,{i}"] for i in range(30)],
-            "--target: 'y' has 30 different texts in 30 rows, ",
+            "FILE: row 1 (line 2), column 'y': '1,0' is not a number, and there are 30 different "
+            "texts in 30 rows; ",
         ),
         ([["1", "a"], ["2", "a"]], "the target 'y' has one class, 'a'"),
         ([["1", "a"], ["1", "b"]], "none of the 1 columns can be used: 'x' is constant"),
@@ -360,6 +397,30 @@ def test_tables_that_cannot_be_learned(folder, rows, message):
     path = write_csv(folder / "odd.csv", ["x", "y"], rows)
     line = refused("train", path, "-t", "y", "-o", folder / "never.st").replace(path, "FILE")
     assert line.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "message"),
+    [
+        (["1", "2", "3.5"], "classification", "'y': 3.5 is not a whole number, and --task cl"),
+        (["1", "1e20", "2"], "classification", "row 2 (line 4), column 'y': 1e+20 is not a whole"),
+        (["1", "2.5", "n.a."], "regression", "row 3 (line 5), column 'y': 'n.a.' is not a number"),
+        (["?", "2.5", "x"], "regression", "row 3 (line 5), column 'y': 'x' is not a number"),
+        (["?", "?"], "regression", "row 1 (line 2), column 'y': '?' is not a number"),
+        (["false", "true"], "regression", "row 1 (line 2), column 'y': 'false' is not a number"),
+    ],
+)
+def test_a_target_that_does_not_suit_the_task_is_named_with_its_place(
+    folder, values, task, message
+):
+    path = folder / "unfit.csv"
+    lines = [f"{i},{value}" for i, value in enumerate(values)]
+    path.write_text("\n".join(["x,y", lines[0], "", *lines[1:]]))
+    line = refused("train", path, "-t", "y", "-o", folder / "never.st", "--task", task)
+    assert line.startswith(f"{path}: row ")
+    assert message in line
+    assert f"--task {task}" in line
+    assert "Tabular" not in line
 
 
 def test_a_model_that_cannot_be_written_is_kept(folder, table, monkeypatch):
@@ -392,6 +453,66 @@ def test_training_that_diverges_is_a_failure(folder, table):
 
 
 # predict
+
+# What other programs would change: zeros at the front, spaces, text for missing values, quotes.
+IDS = ["007", " x ", "NA", "", "1e3", 'a "b", c', "2\n3", "9007199254740993"]
+
+
+def test_columns_can_be_kept(folder, model, table, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 64)
+    header, rows = mixed()
+    ids = [[IDS[i % len(IDS)]] for i in range(len(rows))]
+    path = write_csv(folder / "ids.csv", ["id", *header], map(list.__add__, ids, rows))
+    without = rows_of(run("predict", model, path, "--proba").out)
+    found = rows_of(run("predict", model, path, "--proba", "--keep", "kind", "--keep", "id").out)
+    assert found[0] == ["kind", "id", *without[0]]
+    assert found[1:] == [
+        [row[-1], *i, *p] for row, i, p in zip(rows, ids, without[1:], strict=True)
+    ]
+    assert run("predict", model, path, "--keep", "kind,id,kind").out.startswith("kind,id,pred")
+    lines = run("predict", model, path, "--keep", "id", "--json").out.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [one for (one,) in ids]
+    line = refused("predict", model, path, "--keep", "colour")
+    assert line == f"--keep: {path} has no column 'colour'; did you mean 'color'?"
+
+
+def test_a_kept_column_may_not_be_called_as_the_result(folder, model):
+    header, rows = mixed(3)
+    path = write_csv(folder / "again.csv", ["prediction", *header], [["x", *row] for row in rows])
+    line = refused("predict", model, path, "--keep", "prediction")
+    assert line == "--keep: 'prediction' is a column that predict writes itself"
+    assert run("predict", model, path, "--keep", "prediction", "--proba").status == 0
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "npy"])
+def test_kept_columns_of_other_formats(folder, model, kind, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 2)
+    header, rows = mixed(3)
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    columns["id"] = [2**60 + 1, -3, 0]
+    columns["part"] = [0.1, math.nan, 2.5]
+    path = folder / f"kept.{kind}"
+    if kind == "npy":
+        dtype = [(name, np.array(column).dtype) for name, column in columns.items()]
+        np.save(path, np.array(list(zip(*columns.values(), strict=True)), dtype))
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("narwhals")
+        feather, parquet = (importlib.import_module(f"pyarrow.{x}") for x in ("feather", "parquet"))
+        columns["day"] = [datetime.date(2024, 1, 2), None, datetime.date(2024, 1, 3)]
+        table = pyarrow.table(columns)
+        (parquet.write_table if kind == "parquet" else feather.write_feather)(table, str(path))
+    keep = ("--keep", "id,part,day")
+    found = rows_of(run("predict", model, path, *keep).out)
+    days = ["2024-01-02", "", "2024-01-03"] if kind != "npy" else [row[2] for row in rows]
+    assert [row[:-1] for row in found] == [
+        ["id", "part", "day"],
+        [str(2**60 + 1), "0.1", days[0]],
+        ["-3", "nan", days[1]],
+        ["0", "2.5", days[2]],
+    ]
+    lines = map(json.loads, run("predict", model, path, *keep, "--json").out.splitlines())
+    assert [(one["id"], one["part"]) for one in lines] == [(2**60 + 1, 0.1), (-3, None), (0, 2.5)]
 
 
 def test_predictions_are_those_of_python_in_the_order_of_the_rows(
@@ -617,6 +738,20 @@ def test_inspect_shows_all_columns_and_networks(model):
     assert found["columns"][1]["kind"] == "category"
 
 
+def test_inspect_names_the_measures_of_the_training(folder, table, model):
+    title = "network epochs best epoch training cross-entropy held-out Brier score"
+    assert title in lines_of(run("inspect", model).out)
+    found = json.loads(run("inspect", model, "--json").out)
+    assert found["measures"] == {"loss": "cross_entropy", "val_error": "brier_score"}
+    assert found["networks"][0]["training"].keys() >= {"loss", "val_error"}
+    path, huber = folder / "huber.st", ["--task", "regression", "--loss", "huber"]
+    run("train", table, "-t", "size", "-o", path, *QUICK, *huber)
+    title = "network epochs best epoch training loss held-out loss"
+    assert title in lines_of(run("inspect", path).out)
+    found = json.loads(run("inspect", path, "--json").out)
+    assert found["measures"] == {"loss": "huber", "val_error": "huber"}
+
+
 # Plain networks
 
 
@@ -667,6 +802,7 @@ def test_amounts_of_a_network_have_no_probabilities(folder):
     path = write_csv(folder / "plain.csv", ["a", "b"], [[1.5, -2]])
     line = refused("predict", folder / "amounts.st", path, "--proba")
     assert line == f"--proba: {folder / 'amounts.st'} is a regression, which has no probabilities"
+    assert run("predict", folder / "amounts.st", path, "--proba").out == ""
 
 
 def test_a_model_of_an_array_takes_columns_in_their_order(folder):
@@ -844,6 +980,34 @@ def test_only_what_the_terminal_can_show_is_printed(monkeypatch):
     monkeypatch.setattr(sys, "stdout", stdout)
     output.say("R² of größe")
     assert stdout.buffer.getvalue() == b"R2 of gr\\xf6\\xdfe\n"
+
+
+def test_a_table_without_room_becomes_blocks(monkeypatch):
+    header, rows = (
+        ["name", "rows", "text"],
+        [["long name", "12", "some words " * 3], ["x", "3", ""]],
+    )
+    assert output.table(header, rows)[0].startswith("name       rows  text")
+    monkeypatch.setattr(output, "width", lambda: 30)
+    assert output.table(header, rows) == [
+        "name  long name",
+        "rows  12",
+        "text  some words some words",
+        "      some words",
+        "",
+        "name  x",
+        "rows  3",
+        "text",
+    ]
+    assert output.table(["n", "rows"], [["1", "2"]]) == ["n  rows", "1     2"]
+
+
+def test_a_confusion_matrix_without_room_becomes_a_list(monkeypatch):
+    found = scores.of_classes(["aaaaaaaaaaaa", "bbbbbbbbbbbb"], np.array([0, 1]), np.eye(2)[[0, 0]])
+    assert scores.details(found)[1].startswith("confusion matrix")
+    for module in (output, scores):
+        monkeypatch.setattr(module, "width", lambda: 39)
+    assert scores.details(found)[1] == "the most frequent confusions, of 1 kind"
 
 
 def test_tables_fit_and_long_texts_are_wrapped():

@@ -83,7 +83,7 @@ def test_quotes_hold_delimiters_quotes_and_ends_of_lines(file):
     assert content(path) == {"a": ['x, "y"\r\nz'], "b": ["2"]}
 
 
-@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 def test_empty_lines_do_not_count(file, end):
     assert content(file(end.join([b"", b"a,b", b"", b"1,2", b"", b""]))) == {"a": ["1"], "b": ["2"]}
 
@@ -113,6 +113,8 @@ def test_a_file_without_names(file):
         ("utf-8", Format()),
         ("utf-8-sig", Format()),
         ("utf-16", Format()),
+        ("utf-32", Format()),
+        ("cp500", Format(encoding="cp500")),
         ("latin-1", Format(encoding="iso8859-1")),
         ("utf-16-le", Format(encoding="utf-16-le")),
     ],
@@ -144,6 +146,11 @@ def test_a_pipe_that_gives_little_at_a_time(monkeypatch, compress):
     assert content("-") == ROWS
 
 
+def test_quotes_hold_carriage_returns(file):
+    assert content(file(b'a,b\n"x\ry",2\n')) == {"a": ["x\ry"], "b": ["2"]}
+    assert content(file(b'a,b\r"x\r\ny",2\r')) == {"a": ["x\r\ny"], "b": ["2"]}
+
+
 def test_blocks_know_the_rows_and_the_lines(file, monkeypatch):
     monkeypatch.setattr(readers, "BLOCK", 2)
     path = file(b'a,b\n1,x\n\n2,"y\ny"\n3,z\n')
@@ -163,10 +170,16 @@ def test_blocks_know_the_rows_and_the_lines(file, monkeypatch):
         (b"\n\n", "FILE has no rows"),
         (b"a,b\n1,2\n\n1,2,3\n", "FILE: row 2 (line 4) has 3 fields; the first line has 2"),
         (b"a;b\n1;2;3\n", "FILE: row 1 (line 2) has 3 fields; the first line has 2"),
-        (b"a,b\n1\n", "FILE: row 1 (line 2) has 1 fields; the first line has 2"),
+        (b"a,b\n1\n", "FILE: row 1 (line 2) has 1 field; the first line has 2"),
         (b"a,b,a\n1,2,3\n", "FILE has two columns called 'a'; rename one"),
-        (b'a,b\n1,"2\n3,4\n', "FILE: line 3: unexpected end of data"),
+        (b'a,b\n1,"2\n3,4\n', "FILE: line 2: a quote is not closed"),
+        (b'a,b\n\n1,2\n1,"2', "FILE: line 4: a quote is not closed"),
         (b'a,b\n1,"2"x\n', "FILE: line 2: ',' expected after '\"'"),
+        (b'a,b\n1,2\n1,"2\n3,"4"\n', "FILE: lines 3 to 4: ',' expected after '\"'"),
+        (b"a,b\r1,2\r1,2,3\r", "FILE: row 2 (line 3) has 3 fields; the first line has 2"),
+        (b"a,b\n1,2\r1,2,3\n", "FILE: row 2 (line 3) has 3 fields; the first line has 2"),
+        (b"a,b\n" + 200 * b"1,2\n" + b"1,x\0y\n", "FILE: line 202 has a NUL character; the file "),
+        ("a\n".encode("utf-16") + "\0\n".encode("utf-16-le"), "FILE: line 2 has a NUL character; "),
         (b"a,b\n1,\xe4\n", "FILE: line 2 is not UTF-8, byte 3 is 0xe4; name its encoding, such as"),
         (b"\xff\xfea", "FILE is not UTF-16: "),
         (b"PK\3\4", "FILE is a ZIP archive or an Excel workbook: save the sheet as CSV"),
@@ -192,7 +205,7 @@ def test_what_is_wrong_is_said_with_the_place(file, text, message):
 def test_a_quote_that_is_not_closed_takes_no_memory(file, monkeypatch):
     monkeypatch.setattr(readers, "LONGEST_FIELD", 1000)
     path = file(b'a,b\n1,"2\n' + 500 * b"3,4\n")
-    assert "a quote is not closed" in refused(path)
+    assert refused(path) == "FILE: line 2: a quote is not closed"
 
 
 # npy

@@ -1,6 +1,8 @@
 """Commands as processes: Ctrl-C, closed pipes, full disks, encodings, completion, large files."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 
 import fastmlp
 from cli_tables import mixed, run, write_csv
+from fastmlp.cli import output
 
 pytest.importorskip("click")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and terminals")
@@ -118,6 +121,37 @@ def test_ctrl_c_ends_a_command_that_waits_for_a_pipe(folder, model):
     assert not result.exists()
 
 
+def shown_by_a_terminal(columns, *command, **options):
+    """Run a command in a terminal; return the lines that it has shown."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    process = start(*command, stdin=slave, stdout=slave, stderr=slave, **options)
+    os.close(slave)
+    shown = until_shown(master, b"no such text").decode()
+    os.close(master)
+    assert process.wait(timeout=60) == 0, shown
+    return re.split("[\r\n]+", shown)
+
+
+def test_bar_and_tables_fit_a_narrow_terminal(folder, table):
+    command = ["train", table, "-t", "kind", "-o", "m.st", "--members", 2, "--epochs", 20]
+    lines = shown_by_a_terminal(40, *command, cwd=folder)
+    assert any(re.fullmatch(r"loss [\d.]+, \d+%, [\d:?]+ left *", line) for line in lines), lines
+    assert "which are  scaled around 5.5, its place" in lines
+    assert max(len(line) for line in lines if not line.startswith("next")) < 40
+
+
+def test_predict_shows_a_bar_unless_the_terminal_shows_the_predictions(folder, table, model):
+    command = ["predict", model, table]
+    assert any("rows/s" in line for line in shown_by_a_terminal(80, *command, "-o", "/dev/null"))
+    assert shown_by_a_terminal(80, *command) == [*run(*command).out.splitlines(), ""]
+
+
 # Pipes and disks
 
 
@@ -149,6 +183,95 @@ def test_a_full_disk_is_said_in_a_line(table, model, arguments):
 def test_a_full_disk_under_a_file_is_said_with_its_name(table, model):
     done = run("predict", model, table, "-o", "/dev/full")
     assert (done.status, done.err) == (1, "fastmlp: error: /dev/full: No space left on device\n")
+
+
+COMMANDS = [
+    ["--help"],
+    ["--version"],
+    ["info"],
+    ["demo", "--help"],
+    ["bench", "--help"],
+    ["inspect", "MODEL"],
+    ["inspect", "MODEL", "--json"],
+    ["export", "MODEL", "--cpp", "-"],
+    ["predict", "MODEL", "TABLE"],
+    ["evaluate", "MODEL", "TABLE"],
+    ["train", "TABLE", "-t", "kind", "-o", "RESULT", "--epochs", "1", "--members", "1"],
+]
+
+
+@pytest.fixture
+def words(folder, table, model):
+    """Put the names of the files into a command."""
+    names = {"MODEL": model, "TABLE": table, "RESULT": str(folder / "result.st")}
+    return lambda arguments: [names.get(word, word) for word in arguments]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_standard_output_that_is_closed_is_an_error(words, arguments, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert fastmlp.__main__.main(words(arguments)) == 1
+    assert sys.stdout is None
+    assert capsys.readouterr().err == "fastmlp: error: standard output is closed\n"
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_command_needs_neither_standard_input_nor_error(words, arguments, monkeypatch, capsys):
+    expected = run(*words(arguments))
+    closed = open(os.devnull, "w")  # noqa: SIM115
+    closed.close()
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stderr", closed)
+    assert fastmlp.__main__.main(words(arguments)) == 0
+    if arguments[0] != "train":  # which prints its time
+        assert capsys.readouterr().out == expected.out
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+def test_no_file_takes_the_number_of_a_closed_stream(folder, table, model, closed):
+    code = "import os, sys; [os.close(i) for i in map(int, sys.argv[1].split())]\n"
+    code += "os.execv(sys.executable, [sys.executable, '-c', sys.argv[2], *sys.argv[3:]])"
+    program = (
+        "import os, sys; from fastmlp.__main__ import main; from fastmlp.cli import models\n"
+        "load = models.load_tabular\n"
+        "def loading(path):\n"
+        "    for number in (0, 1, 2): os.fstat(number)\n"
+        "    os.write(2, b'of another library')\n"
+        "    return load(path)\n"
+        "models.load_tabular = loading\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    result = folder / "predicted.csv"
+    command = ["predict", model, table, "-o", str(result)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, " ".join(map(str, closed)), program, *command],
+        capture_output=True, env={**os.environ, **PATH},
+    )  # fmt: skip
+    assert done.returncode == (1 in closed)
+    assert result.read_text() == run("predict", model, table).out
+    expected = b"of another library" + b"fastmlp: error: standard output is closed\n" * (
+        1 in closed
+    )
+    assert done.stderr == (b"" if 2 in closed else expected)
+
+
+def test_a_standard_input_that_cannot_be_read_is_named(folder, model):
+    with open(folder / "written", "w") as file, start("predict", model, "-", stdin=file) as process:
+        assert process.communicate() == (b"", b"fastmlp: error: standard input is closed\n")
+    assert process.returncode == 1
+    with start("predict", model, "-", preexec_fn=lambda: os.close(0), stdin=None) as process:
+        assert process.communicate() == (b"", b"fastmlp: error: standard input is closed\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_warning_that_cannot_be_shown_ends_nothing(folder):
+    rows = [[5, i * 7 % 10, i % 2] for i in range(60)]  # the first column is constant
+    path = write_csv(folder / "constant.csv", ["a", "b", "y"], rows)
+    options = ["--epochs", 1, "--members", 1, "--seed", 3]
+    command = ["train", path, "-t", "y", "-o", folder / "c.st", *options]
+    with open("/dev/full", "wb") as full, start(*command, stderr=full) as done:
+        done.communicate()
+    assert done.returncode == 0
 
 
 def test_a_pipeline(table, model):
@@ -201,6 +324,26 @@ def test_every_command_prints_in_every_encoding(folder, encoding):
         expected = "größe" if encoding != "ascii" else r"gr\xf6\xdfe"
         assert expected in out.decode(encoding)
         assert err == b""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("encoding", ["ascii", "C"])
+def test_the_next_command_can_be_pasted(folder, table, encoding):
+    name = "it's größe; $HOME.st"
+    environment = {"PYTHONIOENCODING": encoding}
+    if encoding == "C":
+        environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = ["train", table, "-t", "kind", "-o", name, "--epochs", 1, "--members", 1]
+    with start(*command, environment=environment, cwd=folder) as process:
+        out, err = process.communicate()
+    assert err == b""
+    pasted = out.splitlines()[-1].removeprefix(b"next: fastmlp predict ")
+    shell = ["bash", "-c", b"printf %s " + pasted.removesuffix(b" NEW.csv -o predictions.csv")]
+    assert subprocess.run(shell, capture_output=True, check=True).stdout == name.encode()
+
+
+def test_a_name_that_is_not_utf_8_can_be_pasted():
+    assert output.quoted(os.fsdecode(b"m\xff'\\ 1.st")) == r"$'m\377\047\134 1.st'"
 
 
 # Without click
@@ -279,6 +422,7 @@ def test_completion(folder, table):
     assert completed(folder, ["train", "mixed.csv", "--target", ""]) == [*mixed()[0]]
     assert completed(folder, ["train", "mixed.csv", "-t", "k"]) == ["kind"]
     assert completed(folder, ["train", "no.csv", "-t", "k"]) == []
+    assert completed(folder, ["predict", "m", "mixed.csv", "--keep", "co"]) == ["color"]
     assert completed(folder, ["bench", "--networks", "s"]) == ["small"]
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.formats.cpp_header import MOST_PARAMETERS, _fill, cpp_header, save_cpp
+from fastmlp.formats.cpp_header import MOST_PARAMETERS, cpp_header, save_cpp
+from fastmlp.formats.cpp_header_network import filled
 
 COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 # As hostile to the bits as a compiler's user can be without -ffast-math, and the plainest there is.
@@ -297,5 +298,5 @@ def test_an_activation_without_a_struct_is_an_error(monkeypatch, place):
 def test_a_template_with_other_placeholders_is_an_error():
     for template in ("@A@", "@A@ @B@ @C@", "nothing"):
         with pytest.raises(RuntimeError, match="placeholders"):
-            _fill(template, {"A": "1", "B": "2"})
-    assert _fill("@A@ @B@ @A@ x@y", {"A": "1", "B": "@B@"}) == "1 @B@ 1 x@y"
+            filled(template, {"A": "1", "B": "2"})
+    assert filled("@A@ @B@ @A@ x@y", {"A": "1", "B": "@B@"}) == "1 @B@ 1 x@y"

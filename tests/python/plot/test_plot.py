@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fastmlp import History, Network, plot, reference
+from fastmlp.tabular import TabularRegressor
 
 matplotlib = pytest.importorskip("matplotlib")
 pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -111,8 +112,8 @@ def test_history_draws_both_losses_and_marks_the_best_epoch(ax):
     plot.history(RUN, ax)
     assert line(ax, "training")[1].tolist() == RUN.loss
     assert line(ax, "validation")[1].tolist() == RUN.val_loss
-    assert [values.tolist() for values in line(ax, "best epoch: 2")] == [[2], [0.4]]
-    assert texts(ax) == ["training", "validation", "best epoch: 2"]
+    assert [values.tolist() for values in line(ax, "best epoch: 2 of 3")] == [[2], [0.4]]
+    assert texts(ax) == ["training", "validation", "best epoch: 2 of 3"]
 
 
 def test_history_without_validation_has_the_training_loss_alone(ax):
@@ -130,7 +131,7 @@ def test_history_draws_the_learning_rate_on_its_own_axis(ax):
 def test_history_survives_a_validation_loss_that_is_nan(ax):
     nan = float("nan")
     plot.history(History([1.0, 0.9], [nan, 0.7], [0.1, 0.1], 2), ax)
-    assert "best epoch: 2" in texts(ax)
+    assert "best epoch: 2 of 2" in texts(ax)
     plot.history(History([1.0], [nan], [0.1], 1))
 
 
@@ -142,6 +143,10 @@ def test_history_of_one_epoch_can_be_seen(ax):
 def test_history_refuses_what_fit_does_not_return():
     with pytest.raises(TypeError, match="history is a list; give the History"):
         plot.history([1.0, 0.5])
+    model = TabularRegressor(epochs=2, n_members=1, hidden=(2,)).fit([[1.0], [2.0]], [0.0, 1.0])
+    with pytest.raises(TypeError, match=r"history is a TabularRegressor; give .* model.history_"):
+        plot.history(model)
+    assert len(plot.history(model.history_[0]).get_lines()[0].get_xdata()) == 2
     with pytest.raises(ValueError, match="no epochs"):
         plot.history(History())
 
@@ -245,6 +250,16 @@ def test_weights_shows_the_matrix_between_its_negative_and_its_largest(ax, layer
     assert (ax.get_ylabel(), ax.get_xlabel()) == (below, above)
 
 
+@pytest.mark.parametrize("layers", [[2, 3, 2], [2, 2]])
+def test_weights_are_those_of_scaled_rows(layers):
+    net = Network(layers, output="identity", dtype="float64", seed=0)
+    before = [W.copy() for W in net.weights]
+    net.fold_scaling(input_scale=[100.0, 0.01], output_scale=[5.0, 7.0])
+    for layer, W in enumerate(before):
+        (image,) = plot.weights(net, layer).get_images()
+        np.testing.assert_allclose(image.get_array(), W)
+
+
 def test_weights_that_are_all_zero_can_be_drawn(ax):
     net = Network([3, 2, 1])
     net.parameters[...] = 0
@@ -261,6 +276,9 @@ def test_weights_refuses_a_layer_that_is_not_there(layer):
 def test_weights_of_an_estimator_says_where_the_network_is():
     with pytest.raises(TypeError, match=r"must be a fastmlp\.Network; give its network_"):
         plot.weights(types.SimpleNamespace(network_=None))
+    for draw in (plot.weights, plot.dead_units):
+        with pytest.raises(TypeError, match="one of its `networks`, which take"):
+            draw(types.SimpleNamespace(networks=[]), X)
 
 
 def test_names_of_features_and_classes_come_from_the_network(ax):
@@ -329,7 +347,8 @@ def test_calibration_of_several_classes_is_that_of_the_predicted_class(ax):
         ("probabilities is not finite at row 1", [0, 1], [0.5, np.nan], None),
         (r"probabilities has shape \(0,\)", [], [], None),
         (r"y has shape \(3,\); .* 2 rows", [0, 1, 1], [0.5, 0.5], None),
-        ("y has the class 'a'; the classes are 0, 1", ["a", "b"], [0.5, 0.5], None),
+        ("y has the class 'a'; the classes are 0, 1; .* classes=", ["a", "b"], [0.5, 0.5], None),
+        ("y has the class 'a'; the classes are 'b', 'c'$", ["a", "b"], [0.5, 0.5], ["b", "c"]),
         ("classes has 3 labels and probabilities has 2", [0, 1], [0.5, 0.5], ["a", "b", "c"]),
     ],
 )
@@ -367,6 +386,13 @@ def test_residuals_refuse_arrays_of_different_shapes():
         plot.residuals([1.0], [1.0], names="a")
 
 
+def test_residuals_may_be_as_large_as_float64_can_hold():
+    assert texts(plot.residuals([1e300, -1e300], [0.0, 0.0])) == ["RMS 1e+300"]
+    assert texts(plot.residuals([1.0, 2.0], [1.0, 2.0])) == ["RMS 0"]
+    with pytest.raises(ValueError, match=r"residuals: y - predictions is too large .* at row 1"):
+        plot.residuals([1.0, 1e308], [1.0, -1e308])
+
+
 def test_dead_units_counts_the_units_that_are_zero_for_every_row(ax):
     net = Network([2, 8, 4, 1], hidden=["relu", "tanh"], seed=0)
     net.biases[0][:3] = -1e6  # these three never fire
@@ -394,6 +420,16 @@ def test_the_outputs_of_the_hidden_layers_are_the_networks_own(dtype):
 def test_a_network_without_hidden_layers_has_no_dead_units():
     with pytest.raises(ValueError, match=r"layers \(2, 1\); it has no hidden layer"):
         plot.dead_units(Network([2, 1]), X)
+
+
+def test_dead_units_needs_rows_of_finite_numbers():
+    net = Network([2, 3, 1])
+    with pytest.raises(ValueError, match="dead_units: X has no rows"):
+        plot.dead_units(net, X[:0])
+    unfit = X.copy()
+    unfit[5, 1] = np.nan
+    with pytest.raises(ValueError, match=r"dead_units: hidden layer 1 .* at row 5"):
+        plot.dead_units(net, unfit)
 
 
 def importances(ax):
@@ -443,6 +479,16 @@ def test_importance_works_on_frames_with_texts(ax, library):
     assert ax.get_xlabel() == "fall of the score if shuffled"
 
 
+@pytest.mark.parametrize("column", [list, tuple, np.array])
+def test_importance_works_on_a_dict_of_columns(ax, column):
+    columns = {"other": column([1.0, 2.0, 3.0, 4.0] * 5), "key": column(["a", "b", "c", "d"] * 5)}
+    plot.permutation_importance(Names(), columns, list(columns["key"]), ax)
+    names, widths = importances(ax)
+    assert names == ["key", "other"]
+    assert widths[0] > 0.5
+    assert widths[1] == 0
+
+
 def test_a_frame_without_narwhals_says_how_to_install_it(monkeypatch):
     pandas = pytest.importorskip("pandas")
     monkeypatch.setitem(sys.modules, "narwhals", None)
@@ -471,6 +517,9 @@ def test_only_the_most_important_columns_are_shown(ax):
         (ValueError, "must have 2 names", {"names": ["a"]}),
         (TypeError, "model is a object; it must have score", {"model": object()}),
         (ValueError, r"X has shape \(60,\)", {"X": X[:, 0]}),
+        (ValueError, r"X has 60 rows and y has shape \(59,\)", {"y": SIGNS[1:]}),
+        (ValueError, r"X has columns of \[1, 2\] rows", {"X": {"a": [1], "b": [1, 2]}}),
+        (ValueError, r"X has columns of \[\] rows", {"X": {}}),
     ],
 )
 def test_importance_refuses_in_words(error, message, options):

@@ -310,6 +310,31 @@ def test_a_missing_date():
     assert np.isfinite(encode(date, [None])).all()
 
 
+def test_yearly_dates_have_no_weekday():
+    yearly = learn(Date, [dt.date(year, 1, 1) for year in range(1990, 2010)])
+    assert list(yearly.parts) == ["day"]
+    others = [
+        [dt.date(2020, month, 1) for month in range(1, 13)],
+        [dt.date(2020, 1, day) for day in range(1, 29)],
+        [dt.date(year, 1, 1 + year % 2) for year in range(1990, 2010)],
+    ]
+    for moments in others:
+        assert "weekday" in learn(Date, moments).parts
+
+
+@pytest.mark.parametrize("date", [20200115.0, 19991231.0])
+def test_digits_for_a_date_are_named(date):
+    known = learn(Date, [dt.date(2020, 1, day) for day in range(1, 29)])
+    with pytest.warns(
+        UserWarning, match=rf"'a' holds numbers such as {date:.0f}, .*'\d+-\d\d-\d\d'"
+    ):
+        encode(known, [date, nan])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encode(known, [date, 3.5])
+        encode(known, [20201315.0])  # no date either
+
+
 # Which columns are used
 
 
@@ -382,6 +407,16 @@ def test_the_type_of_a_column_can_be_chosen():
     types = {"id": "number", "code": "category", "text": "category"}
     encoder = encoder_of(table, column_types=types)
     assert {name: kind.name for name, kind in encoder.kinds.items()} == types
+
+
+def test_large_integers_are_exact_categories():
+    values = [2**60 + i % 3 for i in range(60)]
+    for given in (values, np.array(values), [str(value) for value in values]):
+        category = learn(Category, given, chosen=True)
+        assert category.levels == [str(2**60 + i) for i in range(3)]
+        assert_array_equal(encode(category, values[:3]), np.eye(3))
+        with pytest.raises(LeftOutError, match="a category keeps them apart"):
+            learn(Number, given, chosen=True)
 
 
 def test_an_identifier_is_used_if_there_is_nothing_else():

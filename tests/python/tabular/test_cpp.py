@@ -7,10 +7,12 @@ What links the library belongs to the sweep, because it compiles for seconds. A 
 import json
 import math
 import random
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -314,7 +316,7 @@ def write_program(folder, models):
         body += f"    {ns}::Row x;\n"
         for one in model.columns():
             if one.kind == "category":
-                body += f"    x.col_{one.name} = {ns}::to_{one.name}(text().c_str());\n"
+                body += f"    x.col_{one.name} = {ns}::to_{one.name}(text());\n"
             elif one.kind != "left out":
                 read = "truth" if one.kind == "boolean" else "number"
                 body += f"    x.col_{one.name} = {read}();\n"
@@ -394,6 +396,7 @@ def test_odd_names_and_texts_are_safe(tmp_path):
         table, [levels[i % 12] for i in range(120)]
     )
     save_cpp(model, tmp_path / "odd.hpp")
+    assert "a TabularClassifier of 1 network." in (tmp_path / "odd.hpp").read_text()
     calls = "".join(
         f"  row.col_{name} = m::to_{name}({json.dumps(level)});\n"
         f"  if (row.col_{name} != m::Level_{name}::{enumerator}) return {index + 1};\n"
@@ -411,8 +414,12 @@ def test_odd_names_and_texts_are_safe(tmp_path):
         )
     )
     (tmp_path / "main.cpp").write_text(
-        '#include <cerrno>\n#include <cmath>\n#include <cstdio>\n#include "odd.hpp"\n'
+        "#include <cerrno>\n#include <cmath>\n#include <cstdio>\n#include <string>\n"
+        '#include "odd.hpp"\n'
         f"namespace m = fastmlp_odd;\nint main() {{\n  m::Row row;\n{calls}"
+        "  if (m::to_a(nullptr) != m::Level_a::missing) return 9;\n"
+        '  if (m::to_a(std::string("a b")) != m::Level_a::is_a_b) return 10;\n'
+        '  if (m::to_a(std::string("EOF\\0", 4)) != m::Level_a::other) return 11;\n'
         "  std::puts(m::classes[m::predict(row)]);\n}\n"
     )
     for compiler in COMPILERS:
@@ -422,11 +429,29 @@ def test_odd_names_and_texts_are_safe(tmp_path):
         assert run.stdout.decode().removesuffix("\n") in levels
 
 
+def test_names_may_look_like_placeholders_of_the_templates():
+    folder = Path(fastmlp.__file__).parent / "formats"
+    templates = [path.read_text() for path in folder.glob("cpp_header*")]
+    names = sorted({name for text in templates for name in re.findall("@[A-Z]+@", text)})
+    assert {"@LEVELS@", "@NAMESPACE@", "@BODY@"} < set(names)
+    texts = []
+    for char in "@+":  # both become the same C++ names
+        odd = [name.replace("@", char) for name in names]
+        table = {
+            name: [odd[k // (i + 1) % len(odd)] for k in range(200)] for i, name in enumerate(odd)
+        }
+        model = TabularClassifier(hidden=(2,), n_members=1, epochs=1).fit(table, odd[:2] * 100)
+        texts.append(cpp_header(model))
+        assert all(f'// "{name}"' in texts[-1] for name in odd)
+    assert texts[0].replace("@", "+") == texts[1]
+
+
 def test_the_command_exports_a_tabular_model(tmp_path, corpus):
     path = tabular_corpus.path_of("regressor")
     command = [sys.executable, "-m", "fastmlp", "export", path, "--cpp", "rent.hpp"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert run.stdout.startswith("rent.hpp: fastmlp_rent::predict, TabularRegressor(")
+    n = len(corpus["regressor"].networks)
+    assert run.stdout == f"rent.hpp: fastmlp_rent::predict, TabularRegressor of {n} networks\n"
     assert (tmp_path / "rent.hpp").read_text() == cpp_header(corpus["regressor"], "rent")
 
 

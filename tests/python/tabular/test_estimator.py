@@ -78,6 +78,8 @@ def test_a_single_quantile_is_one_number_for_each_row():
     model = TabularRegressor(**QUICK, quantiles=0.9).fit(X, Y)
     assert model.predict(X).shape == (240,)
     assert model.networks[0].quantiles == (0.9,)
+    for given in (np.float32(0.5), np.array(0.5), np.array([0.5]), np.float64(0.5)):
+        assert TabularRegressor(**QUICK, quantiles=given).fit(X, Y).quantiles_ == (0.5,)
 
 
 def test_the_score_of_quantiles_is_that_of_scikit_learn(quantiles):
@@ -124,6 +126,8 @@ def test_robust_losses_ignore_outliers(loss):
         ({"quantiles": []}, "must increase"),
         ({"quantiles": [0.5, 1.0]}, "quantiles is 1.0"),
         ({"quantiles": [0.5, "high"]}, "quantiles is 'high'"),
+        ({"quantiles": "0.5"}, "quantiles is '0.5'; it must be a number"),
+        ({"quantiles": {0.1, 0.9}}, r"quantiles is \{0.*\}; it must be a number"),
     ],
 )
 def test_losses_and_quantiles_are_refused(arguments, message):
@@ -206,6 +210,84 @@ def test_labels_keep_their_type(labels, dtype):
     assert_array_equal(model.predict(x), y)
 
 
+@pytest.mark.parametrize("first", [2**53, 2**60, -(2**63), 2**63 - 3])
+def test_large_integers_are_exact_labels(first, tmp_path):
+    labels = [first, first + 1, first + 2]
+    x = {"x": [0.0, 1.0, 2.0] * 60}
+    given = [labels * 60, np.array(labels * 60), np.array(labels * 60, dtype=object)]
+    for y in given:
+        model = TabularClassifier(**QUICK).fit(x, y)
+        assert model.classes_.tolist() == labels
+        assert model.score(x, y) == np.mean(model.predict(x) == np.array(labels * 60))
+    model.save(tmp_path / "model.safetensors")
+    assert TabularClassifier.load(tmp_path / "model.safetensors").classes_.tolist() == labels
+
+
+@pytest.mark.parametrize(
+    ("fitted", "truth"),
+    [
+        (["a", "b"], [1, 2]),
+        (["True", "False"], [True, False]),
+        ([0, 1], ["0", "1"]),
+        ([True, False], ["True", "False"]),
+    ],
+)
+def test_a_score_needs_labels_of_the_same_type(fitted, truth):
+    x = {"x": [0.0, 1.0] * 80}
+    model = TabularClassifier(**QUICK).fit(x, fitted * 80)
+    with pytest.raises(ValueError, match=r"score: the target 'y' has .*; give labels of"):
+        model.score(x, truth * 80)
+
+
+def test_a_score_takes_equal_labels_and_names_an_unknown_one():
+    x = {"x": [0.0, 1.0] * 80}
+    model = TabularClassifier(**QUICK).fit(x, [0, 1] * 80)
+    assert model.score(x, [0.0, 1.0] * 80) == model.score(x, [0, 1] * 80)
+    assert model.score(x, [False, True] * 80) == model.score(x, [0, 1] * 80)
+    with pytest.warns(UserWarning, match="'y' has 7 at row 0, .* counts as wrong") as caught:
+        assert model.score(x, [7] * 160) == 0
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("missing", [None, math.nan])
+def test_missing_truths_are_refused_in_score(classifier, regressor, missing):
+    for model, y in ((classifier, TABLE["class"]), (regressor, TABLE["amount"])):
+        with pytest.raises(
+            ValueError, match=r"score: the target 'y' .* in 2 of 240 rows, .* row 0"
+        ):
+            model.score(X, [missing, y[1], missing, *y[3:]])
+    for y in ([True, None] * 120, [1, None] * 120):
+        model = TabularClassifier(**QUICK).fit(X, [y[0], not y[0]] * 120)
+        with pytest.raises(ValueError, match=r"score: .* missing in 120 of 240 rows"):
+            model.score(X, y)
+
+
+@pytest.mark.parametrize("function", ["fit", "score"])
+def test_a_regression_on_labels_names_the_classifier(regressor, function):
+    call = TabularRegressor(**QUICK).fit if function == "fit" else regressor.score
+    with pytest.raises(ValueError, match=f"{function}: .*'y' has '.*' at row 0, .*TabularClassif"):
+        call(X, TABLE["class"])
+    call(X, list(map(str, TABLE["amount"])))
+
+
+@pytest.mark.parametrize("factor", [2.0**-660, 2.0**-1000, 2.0**300])
+def test_the_size_of_the_targets_makes_no_difference(factor):
+    y = np.sin(np.arange(240.0)) + 2
+    for loss in ("squared_error", "huber", "poisson"):
+        plain = TabularRegressor(**QUICK, loss=loss).fit(X, y)
+        scaled = TabularRegressor(**QUICK, loss=loss).fit(X, y * factor)
+        assert_array_equal(scaled.predict(X), plain.predict(X) * factor)
+
+
+@pytest.mark.parametrize("value", [1e50, -1e90])
+def test_an_extreme_target_moves_no_robust_loss(value):
+    wrong = [value, *Y[1:]]
+    for arguments in ({"loss": "huber"}, {"loss": "absolute_error"}, {"quantiles": [0.2, 0.9]}):
+        model = TabularRegressor(**QUICK, **arguments).fit(X, wrong)
+        assert np.abs(model.predict(X)).max() < 1e3
+    assert np.isfinite(TabularRegressor(**QUICK).fit(X, wrong).predict(X)).all()
+
+
 def test_probabilities(classifier):
     probabilities = classifier.predict_proba(X)
     assert probabilities.shape == (240, 3)
@@ -269,7 +351,9 @@ def test_verbose_prints_columns_and_networks(capsys):
     printed = capsys.readouterr().out
     assert "size" in printed
     assert "network 2: " in printed
-    assert "of 3, error 0." in printed
+    assert "of 3, Brier score 0." in printed
+    TabularRegressor(**QUICK, verbose=True).fit(X, TABLE["amount"])
+    assert "of 3, loss 0." in capsys.readouterr().out
 
 
 def test_weights_of_classes_and_rows():
@@ -356,6 +440,11 @@ def test_the_scale_of_amounts():
         ({"epochs": 0}, "epochs is 0"),
         ({"n_members": True}, "n_members is True"),
         ({"hidden": (8, 0)}, "hidden is 0"),
+        ({"hidden": "88"}, "hidden is '88'"),
+        ({"hidden": {8, 4}}, r"hidden is \{"),
+        ({"ignore": (name for name in ["size"])}, "ignore is .* type generator, which cannot be"),
+        ({"verbose": object()}, "verbose is .* cannot be saved"),
+        ({"class_weight": {b"high": 1}}, "class_weight has the label b'high'"),
         ({"activation": "rely"}, "activation is 'rely'; it must be one of"),
         ({"scaling": "minmax"}, "scaling is 'minmax'"),
         ({"batch_size": 0}, "batch_size is 0"),
@@ -395,7 +484,10 @@ def test_arguments_are_refused_in_fit(arguments, message):
         (TABLE["amount"], "Unknown label type: continuous"),
         ([None, *TABLE["class"][1:]], "missing in 1 of 240 rows, first in row 0; leave"),
         (np.zeros((240, 2)), "1d array"),
-        ([2**53 + 2, 1] * 120, "whole numbers below"),
+        ([2.0**54, 1] * 120, "integers of 64 bits"),
+        ([2**63, 1] * 120, "has 9223372036854775808 at row 0.* integers of 64 bits"),
+        (["a", "b\0", "b"] * 80, r"has 'b\\x00' at row 1, .* no NUL"),
+        (["a", "b" * 1001] * 120, "a text of 1,001 characters; a label has at most 1,000"),
         ([np.datetime64("2020-01-01")] * 240, "holds dates"),
         ([[1]] * 239 + [2], "'y' holds"),
     ],
@@ -438,7 +530,7 @@ def test_a_refused_fit_changes_nothing():
 
 def test_a_model_that_is_not_fitted_says_so():
     for call in ("predict", "predict_proba", "score", "encode"):
-        with pytest.raises(ValueError, match="not fitted yet; call fit first"):
+        with pytest.raises(ValueError, match=f"^{call}: .* is not fitted yet; call fit first"):
             getattr(TabularClassifier(), call)(X)
     for name in ("summary", "columns"):
         with pytest.raises(ValueError, match="not fitted"):
@@ -493,6 +585,15 @@ def test_parameters_are_set_all_or_none():
     with pytest.raises(ValueError, match="Invalid parameter 'epoch'"):
         model.set_params(n_members=4, epoch=5)
     assert model.n_members == 3
+
+
+def test_an_argument_that_has_another_name_elsewhere_is_named():
+    with pytest.raises(TypeError, match="'random_state'; it is called 'seed' here"):
+        TabularClassifier(random_state=0)
+    with pytest.raises(TypeError, match="'max_iter'; it is called 'epochs' here"):
+        TabularRegressor(max_iter=5)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'layers'"):
+        TabularRegressor(layers=5)
 
 
 def test_a_repr_shows_what_was_chosen():

@@ -8,6 +8,8 @@ import random
 import struct
 import tracemalloc
 from contextlib import suppress
+from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ X = features(TABLE)
 QUICK = {"epochs": 2, "hidden": (4,), "n_members": 2}
 KEY = "fastmlp_tabular"
 # Of the tensors of a file. A change of a default that the test does not set may change it.
-GOLDEN = "2d23657b202d455727e427648062cbcacbfb5e5627ebbd3df2427697390afcb4"
+GOLDEN = "e8e703aad7c3b1dcda2b7c3bd1affacae7b0d0f9e87ce40cd11b776e666426d8"
 
 
 def classifier(**arguments):
@@ -418,3 +420,40 @@ def test_a_hostile_file_allocates_a_small_multiple_of_its_size(path, change):
         assert peak < 15 * path.stat().st_size + 1_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"ignore": {"color", "day"}},
+        {"ignore": np.array(["day"])},
+        {"ignore": {"day": 1}.keys()},
+        {"column_types": MappingProxyType({"size": "category"})},
+        {"class_weight": MappingProxyType({"low": np.float32(2)})},
+        {"hidden": np.array([5, 4])},
+        {"hidden": range(4, 6)},
+        {"hidden": np.int8(4)},
+        {"dropout": np.float32(0.25), "weight_decay": Fraction(1, 8)},
+        {"verbose": np.bool_(False)},
+    ],
+    ids=repr,
+)
+def test_every_argument_that_fit_takes_is_saved(arguments, tmp_path):
+    table = mixed_table()
+    settings = {"epochs": 1, "n_members": 1, "hidden": (4,)}
+    model = TabularClassifier(**{**settings, **arguments}).fit(features(table), table["class"])
+    model.save(tmp_path / "model.safetensors")
+    loaded = TabularClassifier.load(tmp_path / "model.safetensors")
+    again = TabularClassifier(**loaded.get_params()).fit(features(table), table["class"])
+    np.testing.assert_array_equal(
+        again.predict_proba(features(table)), model.predict_proba(features(table))
+    )
+
+
+def test_a_series_of_names_is_saved(tmp_path):
+    pd = pytest.importorskip("pandas")
+    table = mixed_table()
+    for ignore in (pd.Index(["day"]), pd.Series(["day"])):
+        model = TabularClassifier(epochs=1, n_members=1, hidden=(4,), ignore=ignore)
+        model.fit(features(table), table["class"]).save(tmp_path / "model.safetensors")
+        assert TabularClassifier.load(tmp_path / "model.safetensors").ignore == ["day"]

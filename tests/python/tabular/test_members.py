@@ -4,6 +4,7 @@ import _thread
 import math
 import threading
 import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -18,10 +19,14 @@ from fastmlp.tabular._members import (
     Task,
     _one_thread_inside,
     best_temperature,
+    conformal_shift,
     held_out,
     held_out_error,
     member_seed,
     scale_temperature,
+    shift_quantiles,
+    temperature_of_mean,
+    train_members,
 )
 from fastmlp.tabular._recipe import default_recipe
 from table_data import features, mixed_table
@@ -107,18 +112,22 @@ def test_the_error_of_classes_is_the_brier_score():
     A, y = draw.normal(size=(50, 3)).astype(np.float32), draw.randint(0, 4, 50)
     network = fastmlp.Network([3, 4], output="softmax", seed=0)
     errors = ((network.forward(A) - np.eye(4)[y]) ** 2).sum(axis=1)
-    assert math.isclose(held_out_error(network, Rows(A, y, None)), errors.mean(), rel_tol=1e-6)
+    error, loss = held_out_error(network, Rows(A, y, None))
+    assert math.isclose(error, errors.mean(), rel_tol=1e-6)
+    assert math.isclose(loss, network.loss(A, y), rel_tol=1e-6)
     weight = draw.rand(50)
     expected = np.average(errors, weights=weight)
-    assert math.isclose(held_out_error(network, Rows(A, y, weight)), expected, rel_tol=1e-6)
+    error, loss = held_out_error(network, Rows(A, y, weight))
+    assert math.isclose(error, expected, rel_tol=1e-6)
+    assert math.isclose(loss, network.loss(A, y, weight), rel_tol=1e-6)
 
 
 def test_the_best_epoch_is_kept():
     seen = []
     model = TabularRegressor(n_members=1, hidden=(8,), epochs=40, patience=3, learning_rate=0.1)
-    model.fit(X, TABLE["amount"], callbacks=[lambda progress: seen.append(progress.val_loss)])
+    model.fit(X, TABLE["amount"], callbacks=[lambda progress: seen.append(progress.val_error)])
     history = model.histories[0]
-    assert history["val_loss"] == min(seen)
+    assert history["val_error"] == min(seen)
     assert history["best_epoch"] == len(seen) - seen[::-1].index(min(seen))
     assert len(seen) in (history["best_epoch"] + 3, 40)
     inputs, center, scale = model.encode(X), model._amounts.center, model._amounts.scale
@@ -132,7 +141,7 @@ def test_every_callback_is_called_though_one_of_them_ends_the_training():
     callbacks = [lambda progress: True, lambda progress: seen.append(progress.epoch)]
     with fastmlp.threads(1):
         TabularClassifier(**QUICK).fit(X, TABLE["class"], callbacks=callbacks)
-    assert seen == [1, 1, 1]
+    assert seen == [1]
 
 
 def test_an_error_in_a_member_ends_the_others(monkeypatch):
@@ -149,6 +158,22 @@ def test_an_error_in_a_member_ends_the_others(monkeypatch):
     assert time.monotonic() - begin < 20
 
 
+def test_there_is_a_training_curve_for_each_network(tmp_path):
+    model = TabularClassifier(**QUICK).fit(X, TABLE["class"])
+    for curve, history in zip(model.history_, model.histories, strict=True):
+        kept = history["best_epoch"] - 1
+        assert curve.epochs == len(curve.loss) == len(curve.val_loss) == 3
+        assert curve.loss[kept] == history["loss"]
+        assert min(curve.metrics["val_brier_score"]) == history["val_error"]
+    regressor = TabularRegressor(**QUICK).fit(X, TABLE["amount"])
+    assert [min(curve.val_loss) for curve in regressor.history_] == [
+        history["val_error"] for history in regressor.histories
+    ]
+    model.save(tmp_path / "model.st")
+    with pytest.raises(AttributeError, match="files do not hold curves"):
+        TabularClassifier.load(tmp_path / "model.st").history_  # noqa: B018
+
+
 def test_callbacks_see_every_epoch_in_the_thread_of_the_caller():
     seen = []
 
@@ -158,7 +183,7 @@ def test_callbacks_see_every_epoch_in_the_thread_of_the_caller():
         assert progress.epochs == 3
         assert progress.members == 3
         assert progress.rows == 192
-        assert progress.val_loss > 0
+        assert progress.val_error > 0
 
     TabularClassifier(**QUICK).fit(X, TABLE["class"], callbacks=[callback])
     assert sorted(seen) == [(member, epoch) for member in range(3) for epoch in (1, 2, 3)]
@@ -170,8 +195,18 @@ def test_a_callback_ends_the_training_and_keeps_the_networks(threads):
         model = TabularClassifier(**{**QUICK, "epochs": 100_000, "patience": 100_000}).fit(
             X, TABLE["class"], callbacks=[lambda progress: progress.epoch == 2]
         )
-    assert len(model.networks) == 3
+    assert 1 <= len(model.networks) <= threads  # those that had not begun are left out
     assert all(history["epochs"] < 100_000 for history in model.histories)
+
+
+def test_networks_that_have_ended_are_kept_when_a_callback_ends_the_training():
+    def fit(**arguments):
+        return TabularRegressor(**QUICK).fit(X, TABLE["amount"], **arguments)
+
+    with fastmlp.threads(1):
+        model = fit(callbacks=[lambda progress: (progress.member, progress.epoch) == (1, 2)])
+    assert [history["epochs"] for history in model.histories] == [3, 2]
+    assert_array_equal(model.networks[0].parameters, fit().networks[0].parameters)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -202,6 +237,22 @@ def test_ctrl_c_ends_all_members(threads):
     timer.join()
     assert threading.active_count() == before
     assert not hasattr(model, "classes_")
+
+
+def test_members_that_are_trained_at_once_share_the_rows():
+    inputs = np.random.RandomState(0).normal(size=(4000, 200)).astype(np.float32)
+    given = replace(
+        task(epochs=2, hidden=(2,), holdout=0, temperature=False),
+        inputs=inputs,
+        targets=inputs[:, 0],
+        structure={"layers": [200, 2, 1], "output": "identity", "hidden": "relu"},
+    )
+    with fastmlp.threads(4):
+        tracemalloc.start()
+        train_members(given, [])
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < inputs.nbytes / 2  # a copy for each of four would be four times as much
 
 
 def test_the_last_of_several_fits_restores_the_number_of_threads():
@@ -315,17 +366,85 @@ def test_all_networks_are_scaled_by_the_temperature_of_the_rows_held_out():
         members.append(Member(network, {}))
     before = [member.network.copy() for member in members]
     rows = [Rows(A[:100], y[:100], None), Rows(A[100:], y[100:], None)]
-    scale_temperature(members, rows)
+    scale_temperature(members, rows, A)
     (temperature,) = {member.history["temperature"] for member in members}
     assert temperature > 1
-    for (network, _), old, own in zip(members, before, rows, strict=True):
+    for (network, _, _), old, own in zip(members, before, rows, strict=True):
         assert_array_equal(network.weights[0], old.weights[0])
         assert_array_equal(network.weights[1], old.weights[1] / np.float32(temperature))
         assert_array_equal(network.predict(A), old.predict(A))
         assert network.loss(*own[:2]) < old.loss(*own[:2])
 
 
+def test_the_mean_of_networks_is_as_sure_as_each_of_them_was():
+    draw = np.random.RandomState(0)
+    shared = 2 * draw.normal(size=(400, 3))
+    logits = [(shared + draw.normal(size=(400, 3))).astype(np.float32) for _ in range(4)]
+
+    def softmax(z):
+        p = np.exp(z)
+        return p / p.sum(axis=-1, keepdims=True)
+
+    each = np.mean([softmax(z / 1.5).max(axis=1) for z in logits])
+    temperature = temperature_of_mean(logits, 1.5)
+    assert temperature < 1.4
+    mean = softmax(np.array(logits) / temperature).mean(axis=0)
+    assert math.isclose(mean.max(axis=1).mean(), each, rel_tol=1e-4)
+    assert temperature_of_mean(logits[:1] * 2, 1.5) == 1.5  # the same network twice
+    opposite = [logits[0], -logits[0]]  # whatever the temperature, their mean is not sure
+    assert math.isclose(temperature_of_mean(opposite, 1.5), 0.75, rel_tol=1e-4)
+
+
 def test_probabilities_are_scaled():
     model = TabularClassifier(**QUICK).fit(X, TABLE["class"])
     assert len({history["temperature"] for history in model.histories}) == 1
     assert model.histories[0]["temperature"] != 1
+
+
+# Quantiles
+
+
+def test_a_shift_is_an_error_with_the_right_share_of_rows_and_of_one_more_beyond():
+    errors, even = np.arange(99.0)[::-1], np.ones(99)
+    assert conformal_shift(errors, even, 0.9) == 89  # the 90th of 99 rows and a new one
+    assert conformal_shift(errors, even, 0.1) == 9  # 10 % of 100 are the 10th row and those below
+    assert conformal_shift(errors, even, 0.5) == 49
+    assert conformal_shift(errors, 3 * even, 0.9) == 89
+    assert conformal_shift(errors, np.where(errors < 50, 1.0, 3.0), 0.5) == 66
+
+
+def test_a_shift_for_which_there_are_too_few_rows_only_widens():
+    errors, even = np.arange(1.0, 10.0), np.ones(9)
+    assert conformal_shift(errors, even, 0.95) == 9
+    assert conformal_shift(errors, even, 0.05) == 0
+    assert conformal_shift(-errors, even, 0.95) == 0
+    assert conformal_shift(-errors, even, 0.05) == -9
+
+
+def test_all_networks_are_shifted_by_the_quantiles_of_the_rows_held_out():
+    draw = np.random.RandomState(2)
+    A, y = draw.normal(size=(300, 3)).astype(np.float32), draw.normal(size=300).astype(np.float32)
+    quantiles = [0.1, 0.5, 0.9]
+    networks = [
+        fastmlp.Network([3, 4, 3], output="identity", loss="pinball", quantiles=quantiles, seed=k)
+        for k in range(2)
+    ]
+    before = [network.copy() for network in networks]
+    held = [Rows(A[:150], y[:150], None), Rows(A[150:], y[150:], None)]
+    shift_quantiles(networks, held)
+    pairs = list(zip(networks, held, strict=True))
+    outputs = np.vstack([network.forward(own.X) for network, own in pairs])
+    below = (y[:, np.newaxis] <= outputs + 1e-6).mean(axis=0)
+    assert np.abs(below - quantiles).max() <= 2 / 300
+    (shifts,) = {tuple(n.biases[-1] - o.biases[-1]) for n, o in zip(networks, before, strict=True)}
+    assert min(shifts) < -0.5 < 0.5 < max(shifts)
+
+
+def test_quantiles_of_a_small_table_hold_enough_new_rows():
+    draw = np.random.RandomState(0)
+    A = draw.normal(size=(700, 6))
+    y = A[:, 0] ** 2 + A[:, 1] * A[:, 2] + 0.3 * draw.normal(size=700)
+    model = TabularRegressor(quantiles=[0.1, 0.9], hidden=(128, 128), epochs=60, n_members=2)
+    low, high = model.fit(A[:120], y[:120]).predict(A[120:]).T
+    inside = ((low <= y[120:]) & (y[120:] <= high)).mean()
+    assert 0.78 < inside < 0.95  # 0.5 by the networks as they are trained

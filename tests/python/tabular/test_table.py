@@ -2,6 +2,7 @@
 
 import datetime as dt
 import decimal
+import fractions
 import math
 import subprocess
 import sys
@@ -214,6 +215,78 @@ def test_a_single_column_is_refused_with_the_call_that_helps():
         read_table(pd.Series([1, 2]))
 
 
+def test_large_integers_keep_their_digits(make):
+    values = [2**53 + 1, 2**60 + 1, None, 3]
+    for X in (
+        make({"a": values}),
+        {"a": values},
+        make({"a": values[:2]}),
+        {"a": np.array(values[:2])},
+    ):
+        column = read_table(X).columns["a"]
+        expected = [value and str(value) for value in values][: len(column)]
+        if len(column) == 4 and column.integers is None:  # pandas has made floats of them
+            continue
+        assert column.texts() == expected
+        assert column.part(1, 2).texts() == expected[1:2]
+        assert column.take(np.array([1, 0])).texts() == expected[1::-1]
+    assert read_table({"a": [1, 2]}).columns["a"].integers is None
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([10**400, 1], "inf"),
+        ([-(10**5000), 1], "-inf"),
+        ([fractions.Fraction(10**400), 1.5], "inf"),
+        ([decimal.Decimal("-1e500"), 1], "-inf"),
+        ([np.timedelta64(10**12, "D"), np.timedelta64(1, "D")], "inf"),
+        (np.array([10**12, 1], "m8[D]"), "inf"),
+    ],
+)
+def test_a_number_beyond_float64_is_refused_by_name(values, text):
+    column = read_table({"a": values}).columns["a"]
+    with pytest.raises(ValueError, match=f"column 'a' has {text} at row 0"):
+        column.numbers()
+    assert read({"a": [10**400, "x"]}) == ("texts", ["inf", "x"])
+    assert read({"a": [2**60 + 1, "x"]}) == ("texts", [str(2**60 + 1), "x"])
+
+
+def test_durations_of_numpy():
+    day, minute = np.timedelta64(1, "D"), np.timedelta64(1, "m")
+    assert_reads({"a": [day, minute, None]}, "numbers", [86400, 60, nan])
+    column = read_table({"a": [day, 1]}).columns["a"]
+    with pytest.raises(TypeError, match=r"column 'a' holds .* of type timedelta64"):
+        column.numbers()
+
+
+def test_a_signaling_nan_is_missing():
+    assert_reads({"a": [decimal.Decimal("sNaN"), decimal.Decimal(2)]}, "numbers", [nan, 2])
+
+
+@pytest.mark.parametrize("unit", ["Y", "M", "D", "s", "ms"])
+def test_a_date_that_overflows_is_refused_by_name(unit):
+    far = np.array([400_000], "M8[Y]").astype(f"M8[{unit}]")
+    column = read_table({"a": np.concatenate([np.array(["2020"], far.dtype), far])}).columns["a"]
+    for use in (column.dates, column.texts):
+        with pytest.raises(ValueError, match="column 'a' has inf at row 1; it must hold dates"):
+            use()
+
+
+def test_a_date_that_overflows_in_pandas_is_refused_by_name():
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("narwhals")
+    far = np.array(["2020", "400000"], "M8[s]")
+    column = read_table(pd.DataFrame({"a": far})).columns["a"]
+    with pytest.raises(ValueError, match="column 'a' has inf at row 1"):
+        column.dates()
+
+
+def test_a_year_beyond_those_of_python_is_a_category():
+    texts = read_table({"a": np.array(["12345-06-07", "2020-01-01"], "M8[D]")}).columns["a"].texts()
+    assert texts == ["12345-06-07T00:00:00", "2020-01-01"]
+
+
 # Without a frame
 
 
@@ -260,6 +333,8 @@ def test_rows_as_dicts():
         ({"a": 3}, "column 'a' is 3"),
         ({"a": "text"}, "column 'a' is 'text'"),
         ({"a": np.zeros((2, 2))}, "one axis"),
+        ({"a": {1, 2}}, r"column 'a' is \{1, 2\}; .* in the order of the rows"),
+        ({"a": frozenset([1])}, "column 'a' is frozenset"),
     ],
 )
 def test_what_is_no_table_is_refused(X, message):
