@@ -174,6 +174,7 @@ def test_the_same_script_runs(scripts: Path, tmp_path: Path) -> None:
     subprocess.run(command, check=True, timeout=120)
 
 
+@pytest.mark.sweep
 def test_mypy_reports_each_mistake(errors: dict[str, set[tuple[int, str]]]) -> None:
     expected = {
         (number, mistake[1])
