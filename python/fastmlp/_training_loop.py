@@ -269,8 +269,8 @@ def warn_of_absurd(network: Trainable, loss: float, plan: Plan) -> None:
         )
     elif plan.scaling is None:
         advice = (
-            "the network keeps the scaling of its first fit, which had other rows; a new network "
-            "measures these"
+            "the network keeps the scaling of its first fit; if that had other rows, train a new "
+            "network, else a lower learning rate may help"
         )
     else:
         advice = "a lower learning rate may help"

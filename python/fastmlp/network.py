@@ -1,8 +1,8 @@
 """`Network`: the native class with `fit`, `predict`, files and copies.
 
-`fit` and `predict` are in training.py, files in formats/, everything else is native and not
-overridden: no Python frame stands between a caller and `forward`. The native constructor checks
-layers and names; only dtype and seed are checked here.
+`fit` and `predict` are in training.py, the formats of other libraries in formats/. Everything else
+is native and not overridden: no Python frame stands between a caller and `forward`. The native
+constructor checks layers and names; only dtype and seed are checked here.
 """
 
 from __future__ import annotations  # annotations alone must not import numpy.random
@@ -19,13 +19,14 @@ from fastmlp import _core
 from fastmlp._metadata import checked_texts
 from fastmlp._trainable import dtype_name, loss_arguments
 from fastmlp.formats import network_file
+from fastmlp.formats.methods import FormatsMixin
 from fastmlp.gradient_check import check_gradients
 from fastmlp.training import TrainingMixin, resolve_seed
 
 DTYPES = ("float32", "float64")
 
 
-class Network(TrainingMixin, _core.Network):
+class Network(TrainingMixin, FormatsMixin, _core.Network):
     """A fully connected network, trained on the CPU (`docs/mathematics.md`).
 
     Parameters

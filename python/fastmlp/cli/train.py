@@ -209,35 +209,29 @@ def make(chosen: Guess, given: dict[str, Any], ignore: list[str], kinds: dict[st
 
 
 def held_out_scores(model: Any, table: Table, chosen: Guess) -> scores.Scores | None:
-    """Score each row by the networks that did not train on it; None if no row was held out."""
-    is_classifier = chosen.task == "classification"
+    """Score each row that a network held out by this network; None if no row was held out."""
     places = None
-    if is_classifier:
+    if chosen.task == "classification":
         places = places_among(model.classes_, chosen.target, "train")
     task = Task(
         np.empty((table.rows, 0)), np.empty(0), places, None, {}, model._used_recipe, model.seed_
     )
-    total = np.zeros((table.rows, model.networks[0].layers[-1]))
-    times = np.zeros(table.rows)
-    for member, network in enumerate(model.networks):
+    outputs = np.full((table.rows, model.networks[0].layers[-1]), np.nan)
+    for member, network in enumerate(model.networks):  # no two of them hold out the same row
         rows = np.flatnonzero(held_out(task, member))
         for begin in range(0, len(rows), 8192):
             part = rows[begin : begin + 8192]
-            total[part] += network.forward(model._encoder.encode(table.take(part)))
-        times[rows] += 1
-    rows = np.flatnonzero(times)
+            outputs[part] = network.forward(model._encoder.encode(table.take(part)))
+    rows = np.flatnonzero(~np.isnan(outputs[:, 0]))
     if len(rows) == 0:
         return None
-    outputs = total[rows] / times[rows, np.newaxis]
-    if places is None:
-        y = chosen.target.numbers()[rows]
-        amounts = np.sort(model._amounts.amounts(outputs, model._used_recipe.clip), axis=1)
-        if model.quantiles_:
-            return scores.of_quantiles(y, amounts, model.quantiles_)
-        return scores.of_amounts(y, amounts)
-    if outputs.shape[1] == 1:
-        outputs = np.hstack([1 - outputs, outputs])
-    return scores.of_classes(model.classes_.tolist(), places[rows], outputs)
+    answers = model._answers(outputs[rows])
+    if places is not None:
+        return scores.of_classes(model.classes_.tolist(), places[rows], answers)
+    y = chosen.target.numbers()[rows]
+    if model.quantiles_:
+        return scores.of_quantiles(y, answers, model.quantiles_)
+    return scores.of_amounts(y, answers)
 
 
 def save(model: Any, path: str) -> None:

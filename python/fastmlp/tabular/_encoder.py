@@ -176,6 +176,6 @@ def _warn_of_doubts(doubts: Iterable[str | None]) -> None:
     found = [text for text in doubts if text is not None]
     if len(found) > MOST_DOUBTS:
         more = len(found) - MOST_DOUBTS
-        found[MOST_DOUBTS:] = [f"as doubtful as these are {more} more columns"]
+        found[MOST_DOUBTS:] = [f"there are such doubts about {more} more columns"]
     for text in found:
         warnings.warn(f"fit: {text}", UserWarning, stacklevel=5)

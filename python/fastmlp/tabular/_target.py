@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 ROBUST_LOSSES = ("huber", "absolute_error", "pinball")
 # The quartiles of a normal distribution are 1.349 standard deviations apart.
 QUARTILES_OF_NORMAL = 1.349
-# A longer one is no label; an array of texts takes as much memory for each as for the longest.
+# Longer texts are not taken as labels; in an array each takes as much memory as the longest.
 LONGEST_LABEL = 1000
 # No output gets as far, and a loss that is not moved by extreme values has the same gradient.
 LARGEST_TARGET = 1e9
@@ -99,8 +99,8 @@ def places_among(classes: Array, column: Column, function: str) -> Array:
         row = int(unknown[0])
         warnings.warn(
             f"{function}: the target {column.name!r} has {found[row]!r:.40} at "
-            f"{column.place(row)}, which is no class of the model and counts as wrong; its classes "
-            f"are {known!r:.80}",
+            f"{column.place(row)}, which is not a class of the model and counts as wrong; its "
+            f"classes are {known!r:.80}",
             UserWarning,
             stacklevel=4,
         )
@@ -147,7 +147,7 @@ def amounts_of(column: Column, function: str) -> Array:
         row = next(i for i, text in enumerate(column.values) if _number(text) is None)
         raise ValueError(
             f"{function}: the target {column.name!r} has {column.values[row]!r:.40} at "
-            f"{column.place(row)}, which is no number; to predict classes, use TabularClassifier"
+            f"{column.place(row)}, which is not a number; to predict classes, use TabularClassifier"
         )
     try:
         return column.numbers()

@@ -18,7 +18,9 @@ ISAS = X86 if platform.machine() in ("x86_64", "AMD64") else ARM
 
 
 @pytest.mark.sparse
-@pytest.mark.parametrize("threads", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize(
+    "threads", [1, 2, 7, *(pytest.param(n, marks=pytest.mark.sweep) for n in (3, 4))]
+)
 @pytest.mark.parametrize("isa", ISAS)
 def test_golden_digests(isa, threads):
     """In a process each, so that the settings come from the environment as a user's would."""

@@ -183,6 +183,7 @@ def test_find_package_from_an_install_tree(release, tmp_path):
     check_consumer(tmp_path, FIND, f"-DCMAKE_PREFIX_PATH={release / 'prefix'}")
 
 
+@pytest.mark.sweep
 def test_find_package_from_the_installed_wheel(tmp_path):
     built = check_consumer(tmp_path, FIND, f"-Dfastmlp_DIR={fastmlp.get_cmake_dir()}")
     # One library for Python and C++, not a copy.
@@ -285,6 +286,7 @@ PYBIND11_MODULE(consumer, module) {
 """
 
 
+@pytest.mark.sweep
 def test_another_scikit_build_core_project_finds_it(tmp_path):
     """By the entry point alone: nothing tells CMake where the package is."""
     (tmp_path / "pyproject.toml").write_text(SKBUILD_PYPROJECT)
@@ -357,6 +359,7 @@ def test_get_include_has_the_headers():
 # Examples
 
 
+@pytest.mark.sweep
 def test_the_examples_build_and_run_as_their_readme_says(tmp_path):
     source = tmp_path / "examples"
     shutil.copytree(ROOT / "examples" / "cpp", source)

@@ -164,6 +164,7 @@ def errors(scripts: Path) -> dict[str, set[tuple[int, str]]]:
     return found
 
 
+@pytest.mark.sweep
 def test_a_users_script_passes_mypy_strict(errors: dict[str, set[tuple[int, str]]]) -> None:
     assert errors["right.py"] == set()
 
@@ -173,6 +174,7 @@ def test_the_same_script_runs(scripts: Path, tmp_path: Path) -> None:
     subprocess.run(command, check=True, timeout=120)
 
 
+@pytest.mark.sweep
 def test_mypy_reports_each_mistake(errors: dict[str, set[tuple[int, str]]]) -> None:
     expected = {
         (number, mistake[1])
@@ -192,6 +194,7 @@ def stubtest(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.sweep
 def test_the_stubs_are_those_of_the_built_module(tmp_path: Path) -> None:
     assert fastmlp._core.__file__ is not None
     # In an editable install the module lies apart from the Python files.

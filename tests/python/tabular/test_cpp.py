@@ -358,7 +358,9 @@ def headers(tmp_path_factory, corpus):
 
 @pytest.mark.sparse
 @needs_compiler
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize(
+    "options", ["fast", "plain", pytest.param("baseline", marks=pytest.mark.sweep)]
+)
 @pytest.mark.parametrize("compiler", COMPILERS or ["none"])
 def test_the_header_has_the_bits_of_python(headers, compiler, options):
     folder, models = headers

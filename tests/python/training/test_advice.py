@@ -207,7 +207,10 @@ def test_standardized_rows_are_not_accused() -> None:
 def test_a_scaling_of_other_rows_is_named() -> None:
     network = make(output="identity")
     network.fit(X, X[:, 0] * 1e6, epochs=1, standardize=True)
-    with pytest.warns(UserWarning, match=r"keeps the scaling of its first fit.*a new network"):
+    with pytest.warns(
+        UserWarning,
+        match=r"keeps the scaling of its first fit; if that had other rows, train a new",
+    ):
         network.fit(X, X[:, 0], epochs=1, standardize=True)
     assert network.scaling["output_scale"][0] > 1e5
 
