@@ -129,14 +129,14 @@ and take a step by :meth:`apply_gradients`.
 
 Parameters
 ----------
-X : array or SciPy CSR matrix (m, n_in)
-dY : array (m, n_out)
+X : array (m, n_in), one row (n_in,), or a SciPy CSR matrix (m, n_in)
+dY : array (m, n_out), or (n_out,) for one row
     The gradient of your loss with respect to ``forward(X)``; (m,) for one output. If the loss is a
     mean over the rows, dY has the factor 1 / m.
 
 Returns
 -------
-array (m, n_in)
+ndarray (m, n_in), or (n_in,) for one row
     The gradient of your loss with respect to X. ``gradients`` has that with respect to the
     parameters.
 
@@ -176,8 +176,8 @@ How an output changes with each input, in one row:
 >>> import numpy as np, fastmlp
 >>> net = fastmlp.Network([2, 1], output="identity", seed=0)
 >>> net.weights[0][:] = [[2.0], [-1.0]]
->>> net.input_gradients([[5.0, 7.0]], [1.0]).tolist()
-[[2.0, -1.0]]
+>>> net.input_gradients([5.0, 7.0], [1.0]).tolist()
+[2.0, -1.0]
 )";
 
 constexpr const char* kJacobianDoc =
@@ -185,11 +185,11 @@ constexpr const char* kJacobianDoc =
 
 Parameters
 ----------
-X : array or SciPy CSR matrix (m, n_in)
+X : array (m, n_in), one row (n_in,), or a SciPy CSR matrix (m, n_in)
 
 Returns
 -------
-array (m, n_out, n_in)
+ndarray (m, n_out, n_in), or (n_out, n_in) for one row
     Element (i, j, k) is the derivative of output j with respect to input k at row i.
 
 Raises
@@ -203,8 +203,38 @@ Examples
 --------
 >>> import fastmlp
 >>> net = fastmlp.Network([2, 3], output="identity", seed=0)
->>> (net.jacobian([[5.0, 7.0]])[0] == net.weights[0].T).all()
+>>> (net.jacobian([5.0, 7.0]) == net.weights[0].T).all()
 np.True_
+)";
+
+constexpr const char* kActivationsDoc =
+    R"(Return the outputs of every layer: the hidden layers, and the network's own last.
+
+Parameters
+----------
+X : array (m, n_in), one row (n_in,), or a SciPy CSR matrix (m, n_in)
+
+Returns
+-------
+list of ndarray, (m, n_l) each, or (n_l,) for one row
+    Element l is the output of the layer with ``weights[l]`` and ``biases[l]``. The last element is
+    ``forward(X)``.
+
+Raises
+------
+ValueError, TypeError
+    If the shape or the type does not fit.
+RuntimeError
+    If another thread is training this network.
+
+Examples
+--------
+The last hidden layer as features for something else:
+
+>>> import numpy as np, fastmlp
+>>> net = fastmlp.Network([4, 8, 3, 1], seed=0)
+>>> net.activations(np.ones((5, 4)))[-2].shape
+(5, 3)
 )";
 
 constexpr const char* kAccumulateGradientsDoc =

@@ -158,6 +158,11 @@ class FASTMLP_EXPORT Network {
   /// a time.
   void forward(const RowSource<T>& X, MatrixView<T> out, const ShouldStop& should_stop = {}) const;
 
+  /// Writes the outputs of every layer for X (m, n_0): those of layer l + 1, (m, n_(l+1)), to
+  /// `out[l]`. The last are those of forward().
+  void activations(const RowSource<T>& X, const std::vector<MatrixView<T>>& out,
+                   const ShouldStop& should_stop = {}) const;
+
   /// Writes the labels of X (m, n_0) to `labels`. With one sigmoid output they are (m, 1): 1 if the
   /// probability is at least `threshold`, else 0. With several sigmoid outputs they are (m, n_L),
   /// by the same rule. With softmax they are (m, 1): the most probable class, or the first of them

@@ -138,6 +138,11 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
     return *scaling;  // NOLINT(bugprone-unchecked-optional-access): by the precondition
   }
 
+  /// The rows of hidden layer l, 0 < l < depth(), in scratch memory.
+  MatrixView<T> hidden_rows(T* memory, std::ptrdiff_t rows, std::ptrdiff_t l) const {
+    return {memory, rows, inputs(l), detail::spaced<T>(inputs(l)), 1};
+  }
+
   /// Changes the parameters to those for scaled rows, or back. \pre scaling
   void unfold();
   void refold();
@@ -208,10 +213,6 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   void add_decay(double decay) const;
   void update(const detail::KernelTable<T>& kernels, const Goal& goal, double total_weight) const;
 
-  /// The rows of hidden layer l, 0 < l < depth(), in scratch memory.
-  MatrixView<T> hidden_rows(T* memory, std::ptrdiff_t rows, std::ptrdiff_t l) const {
-    return {memory, rows, inputs(l), detail::spaced<T>(inputs(l)), 1};
-  }
   void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const T* y,
                    std::ptrdiff_t rows, const Goal& goal) const;
   const T* targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,

@@ -117,6 +117,10 @@ class Network(TrainingMixin):
         units = [np.broadcast_to(unit, (rows, n_out)) for unit in np.eye(n_out)]
         return np.stack([self.input_gradients(X, dY) for dY in units], axis=1)
 
+    def activations(self, X: npt.ArrayLike) -> list[Array]:
+        """A_1, …, A_L = Ŷ."""
+        return [*self._forward(X)[0][1:], self.forward(X)]
+
     def step(self, X: npt.ArrayLike, y: npt.ArrayLike, learning_rate: float) -> float:
         """θ := θ - α dθ on one batch; the loss before it."""
         loss_sum, S, gradients = self._mean_gradients(X, y, None)

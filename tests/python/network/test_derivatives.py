@@ -218,3 +218,43 @@ def test_a_step_on_a_loss_of_the_user_is_that_of_the_library():
         own.backward(X, np.clip(own.forward(X) - y, -1, 1) * np.float32(1 / 64))
         own.apply_gradients(optimizers[1])
     assert ours.parameters.tobytes() == own.parameters.tobytes()
+
+
+@KINDS
+@pytest.mark.parametrize("layers", [(4, 3), (4, 6, 5, 3)])
+def test_activations_are_the_outputs_of_each_layer(kind, layers):
+    network, X = make(kind, layers=layers, hidden="gelu", output="softmax", dtype="float32"), rows()
+    found = network.activations(X)
+    assert [a.shape for a in found] == [(6, n) for n in layers[1:]]
+    A = X.astype(np.float32)
+    for layer, (W, b) in enumerate(zip(network.weights, network.biases, strict=True)):
+        step = make(layers=W.shape, output="identity" if layer < len(layers) - 2 else "softmax")
+        step.weights[0][:], step.biases[0][:] = W, b
+        Z = step.forward(A)
+        A = reference.ops.gelu(Z) if layer < len(layers) - 2 else Z
+        np.testing.assert_allclose(found[layer], A, rtol=1e-5, atol=1e-6)
+    assert found[-1].tobytes() == network.forward(X).tobytes()
+
+
+def test_activations_of_many_rows_are_those_of_each_row():
+    network, X = make(dtype="float32"), rows(1100).astype(np.float32)
+    network.fold_scaling(input_mean=[1, 2, 3, 4], output_scale=[9, 1, 2])
+    found = network.activations(X)
+    for row in (0, 511, 512, 1099):
+        for a, one in zip(found, network.activations(X[row]), strict=True):
+            assert a[row].tobytes() == one.tobytes()
+    first = network.activations(scipy.sparse.csr_matrix(X))
+    assert [a.tobytes() for a in first] == [a.tobytes() for a in found]
+    assert [a.shape for a in network.activations(X[:0])] == [(0, 7), (0, 5), (0, 3)]
+
+
+def test_one_row_gives_results_without_the_axis_of_rows():
+    network, x, dy = make(), rows(1)[0], rows(1, 3)[0]
+    for call in (network.backward, network.input_gradients):
+        assert call(x, dy).tobytes() == call(x[np.newaxis], dy[np.newaxis]).tobytes()
+        assert call(x, dy).shape == call(x, dy[np.newaxis]).shape == (4,)
+        assert call(list(x), list(dy)).shape == (4,)
+    assert network.jacobian(x).tobytes() == network.jacobian(x[np.newaxis]).tobytes()
+    assert network.jacobian(x).shape == (3, 4)
+    with pytest.raises(ValueError, match=r"dY has shape \(1, 2\); it must be .*\(1, 3\)"):
+        network.backward(x, dy[:2])
