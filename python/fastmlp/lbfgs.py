@@ -168,11 +168,14 @@ class Point(NamedTuple):
 class Descent:
     """The iterations of one `fit`."""
 
-    def __init__(self, optimizer: LBFGS, network: Trainable, data: Data) -> None:
+    def __init__(
+        self, optimizer: LBFGS, network: Trainable, data: Data, evaluate: Callable[[], float]
+    ) -> None:
         optimizer._bind(network)
         self.optimizer = optimizer
         self.network = network
         self.data = data
+        self.evaluate = evaluate  # returns the loss; its gradient is in network.gradients then
         self.learning_rate = 0.0  # the length of the last step
         self.ended: Literal["converged", "line_search"] | None = None
         self._last: Point | None = None
@@ -202,7 +205,7 @@ class Descent:
         """Return the network's present point; compute it only if the parameters have changed."""
         last = self._last
         if last is None or not np.array_equal(last.theta, self.network.parameters):
-            loss = self.network.loss_and_gradients(*self.data)
+            loss = self.evaluate()
             last = Point(self.network.parameters.copy(), loss, self.network.gradients.copy())
         return last
 
@@ -235,7 +238,7 @@ class Descent:
             with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows in the loss
                 theta = start.theta + a * p
             self._go_to(theta)
-            loss = network.loss_and_gradients(*self.data)
+            loss = self.evaluate()
             self._last = Point(network.parameters.copy(), loss, network.gradients.copy())
             return Trial(a, loss, network._dot(network.gradients, p))
 
