@@ -9,10 +9,8 @@ training.py checks the arguments and makes the `Plan`. Start at `train`.
 from __future__ import annotations  # some types are used before they are defined
 
 import contextlib
-import functools
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +20,7 @@ from fastmlp._advice import ABSURD, LEAST_ABSURD, about_scales, is_absurd, too_l
 from fastmlp._checkpoint import State, Target, Writer
 from fastmlp._core import Optimizer
 from fastmlp._history import Ending, History
-from fastmlp._own_loss import loss_and_gradients, mean_loss
+from fastmlp._own_loss import mean_loss
 from fastmlp._standardize import Scaling, begin, on_scaled_rows
 from fastmlp._trainable import (
     Array,
@@ -119,7 +117,7 @@ def train(network: Trainable, plan: Plan) -> History:
                 rates.undo_replay()
             raise
         method = (
-            Descent(plan.optimizer, network, plan.data, _evaluation(network, plan))
+            Descent(plan.optimizer, network, plan.data, plan.loss)
             if isinstance(plan.optimizer, LBFGS)
             else Batches(plan.optimizer, network, plan)
         )
@@ -177,13 +175,6 @@ def _recorded(
         logs[name] = value
         history.metrics[name].append(value)
     return logs
-
-
-def _evaluation(network: Trainable, plan: Plan) -> Callable[[], float]:
-    """Return what computes the loss and the gradients of all rows, for L-BFGS."""
-    if plan.loss is None:
-        return functools.partial(network.loss_and_gradients, *plan.data)
-    return functools.partial(loss_and_gradients, network, plan.loss, plan.data)
 
 
 # What a schedule is told: a resumed run can tell it the same again.

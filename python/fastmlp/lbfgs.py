@@ -7,6 +7,7 @@ epochs is in _training_loop.py. Start at `Descent.epoch`.
 
 from __future__ import annotations  # some types are used before they are defined
 
+import functools
 import math
 import weakref
 from collections.abc import Callable
@@ -16,7 +17,15 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from fastmlp._float_mode import in_default_float_mode
-from fastmlp._trainable import Array, Data, Trainable, positive_integer, require_not_negative
+from fastmlp._own_loss import loss_and_gradients
+from fastmlp._trainable import (
+    Array,
+    Data,
+    OwnLoss,
+    Trainable,
+    positive_integer,
+    require_not_negative,
+)
 from fastmlp.optimizers import flushed
 
 # Nocedal and Wright's values: a step must lower the loss by at least C_1 times what the slope
@@ -169,13 +178,18 @@ class Descent:
     """The iterations of one `fit`."""
 
     def __init__(
-        self, optimizer: LBFGS, network: Trainable, data: Data, evaluate: Callable[[], float]
+        self, optimizer: LBFGS, network: Trainable, data: Data, loss: OwnLoss | None = None
     ) -> None:
         optimizer._bind(network)
         self.optimizer = optimizer
         self.network = network
         self.data = data
-        self.evaluate = evaluate  # returns the loss; its gradient is in network.gradients then
+        # Returns the loss; its gradient is in network.gradients then.
+        self.evaluate = (
+            functools.partial(network.loss_and_gradients, *data)
+            if loss is None
+            else functools.partial(loss_and_gradients, network, loss, data)
+        )
         self.learning_rate = 0.0  # the length of the last step
         self.ended: Literal["converged", "line_search"] | None = None
         self._last: Point | None = None

@@ -80,7 +80,7 @@ def updated_in_place() -> np.ndarray:
     return parameter
 
 
-TINY = (WEIGHT * 1e-39).astype(np.float32)
+SLOPE = (WEIGHT * 1e-39).astype(np.float32)
 ESTIMATOR = MLPClassifier((5,), random_state=0, max_iter=5, solver="sgd")
 for _ in range(5):
     ESTIMATOR.partial_fit(X, Y, classes=[0, 1])
@@ -106,7 +106,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "apply_gradients": lambda: changed(updated_once),
     "backward": lambda: changed(lambda net: net.backward(X, WEIGHT[:, np.newaxis] * 1e-30)),
     "input_gradients and jacobian": lambda: [
-        NETWORK.input_gradients(X, TINY),
+        NETWORK.input_gradients(X, SLOPE),
         NETWORK.jacobian(X),
         *NETWORK.activations(X),
     ],
