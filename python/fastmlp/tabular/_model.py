@@ -565,6 +565,23 @@ class TabularModel:
         """Return what the mean outputs of the networks stand for."""
         raise NotImplementedError
 
+    def _of_columns(self, contributions: Array) -> Array:
+        """Return sums over the inputs of each column, from (m, n_inputs, n_out).
+
+        They are of answers, not of outputs; `_answers` is linear but for clips and sorts.
+        """
+        found = np.zeros((len(contributions), len(self._encoder.names), contributions.shape[2]))
+        begin = 0
+        for name, kind in self._encoder.kinds.items():
+            part = contributions[:, begin : begin + kind.width]
+            found[:, self._encoder.names.index(name)] = part.sum(axis=1)
+            begin += kind.width
+        return found * self._output_scale()
+
+    def _output_scale(self) -> float:
+        """Return by how much answers change with outputs."""
+        return 1.0
+
     def _require_fitted(self, function: str) -> None:
         if not self.__sklearn_is_fitted__():
             # Who wants to catch scikit-learn's error has imported it.
