@@ -97,6 +97,11 @@ class History:
         frame = pandas.DataFrame({name: values for name, values in columns.items() if values})
         return frame.rename_axis("epoch")
 
+    def _repr_html_(self) -> str:
+        from fastmlp._html import history_html  # its imports take milliseconds
+
+        return history_html(self)
+
     def __repr__(self) -> str:
         values: dict[str, Any] = {"epochs": self.epochs}
         best = self.best_epoch

@@ -302,6 +302,11 @@ class TrainingMixin(MetadataMixin):
         """
         return summary(self)
 
+    def _repr_html_(self) -> str | None:
+        from fastmlp._html import network_html  # its imports take milliseconds
+
+        return network_html(self)
+
 
 def _per_row(network: Trainable, values: Array) -> Array:
     """Return values without the last axis if the network has one output."""

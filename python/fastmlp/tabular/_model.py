@@ -147,6 +147,11 @@ class TabularModel:
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
+    def _repr_html_(self) -> str | None:
+        from fastmlp._html import tabular_html  # its imports take milliseconds
+
+        return tabular_html(self)
+
     # Set by `fit` and `load`, all at once.
     _members: list[Member]
     _encoder: Encoder
