@@ -58,14 +58,17 @@ def tabular_html(model: Any) -> str | None:
         return None
     if not model.__sklearn_is_fitted__():
         return _page([*parts, _line("not fitted")])
-    columns = model.columns()
-    rows = [("column", "inputs", "")]
-    rows += [(one.name, str(one.inputs), one.description) for one in columns]
-    classes = getattr(model, "classes_", None)
-    lines = model._training().splitlines()
-    return _page(
-        [*parts, *map(_line, map(escape, lines)), _names("classes", classes), _table(rows)]
+    network = model.networks[0]  # all have the same layers
+    parts.append(
+        _line(f"{'-'.join(map(str, network.layers))}: {network.n_parameters:,} parameters")
     )
+    rows = [("network", "epochs", "best epoch", f"{model._ERROR} of the rows held out")]
+    for number, found in enumerate(model.histories, start=1):
+        error = "none held out" if found["val_error"] is None else f"{found['val_error']:.4g}"
+        rows.append((str(number), str(found["epochs"]), str(found["best_epoch"]), error))
+    parts += [_table(rows), _names("classes", getattr(model, "classes_", None))]
+    columns = [(one.name, str(one.inputs), one.description) for one in model.columns()]
+    return _page([*parts, _table([("column", "inputs", ""), *columns])])
 
 
 def _page(parts: Iterable[str]) -> str:
@@ -102,10 +105,10 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
             for cell, side in zip(cells, aligned, strict=True)
         )
 
-    body = "".join(f"<tr>{row('td', cells)}</tr>" for cells in others)
+    body = "\n".join(f"<tr>{row('td', cells)}</tr>" for cells in others)
     return (
         '<table style="border-collapse:collapse;margin:0.4em 0">'
-        f"<thead><tr>{row('th', names)}</tr></thead><tbody>{body}</tbody></table>"
+        f"<thead><tr>{row('th', names)}</tr></thead><tbody>\n{body}\n</tbody></table>"
     )
 
 
