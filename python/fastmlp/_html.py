@@ -136,7 +136,7 @@ def _curves(history: Any) -> str:
     for place, (name, values) in enumerate(curves.items()):
         points = " ".join(
             f"{60 + 370 * epoch / (len(values) - 1):.1f},"
-            f"{110 - 100 * (value - low) / (high - low or 1.0):.1f}"
+            f"{110 - (value - low) / (high - low or 1.0) * 100:.1f}"
             for epoch, value in list(enumerate(values))[::step]
             if math.isfinite(value)
         )

@@ -34,6 +34,7 @@ class Reader(HTMLParser):
     def handle_startendtag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += [name for name, _ in attrs]
+        assert not any(name == "points" and "inf" in value for name, value in attrs)
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag

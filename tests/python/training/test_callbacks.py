@@ -118,6 +118,13 @@ def test_a_new_run_replaces_the_csv_file_and_append_adds_to_it(tmp_path):
     assert [line[0] for line in rows(path)] == ["epoch", "0", "1", "2", "3", "0", "1"]
 
 
+def test_a_line_that_is_not_whole_is_cut_off_before_others_are_added(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"epoch,loss\n0,0.5\n1,0.4\n1")  # the begin of line 10, after a full disk
+    fit(make(), CSVLogger(path, append=True), epochs=1)
+    assert [line[0] for line in rows(path)] == ["epoch", "0", "1", "0"]
+
+
 def test_lines_are_not_added_to_a_file_with_other_columns(tmp_path):
     path = tmp_path / "log.csv"
     fit(make(), CSVLogger(path))
@@ -179,6 +186,8 @@ def test_a_callback_that_changes_the_working_directory_moves_no_file(tmp_path, m
     save = ModelCheckpoint("x.safetensors")  # the braces of the folder are no fields
     fit(make(), save, epochs=1)
     assert (tmp_path / "other {epoch}" / "x.safetensors").exists()
+    with pytest.raises(FileNotFoundError):
+        ModelCheckpoint("none/x.safetensors")
 
 
 @pytest.mark.parametrize(
