@@ -270,6 +270,15 @@ class TensorBoard:
     OSError
         If the folder cannot be written. The call after an epoch raises it, too, if the disk is
         full.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> from fastmlp.callbacks import TensorBoard
+    >>> X, y = fastmlp.datasets.load_breast_cancer()
+    >>> network = fastmlp.Network([30, 16, 1], seed=0)
+    >>> log = TensorBoard("runs/first")  # doctest: +SKIP
+    >>> history = network.fit(X, y, epochs=30, callbacks=[log])  # doctest: +SKIP
     """
 
     def __init__(self, writer: Any) -> None:
@@ -304,6 +313,14 @@ class MLflow:
     ------
     ImportError
         If mlflow is not installed; the package mlflow-skinny is enough.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> from fastmlp.callbacks import MLflow
+    >>> X, y = fastmlp.datasets.load_breast_cancer()
+    >>> network = fastmlp.Network([30, 16, 1], seed=0)
+    >>> history = network.fit(X, y, epochs=30, callbacks=[MLflow()])  # doctest: +SKIP
     """
 
     def __init__(self, run_id: str | None = None, *, prefix: str = "") -> None:
