@@ -81,7 +81,6 @@ def without_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 try:
-    from sklearn.base import _fit_context
     from sklearn.neural_network import _multilayer_perceptron
     from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
     from sklearn.utils._param_validation import Interval, StrOptions
@@ -152,7 +151,6 @@ __all__ = [
     "SGDOptimizer",
     "StrOptions",
     "_check_sample_weight",
-    "_fit_context",
     "_multilayer_perceptron",
     "with_callbacks",
 ]

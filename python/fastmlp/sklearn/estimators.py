@@ -45,7 +45,6 @@ from fastmlp.sklearn._private import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
-    _fit_context,
     with_callbacks,
 )
 from fastmlp.sklearn._stochastic import OngoingFit, fit_stochastic, optimizer_of, state_of
@@ -124,7 +123,6 @@ class NativePerceptron(Base):
 
     @alone
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> Self:
         """Fit the model to X and y.
 
@@ -142,31 +140,43 @@ class NativePerceptron(Base):
         -------
         self
         """
-        if eval_set is not None and self.solver == "lbfgs":
-            raise ValueError("fit: eval_set is for the solvers 'sgd' and 'adam', not for 'lbfgs'")
-        if self.solver == "lbfgs" and (np.any(np.asarray(self.dropout) > 0) or self.weight_decay):
-            raise ValueError(
-                "fit: dropout and weight_decay are for the solvers 'sgd' and 'adam', not 'lbfgs'"
-            )
-        if self.solver == "lbfgs" and self.schedule is not None:
-            raise ValueError("fit: schedule is for the solvers 'sgd' and 'adam', not 'lbfgs'")
         self._ongoing_fit = OngoingFit(self, eval_set)
         try:
-            self._ongoing_fit.begin(X, y, sample_weight)
-            # scikit-learn's `_fit` checks the arguments, then calls `_initialize` and the solver.
-            self._fit(X, y, sample_weight=sample_weight, incremental=False)
-            self._ongoing_fit.end()
+            # scikit-learn's `fit` validates the parameters and calls `_fit`. Another library may
+            # have replaced it, as mlflow's autolog does.
+            super().fit(X, y, sample_weight=sample_weight)
             name, iterations = type(self).__name__, self.n_iter_
             logger.info("fit: %s, %d iterations, loss = %.8f", name, iterations, self.loss_)
         finally:
-            del self._ongoing_fit
+            self.__dict__.pop("_ongoing_fit", None)
         return self
 
     @alone
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         """Train: for `fit`, and for `partial_fit`, which is scikit-learn's."""
+        ongoing = self.__dict__.get("_ongoing_fit")  # None in partial_fit
+        if ongoing is not None:
+            self._refuse_what_lbfgs_lacks(ongoing.eval_set)
+            ongoing.begin(X, y, sample_weight)
         refuse_masked(self, X=X, y=y, sample_weight=sample_weight)
-        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+        # scikit-learn's `_fit` checks the arguments, then calls `_initialize` and the solver.
+        super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+        if ongoing is not None:
+            ongoing.end()
+            del self._ongoing_fit
+        return self
+
+    def _refuse_what_lbfgs_lacks(self, eval_set: Any) -> None:
+        if self.solver != "lbfgs":
+            return
+        if eval_set is not None:
+            raise ValueError("fit: eval_set is for the solvers 'sgd' and 'adam', not for 'lbfgs'")
+        if np.any(np.asarray(self.dropout) > 0) or self.weight_decay:
+            raise ValueError(
+                "fit: dropout and weight_decay are for the solvers 'sgd' and 'adam', not 'lbfgs'"
+            )
+        if self.schedule is not None:
+            raise ValueError("fit: schedule is for the solvers 'sgd' and 'adam', not 'lbfgs'")
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         X, y = super()._validate_input(X, y, incremental, reset)
