@@ -6,6 +6,7 @@ Everything else is inherited. Epochs of sgd and adam are in `_stochastic.py`, th
 """
 
 import functools
+import inspect
 import numbers
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
@@ -95,7 +96,8 @@ def alone(method: Callable[P, R]) -> Callable[P, R]:
 class NativePerceptron(Base):
     """The methods that both estimators share; first of their bases, before scikit-learn's class."""
 
-    # The parameters that an estimator has and scikit-learn's class has not.
+    # scikit-learn's class, and the parameters that it does not have.
+    _theirs: ClassVar[type]
     _added_parameters: ClassVar[dict[str, Any]] = ADDED_TO_BOTH
 
     activation: Any
@@ -315,6 +317,8 @@ class NativePerceptron(Base):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
+        if is_replaced(self._theirs, "predict"):
+            return super().predict(X)
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)  # takes longer than the prediction of a row
         labels: Array = self._predict(X)
@@ -409,6 +413,23 @@ class NativePerceptron(Base):
         return self
 
 
+# scikit-learn's own methods, even if they have been replaced before this import.
+ORIGINAL = {
+    (cls, name): inspect.unwrap(getattr(cls, name))
+    for cls in (_SklearnClassifier, _SklearnRegressor)
+    for name in ("predict", "predict_proba")
+    if hasattr(cls, name)
+}
+
+
+def is_replaced(theirs: type, name: str) -> bool:
+    """Whether another library has replaced a method of scikit-learn's class.
+
+    mlflow's autolog does: its method records the call and calls scikit-learn's, which calls ours.
+    """
+    return getattr(theirs, name) is not ORIGINAL[theirs, name]
+
+
 def is_valid_entry(name: str, entry: Any) -> bool:
     """Whether one hidden layer may have this entry of the list `activation` or `dropout`."""
     if name == "activation":
@@ -487,6 +508,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
     [0, 0, 1, 1]
     """
 
+    _theirs = _SklearnClassifier
     _added_parameters: ClassVar[dict[str, Any]] = {
         **ADDED_TO_BOTH,
         "class_weight": [StrOptions({"balanced"}), dict, None],
@@ -544,6 +566,8 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         ndarray of shape (n_samples, n_classes)
             One column for each class, in the order of `classes_`.
         """
+        if is_replaced(self._theirs, "predict_proba"):
+            return super().predict_proba(X)
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)  # takes longer than the prediction of a row
         outputs = self._forward_pass_fast(X)
@@ -566,7 +590,19 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         labels: Array = binarizer.inverse_transform(column)
         return labels
 
-    predict_log_proba = in_default_float_mode(_SklearnClassifier.predict_log_proba)
+    @in_default_float_mode
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        return super().predict_log_proba(X)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         if incremental and self.class_weight == "balanced":
@@ -678,6 +714,7 @@ class MLPRegressor(NativePerceptron, _SklearnRegressor):
     True
     """
 
+    _theirs = _SklearnRegressor
     _added_parameters: ClassVar[dict[str, Any]] = {
         **ADDED_TO_BOTH,
         "gradient": [StrOptions({"sum", "mean"})],
