@@ -4,13 +4,16 @@ So fastmlp registers itself with a library that may be imported before it or aft
 nothing itself. Start reading at `when_imported`.
 """
 
+from __future__ import annotations  # `import fastmlp` loads no more modules for annotations
+
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 
 def when_imported(name: str, register: Callable[[], None]) -> None:
@@ -21,19 +24,18 @@ def when_imported(name: str, register: Callable[[], None]) -> None:
     if name in sys.modules:
         attempt(name, register)
     else:
-        sys.meta_path.insert(0, Watcher(name, register))
+        watcher: Any = Watcher(name, register)
+        sys.meta_path.insert(0, watcher)
 
 
-class Watcher(MetaPathFinder):
+class Watcher:
     """Finds one module as the other finders do, and adds a call to the end of its import."""
 
     def __init__(self, name: str, register: Callable[[], None]) -> None:
         self.name = name
         self.register = register
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
         """Return the module's spec, whose loader calls `register` after it has run the module."""
         if fullname != self.name:
             return None
