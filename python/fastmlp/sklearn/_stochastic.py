@@ -6,6 +6,7 @@ are the same. The messages are scikit-learn's word for word, under the licence i
 `LICENSE.scikit-learn`. An epoch is one native call. Start reading at `fit_stochastic`.
 """
 
+import copy
 import sys
 import warnings
 from types import FrameType
@@ -545,3 +546,31 @@ def optimizer_of(state: Any) -> Any:
     optimizer = kind.__new__(kind)
     optimizer.__setstate__({name: value for name, value in state.items() if name != "solver"})
     return optimizer
+
+
+def their_optimizer(optimizer: Any, est: Any) -> Any:
+    """Return scikit-learn's optimizer in the state of a native one, for scikit-learn's `est`."""
+    params = [*est.coefs_, *est.intercepts_]
+    if isinstance(optimizer, NativeSGD):
+        theirs: Any = SGDOptimizer(
+            params,
+            optimizer.learning_rate_init,
+            optimizer.lr_schedule,
+            optimizer.momentum,
+            optimizer.nesterov,
+            optimizer.power_t,
+        )
+        theirs.velocities = optimizer.velocities
+    elif isinstance(optimizer, NativeAdam):
+        theirs = AdamOptimizer(
+            params,
+            optimizer.learning_rate_init,
+            optimizer.beta_1,
+            optimizer.beta_2,
+            optimizer.epsilon,
+        )
+        theirs.t, theirs.ms, theirs.vs = optimizer.t, optimizer.ms, optimizer.vs
+    else:  # it came with a pickle of scikit-learn's estimator
+        return copy.deepcopy(optimizer)
+    theirs.learning_rate = optimizer.learning_rate
+    return theirs

@@ -5,6 +5,7 @@ Everything else is inherited. Epochs of sgd and adam are in `_stochastic.py`, th
 `_network_mirror.py`. Start reading at `NativePerceptron.fit`.
 """
 
+import copy
 import functools
 import inspect
 import numbers
@@ -39,6 +40,7 @@ from fastmlp.sklearn._network_mirror import (
     Mirror,
     activation_of_layers,
     as_rows,
+    dense,
     their_name,
     untrained_network,
 )
@@ -48,7 +50,13 @@ from fastmlp.sklearn._private import (
     StrOptions,
     with_callbacks,
 )
-from fastmlp.sklearn._stochastic import OngoingFit, fit_stochastic, optimizer_of, state_of
+from fastmlp.sklearn._stochastic import (
+    OngoingFit,
+    fit_stochastic,
+    optimizer_of,
+    state_of,
+    their_optimizer,
+)
 
 Array = npt.NDArray[Any]
 
@@ -57,6 +65,9 @@ if TYPE_CHECKING:
     Base = Any
 else:
     Base = CallbackSupportMixin
+
+# The activations that scikit-learn has.
+THEIR_ACTIVATIONS = {"identity", "logistic", "tanh", "relu"}
 
 # Attributes that belong to this process or to one call of fit: neither copied nor pickled.
 TRANSIENT = ("_mirror", "_ongoing_fit", "_guard")
@@ -182,6 +193,8 @@ class NativePerceptron(Base):
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         X, y = super()._validate_input(X, y, incremental, reset)
+        if not reset and any(map(issparse, self.coefs_)):  # training writes them
+            self.coefs_ = [dense(W) for W in self.coefs_]
         check_training(self, X, y, first_pass=reset)
         return X, y
 
@@ -385,6 +398,44 @@ class NativePerceptron(Base):
             self._optimizer = optimizer_of(state["_optimizer"])
         if owns_its_memory(self):
             Mirror.of(self).take(self)
+
+    def to_sklearn(self) -> Any:
+        """Return a fitted estimator of scikit-learn's own class with copies of the parameters.
+
+        Use it for libraries that know scikit-learn's classes only. The parameters that
+        scikit-learn does not have concern training only and are left out. `partial_fit` goes on
+        from the state of the optimizer.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn lacks the activation of a hidden layer, or if the hidden layers have
+            different activations.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        """
+        check_is_fitted(self)
+        names = [their_name(name) for name in Mirror.of(self).network.hidden]
+        if len(set(names)) > 1 or not THEIR_ACTIVATIONS.issuperset(names):
+            raise ValueError(
+                f"to_sklearn: the hidden layers have the activations {names}; scikit-learn has one "
+                f"of {sorted(THEIR_ACTIVATIONS)} for all of them"
+            )
+        parameters = self.get_params(deep=False)
+        theirs = self._theirs(
+            **{n: v for n, v in parameters.items() if n not in self._added_parameters}
+        )
+        theirs.activation = names[0] if names else "relu"
+        attributes = self.__dict__.keys() - parameters.keys() - {*TRANSIENT, "_optimizer"}
+        # One call for all: `coefs_` and `_best_coefs` may be the same list.
+        vars(theirs).update(copy.deepcopy({name: self.__dict__[name] for name in attributes}))
+        if "_optimizer" in self.__dict__:
+            theirs._optimizer = their_optimizer(self._optimizer, theirs)
+        return theirs
 
     def _adopt(self, network: Network) -> Self:
         """Take over a network's structure, copies of its parameters and the state of a fit."""
