@@ -63,8 +63,8 @@ def of_perceptron(cls: type[N], estimator: Any) -> N:
     if isinstance(estimator, TheirClassifier):
         if len(estimator.classes_) == 1:
             raise ValueError(
-                f"from_sklearn: the classifier has seen only the class {estimator.classes_.tolist()[0]!r}; "
-                "it must have two or more"
+                "from_sklearn: the classifier has seen only the class "
+                f"{estimator.classes_.tolist()[0]!r}; it must have two or more"
             )
         if estimator._label_binarizer.y_type_ != "multilabel-indicator":
             network.classes = estimator.classes_

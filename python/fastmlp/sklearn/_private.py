@@ -26,6 +26,7 @@ METHODS = {
     "_fit": "X, y, sample_weight, incremental",
     "_fit_lbfgs": f"{SOLVER_ARGUMENTS}, layer_units",
     "_fit_stochastic": f"{SOLVER_ARGUMENTS}, layer_units, incremental",
+    "_forward_pass": "activations",
     "_forward_pass_fast": "X, check_input",
     "_init_coef": "fan_in, fan_out, dtype",
     "_initialize": "y, layer_units, dtype",
@@ -34,7 +35,9 @@ METHODS = {
     "_score": "X, y, sample_weight",
     "_unpack": "packed_parameters",
     "_validate_input": "X, y, incremental, reset",
-    # called
+    # called, or replaced by a subclass
+    "_backprop": SOLVER_ARGUMENTS,
+    "_compute_loss_grad": "layer, sw_sum, activations, deltas, coef_grads, intercept_grads",
     "_update_no_improvement_count": "early_stopping, X, y, sample_weight",
 }
 

@@ -7,7 +7,6 @@ Everything else is inherited. Epochs of sgd and adam are in `_stochastic.py`, th
 
 import copy
 import functools
-import inspect
 import numbers
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
@@ -35,6 +34,7 @@ from fastmlp.sklearn._checks import (
     refuse_masked,
     row_weights,
 )
+from fastmlp.sklearn._hooks import THEIR_ACTIVATIONS, is_replaced, trains_by_scikit_learn
 from fastmlp.sklearn._network_mirror import (
     ACTIVATIONS,
     Mirror,
@@ -65,9 +65,6 @@ if TYPE_CHECKING:
     Base = Any
 else:
     Base = CallbackSupportMixin
-
-# The activations that scikit-learn has.
-THEIR_ACTIVATIONS = {"identity", "logistic", "tanh", "relu"}
 
 # Attributes that belong to this process or to one call of fit: neither copied nor pickled.
 TRANSIENT = ("_mirror", "_ongoing_fit", "_guard")
@@ -234,7 +231,13 @@ class NativePerceptron(Base):
         finally:
             self.activation = given
 
-    _fit_stochastic = fit_stochastic  # the solvers sgd and adam
+    def _fit_stochastic(self, X: Any, y: Array, sample_weight: Any, *others: Any) -> None:
+        if not trains_by_scikit_learn(self, NativePerceptron):
+            fit_stochastic(self, X, y, sample_weight, *others)
+            return
+        weight = row_weights(self, y, sample_weight, incremental=others[-1])
+        super()._fit_stochastic(X, y, weight, *others)
+        Mirror.of(self).take(self)
 
     def _row_weights(self, y: Array, sample_weight: Any) -> Any:
         """Return the weights of the rows; the classifier multiplies by those of the classes."""
@@ -245,12 +248,16 @@ class NativePerceptron(Base):
         self.intercepts_ = [b.astype(np.float64) for b in self.intercepts_]
         Mirror.of(self).take(self)
         weight = row_weights(self, y, sample_weight)
+        # Converted once here, not in each call of `_loss_grad_lbfgs`.
+        targets = y if trains_by_scikit_learn(self, NativePerceptron) else self._native_targets(y)
         with Mirror.of(self).network._own():
-            super()._fit_lbfgs(as_rows(X), self._native_targets(y), weight, *others)
+            super()._fit_lbfgs(as_rows(X), targets, weight, *others)
 
     def _loss_grad_lbfgs(
         self, packed_coef_inter: Array, X: Any, y: Array, sample_weight: Any, *others: Any
     ) -> tuple[float, Array]:
+        if trains_by_scikit_learn(self, NativePerceptron):
+            return super()._loss_grad_lbfgs(packed_coef_inter, X, y, sample_weight, *others)
         self._unpack(packed_coef_inter)
         mirror = Mirror.of(self)
         loss = mirror.network.loss_and_gradients(
@@ -302,10 +309,34 @@ class NativePerceptron(Base):
 
     # Prediction
 
+    def activations(self, X: Any) -> list[Array]:
+        """Return the outputs of every layer, as `fastmlp.Network.activations`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        list of ndarray
+            The outputs of the hidden layers, (n_samples, n_units), and of the output layer.
+        """
+        check_is_fitted(self)
+        return Mirror.of(self).network.activations(as_rows(self._checked_rows(X)))
+
+    def _forward_pass(self, activations: list[Any]) -> list[Any]:
+        activations[1:] = Mirror.of(self).network.activations(as_rows(activations[0]))
+        return activations
+
+    def _checked_rows(self, X: Any) -> Any:
+        if self._needs_no_check(X):
+            return X
+        refuse_masked(self, X=X)
+        return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
-        if check_input and not self._needs_no_check(X):
-            refuse_masked(self, X=X)
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        if check_input:
+            X = self._checked_rows(X)
         mirror = Mirror.of(self)
         if X.dtype == mirror.dtype and type(X) is np.ndarray:
             return mirror.network.forward(X)
@@ -462,23 +493,6 @@ class NativePerceptron(Base):
         self.best_loss_ = np.inf
         self.validation_scores_ = self.best_validation_score_ = None
         return self
-
-
-# scikit-learn's own methods, even if they have been replaced before this import.
-ORIGINAL = {
-    (cls, name): inspect.unwrap(getattr(cls, name))
-    for cls in (_SklearnClassifier, _SklearnRegressor)
-    for name in ("predict", "predict_proba")
-    if hasattr(cls, name)
-}
-
-
-def is_replaced(theirs: type, name: str) -> bool:
-    """Whether another library has replaced a method of scikit-learn's class.
-
-    mlflow's autolog does: its method records the call and calls scikit-learn's, which calls ours.
-    """
-    return getattr(theirs, name) is not ORIGINAL[theirs, name]
 
 
 def is_valid_entry(name: str, entry: Any) -> bool:
