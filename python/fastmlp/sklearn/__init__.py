@@ -16,6 +16,7 @@ except ImportError as error:
     ) from error
 
 from fastmlp._when_imported import when_imported
+from fastmlp.sklearn import _exporters
 from fastmlp.sklearn.estimators import MLPClassifier, MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
@@ -28,3 +29,4 @@ def _register_with_skl2onnx() -> None:
 
 
 when_imported("skl2onnx", _register_with_skl2onnx)
+_exporters.register()
