@@ -136,11 +136,14 @@ def test_a_model_is_saved_and_served() -> None:
 def test_the_order_of_imports_does_not_matter(imports: str, tmp_path: Path) -> None:
     code = f"""
 {imports}
-import numpy as np
+import numpy as np, sklearn.metrics
 X = np.random.RandomState(0).normal(size=(50, 4))
 y = X[:, 0] > 0
 with mlflow.start_run() as run:
-    ours.MLPClassifier((5,), max_iter=3).fit(X, y).score(X, y)
+    model = ours.MLPClassifier((5,), max_iter=3).fit(X, y)
+    model.score(X, y)
+    predicted = model.predict(X)
+    sklearn.metrics.accuracy_score(y, predicted)
 print(*sorted(mlflow.get_run(run.info.run_id).data.metrics))
 """
     environment = os.environ | {
@@ -151,4 +154,5 @@ print(*sorted(mlflow.get_run(run.info.run_id).data.metrics))
     command = [sys.executable, "-W", "ignore", "-c", code]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    assert {"MLPClassifier_score_X", "training_score"} <= set(run.stdout.split())
+    expected = {"MLPClassifier_score_X", "accuracy_score_X", "training_score"}
+    assert expected <= set(run.stdout.split())
