@@ -47,11 +47,13 @@ class FormatsMixin:
         --------
         >>> import fastmlp
         >>> from sklearn.neural_network import MLPClassifier
-        >>> X, y = fastmlp.datasets.load_breast_cancer()
-        >>> estimator = MLPClassifier((16,), solver="lbfgs", max_iter=5, random_state=0).fit(X, y)
+        >>> X, y = [[0.0], [1.0], [2.0]], ["low", "low", "high"]
+        >>> estimator = MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, y)
         >>> network = fastmlp.Network.from_sklearn(estimator)
         >>> network.layers
-        (30, 16, 1)
+        (1, 8, 1)
+        >>> network.predict([[2.5]]).tolist()
+        ['high']
         """
         from fastmlp.formats import sklearn_mlp
 
