@@ -6,7 +6,6 @@ are the same. The messages are scikit-learn's word for word, under the licence i
 `LICENSE.scikit-learn`. An epoch is one native call. Start reading at `fit_stochastic`.
 """
 
-import copy
 import sys
 import warnings
 from types import FrameType
@@ -39,7 +38,7 @@ Array = npt.NDArray[Any]
 def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, *others: Any) -> None:
     """Train an estimator, whose coefs_ and intercepts_ are initial values, epoch after epoch.
 
-    It is the estimators' `_fit_stochastic`; `others` are scikit-learn's scratch arrays, the widths
+    The estimators' `_fit_stochastic` calls it; `others` are scikit-learn's scratch arrays, the widths
     of the layers and, last, whether this is `partial_fit`.
     """
     incremental = others[-1]
@@ -570,7 +569,7 @@ def their_optimizer(optimizer: Any, est: Any) -> Any:
             optimizer.epsilon,
         )
         theirs.t, theirs.ms, theirs.vs = optimizer.t, optimizer.ms, optimizer.vs
-    else:  # it came with a pickle of scikit-learn's estimator
-        return copy.deepcopy(optimizer)
+    else:  # it is scikit-learn's already
+        return optimizer
     theirs.learning_rate = optimizer.learning_rate
     return theirs

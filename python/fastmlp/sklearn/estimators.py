@@ -236,6 +236,8 @@ class NativePerceptron(Base):
             fit_stochastic(self, X, y, sample_weight, *others)
             return
         weight = row_weights(self, y, sample_weight, incremental=others[-1])
+        if "_optimizer" in self.__dict__:
+            self._optimizer = their_optimizer(self._optimizer, self)
         super()._fit_stochastic(X, y, weight, *others)
         Mirror.of(self).take(self)
 
@@ -465,7 +467,7 @@ class NativePerceptron(Base):
         # One call for all: `coefs_` and `_best_coefs` may be the same list.
         vars(theirs).update(copy.deepcopy({name: self.__dict__[name] for name in attributes}))
         if "_optimizer" in self.__dict__:
-            theirs._optimizer = their_optimizer(self._optimizer, theirs)
+            theirs._optimizer = copy.deepcopy(their_optimizer(self._optimizer, theirs))
         return theirs
 
     def _adopt(self, network: Network) -> Self:

@@ -109,6 +109,19 @@ def test_an_override_of_one_object_is_obeyed() -> None:
     assert len(calls) == SETTINGS["max_iter"]
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_an_override_goes_on_from_the_native_optimizer_and_back(solver: str) -> None:
+    mine, expected = (
+        module.MLPRegressor(solver=solver, **SETTINGS).fit(X, X[:, 0]) for module in (ours, theirs)
+    )
+    for estimator in (mine, expected):
+        estimator._forward_pass = type(estimator)._forward_pass.__get__(estimator)
+        estimator.partial_fit(X, X[:, 0])
+        del estimator._forward_pass
+        estimator.partial_fit(X, X[:, 0])
+    np.testing.assert_allclose(mine.coefs_[0], expected.coefs_[0], rtol=1e-7)
+
+
 def test_class_weights_reach_scikit_learns_solver() -> None:
     settings = {**SETTINGS, "class_weight": "balanced"}
     y = X[:, 0] > 1
