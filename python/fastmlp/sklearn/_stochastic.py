@@ -38,8 +38,8 @@ Array = npt.NDArray[Any]
 def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, *others: Any) -> None:
     """Train an estimator, whose coefs_ and intercepts_ are initial values, epoch after epoch.
 
-    The estimators' `_fit_stochastic` calls it; `others` are scikit-learn's scratch arrays, the widths
-    of the layers and, last, whether this is `partial_fit`.
+    The estimators' `_fit_stochastic` calls it. `others` are scikit-learn's scratch arrays, the
+    widths of the layers and, last, whether this is `partial_fit`.
     """
     incremental = others[-1]
     sample_weight = row_weights(est, y, sample_weight, incremental)

@@ -112,6 +112,7 @@ class NativePerceptron(Base):
     coefs_: list[Array]
     intercepts_: list[Array]
     loss_curve_: list[float]
+    _optimizer: Any
 
     @property
     def network_(self) -> Network:
