@@ -76,13 +76,24 @@ def test_added_activations(activation: Any, dtype: Any) -> None:
         activation = "logistic"
     Z = (8 * X).astype(dtype)
     model = regressor(activation=activation).fit(Z, X[:, 0])
-    if dtype is np.float64 and "gelu" in activation:
-        pytest.skip("ONNX Runtime has no Erf of doubles")
     (found,) = outputs(model, Z)
     expected = model.predict(Z)[:, None]
     tolerance = (1e-5 if dtype is np.float32 else 1e-12) * np.abs(expected).max()
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
     check_classifier(classifier(activation=activation).fit(X, CLASSES["three"]))
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 18])
+def test_old_opsets(opset: int) -> None:
+    """The operators changed over time: axes, for example, became inputs."""
+    for dtype in (np.float32, np.float64):
+        model = regressor(activation=["gelu", "selu"]).fit(X.astype(dtype), X[:, 0])
+        graph = skl2onnx.to_onnx(model, X[:1].astype(dtype), target_opset=opset)
+        session = onnxruntime.InferenceSession(
+            graph.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        (found,) = session.run(None, {"X": X.astype(dtype)})
+        np.testing.assert_allclose(found[:, 0], model.predict(X.astype(dtype)), atol=1e-5)
 
 
 def test_regressors_with_several_outputs_and_with_counts() -> None:
