@@ -148,6 +148,7 @@ def names_used_by(cls: type) -> set[str]:
 check()
 
 __all__ = [
+    "ATTRIBUTES",
     "AdamOptimizer",
     "CallbackSupportMixin",
     "Interval",

@@ -45,6 +45,7 @@ from fastmlp.sklearn._network_mirror import (
     untrained_network,
 )
 from fastmlp.sklearn._private import (
+    ATTRIBUTES,
     CallbackSupportMixin,
     Interval,
     StrOptions,
@@ -464,9 +465,10 @@ class NativePerceptron(Base):
             **{n: v for n, v in parameters.items() if n not in self._added_parameters}
         )
         theirs.activation = names[0] if names else "relu"
-        attributes = self.__dict__.keys() - parameters.keys() - {*TRANSIENT, "_optimizer"}
+        fitted = {n: v for n, v in vars(self).items() if n.endswith("_") or n in ATTRIBUTES}
+        fitted.pop("_optimizer", None)
         # One call for all: `coefs_` and `_best_coefs` may be the same list.
-        vars(theirs).update(copy.deepcopy({name: self.__dict__[name] for name in attributes}))
+        vars(theirs).update(copy.deepcopy(fitted))
         if "_optimizer" in self.__dict__:
             theirs._optimizer = copy.deepcopy(their_optimizer(self._optimizer, theirs))
         return theirs

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -264,6 +265,8 @@ def test_to_sklearn_copies_and_needs_a_fit() -> None:
     before = mine.predict(X)
     mine.to_sklearn().coefs_[0][:] = 0
     np.testing.assert_array_equal(mine.predict(X), before)
+    mine.lock = threading.Lock()  # an attribute of a user, which cannot be copied
+    assert not hasattr(mine.to_sklearn(), "lock")
     with pytest.raises(ValueError, match=r"to_sklearn: .*'mish'"):
         regressor(ours, activation="mish").fit(X, X[:, 0]).to_sklearn()
 
