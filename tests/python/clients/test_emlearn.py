@@ -1,5 +1,6 @@
 """emlearn writes the estimators as C code, and gets no activation that it does not know."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ emlearn = pytest.importorskip("emlearn")
 
 X = np.random.RandomState(0).normal(size=(80, 4)).astype(np.float32)
 CLASSES = np.digitize(X[:, 0], [-0.5, 0.5])
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # emlearn compiles in the folder `tmp`
 
 
 def classifier(activation: Any) -> MLPClassifier:
