@@ -25,6 +25,7 @@ from sklearn.preprocessing import (
 
 from fastmlp import Network
 from sklearn_data import ours, theirs
+from sweeps import sweep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -71,7 +72,7 @@ def test_classifiers_become_networks(module: Any, name: str) -> None:
 
 @pytest.mark.sparse
 @pytest.mark.parametrize("module", [theirs, ours])
-@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("activation", ["logistic", "tanh", sweep("identity"), sweep("relu")])
 def test_regressors_become_networks(module: Any, activation: str) -> None:
     estimator = regressor(module, activation=activation).fit(X, X[:, :2])
     assert_same_function(Network.from_sklearn(estimator), estimator)
@@ -108,13 +109,13 @@ def test_a_subclass_makes_its_own_instances() -> None:
 
 SCALERS = [
     StandardScaler(),
-    StandardScaler(with_mean=False),
-    StandardScaler(with_std=False),
-    MinMaxScaler((-1, 2)),
+    sweep(StandardScaler(with_mean=False)),
+    sweep(StandardScaler(with_std=False)),
+    sweep(MinMaxScaler((-1, 2))),
     MaxAbsScaler(),
     RobustScaler(),
-    RobustScaler(with_centering=False, with_scaling=False),
-    "passthrough",
+    sweep(RobustScaler(with_centering=False, with_scaling=False)),
+    sweep("passthrough"),
 ]
 
 
@@ -128,6 +129,7 @@ def test_scalers_are_folded_in(scaler: Any) -> None:
     assert_same_function(Network.from_sklearn(target), target)
 
 
+@pytest.mark.sweep
 def test_a_search_gives_its_best_estimator() -> None:
     model = make_pipeline(StandardScaler(), classifier(ours))
     search = GridSearchCV(model, {"mlpclassifier__alpha": [0, 1]}, cv=2).fit(X, TARGETS["words"])
@@ -163,13 +165,13 @@ def test_estimators_that_are_not_fitted_or_have_one_class_are_refused(module: An
 @pytest.mark.parametrize(
     ("output", "n_out", "classes"),
     [
-        ("sigmoid", 1, None),
+        sweep("sigmoid", 1, None),
         ("sigmoid", 1, ["a", "b"]),
         ("sigmoid", 1, ["malignant", "benign"]),
-        ("sigmoid", 3, None),
+        sweep("sigmoid", 3, None),
         ("softmax", 2, [3, 1]),
         ("softmax", 4, ["c", "b", "d", "a"]),
-        ("identity", 1, None),
+        sweep("identity", 1, None),
         ("identity", 2, None),
         ("exp", 1, None),
     ],
@@ -228,13 +230,13 @@ def test_what_scikit_learn_lacks_is_refused(network: Network, message: str) -> N
     "settings",
     [
         {"solver": "adam"},
-        {"solver": "sgd"},
+        sweep({"solver": "sgd"}),
         {"solver": "sgd", "momentum": 0, "learning_rate": "adaptive"},
-        {"solver": "adam", "dropout": 0.5},
+        sweep({"solver": "adam", "dropout": 0.5}),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("name", ["binary", "three", "multilabel"])
+@pytest.mark.parametrize("name", ["three", sweep("binary"), sweep("multilabel")])
 def test_partial_fit_goes_on_as_ours_would(settings: Any, name: str) -> None:
     mine = classifier(ours, **settings).fit(X, TARGETS[name])
     converted = mine.to_sklearn()
@@ -249,6 +251,7 @@ def test_partial_fit_goes_on_as_ours_would(settings: Any, name: str) -> None:
         np.testing.assert_allclose(W, expected, rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.sweep
 def test_early_stopping_and_warm_start_go_on() -> None:
     mine = classifier(ours, early_stopping=True, warm_start=True).fit(X, TARGETS["three"])
     converted = mine.to_sklearn()
@@ -271,6 +274,7 @@ def test_to_sklearn_copies_and_needs_a_fit() -> None:
         regressor(ours, activation="mish").fit(X, X[:, 0]).to_sklearn()
 
 
+@pytest.mark.sweep
 def test_it_needs_scikit_learn() -> None:
     code = (
         "import sys; sys.modules['sklearn'] = None\n"
