@@ -35,6 +35,7 @@ PAGES = (
     "reproducibility",
     "from_sklearn",
     "from_pytorch",
+    "works_with",
     "plots",
     "gradients",
     "explain",
