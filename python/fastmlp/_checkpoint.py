@@ -97,7 +97,8 @@ class Writer:
         self.network = network
         self.plan = plan
         self.target: Target = plan.checkpoint
-        self.constants = {**constant_settings(plan), "first_epoch": first_epoch}
+        own_loss = {} if plan.loss is None else {"own_loss": True}
+        self.constants = {**constant_settings(plan), **own_loss, "first_epoch": first_epoch}
         self.constructor = list(constructor_numbers(plan.optimizer).values())
 
     def is_due(self, epochs: int) -> bool:
@@ -239,6 +240,7 @@ def _comparison(
             yield label, _given(value), _given(training[key])
         else:
             yield label, value, training[key]
+    yield "loss", _given(plan.loss is not None), _given(training.get("own_loss", False))
     yield "dropout", list(plan.dropout or ()), state.list_of("dropout")
     numbers = state.list_of("optimizer")
     constructor = constructor_numbers(plan.optimizer)

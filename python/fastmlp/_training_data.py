@@ -91,7 +91,7 @@ def training_data(
         raise ValueError(f"{error}; {advice}") from None
     if len(data.X) == 0:
         raise ValueError(f"{prefix}: X has shape {data.X.shape}; there must be at least one row")
-    return data if loss is None else data._replace(y=targets(prefix, y, len(data.X)))
+    return data if loss is None else data._replace(y=targets(prefix, loss, y, len(data.X)))
 
 
 def _apart(network: Trainable, array: Array) -> Array:

@@ -138,6 +138,8 @@ def train(network: Trainable, plan: Plan) -> History:
                 rates.use(network.epochs_trained)
             loss = _train_epoch(method, epoch, before, plan)
             if loss is None:
+                if writer is not None and history.epochs:  # a run from there may go on
+                    writer.write(history, best.snapshot.parameters if best else None)
                 history.stopped_by = "not_finite"
                 break
             if epoch == 0 and loss > LEAST_ABSURD and plan.loss is None:
@@ -149,15 +151,12 @@ def train(network: Trainable, plan: Plan) -> History:
                 ending = "early_stopping"
             if rates is not None:
                 rates.ask(network.epochs_trained, {k: v for k, v in logs.items() if k in LOSSES})
-            if bar is not None:
-                bar.set_postfix(logs, refresh=False)
-                bar.update()
             # All callbacks are called, even if one of them has asked to stop.
             answers = [callback(network, epoch, dict(logs)) for callback in plan.callbacks]
             if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
                 ending = ending or "callback"
             history.stopped_by = ending or "epochs"
-            _report(history, plan, logs, ending)
+            _report(history, plan, logs, ending, bar)
             if writer is not None and (ending or writer.is_due(history.epochs)):
                 writer.write(history, best.snapshot.parameters if best else None)
             if ending is not None:
@@ -201,8 +200,11 @@ def _metrics(network: Trainable, plan: Plan, history: History) -> Metrics | None
     return metrics
 
 
-def _report(history: History, plan: Plan, logs: Logs, ending: Ending | None) -> None:
-    """Print a line about an epoch if it is time, and log it."""
+def _report(history: History, plan: Plan, logs: Logs, ending: Ending | None, bar: Any) -> None:
+    """Show an epoch in the progress bar, print a line about it if it is time, and log it."""
+    if bar is not None:
+        bar.set_postfix(logs, refresh=False)
+        bar.update()
     epochs, last, every = history.epochs, plan.epochs, plan.verbose
     if every and (ending or epochs == last or epochs % every == 0):
         print(line(history, last, logs))
@@ -259,7 +261,13 @@ def _train_epoch(
     scaling = plan.scaling if epoch == 0 else None
     if scaling is not None:
         begin(network, scaling)
-    loss = on_scaled_rows(network, method.epoch) if plan.standardize else method.epoch()
+    try:
+        loss = on_scaled_rows(network, method.epoch) if plan.standardize else method.epoch()
+    except Exception:  # of a loss of the user; after Ctrl-C the network keeps what it has learned
+        if scaling is not None:
+            before.restore()
+            network.scaling = None
+        raise
     if math.isfinite(loss) and before.is_finite():
         return loss
     before.restore()
@@ -285,7 +293,8 @@ def _train_epoch(
 
 
 def _about_scales(network: Trainable, plan: Plan) -> str | None:
-    return about_scales(network, plan.data, plan.feature_names or network.feature_names)
+    data = plan.data if plan.loss is None else plan.data._replace(y=None)
+    return about_scales(network, data, plan.feature_names or network.feature_names)
 
 
 def warn_of_absurd(network: Trainable, loss: float, plan: Plan) -> None:

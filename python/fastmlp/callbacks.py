@@ -108,6 +108,10 @@ class ModelCheckpoint:
         self.every = positive_integer("ModelCheckpoint", "every", every)
         if mode not in (None, "min", "max"):
             raise ValueError(f"ModelCheckpoint: mode is {mode!r}; it must be 'min', 'max' or None")
+        if not isinstance(monitor, str | None):
+            raise TypeError(
+                f"ModelCheckpoint: monitor is {monitor!r}; it must be the name of a loss or metric"
+            )
         known = (monitor or "loss").removeprefix("val_")
         if mode is None and known not in LARGER + SMALLER:
             raise ValueError(
@@ -118,6 +122,7 @@ class ModelCheckpoint:
         self.sign = -1.0 if mode == "max" or (mode is None and known in LARGER) else 1.0
         self.save_best_only = save_best_only
         self.best: float | None = None
+        self._begun = False
 
     def __call__(self, network: Any, epoch: int, logs: Logs) -> None:
         """Save the network if it is time."""
@@ -128,35 +133,37 @@ class ModelCheckpoint:
                 f"be one of {list(logs)}. `val_` names need validation rows"
             )
         path = self._path(epoch + 1, logs)
-        if (epoch + 1) % self.every:
-            return
         if not hasattr(network, "save"):
             raise TypeError(
                 f"ModelCheckpoint: network is a {type(network).__name__}, which has no `save`; "
                 "the callback is for the `fit` of a fastmlp.Network"
             )
-        if self.save_best_only:
-            if network.epochs_trained == 1:  # another network than before
-                self.best = None
-            elif epoch > 0 and self.best is None:
-                self.best = _value_in_file(type(network), path, monitor)
-            value = logs[monitor]
-            best = self.best
-            if math.isnan(value) or (best is not None and self.sign * value >= self.sign * best):
-                return
-            self.best = value
+        if network.epochs_trained == 1:  # another network than before
+            self.best = None
+        elif epoch > 0 and not self._begun:  # after a resume
+            self.best = _value_in_file(type(network), path, monitor)
+        self._begun = True
+        value, best = logs[monitor], self.best
+        is_better = best is None or self.sign * value < self.sign * best
+        if (epoch + 1) % self.every or (
+            self.save_best_only and (math.isnan(value) or not is_better)
+        ):
+            return
         copy = network.copy()
-        copy.metadata["ModelCheckpoint"] = json.dumps({"epoch": epoch + 1, **logs})
+        finite = {name: found if math.isfinite(found) else None for name, found in logs.items()}
+        copy.metadata["ModelCheckpoint"] = json.dumps({**finite, "epoch": epoch + 1})
         copy.save(path)
+        self.best = value if self.save_best_only else None
 
     def _path(self, number: int, logs: Logs) -> str:
         """Return the name of the file of an epoch."""
         try:
-            name = self.path.format(epoch=number, **logs)
-        except (LookupError, ValueError) as error:
+            name = self.path.format(**{**logs, "epoch": number})
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(
                 f"ModelCheckpoint: path is {self.path!r}; {error!r}. Its fields must be among "
-                f"{['epoch', *logs]}, such as {{epoch:03d}} or {{loss:.4f}}"
+                f"{['epoch', *logs]}, such as {{epoch:03d}} or {{loss:.4f}}; a brace that is part "
+                "of the name is written twice"
             ) from None
         return os.path.join(self._folder, name)
 
@@ -217,11 +224,15 @@ class CSVLogger:
     def __call__(self, network: Any, epoch: int, logs: Logs) -> None:
         """Write the line of an epoch."""
         names = _line(["epoch", *logs])
-        if epoch == 0 or epoch != self._next:
-            self._begin(epoch, names)
+        begins = epoch == 0 or epoch != self._next or not os.path.exists(self.path)
         self._next = None  # until all of the line is written
-        with open(self.path, "ab") as file:
-            file.write(_line([epoch, *logs.values()]))
+        try:
+            if begins:
+                self._begin(epoch, names)
+            with open(self.path, "ab") as file:
+                file.write(_line([epoch, *logs.values()]))
+        except OSError as error:
+            raise type(error)(error.errno, f"CSVLogger: {error.strerror}", self.path) from error
         self._next = epoch + 1
 
     def _begin(self, epoch: int, names: bytes) -> None:
@@ -230,6 +241,8 @@ class CSVLogger:
         if epoch > 0 or self.append:
             with contextlib.suppress(FileNotFoundError):
                 lines = Path(self.path).read_bytes().splitlines(keepends=True)
+        if len(lines) == 1 and not lines[0].endswith(b"\n") and names.startswith(lines[0]):
+            lines = []
         if lines and lines[0].splitlines() != names.splitlines():
             raise ValueError(
                 f"CSVLogger: {self.path!r} begins with {lines[0][:200]!r} and the columns are "
@@ -237,7 +250,9 @@ class CSVLogger:
             )
         # The last line has no end if the program was killed or the disk was full.
         while len(lines) > 1 and (
-            not lines[-1].endswith(b"\n") or (epoch > 0 and int(lines[-1].split(b",")[0]) >= epoch)
+            not lines[-1].endswith(b"\n")
+            or not lines[-1].strip()
+            or (epoch > 0 and int(lines[-1].split(b",")[0]) >= epoch)
         ):
             lines.pop()
         if lines:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fastmlp import _core
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._frames import as_array
-from fastmlp._trainable import positive_integer
+from fastmlp._trainable import positive_integer, refuse_masked
 from fastmlp.tabular._model import TabularModel
 
 __all__ = ["shap_values"]
@@ -23,6 +23,8 @@ Array = npt.NDArray[Any]
 
 # Rows on the paths that are computed at once: as many as a pass with a gradient takes.
 BLOCK = 4096
+# The time to find the nodes of a Gauss-Legendre rule grows with the cube of their number.
+PANEL = 64
 
 
 @in_default_float_mode
@@ -47,7 +49,7 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
         The number of points on the straight line from each row of the background to each row of X;
         at least 1. Smooth outputs need fewer, ReLUs and probabilities near 0 and 1 more. Compare
         the sums of the contributions with the differences of the outputs to see whether they are
-        enough.
+        enough. A number above 64 is rounded up to a multiple of 64.
 
     Returns
     -------
@@ -91,8 +93,8 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
 
 def _contributions(network: _core.Network, rows: Array, base: Array, points: int) -> Array:
     """Return the contributions of the inputs of one network, (m, n_in, n_out)."""
-    nodes, weights = np.polynomial.legendre.leggauss(points)
-    nodes, weights = (nodes + 1) / 2, weights / 2  # from [-1, 1] to [0, 1]
+    nodes, weights = _gauss_legendre(points)
+    points = len(nodes)
     n_in, n_out = network.layers[0], network.layers[-1]
     values = np.zeros((len(rows), n_out, n_in))
     step = max(1, BLOCK // points)
@@ -107,6 +109,14 @@ def _contributions(network: _core.Network, rows: Array, base: Array, points: int
     return (values / len(base)).transpose(0, 2, 1)
 
 
+def _gauss_legendre(points: int) -> tuple[Array, Array]:
+    """Return the nodes and weights of a rule on [0, 1], cut into parts of at most PANEL points."""
+    parts = -(-points // PANEL)
+    nodes, weights = np.polynomial.legendre.leggauss(min(points, PANEL))  # on [-1, 1]
+    starts = np.arange(parts)[:, np.newaxis]
+    return ((starts + (nodes + 1) / 2) / parts).ravel(), np.tile(weights / (2 * parts), parts)
+
+
 def _network(model: Any) -> Any:
     network = getattr(model, "network_", model)
     if not isinstance(network, _core.Network):
@@ -119,6 +129,7 @@ def _network(model: Any) -> Any:
 
 def _rows(network: Any, name: str, values: Any) -> Array:
     """Return rows in float64; refuse what `forward` refuses."""
+    refuse_masked(f"shap_values: {name}", values)
     found = as_array(f"shap_values: {name}", values, network)
     if found.ndim != 2 or found.shape[1] != network.layers[0]:
         raise ValueError(

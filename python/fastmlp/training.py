@@ -331,7 +331,7 @@ def planned(network: Trainable, asked: SimpleNamespace) -> Plan:
     validates = split > 0 or asked.validation_data is not None
     # A call that is refused must not draw from the caller's generator, so a copy draws the seed.
     seed = None if asked.seed is None else resolve_seed(copy.deepcopy(asked.seed), "fit")
-    loss = checked_loss(asked.loss)
+    loss = checked_loss("fit", asked.loss)
     if loss is not None and not (asked.sample_weight is None and asked.class_weight is None):
         raise ValueError(
             "fit: sample_weight and class_weight are for the losses of the library; let loss apply "

@@ -153,3 +153,19 @@ def test_tables_have_the_contributions_of_their_columns():
     assert values.shape == (8, 4, 2)
     difference = classifier.predict_proba(rows) - classifier.predict_proba(base).mean(axis=0)
     np.testing.assert_allclose(values.sum(axis=1), difference, atol=0.02)
+
+
+def test_masked_values_are_refused():
+    for rows, base in (
+        (np.ma.masked_less(X, 0), BACKGROUND),
+        (X, np.ma.masked_less(BACKGROUND, 0)),
+    ):
+        with pytest.raises(ValueError, match=r"shap_values: .* has masked values"):
+            shap_values(make(), rows, base)
+
+
+def test_many_points_are_cut_into_parts():
+    network = make(output="sigmoid")
+    exact = shap_values(network, X, BACKGROUND)
+    np.testing.assert_allclose(shap_values(network, X, BACKGROUND, points=200), exact, atol=1e-10)
+    np.testing.assert_allclose(shap_values(network, X[:1], BACKGROUND, points=5000), exact[:1])

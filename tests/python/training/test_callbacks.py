@@ -578,3 +578,92 @@ def test_a_program_that_has_not_set_up_logging_sees_nothing():
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("", "")
+
+
+# What a breaker found
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_new_run_saves_its_network_whatever_an_old_file_holds(tmp_path, every):
+    path = tmp_path / "best"
+    old = fastmlp.Network([3, 8, 1], seed=0)
+    old.metadata["ModelCheckpoint"] = json.dumps({"epoch": 9, "loss": -5.0})
+    old.save(path)
+    network = make()
+    fit(network, ModelCheckpoint(path, save_best_only=True, every=every))
+    assert fastmlp.Network.load(path).layers == (3, 4, 1)
+
+
+def test_a_second_network_is_saved_by_the_callback_of_a_first(tmp_path):
+    save = ModelCheckpoint(tmp_path / "best", save_best_only=True, every=2)
+    fit(make(), save)
+    save.best = -5.0
+    fit(make(seed=2), save)
+    assert fastmlp.Network.load(tmp_path / "best").seed == 2
+
+
+def test_a_file_that_could_not_be_written_is_not_the_best(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    save = ModelCheckpoint(folder / "best", save_best_only=True)
+    folder.rename(tmp_path / "away")
+    with pytest.raises(OSError, match="No such file"):
+        save(make(), 0, {"loss": 1.0})
+    assert save.best is None
+    (tmp_path / "away").rename(folder)
+    save(make(), 1, {"loss": 1.5})
+    assert save.best == 1.5
+
+
+def test_what_is_not_finite_is_null_in_the_metadata(tmp_path):
+    save = ModelCheckpoint(tmp_path / "net")
+    save(make(), 0, {"loss": 1.0, "mine": math.nan, "epoch": 7.0})
+    text = fastmlp.Network.load(tmp_path / "net").metadata["ModelCheckpoint"]
+    assert json.loads(text, parse_constant=pytest.fail) == {"loss": 1.0, "mine": None, "epoch": 1}
+
+
+@pytest.mark.parametrize("name", ["{loss[0]}", "{loss.x}", "{other}", "{0}", "{loss:q}"])
+def test_fields_that_cannot_be_filled_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"path is .*Its fields must be among \['epoch', 'loss'\]"):
+        fit(make(), ModelCheckpoint(str(tmp_path / name)))
+
+
+def test_monitor_must_be_a_name(tmp_path):
+    with pytest.raises(TypeError, match="monitor is 3; it must be the name"):
+        ModelCheckpoint(tmp_path / "net", monitor=3)
+
+
+@pytest.mark.parametrize("left", ["", "epo", "epoch,loss", "epoch,loss\n\n", "epoch,loss\n0,1\n\n"])
+def test_a_csv_file_that_was_cut_anywhere_is_continued(tmp_path, left):
+    path = tmp_path / "log.csv"
+    path.write_text(left)
+    log = CSVLogger(path, append=True)
+    log(None, 5, {"loss": 0.5})
+    lines = rows(path)
+    assert lines[0] == ["epoch", "loss"]
+    assert lines[-1] == ["5", "0.5"]
+    assert all(len(line) == 2 for line in lines)
+
+
+def test_a_csv_file_that_was_removed_begins_again(tmp_path):
+    path = tmp_path / "log.csv"
+    log = CSVLogger(path)
+    log(None, 0, {"loss": 1.0})
+    path.unlink()
+    log(None, 1, {"loss": 0.5})
+    assert rows(path) == [["epoch", "loss"], ["1", "0.5"]]
+
+
+def test_the_checkpoint_holds_the_last_finite_epoch(tmp_path):
+    network, calls = make(), []
+
+    def loss(outputs, y):
+        calls.append(1)
+        return (math.nan if len(calls) > 6 else 1.0), outputs - y
+
+    history = fit(
+        network, TerminateOnNaN(), epochs=20, batch_size=40, loss=loss, every=10,
+        checkpoint=tmp_path / "state",
+    )  # fmt: skip
+    assert history.epochs == 6
+    assert fastmlp.Network.load(tmp_path / "state").epochs_trained == 6
