@@ -130,15 +130,15 @@ template <class T>
 class CallData {
  public:
   CallData(const char* function, PyNetwork& self, Network<T>& net, const py::object& X,
-           const py::object& y, const py::object& weight)
+           const py::object& y, const py::object& weight, const char* y_name = "y")
       : x_(is_csr(X) ? py::array() : apart_from(net, array_of(function, "X", self, X))),
-        y_(apart_from(net, array_of(function, "y", self, y))),
+        y_(apart_from(net, array_of(function, y_name, self, y))),
         x_rows(is_csr(X) ? csr_rows_of<T>(function, "X", X, csr_,
                                           [&](const py::array& array) {
                                             return is_view_of(net, array) ? copy_of(array) : array;
                                           })
                          : rows_of<T>(function, "X", x_)),
-        y_rows(targets_of<T>(function, "y", y_)),
+        y_rows(targets_of<T>(function, y_name, y_)),
         weight_(sample_weight_of(function, weight, x_rows.rows())),
         weights(weight.is_none() ? nullptr : weight_.data()) {}
 
@@ -237,6 +237,103 @@ std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object
       return net.accumulate_gradients(data.x_rows, data.y_rows, data.weights, should_stop);
     });
     return std::pair(sum.loss, sum.weight);
+  });
+}
+
+/// X and dY of a call that returns a result for each row. One row may be a vector; its result has
+/// no axis of rows.
+class RowsOrOne {
+ public:
+  RowsOrOne(const char* function, PyNetwork& self, const py::object& X, const py::object& dY)
+      : X_(X), dY_(dY) {
+    if (is_csr(X)) return;
+    const py::array given = array_of(function, "X", self, X);
+    one_ = is_vector(given);
+    X_ = given;
+    if (!one_) return;
+    X_ = given.attr("reshape")(1, -1);
+    if (dY.is_none()) return;
+    const py::array gradient = as_array(function, "dY", dY);
+    if (is_vector(gradient)) dY_ = gradient.attr("reshape")(1, -1);
+  }
+  const py::object& X() const { return X_; }
+  const py::object& dY() const { return dY_; }
+  py::object result(const py::array& rows) const {
+    if (!one_) return rows;
+    return rows[py::int_(0)];
+  }
+
+ private:
+  py::object X_, dY_;
+  bool one_ = false;
+};
+
+/// A new array for a result of `function`.
+template <class T>
+py::array result_of(const char* function, const std::vector<py::ssize_t>& shape) {
+  return output<T>(function, py::none(), shape, {});
+}
+
+py::object backward(PyNetwork& self, const py::object& X, const py::object& dY) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const RowsOrOne given("backward", self, X, dY);
+    const CallData<T> data("backward", self, net, given.X(), given.dY(), py::none(), "dY");
+    const py::array dX = result_of<T>("backward", {data.x_rows.rows(), net.layers().front()});
+    const MatrixView<T> to = mutable_view<T>(dX);
+    interruptible([&](const ShouldStop& should_stop) {
+      net.backward(data.x_rows, data.y_rows, &to, should_stop);
+    });
+    return given.result(dX);
+  });
+}
+
+py::object input_gradients(PyNetwork& self, const py::object& X, const py::object& dY) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const RowsOrOne given("input_gradients", self, X, dY);
+    const CallData<T> data("input_gradients", self, net, given.X(), given.dY(), py::none(), "dY");
+    const py::array dX =
+        result_of<T>("input_gradients", {data.x_rows.rows(), net.layers().front()});
+    const MatrixView<T> to = mutable_view<T>(dX);
+    interruptible([&](const ShouldStop& should_stop) {
+      net.input_gradients(data.x_rows, data.y_rows, to, should_stop);
+    });
+    return given.result(dX);
+  });
+}
+
+py::object jacobian(PyNetwork& self, const py::object& X) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const RowsOrOne given("jacobian", self, X, py::none());
+    const CallData<T> data("jacobian", self, net, given.X(), py::array(), py::none());
+    const std::ptrdiff_t rows = data.x_rows.rows(), n_out = net.layers().back(),
+                         n_in = net.layers().front();
+    const py::array J = result_of<T>("jacobian", {rows, n_out, n_in});
+    const MatrixView<T> to(static_cast<T*>(const_cast<void*>(J.data())), rows, n_out * n_in);
+    interruptible(
+        [&](const ShouldStop& should_stop) { net.jacobian(data.x_rows, to, should_stop); });
+    return given.result(J);
+  });
+}
+
+py::object activations(PyNetwork& self, const py::object& X) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const RowsOrOne given("activations", self, X, py::none());
+    const CallData<T> data("activations", self, net, given.X(), py::array(), py::none());
+    std::vector<py::array> arrays;
+    std::vector<MatrixView<T>> to;
+    for (std::size_t l = 1; l < net.layers().size(); ++l) {
+      arrays.push_back(result_of<T>("activations", {data.x_rows.rows(), net.layers()[l]}));
+      to.push_back(mutable_view<T>(arrays.back()));
+    }
+    interruptible(
+        [&](const ShouldStop& should_stop) { net.activations(data.x_rows, to, should_stop); });
+    py::list results;
+    for (const py::array& array : arrays) results.append(given.result(array));
+    return results;
   });
 }
 
@@ -604,6 +701,10 @@ void register_network(py::module_& module) {
            kLossAndGradientsDoc)
       .def("accumulate_gradients", &accumulate_gradients, py::arg("X"), py::arg("y"),
            py::arg("sample_weight") = none, kAccumulateGradientsDoc)
+      .def("backward", &backward, py::arg("X"), py::arg("dY"), kBackwardDoc)
+      .def("input_gradients", &input_gradients, py::arg("X"), py::arg("dY"), kInputGradientsDoc)
+      .def("jacobian", &jacobian, py::arg("X"), kJacobianDoc)
+      .def("activations", &activations, py::arg("X"), kActivationsDoc)
       .def("apply_gradients", &apply_gradients, py::arg("optimizer"), py::arg("scale") = 1.0,
            kApplyGradientsDoc)
       .def("step", &step, py::arg("X"), py::arg("y"), py::arg("learning_rate"), kStepDoc)

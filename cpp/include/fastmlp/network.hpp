@@ -158,6 +158,11 @@ class FASTMLP_EXPORT Network {
   /// a time.
   void forward(const RowSource<T>& X, MatrixView<T> out, const ShouldStop& should_stop = {}) const;
 
+  /// Writes the outputs of every layer for X (m, n_0): those of layer l + 1, (m, n_(l+1)), to
+  /// `out[l]`. The last are those of forward().
+  void activations(const RowSource<T>& X, const std::vector<MatrixView<T>>& out,
+                   const ShouldStop& should_stop = {}) const;
+
   /// Writes the labels of X (m, n_0) to `labels`. With one sigmoid output they are (m, 1): 1 if the
   /// probability is at least `threshold`, else 0. With several sigmoid outputs they are (m, n_L),
   /// by the same rule. With softmax they are (m, 1): the most probable class, or the first of them
@@ -183,6 +188,31 @@ class FASTMLP_EXPORT Network {
   LossSum accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                const double* sample_weight = nullptr,
                                const ShouldStop& should_stop = {});
+
+  /// Backpropagates a gradient of your own, for a loss that the library does not have. `dY` (m,
+  /// n_L) is the gradient of your loss with respect to the outputs Yhat of X; divide it by m
+  /// yourself if the loss is a mean. Writes the gradient of the parameters to gradients() and,
+  /// unless `dX` is null, that of X to `*dX` (m, n_0). With dY = dloss/dYhat, gradients() has the
+  /// values of loss_and_gradients(). Needs as much memory as that.
+  ///
+  /// ```cpp
+  /// net.forward(X, Y);
+  /// my_loss(Y, dY);
+  /// net.backward(X, dY);
+  /// net.apply_gradients(optimizer);
+  /// ```
+  void backward(const RowSource<T>& X, const RowSource<T>& dY, const MatrixView<T>* dX = nullptr,
+                const ShouldStop& should_stop = {});
+
+  /// Writes dX of backward() and leaves gradients() as they are: row i is the sum over j of dY(i,
+  /// j) times the gradient of output j with respect to row i of X.
+  void input_gradients(const RowSource<T>& X, const RowSource<T>& dY, const MatrixView<T>& dX,
+                       const ShouldStop& should_stop = {}) const;
+
+  /// Writes the Jacobian of each row to a row of `out` (m, n_L . n_0): dYhat_j / dx_k is element
+  /// j n_0 + k. Takes one sweep back through the layers for each output.
+  void jacobian(const RowSource<T>& X, const MatrixView<T>& out,
+                const ShouldStop& should_stop = {}) const;
 
   /// Updates the parameters once, by gradients() times `scale`.
   void apply_gradients(Optimizer& optimizer, double scale = 1.0);

@@ -102,6 +102,25 @@ class Network(TrainingMixin):
         loss_sum, S, self.gradients[:] = self._mean_gradients(X, y, sample_weight)
         return _mean(loss_sum, S)
 
+    def backward(self, X: npt.ArrayLike, dY: npt.ArrayLike) -> Array:
+        """Return dX from dY, the gradient of any loss with respect to Ŷ; dθ is in `gradients`."""
+        dX, self.gradients[:] = self._from_outputs(X, dY)
+        return dX
+
+    def input_gradients(self, X: npt.ArrayLike, dY: npt.ArrayLike) -> Array:
+        """Return dX from dY."""
+        return self._from_outputs(X, dY)[0]
+
+    def jacobian(self, X: npt.ArrayLike) -> Array:
+        """∂ŷ_j / ∂x_k of each row, (m, n_out, n_in)."""
+        rows, n_out = len(np.asarray(X)), self.layers[-1]
+        units = [np.broadcast_to(unit, (rows, n_out)) for unit in np.eye(n_out)]
+        return np.stack([self.input_gradients(X, dY) for dY in units], axis=1)
+
+    def activations(self, X: npt.ArrayLike) -> list[Array]:
+        """A_1, …, A_L = Ŷ."""
+        return [*self._forward(X)[0][1:], self.forward(X)]
+
     def step(self, X: npt.ArrayLike, y: npt.ArrayLike, learning_rate: float) -> float:
         """θ := θ - α dθ on one batch; the loss before it."""
         loss_sum, S, gradients = self._mean_gradients(X, y, None)
@@ -158,10 +177,18 @@ class Network(TrainingMixin):
         M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
         Y = self._targets(y, len(Z[-1]))
         s = self._weights_of_rows(len(Z[-1]), sample_weight)
-        S, gradients = s.sum(), np.zeros_like(self.parameters)
+        S = s.sum()
         if S == 0:
-            return 0.0, 0.0, gradients
+            return 0.0, 0.0, np.zeros_like(self.parameters)
         dZ = (s / S).astype(self.dtype)[:, np.newaxis] * self._slope(Z[-1], Y)
+        _, gradients = self._backward(A, Z, dZ, M)
+        return float(s @ self._row_loss(Z[-1], Y)), float(S), gradients
+
+    def _backward(
+        self, A: list[Array], Z: list[Array], dZ: Array, M: Sequence[Any]
+    ) -> tuple[Array, Array]:
+        """Return dA_0 and dθ flat, from dZ_L."""
+        gradients = np.zeros_like(self.parameters)
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
             dW, db = views[layer]
@@ -170,7 +197,17 @@ class Network(TrainingMixin):
             if layer > 0:
                 backward = ACTIVATIONS[self.hidden[layer - 1]].backward
                 dZ = M[layer] * backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
-        return float(s @ self._row_loss(Z[-1], Y)), float(S), gradients
+        return dZ @ weights[0].T, gradients
+
+    def _from_outputs(self, X: npt.ArrayLike, dY: npt.ArrayLike) -> tuple[Array, Array]:
+        """Return dX and dθ from dY, the gradient of any loss with respect to Ŷ."""
+        A, Z = self._forward(X)
+        output = OUTPUTS[self.output]
+        given = np.asarray(dY, self.dtype).reshape(Z[-1].shape)
+        dZ = output.backward(given * self._part("output_scale", 1), output.forward(Z[-1]))
+        dA, gradients = self._backward(A, Z, dZ.astype(self.dtype), [1] * len(A))
+        dX: Array = (dA / self._part("input_scale", 1)).astype(self.dtype)
+        return dX, gradients
 
     def _forward(
         self, X: npt.ArrayLike, masks: Sequence[Array] | None = None
