@@ -36,7 +36,7 @@ MOST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 MOST = 2**62  # epochs, steps and the like
 STRING = re.compile(r'"(?>[^"\\]+|\\.)*+"?', re.DOTALL)  # possessive: no text makes it slow
 BFLOAT16 = np.dtype("V2")  # its bytes; NumPy has no such type
-TENSOR_DTYPES = {
+TENSOR_DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),

@@ -160,14 +160,13 @@ def _read(path: Any) -> dict[str, Array]:
                 raise ValueError("Network.save wrote it; use Network.load")
             expected: Expected = {}
             for name, entry in entries.items():
-                dtype = (
-                    TENSOR_DTYPES.get(str(entry.get("dtype"))) if isinstance(entry, dict) else None
-                )
-                if dtype is None or not is_list(entry.get("shape"), int):
+                parts = entry if isinstance(entry, dict) else {}
+                dtype = TENSOR_DTYPES.get(str(parts.get("dtype")))
+                if dtype is None or not is_list(parts.get("shape"), int):
                     raise ValueError(
                         f"{name} is {entry!r:.120}; its dtype must be one of {list(TENSOR_DTYPES)}"
                     )
-                expected[name] = dtype, entry["shape"]
+                expected[name] = dtype, parts["shape"]
             return read_tensors(file, entries, expected)
     except ValueError as error:
         raise ValueError(
