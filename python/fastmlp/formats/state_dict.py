@@ -36,7 +36,7 @@ class IncompatibleKeys(NamedTuple):
 
 def get_weights(network: Any) -> list[Array]:
     """Do what `Network.get_weights` says."""
-    return _split(network, network._snapshot()[0])
+    return split(network, network._snapshot()[0])
 
 
 def set_weights(network: Any, weights: Sequence[Any]) -> None:
@@ -98,8 +98,8 @@ def _names(network: Any) -> list[str]:
     return [f"{2 * layer}.{part}" for layer in range(depth) for part in ("weight", "bias")]
 
 
-def _split(network: Any, parameters: Array) -> list[Array]:
-    """Return W_1, b_1, W_2, b_2, … as views of the flat parameters."""
+def split(network: Any, parameters: Array) -> list[Array]:
+    """Return W_1, b_1, W_2, b_2, … as views of an array like `parameters`."""
     arrays, end = [], 0
     for n_in, n_out in itertools.pairwise(network.layers):
         for shape in ((n_in, n_out), (n_out,)):
