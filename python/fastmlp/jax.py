@@ -49,13 +49,13 @@ def function(network: Network) -> Callable[[Arrays, Any], Any]:
 
     Examples
     --------
-    >>> import fastmlp, fastmlp.jax  # doctest: +SKIP
+    >>> import fastmlp, fastmlp.jax
     >>> network = fastmlp.Network([4, 16, 2], output="identity", seed=0)
-    >>> apply = fastmlp.jax.function(network)  # doctest: +SKIP
+    >>> apply = fastmlp.jax.function(network)
     >>> weights = network.get_weights()
     >>> loss = lambda weights, X: (apply(weights, X) ** 2).mean()
-    >>> gradients = jax.jit(jax.grad(loss))(weights, jax.numpy.ones((10, 4)))  # doctest: +SKIP
-    >>> network.set_weights([w - 0.1 * g for w, g in zip(weights, gradients)])  # doctest: +SKIP
+    >>> gradients = jax.jit(jax.grad(loss))(weights, jax.numpy.ones((10, 4)))
+    >>> network.set_weights([w - 0.1 * g for w, g in zip(weights, gradients)])
     """
     if not isinstance(network, Network):
         raise TypeError(

@@ -50,15 +50,15 @@ class Module(nn.Module):
     --------
     A network between two modules of PyTorch:
 
-    >>> import torch  # doctest: +SKIP
-    >>> import fastmlp, fastmlp.torch  # doctest: +SKIP
+    >>> import torch
+    >>> import fastmlp, fastmlp.torch
     >>> network = fastmlp.Network([16, 64, 8], output="identity", seed=0)
-    >>> model = torch.nn.Sequential(  # doctest: +SKIP
+    >>> model = torch.nn.Sequential(
     ...     torch.nn.Linear(4, 16), fastmlp.torch.Module(network), torch.nn.Linear(8, 1)
     ... )
-    >>> optimizer = torch.optim.Adam(model.parameters())  # doctest: +SKIP
-    >>> model(torch.ones(10, 4)).sum().backward()  # doctest: +SKIP
-    >>> optimizer.step()  # doctest: +SKIP
+    >>> optimizer = torch.optim.Adam(model.parameters())
+    >>> model(torch.ones(10, 4)).sum().backward()
+    >>> optimizer.step()
     """
 
     def __init__(self, network: Network) -> None:

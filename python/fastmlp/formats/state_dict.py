@@ -135,8 +135,8 @@ def _renamed(found: dict[str, Any], names: list[str], ordered: bool) -> dict[str
 
     Their order is that of the numbers in their names, or else of the dict.
     """
-    layers = list(dict.fromkeys(str(name).rpartition(".")[0] for name in found))
-    theirs = [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
+    layers = list(dict.fromkeys(re.sub("(weight|bias)$", "", str(name)) for name in found))
+    theirs = [layer + part for layer in layers for part in ("weight", "bias")]
     if set(theirs) != set(found) or len(theirs) != len(names) or set(theirs) == set(names):
         return found
     if len({re.sub(r"\d+", "0", layer) for layer in layers}) == 1:
@@ -146,7 +146,7 @@ def _renamed(found: dict[str, Any], names: list[str], ordered: bool) -> dict[str
             f"load_state_dict: the names {layers} do not tell the order of the layers, and a "
             "safetensors file has none; give a dict of the arrays in the order of the layers"
         )
-    theirs = [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
+    theirs = [layer + part for layer in layers for part in ("weight", "bias")]
     return {name: found[their] for name, their in zip(names, theirs, strict=True)}
 
 
