@@ -7,6 +7,7 @@
 #include "docs_network.hpp"
 #include "gil.hpp"
 #include "native_object.hpp"
+#include "own_loss.hpp"
 #include "py_optimizer.hpp"
 #include "scope.hpp"
 #include "set_once.hpp"
@@ -379,16 +380,23 @@ class BatchLosses {
 
 double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
                    const py::object& order, py::ssize_t batch_size, PyOptimizer& optimizer,
-                   const py::object& weight, const Objective& objective,
+                   const py::object& weight, const std::optional<Objective>& objective,
                    const py::object& batch_losses, const py::object& dropout,
-                   std::optional<std::uint64_t> seed) {
+                   std::optional<std::uint64_t> seed, const py::object& loss) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("train_epoch", self, net, X, y, weight);
+    using T = ElementOf<decltype(net)>;
+    const bool own_loss = !loss.is_none();
+    if (own_loss && !(weight.is_none() && !objective)) {
+      throw py::value_error(
+          "train_epoch: sample_weight and objective are for the losses of the library; let loss "
+          "apply them itself");
+    }
+    const CallData<T> data("train_epoch", self, net, X, own_loss ? py::array() : y, weight);
     const py::array_t<std::int64_t> rows = order_of("train_epoch", order);
     const std::int64_t* first = rows.data();
     const std::ptrdiff_t count = rows.size();
     EpochOptions options;
-    options.objective = objective;
+    options.objective = objective.value_or(Objective());
     options.dropout = dropout_of(dropout, net.hidden().size());
     options.dropout_seed = seed.value_or(self.seed());
     std::optional<BatchLosses> losses;
@@ -397,6 +405,19 @@ double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
       const std::ptrdiff_t batches = batch_size > 0 ? count / batch_size + last_is_short : 0;
       losses.emplace(net, batch_losses, batches);
       options.batch_losses = losses->data();
+    }
+    if (own_loss) {
+      PyLoss<T> of_python("train_epoch", loss, y, data.x_rows.rows());
+      return interruptible([&](const ShouldStop& should_stop, GilReleased& released) {
+        const BatchLoss<T> of_batch = [&](const std::int64_t* of, MatrixView<const T> Y,
+                                          MatrixView<T> dY) {
+          return of_python(released, of, Y, dY);
+        };
+        return net
+            .train_epoch(data.x_rows, of_batch, first, count, batch_size, optimizer.get(),
+                         should_stop, options)
+            .mean();
+      });
     }
     return interruptible([&](const ShouldStop& should_stop) {
       return net
@@ -447,7 +468,10 @@ py::object own(PyNetwork& self) {
 void validate(PyNetwork& self, const char* function, const py::object& X, const py::object& y,
               const py::object& weight) {
   self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data(function, self, net, X, y, weight);
+    const bool has_y = !y.is_none();
+    const CallData<ElementOf<decltype(net)>> data(function, self, net, X, has_y ? y : py::array(),
+                                                  weight);
+    if (!has_y) return net.validate(function, data.x_rows);
     interruptible([&](const ShouldStop& should_stop) {
       net.validate(function, data.x_rows, data.y_rows, data.weights, should_stop);
     });
@@ -523,7 +547,9 @@ py::object scaling(PyNetwork& self) {
 py::dict measure(PyNetwork& self, const py::object& X, const py::object& y,
                  const py::object& weight) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("fit", self, net, X, y, weight);
+    const bool has_y = !y.is_none();
+    const CallData<ElementOf<decltype(net)>> data("fit", self, net, X, has_y ? y : py::array(),
+                                                  weight);
     py::dict parts;
     const auto add = [&](const char* side, const auto& rows, std::ptrdiff_t cols) {
       Statistics found = interruptible([&](const ShouldStop& should_stop) {
@@ -538,7 +564,7 @@ py::dict measure(PyNetwork& self, const py::object& X, const py::object& y,
       parts[py::str(name + "_scale")] = py::array_t<double>(n, found.deviation.data());
     };
     add("input", data.x_rows, net.layers().front());
-    if (net.output() == Output::kIdentity) add("output", data.y_rows, net.layers().back());
+    if (has_y && net.output() == Output::kIdentity) add("output", data.y_rows, net.layers().back());
     return parts;
   });
 }
@@ -710,8 +736,8 @@ void register_network(py::module_& module) {
       .def("step", &step, py::arg("X"), py::arg("y"), py::arg("learning_rate"), kStepDoc)
       .def("train_epoch", &train_epoch, py::arg("X"), py::arg("y"), py::arg("order"), py::kw_only(),
            py::arg("batch_size"), py::arg("optimizer"), py::arg("sample_weight") = none,
-           py::arg("objective") = Objective{}, py::arg("batch_losses") = none,
-           py::arg("dropout") = none, py::arg("seed") = none, kTrainEpochDoc)
+           py::arg("objective") = none, py::arg("batch_losses") = none, py::arg("dropout") = none,
+           py::arg("seed") = none, py::arg("loss") = none, kTrainEpochDoc)
       .def("_snapshot", &snapshot,
            "Return (a copy of the parameters, epochs_trained), not in the middle of a step.")
       .def("_restore", &restore, py::arg("parameters"), py::arg("epochs_trained"),

@@ -326,6 +326,9 @@ dropout : float or sequence of float, optional
 seed : int, optional
     The seed of the dropout; by default the network's. The units also depend on `epochs_trained` and
     on the number of the step.
+loss : callable, optional
+    A loss of your own, as for :meth:`fit`. y must be an array with a row for each row of X; its
+    values are not looked at. sample_weight and objective must be None.
 
 Returns
 -------

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,7 +128,7 @@ class Network:
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         *,
-        objective: Objective = ...,
+        objective: Objective | None = None,
     ) -> float: ...
     def accumulate_gradients(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -152,7 +152,7 @@ class Network:
     @scaling.setter
     def scaling(self, scaling: dict[str, npt.NDArray[np.float64]] | None) -> None: ...
     def _measure_scaling(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+        self, X: npt.ArrayLike, y: npt.ArrayLike | None, sample_weight: npt.ArrayLike | None
     ) -> dict[str, npt.NDArray[np.float64]]: ...
     def _unfold_scaling(self) -> None: ...
     def _refold_scaling(self) -> None: ...
@@ -169,6 +169,7 @@ class Network:
         batch_losses: npt.NDArray[np.float64] | None = None,
         dropout: float | Sequence[float] | None = None,
         seed: int | None = None,
+        loss: Callable[[_Floats, Any], tuple[float, Any]] | None = None,
     ) -> float: ...
     def _adopt(self, made: Network) -> None: ...
     def _own(self) -> Scope: ...
@@ -180,6 +181,6 @@ class Network:
         self,
         function: str,
         X: npt.ArrayLike,
-        y: npt.ArrayLike,
+        y: npt.ArrayLike | None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> None: ...

@@ -184,6 +184,9 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   void apply(const detail::KernelTable<T>& kernels, std::size_t rule,
              const detail::OptimizerStep<T>& step) const;
 
+  /// The same, by an optimizer with the goal's decays.
+  void update(const detail::KernelTable<T>& kernels, const Goal& goal, double total_weight) const;
+
   /// The number of threads for a call over `rows` rows in batches of `batch_size`.
   int team(std::ptrdiff_t rows, GradientUse use,
            std::ptrdiff_t batch_size = std::numeric_limits<std::ptrdiff_t>::max()) const;
@@ -211,7 +214,6 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
 
   double squared_weights(const detail::KernelTable<T>& kernels) const;
   void add_decay(double decay) const;
-  void update(const detail::KernelTable<T>& kernels, const Goal& goal, double total_weight) const;
 
   void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const T* y,
                    std::ptrdiff_t rows, const Goal& goal) const;

@@ -173,6 +173,11 @@ void Network<T>::validate(const char* function, const RowSource<T>& X, const Row
   detail::check_weight_sum(function, sample_weight, X.rows());
 }
 
+template <class T>
+void Network<T>::validate(const char* function, const RowSource<T>& X) const {
+  detail::check_features(function, X.rows(), X.cols(), impl_->layers.front());
+}
+
 namespace {
 
 /// Writes the outputs of X to `out`, block by block. Calls use(scratch, first, rows) after each
