@@ -34,8 +34,10 @@ PAGES = (
     "reproducibility",
     "from_sklearn",
     "from_pytorch",
+    "from_keras",
     "plots",
     "gradients",
+    "autograd",
     "explain",
     *(f"guides/{path.stem}" for path in sorted(DOCS.glob("guides/*.md"))),
 )

@@ -42,10 +42,9 @@ def function(network: Network) -> Callable[[Arrays, Any], Any]:
 
     Notes
     -----
-    fastmlp computes on the CPU, where the arrays must be. A gradient
-    computes the forward pass again instead of keeping its results. In `vmap` over X, all rows are
-    computed at once; in `vmap` over the weights, or over gradients of the weights, one after
-    another.
+    fastmlp computes on the CPU, where the arrays must be. A gradient computes the forward pass
+    again instead of keeping its results. `vmap` over X computes all rows at once; `vmap` over the
+    weights, or over gradients of the weights, computes one after another.
 
     Examples
     --------
@@ -62,42 +61,9 @@ def function(network: Network) -> Callable[[Arrays, Any], Any]:
             f"fastmlp.jax.function: network is of type {type(network).__name__}; it must be a "
             "fastmlp.Network"
         )
-    host = _Host(network.copy())
+    outputs = _outputs(_Host(network.copy()))
     dtype, n_in, n_out = network.dtype, network.layers[0], network.layers[-1]
     shapes = [array.shape for array in network.get_weights()]
-
-    # The rows of X are two-dimensional here.
-
-    @jax.custom_vjp
-    def outputs(weights: Arrays, X: Any) -> Any:
-        return host.call(host.forward, [(len(X), n_out)], X, *weights)[0]
-
-    def outputs_forward(weights: Arrays, X: Any) -> tuple[Any, Any]:
-        values = [weight.value for weight in weights], X.value
-        # PyTrees are static in JAX, so a flag is () or None.
-        of_weights = () if any(weight.perturbed for weight in weights) else None
-        return outputs(*values), (of_weights, *values)
-
-    def outputs_backward(kept: Any, dY: Any) -> tuple[Any, Any]:
-        of_weights, weights, X = kept
-        if isinstance(dY, jax.custom_derivatives.SymbolicZero):
-            dY = jnp.zeros(dY.shape, dY.dtype)
-        if of_weights is None:
-            return None, input_gradients(X, dY, weights)
-        dX, *gradients = all_gradients(X, dY, weights)
-        return gradients, dX
-
-    @jax.custom_jvp
-    def input_gradients(X: Any, dY: Any, weights: Arrays) -> Any:
-        return host.call(host.input_gradients, [X.shape], X, dY, *weights)[0]
-
-    @jax.custom_jvp
-    def all_gradients(X: Any, dY: Any, weights: Arrays) -> Any:
-        return host.call(host.backward, [X.shape, *shapes], X, dY, *weights)
-
-    outputs.defvjp(outputs_forward, outputs_backward, symbolic_zeros=True)
-    input_gradients.defjvp(_refuse)
-    all_gradients.defjvp(_refuse)
 
     def apply(weights: Arrays, X: Any) -> Any:
         """Return the outputs of the network with these weights."""
@@ -117,6 +83,45 @@ def function(network: Network) -> Callable[[Arrays, Any], Any]:
         return outputs(weights, X.reshape(-1, n_in)).reshape(*X.shape[:-1], n_out)
 
     return apply
+
+
+def _outputs(host: "_Host") -> Callable[[Arrays, Any], Any]:
+    """Return the function of the weights and of X (m, n_in), with its gradients."""
+    n_out = host.network.layers[-1]
+
+    @jax.custom_vjp
+    def outputs(weights: Arrays, X: Any) -> Any:
+        return host.call(host.forward, [(len(X), n_out)], X, *weights)[0]
+
+    def forward(weights: Arrays, X: Any) -> tuple[Any, Any]:
+        values = [weight.value for weight in weights], X.value
+        # Only the structure of what is kept is known when JAX compiles: None says no.
+        of_weights = () if any(weight.perturbed for weight in weights) else None
+        return outputs(*values), (of_weights, *values)
+
+    def backward(kept: Any, dY: Any) -> tuple[Any, Any]:
+        of_weights, weights, X = kept
+        if isinstance(dY, jax.custom_derivatives.SymbolicZero):
+            dY = jnp.zeros(dY.shape, dY.dtype)
+        if of_weights is None:
+            return None, input_gradients(X, dY, weights)
+        dX, *gradients = all_gradients(X, dY, weights)
+        return gradients, dX
+
+    @jax.custom_jvp
+    def input_gradients(X: Any, dY: Any, weights: Arrays) -> Any:
+        return host.call(host.input_gradients, [X.shape], X, dY, *weights)[0]
+
+    @jax.custom_jvp
+    def all_gradients(X: Any, dY: Any, weights: Arrays) -> Any:
+        shapes = [weight.shape for weight in weights]
+        return host.call(host.backward, [X.shape, *shapes], X, dY, *weights)
+
+    outputs.defvjp(forward, backward, symbolic_zeros=True)
+    input_gradients.defjvp(_refuse)
+    all_gradients.defjvp(_refuse)
+    differentiable: Callable[[Arrays, Any], Any] = outputs
+    return differentiable
 
 
 def _refuse(*_: Any) -> NoReturn:

@@ -12,8 +12,6 @@ from torch import nn
 
 from fastmlp.network import Network
 
-Gradients = tuple[torch.Tensor | None, ...]
-
 
 class Module(nn.Module):
     """A network as a `torch.nn.Module`: fastmlp computes its forward and its backward.
@@ -168,7 +166,7 @@ class _Forward(torch.autograd.Function):
         return torch.from_numpy(network.forward(X.detach().numpy()))
 
     @staticmethod
-    def backward(ctx: Any, dY: torch.Tensor) -> Gradients:
+    def backward(ctx: Any, dY: torch.Tensor) -> tuple[Any, ...]:
         needed = ctx.needs_input_grad[1:]
         return None, *_Backward.apply(ctx.network, needed, dY, *ctx.saved_tensors)
 
@@ -184,7 +182,7 @@ class _Backward(torch.autograd.Function):
         dY: torch.Tensor,
         X: torch.Tensor,
         *parameters: torch.Tensor,
-    ) -> Gradients:
+    ) -> tuple[Any, ...]:
         rows, slopes = X.detach().numpy(), dY.detach().numpy()
         if not any(needed[1:]):
             return torch.from_numpy(network.input_gradients(rows, slopes)), *(
