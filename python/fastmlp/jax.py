@@ -101,7 +101,7 @@ def _outputs(host: "_Host") -> Callable[[Arrays, Any], Any]:
 
     def backward(kept: Any, dY: Any) -> tuple[Any, Any]:
         of_weights, weights, X = kept
-        if isinstance(dY, jax.custom_derivatives.SymbolicZero):
+        if isinstance(dY, jax.custom_derivatives.SymbolicZero):  # older JAX, outputs not used
             dY = jnp.zeros(dY.shape, dY.dtype)
         if of_weights is None:
             return None, input_gradients(X, dY, weights)

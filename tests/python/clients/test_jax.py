@@ -4,6 +4,7 @@ import doctest
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -122,6 +123,9 @@ BATCHES = {
     "gradients of an ensemble": lambda f, W, E, X: jax.jit(
         jax.vmap(jax.grad(lambda W, X: f(W, X).prod(1).sum(), (0, 1)), (0, None))
     )(E, X),
+    "outputs that are not used": lambda f, W, E, X: jax.grad(
+        lambda W: jax.jit(lambda W: (f(W, X).sum(), W[0].sum()))(W)[1]
+    )(W),
     "the gradient of a sum over rows": lambda f, W, E, X: jax.grad(
         lambda W: jax.vmap(lambda X: f(W, X).prod())(X).sum()
     )(W),
@@ -222,13 +226,30 @@ def test_the_network_and_its_later_changes_do_not_matter():
     network = make()
     apply, weights = fastmlp.jax.function(network), network.get_weights()
     X = rows("float32", 6, 3)
-    before = apply(weights, X)
-    network.parameters[:] = 0
+    with ThreadPoolExecutor(1) as another_thread:
+        found = []
+        network.fit(  # other threads may not read the network meanwhile
+            np.ones((4, 3)),
+            np.ones((4, 2)),
+            epochs=1,
+            callbacks=[lambda *_: found.append(another_thread.submit(apply, weights, X).result())],
+        )
+    assert_same(found[0], in_jax(network)(weights, X), "float32")
     network.gradients[:] = 7
     jax.grad(lambda W: apply(W, X).sum())(weights)
-    np.testing.assert_array_equal(apply(weights, X), before)
-    assert (network.parameters == 0).all()
     assert (network.gradients == 7).all()
+
+
+def test_calls_at_the_same_time_do_not_mix():
+    network = fastmlp.Network([200, 300, 200], output="identity", seed=0)
+    apply, X = fastmlp.jax.function(network), rows("float32", 100, 200)
+    several = [[w * k for w in network.get_weights()] for k in range(8)]
+    value_and_grad = jax.jit(jax.value_and_grad(lambda W: apply(W, X).sum()))
+    expected = [jax.block_until_ready(value_and_grad(weights)) for weights in several]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            for found, right in zip(pool.map(value_and_grad, several), expected, strict=True):
+                assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), found, right))
 
 
 def test_types_are_converted_and_gradients_come_back_in_them():

@@ -286,6 +286,9 @@ REFUSED = {
     "add takes x, layer": lambda: Own(lambda self, x: x + self.layer(x)),
     "other takes x": lambda: Own(lambda self, x: (self.layer(x), self.other(x))[1]),
     "output takes layer": lambda: Own(lambda self, x: (self.layer(x),) * 2),
+    "0: ParametrizedLinear shares its weights": lambda: nn.Sequential(
+        *[nn.utils.parametrizations.weight_norm(nn.Linear(5, 5))] * 2
+    ),
     "layer shares": lambda: Own(lambda self, x: self.layer(self.layer(x))),
     "the call truediv is not in a Network": lambda: Own(lambda self, x: self.layer(x) / 2),
     "the call leaky_relu has negative_slope=0.2": lambda: Own(
