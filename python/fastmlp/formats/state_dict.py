@@ -125,6 +125,8 @@ def _numbers(what: str, values: Any) -> Array:
     array = np.asarray(values)
     if array.dtype == BFLOAT16:
         array = (array.view("<u2").astype("<u4") << 16).view("<f4")
+    elif array.dtype.kind == "V" and array.dtype.type is not np.void:  # of the package ml_dtypes
+        array = array.astype(np.float32)
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise TypeError(f"{what} is of type {array.dtype}; it must have real numbers")
     return array

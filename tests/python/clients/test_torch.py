@@ -5,6 +5,8 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fastmlp
 
@@ -215,6 +217,39 @@ def test_a_subclass_is_made_without_its_init():
             raise AssertionError
 
     assert type(Own.from_torch(nn.Linear(5, 2))) is Own
+
+
+@st.composite
+def chains(draw):
+    """A module of layers in any order, with nested Sequential."""
+    sizes = draw(st.lists(st.integers(1, 6), min_size=2, max_size=5))
+    layers = []
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+        first = index == 0
+        before = draw(st.lists(st.sampled_from(["norm", "drop"] if first else PARTS), max_size=3))
+        layers += [part(name, n_in) for name in before]
+        layers.append(nn.Linear(n_in, n_out, bias=draw(st.booleans())))
+    layers += [part(name, sizes[-1]) for name in draw(st.lists(st.sampled_from(PARTS), max_size=3))]
+    begin = draw(st.integers(0, len(layers)))
+    end = draw(st.integers(begin, len(layers)))
+    return nn.Sequential(*layers[:begin], nn.Sequential(*layers[begin:end]), *layers[end:])
+
+
+PARTS = ["norm", "drop", *ACTIVATIONS]
+
+
+def part(name, size):
+    made = {"norm": lambda: nn.BatchNorm1d(size), "drop": nn.Dropout} | ACTIVATIONS
+    return made[name]()
+
+
+@given(chains(), st.integers(0, 100))
+def test_layers_in_any_order_compute_the_same(module, seed):
+    torch.manual_seed(seed)
+    module = randomized(module.double())
+    network = fastmlp.Network.from_torch(module)
+    assert_computes_the_same(network, module)
+    assert_computes_the_same(network, network.to_torch())
 
 
 class Own(nn.Module):
