@@ -29,6 +29,7 @@ PAGES = (
     "getting_started",
     "data_frames",
     "tabular",
+    "callbacks",
     "command_line",
     "performance",
     "reproducibility",

@@ -28,6 +28,7 @@ extensions = [
     "doxygen_xml",
     "mathml",
     "native_docstrings",
+    "notebook",
     "offline",
     "outside_pages",
     "pictures",

@@ -13,18 +13,31 @@
 
 namespace fastmlp::python {
 
+/// The functions of _own_loss.py. They are looked up once, because a late call cannot import.
+struct OwnLossFunctions {
+  pybind11::handle evaluate, targets;
+};
+inline OwnLossFunctions& own_loss_functions() {
+  static OwnLossFunctions functions;
+  return functions;
+}
+inline void register_own_losses() {
+  const auto module = pybind11::module_::import("fastmlp._own_loss");
+  const auto found = [&](const char* name) {
+    return module.attr(name).cast<pybind11::object>().release();
+  };
+  own_loss_functions() = {found("evaluate"), found("targets")};
+}
+
 /// Calls `evaluate(loss, y, rows, Y, dY)` of _own_loss.py. Made and destroyed with the GIL; called
 /// without it.
-/// \throws ValueError if y does not have `rows` rows
 template <class T>
 class PyLoss {
  public:
+  /// \throws ValueError if y does not have `rows` rows
   PyLoss(const char* function, const pybind11::object& loss, const pybind11::object& y,
          std::ptrdiff_t rows)
-      : module_(pybind11::module_::import("fastmlp._own_loss")),
-        evaluate_(module_.attr("evaluate")),
-        loss_(loss),
-        y_(module_.attr("targets")(function, y, rows)) {}
+      : loss_(loss), y_(own_loss_functions().targets(function, y, rows)) {}
 
   double operator()(GilReleased& released, const std::int64_t* rows, const MatrixView<const T>& Y,
                     const MatrixView<T>& dY) {
@@ -36,14 +49,15 @@ class PyLoss {
                                pybind11::array_t<T>({Y.rows, Y.cols}, Y.data, base),
                                pybind11::array_t<T>({dY.rows, dY.cols}, dY.data, base));
       result_ = nullptr;
-      call_python([&] { return result_ = PyObject_CallObject(evaluate_.ptr(), arguments_.ptr()); });
+      PyObject* const evaluate = own_loss_functions().evaluate.ptr();
+      call_python([&] { return result_ = PyObject_CallObject(evaluate, arguments_.ptr()); });
       if (result_ == nullptr) throw pybind11::error_already_set();
       return pybind11::reinterpret_steal<pybind11::object>(result_).template cast<double>();
     });
   }
 
  private:
-  const pybind11::object module_, evaluate_, loss_, y_;
+  const pybind11::object loss_, y_;
   // Members, because no frame inside call_python() may own an object of Python.
   pybind11::tuple arguments_;
   PyObject* result_ = nullptr;

@@ -7,6 +7,7 @@ losses of each epoch. Start at `Writer.write` and `State.apply`.
 
 from __future__ import annotations  # some types are used before they are defined
 
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -128,6 +129,7 @@ class Writer:
         parts = network_file.network_parts(self.network, settings, tensors.items())
         with _naming_fit("write"):
             safetensors.replace_file(self.target.path, *parts, function="fit")
+        logging.getLogger("fastmlp").info("fit: wrote the checkpoint %r", self.target.path)
 
 
 def _optimizer_state(network: Trainable, optimizer: Any) -> tuple[int, list[float], list[Array]]:

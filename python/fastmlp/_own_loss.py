@@ -3,11 +3,14 @@
 The core calls `evaluate` for each batch. Validation rows, and L-BFGS, take all rows at once.
 """
 
-from typing import Any
+from __future__ import annotations  # the core imports this before it has what _trainable.py needs
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastmlp._trainable import Array, Data, OwnLoss, Trainable
+if TYPE_CHECKING:
+    from fastmlp._trainable import Array, Data, OwnLoss, Trainable
 
 RULE = "it must return (value, dY): a number, and its gradient with respect to Y"
 

@@ -15,6 +15,7 @@ from fastmlp import _core
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._frames import as_array
 from fastmlp._trainable import positive_integer
+from fastmlp.tabular._model import TabularModel
 
 __all__ = ["shap_values"]
 
@@ -33,12 +34,13 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
 
     Parameters
     ----------
-    model : Network, MLPClassifier or MLPRegressor
-        A network, or a fitted estimator of `fastmlp.sklearn`. Its outputs are those of `forward`:
-        probabilities of a classifier, not logits.
-    X : array_like or data frame of shape (m, n_in), real
+    model : Network, estimator of `fastmlp.sklearn` or model of `fastmlp.tabular`
+        The outputs are those of `forward` or of the estimator's network: probabilities of a
+        classifier, not logits. Those of a tabular model are of `predict_proba` or `predict`, before
+        a clip of predictions and a sort of quantiles.
+    X : array_like or data frame of shape (m, n_in), real; or a table
         The rows to explain.
-    background : array_like or data frame of shape (k, n_in), real
+    background : array_like or data frame of shape (k, n_in), real; or a table
         Rows to compare with: all training rows, or a sample of some 100 of them. The time is
         proportional to m k points.
     points : int
@@ -50,7 +52,9 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
     Returns
     -------
     ndarray of float64, shape (m, n_in), or (m, n_in, n_out) for several outputs
-        As the explainers of the package `shap` return them.
+        As the explainers of the package `shap` return them. For a tabular model n_in is the number
+        of columns of its table: what a column's inputs contribute is added up, and columns that
+        were left out contribute 0.
 
     Raises
     ------
@@ -68,16 +72,25 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
     >>> shap_values(net, [[5.0, 7.0]], [[0.0, 0.0], [2.0, 4.0]])
     array([[ 8., -5.]])
     """
-    network = getattr(model, "network_", model)
-    if not isinstance(network, _core.Network):
-        raise TypeError(
-            f"shap_values: model is a {type(model).__name__}; it must be a Network or a fitted "
-            "estimator of fastmlp.sklearn"
-        )
     points = positive_integer("shap_values", "points", points)
-    rows, base = _rows(network, "X", X), _rows(network, "background", background)
+    if isinstance(model, TabularModel):
+        rows, base = model.encode(X).astype(float), model.encode(background).astype(float)
+        networks = model.networks
+    else:
+        network = _network(model)
+        rows, base = _rows(network, "X", X), _rows(network, "background", background)
+        networks = [network]
     if not len(base):
         raise ValueError("shap_values: background has no rows; there must be at least one")
+    each = [_contributions(network, rows, base, points) for network in networks]
+    values: Array = np.mean(each, axis=0)
+    if isinstance(model, TabularModel):
+        values = model._of_columns(values)
+    return values[..., 0] if values.shape[-1] == 1 else values
+
+
+def _contributions(network: _core.Network, rows: Array, base: Array, points: int) -> Array:
+    """Return the contributions of the inputs of one network, (m, n_in, n_out)."""
     nodes, weights = np.polynomial.legendre.leggauss(points)
     nodes, weights = (nodes + 1) / 2, weights / 2  # from [-1, 1] to [0, 1]
     n_in, n_out = network.layers[0], network.layers[-1]
@@ -91,8 +104,17 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
             slopes = network.jacobian(path.reshape(-1, n_in)).reshape(len(part), points, -1)
             mean_slopes = (weights @ slopes).reshape(len(part), n_out, n_in)
             contributions += np.einsum("boi,boi->oi", mean_slopes, distance)
-    values /= len(base)
-    return values[:, 0] if n_out == 1 else values.transpose(0, 2, 1)
+    return (values / len(base)).transpose(0, 2, 1)
+
+
+def _network(model: Any) -> Any:
+    network = getattr(model, "network_", model)
+    if not isinstance(network, _core.Network):
+        raise TypeError(
+            f"shap_values: model is a {type(model).__name__}; it must be a Network, a fitted "
+            "estimator of fastmlp.sklearn or a model of fastmlp.tabular"
+        )
+    return network
 
 
 def _rows(network: Any, name: str, values: Any) -> Array:

@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 
-from fastmlp._training_loop import Rates
+from fastmlp._training_loop import Rates, logger
 from fastmlp.network import Network
 from fastmlp.optimizers import SGD, AdamW, Optimizer
 from fastmlp.sklearn._checks import check_range, refuse_masked, row_weights
@@ -277,6 +277,7 @@ def ends_after_epoch(est: Any, split: Split) -> bool:
     est.loss_curve_.append(est.loss_)
     if est.verbose:
         print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+    logger.debug("fit: iteration %d, loss = %.8f", est.n_iter_, est.loss_)
     # update no_improvement_count based on training loss or
     # validation score according to early_stopping
     est._update_no_improvement_count(

@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastmlp._class_weight import check_class_weight, weights_of_rows
 from fastmlp._core import Objective, default_float_mode
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._training_loop import logger
 from fastmlp.network import Network
 from fastmlp.sklearn._checks import (
     check_outputs,
@@ -155,6 +156,8 @@ class NativePerceptron(Base):
             # scikit-learn's `_fit` checks the arguments, then calls `_initialize` and the solver.
             self._fit(X, y, sample_weight=sample_weight, incremental=False)
             self._ongoing_fit.end()
+            name, iterations = type(self).__name__, self.n_iter_
+            logger.info("fit: %s, %d iterations, loss = %.8f", name, iterations, self.loss_)
         finally:
             del self._ongoing_fit
         return self
