@@ -29,7 +29,9 @@ class FormatsMixin:
         *,
         output: str | None = None,
         seed: int | np.random.Generator | None = None,
-        **loss: Any,
+        loss: str | None = None,
+        delta: float = 1.0,
+        quantiles: Sequence[float] | None = None,
     ) -> Self:
         """Make a network of a PyTorch module, with copies of its parameters.
 
@@ -47,8 +49,8 @@ class FormatsMixin:
             for `PoissonNLLLoss`.
         seed : int, numpy.random.Generator or None
             As for `Network`; it decides the shuffling in `fit`.
-        **loss
-            `loss`, `delta` and `quantiles`, as for `Network`.
+        loss, delta, quantiles
+            As for `Network`.
 
         Returns
         -------
@@ -79,7 +81,8 @@ class FormatsMixin:
         """
         from fastmlp.formats import torch_modules
 
-        made: Self = torch_modules.from_torch(cls, module, output, seed, loss)
+        losses = {"loss": loss, "delta": delta, "quantiles": quantiles}
+        made: Self = torch_modules.from_torch(cls, module, output, seed, losses)
         return made
 
     def to_torch(self) -> Any:
@@ -189,7 +192,9 @@ class FormatsMixin:
         *,
         output: str | None = None,
         seed: int | np.random.Generator | None = None,
-        **loss: Any,
+        loss: str | None = None,
+        delta: float = 1.0,
+        quantiles: Sequence[float] | None = None,
     ) -> Self:
         """Make a network of a Keras model, with copies of its weights.
 
@@ -204,8 +209,8 @@ class FormatsMixin:
             the loss of the model is one with `from_logits=True`.
         seed : int, numpy.random.Generator or None
             As for `Network`; it decides the shuffling in `fit`.
-        **loss
-            `loss`, `delta` and `quantiles`, as for `Network`.
+        loss, delta, quantiles
+            As for `Network`.
 
         Returns
         -------
@@ -223,15 +228,20 @@ class FormatsMixin:
         --------
         >>> import fastmlp
         >>> import keras  # doctest: +SKIP
-        >>> layers = [keras.layers.Dense(8, "relu"), keras.layers.Dense(3, "softmax")]
-        ... # doctest: +SKIP
-        >>> model = keras.Sequential([keras.Input((4,)), *layers])  # doctest: +SKIP
+        >>> model = keras.Sequential(  # doctest: +SKIP
+        ...     [
+        ...         keras.Input((4,)),
+        ...         keras.layers.Dense(8, "relu"),
+        ...         keras.layers.Dense(3, "softmax"),
+        ...     ]
+        ... )
         >>> fastmlp.Network.from_keras(model, seed=0)  # doctest: +SKIP
         Network([4, 8, 3], hidden='relu', output='softmax', dtype='float32', seed=0)
         """
         from fastmlp.formats import keras_models
 
-        made: Self = keras_models.from_keras(cls, model, output, seed, loss)
+        losses = {"loss": loss, "delta": delta, "quantiles": quantiles}
+        made: Self = keras_models.from_keras(cls, model, output, seed, losses)
         return made
 
     def get_weights(self) -> list[npt.NDArray[Any]]:

@@ -5,6 +5,7 @@ Sequential, and those of a forward that a user wrote. state_dict.py has the para
 needs no PyTorch. Start at `from_torch`.
 """
 
+import itertools
 import operator
 from typing import Any
 
@@ -277,10 +278,9 @@ def to_torch(network: Any) -> nn.Sequential:
     ends |= {"identity": nn.Identity, "softmax": lambda: nn.Softmax(dim=-1), "exp": Exp}
     modules: list[nn.Module] = []
     with torch.device("meta"):  # draws no random weights
-        for n_in, n_out, name in zip(
-            network.layers, network.layers[1:], [*network.hidden, network.output], strict=False
-        ):
-            modules += [nn.Linear(n_in, n_out), ends[name]()]
+        names = (*network.hidden, network.output)
+        for sizes, name in zip(itertools.pairwise(network.layers), names, strict=True):
+            modules += [nn.Linear(*sizes), ends[name]()]
         if network.output == "identity":
             del modules[-1]
         sequential = nn.Sequential(*modules)

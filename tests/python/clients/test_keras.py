@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastmlp
+from skipped_examples import assert_example_runs
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 keras = pytest.importorskip("keras")
@@ -176,3 +177,7 @@ def test_what_is_no_model_is_refused():
     for thing in ([], "model.keras", layers.Dense(3)):
         with pytest.raises(TypeError, match=r"it must be a keras\.Model"):
             fastmlp.Network.from_keras(thing)
+
+
+def test_the_docstring():
+    assert_example_runs("from_keras")

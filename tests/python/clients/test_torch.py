@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastmlp
+from skipped_examples import assert_example_runs
 
 torch = pytest.importorskip("torch")
 safetensors_torch = pytest.importorskip("safetensors.torch")
@@ -386,6 +387,11 @@ def test_to_torch_copies_and_draws_no_random_numbers():
         module[0].weight.fill_(7)
     assert not (network.parameters == 7).any()
     assert torch.equal(pickle.loads(pickle.dumps(module))[0].weight, module[0].weight)
+
+
+@pytest.mark.parametrize("name", ["from_torch", "to_torch"])
+def test_the_docstrings(name):
+    assert_example_runs(name)
 
 
 # State dicts
