@@ -4,6 +4,7 @@ import copy
 import doctest
 import io
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -110,6 +111,32 @@ def test_a_graph_can_be_kept_and_used_again():
     first = torch.autograd.grad(loss, X, retain_graph=True)[0]
     module(rows(2, 3)).sum().backward()
     assert torch.equal(torch.autograd.grad(loss, X)[0], first)
+
+
+def test_threads_get_their_own_gradients_or_an_error():
+    """Both use `network.gradients`, so one of them may be refused."""
+    module = fastmlp.torch.Module(make())
+    several = [k * rows(2000, 3) for k in range(1, 5)]
+
+    def gradients_of(X):
+        return torch.autograd.grad(module(X).pow(2).sum(), module.parameters())
+
+    expected = [gradients_of(X) for X in several]
+
+    def repeat(index):
+        refused = 0
+        for _ in range(50):
+            try:
+                found = gradients_of(several[index])
+            except RuntimeError as error:
+                assert "another thread" in str(error)  # noqa: PT017
+                refused += 1
+            else:
+                assert all(map(torch.equal, found, expected[index]))
+        return refused
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(repeat, range(4))) < 200
 
 
 def test_frozen_parameters_get_no_gradient():
