@@ -3,6 +3,7 @@
 Start at `from_keras`.
 """
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,10 +49,12 @@ LAYERS: dict[Any, tuple[str, dict[str, Any]]] = {
 
 def from_keras(cls: Any, model: Any, output: str | None, seed: Any, loss: dict[str, Any]) -> Any:
     """Do what `Network.from_keras` says."""
+    if isinstance(model, str | os.PathLike):
+        model = keras.saving.load_model(model, compile=False)
     if not isinstance(model, keras.Model):
         raise TypeError(
-            f"from_keras: model is of type {type(model).__name__}; it must be a keras.Model. "
-            "set_weights takes a list of get_weights()"
+            f"from_keras: model is of type {type(model).__name__}; it must be a keras.Model or the "
+            "name of its file. set_weights takes a list of get_weights()"
         )
     chain, dtypes, read = Chain("from_keras"), set(), set()
     for layer, features in _steps(model):

@@ -68,8 +68,7 @@ class FormatsMixin:
         -----
         Batch normalisation is folded into the linear layer before it, or else after it, and dropout
         is left out. An activation without a linear layer before it, such as the last `Tanh` of an
-        actor, gets one whose weights are the identity matrix. A class of PyTorch that inherits
-        from these layers is one of them if it has the same forward.
+        actor, gets one whose weights are the identity matrix.
 
         Examples
         --------
@@ -200,10 +199,10 @@ class FormatsMixin:
 
         Parameters
         ----------
-        model : keras.Model
+        model : keras.Model or path
             A `Sequential` or functional model of Keras 3, nested or not: a chain of `Dense`,
             activations, `BatchNormalization`, `Normalization`, `Rescaling`, `Flatten` and layers
-            that only act in training.
+            that only act in training. A path is the name of a `.keras` file.
         output : str, optional
             The output of the network. If None, it is the last activation of the model. Name it if
             the loss of the model is one with `from_logits=True`.
@@ -222,7 +221,7 @@ class FormatsMixin:
         ValueError
             If the model is no such chain; the message names the layer.
         TypeError
-            If it is no model.
+            If it is no model and no path.
 
         Examples
         --------

@@ -134,6 +134,14 @@ def test_lists_of_weights_go_both_ways():
     assert_computes_the_same(network, model)
 
 
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_files_of_keras_are_read(tmp_path, kind):
+    model = sequential(layers.Dense(4, "relu"), layers.Dropout(0.2), layers.Dense(3, "softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.save(tmp_path / "model.keras")
+    assert_computes_the_same(fastmlp.Network.from_keras(kind(tmp_path / "model.keras")), model)
+
+
 def chain(function):
     inputs = keras.Input((5,))
     return keras.Model(inputs, function(inputs))
@@ -174,7 +182,7 @@ def test_what_cannot_be_taken_is_named(message):
 
 
 def test_what_is_no_model_is_refused():
-    for thing in ([], "model.keras", layers.Dense(3)):
+    for thing in ([], 3, layers.Dense(3)):
         with pytest.raises(TypeError, match=r"it must be a keras\.Model"):
             fastmlp.Network.from_keras(thing)
 
