@@ -54,10 +54,6 @@ bool is_aligned(const py::array& array) {
   return true;
 }
 
-bool is_contiguous(const py::array& array) {
-  return (array.flags() & py::array::c_style) == py::array::c_style;
-}
-
 template <class T>
 MatrixView<const T> view_of(const T* data, const py::array& array) {
   const auto stride = [&](py::ssize_t d) {  // that of a single element is arbitrary
@@ -284,6 +280,10 @@ double* doubles_of(const char* function, const char* name, const py::object& obj
                           "; it must be contiguous float64 of shape (" + std::to_string(n) + ",)");
   }
   return static_cast<double*>(array.mutable_data());
+}
+
+bool is_contiguous(const py::array& array) {
+  return (array.flags() & py::array::c_style) == py::array::c_style;
 }
 
 bool is_vector(const py::array& array) { return array.ndim() == 1; }
