@@ -141,11 +141,11 @@ class Module(nn.Module):
         return _in_turn(self.weights, self.biases)
 
     def _share(self) -> None:
-        """Put the memory of the network into the parameters."""
+        """Let the parameters have the memory of the network, with the values they have now."""
         tensors = self._tensors()
         arrays = _in_turn(self.network.weights, self.network.biases)
         for tensor, array in zip(tensors, arrays, strict=True):
-            tensor.data = torch.from_numpy(array)
+            tensor.data = torch.from_numpy(array).copy_(tensor.data)
         self._addresses = [tensor.data_ptr() for tensor in tensors]
 
 

@@ -375,6 +375,15 @@ def test_parameters_that_leave_the_network_are_refused(change):
         module(rows(6, 3))
 
 
+def test_a_copy_has_the_parameters_that_left():
+    module = fastmlp.torch.Module(make())
+    state = {name: torch.ones_like(value) for name, value in module.state_dict().items()}
+    module.load_state_dict(state, assign=True)
+    made = copy.deepcopy(module)
+    assert (made.network.parameters == 1).all()
+    made(rows(6, 3))
+
+
 def test_other_parameters_for_one_call_are_refused():
     module = fastmlp.torch.Module(make())
     others = {name: 2 * value for name, value in module.state_dict().items()}
