@@ -253,7 +253,7 @@ class _Reader:
                 self.chain.check_width(columns, where)
                 return
         if node.target not in FUNCTIONS:
-            raise ValueError(f"from_torch: {where} is not in a Network; {KNOWN}")
+            raise ValueError(f"from_torch: {where} is not known; {KNOWN}")
         rule = FUNCTIONS[node.target]
         settings = {key: values[0] for key, values in rule[1].items()}
         if "start_dim" in settings:

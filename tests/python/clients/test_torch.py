@@ -326,7 +326,9 @@ REFUSED = {
         *[nn.utils.parametrizations.weight_norm(nn.Linear(5, 5))] * 2
     ),
     "layer shares": lambda: Own(lambda self, x: self.layer(self.layer(x))),
-    "the call truediv is not in a Network": lambda: Own(lambda self, x: self.layer(x) / 2),
+    "the call truediv is not known; a Network has relu": lambda: Own(
+        lambda self, x: self.layer(x) / 2
+    ),
     "the call leaky_relu has negative_slope=0.2": lambda: Own(
         lambda self, x: functional.leaky_relu(self.layer(x), 0.2)
     ),
