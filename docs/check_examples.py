@@ -36,6 +36,7 @@ PAGES = (
     "from_sklearn",
     "from_pytorch",
     "from_keras",
+    "works_with",
     "plots",
     "gradients",
     "autograd",
