@@ -35,9 +35,11 @@ PAGES = (
     "reproducibility",
     "from_sklearn",
     "from_pytorch",
+    "from_keras",
     "works_with",
     "plots",
     "gradients",
+    "autograd",
     "explain",
     *(f"guides/{path.stem}" for path in sorted(DOCS.glob("guides/*.md"))),
 )

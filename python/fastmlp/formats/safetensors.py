@@ -35,6 +35,14 @@ MOST_METADATA = 100  # entries
 MOST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 MOST = 2**62  # epochs, steps and the like
 STRING = re.compile(r'"(?>[^"\\]+|\\.)*+"?', re.DOTALL)  # possessive: no text makes it slow
+BFLOAT16 = np.dtype("V2")  # its bytes; NumPy has no such type
+TENSOR_DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": BFLOAT16,
+    "I64": np.dtype("<i8"),
+}
 PIECE = 1 << 20  # bytes read or written at once: Ctrl-C is noticed between two pieces
 
 
@@ -218,8 +226,8 @@ def _begins(entries: dict[str, Any], expected: Expected) -> dict[str, int]:
 
 
 def _tensor_dtype(dtype: np.dtype[Any]) -> str:
-    """Return the name of float32 or float64 in safetensors."""
-    return "F32" if dtype.itemsize == 4 else "F64"
+    """Return the name in safetensors of a type that TENSOR_DTYPES has."""
+    return next(name for name, known in TENSOR_DTYPES.items() if known == dtype)
 
 
 # Writing
