@@ -7,6 +7,7 @@ import click
 
 from fastmlp.cli import options, output
 from fastmlp.cli.models import NetworkFile, load_model, refuse_same_file
+from fastmlp.formats.c_header import c_header, save_c
 from fastmlp.formats.cpp_header import cpp_header, save_cpp
 
 
@@ -32,6 +33,12 @@ FORMATS = {
         _save_cpp,
         lambda model, namespace: cpp_header(model, namespace or "model"),
     ),
+    "c": Format(
+        "HEADER",
+        "The C header to write, for a microcontroller; of a network only.",
+        lambda model, path, namespace: f"{save_c(model, path, namespace)}_forward",
+        lambda model, namespace: c_header(model, namespace or "model"),
+    ),
 }
 
 
@@ -49,7 +56,8 @@ def _formats(command: Callable[..., int]) -> Callable[..., int]:
 @click.option(
     "--namespace",
     metavar="NAME",
-    help="The C++ namespace is fastmlp_NAME.  [default: the header's name without its ending]",
+    help="The C++ namespace, or the beginning of every name in C, is fastmlp_NAME.  "
+    "[default: the header's name without its ending]",
 )
 def command(model: str, namespace: str | None, **paths: str | None) -> int:
     """Write MODEL, a tabular model or a network, in another format.
