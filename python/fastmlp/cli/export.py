@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import click
 
 from fastmlp.cli import options, output
+from fastmlp.cli.errors import CommandError
 from fastmlp.cli.models import NetworkFile, load_model, refuse_same_file
 from fastmlp.formats.c_header import c_header, save_c
 from fastmlp.formats.cpp_header import cpp_header, save_cpp
@@ -26,6 +27,13 @@ def _save_cpp(model: Any, path: str, namespace: str | None) -> str:
     return f"{save_cpp(model, path, namespace)}::{function}"
 
 
+def _save_npz(model: Any, path: str, _: str | None) -> str:
+    if hasattr(model, "networks"):
+        raise CommandError(f"--npz: the model is a {type(model).__name__}; it must be a network")
+    model.save_npz(path)
+    return "arrays for numpy.load"
+
+
 FORMATS = {
     "cpp": Format(
         "HEADER",
@@ -39,6 +47,7 @@ FORMATS = {
         lambda model, path, namespace: f"{save_c(model, path, namespace)}_forward",
         lambda model, namespace: c_header(model, namespace or "model"),
     ),
+    "npz": Format("FILE", "The NumPy file to write; of a network only.", _save_npz),
 }
 
 
