@@ -8,6 +8,7 @@ import click
 from fastmlp.cli import options, output
 from fastmlp.cli.errors import CommandError
 from fastmlp.cli.models import NetworkFile, load_model, refuse_same_file
+from fastmlp.cli.sklearn_files import load_estimator
 from fastmlp.formats.c_header import c_header, save_c
 from fastmlp.formats.cpp_header import cpp_header, save_cpp
 
@@ -68,10 +69,20 @@ def _formats(command: Callable[..., int]) -> Callable[..., int]:
     help="The C++ namespace, or the beginning of every name in C, is fastmlp_NAME.  "
     "[default: the header's name without its ending]",
 )
-def command(model: str, namespace: str | None, **paths: str | None) -> int:
-    """Write MODEL, a tabular model or a network, in another format.
+@click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Read MODEL although it is a pickle, which can run any code: only if you trust its source.",
+)
+def command(
+    model: str, namespace: str | None, trust_pickle: bool, **paths: str | None
+) -> int:
+    """Write MODEL in another format.
 
-    A C++ header needs only the standard library.
+    MODEL is a tabular model, a network, or an estimator of scikit-learn that skops or pickle wrote:
+    an MLPClassifier or MLPRegressor, also behind scalers in a Pipeline.
+
+    The headers need only the standard library of the language.
 
     Example: fastmlp export model.safetensors --cpp model.hpp
     """  # fmt: skip
@@ -79,8 +90,7 @@ def command(model: str, namespace: str | None, **paths: str | None) -> int:
     if not chosen:
         names = " or ".join(f"'--{name}'" for name in FORMATS)
         raise click.UsageError(f"Missing option {names}.")
-    found = load_model(model)
-    exported: Any = found.network if isinstance(found, NetworkFile) else found.model
+    exported = _loaded(model, trust_pickle)
     for one, path in chosen:
         if path == "-" and one.text is not None:
             output.say(one.text(exported, namespace).removesuffix("\n"))
@@ -89,6 +99,14 @@ def command(model: str, namespace: str | None, **paths: str | None) -> int:
         offers = one.save(exported, path, namespace)
         output.say(f"{path}: {offers}, {_described(exported)}")
     return 0
+
+
+def _loaded(path: str, trust_pickle: bool) -> Any:
+    network = load_estimator(path, trust_pickle)
+    if network is not None:
+        return network
+    found = load_model(path)
+    return found.network if isinstance(found, NetworkFile) else found.model
 
 
 def _described(model: Any) -> str:
