@@ -3,6 +3,7 @@
 import os
 import pickle
 import zipfile
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -84,7 +85,7 @@ def test_a_file_of_skops_is_exported(name):
     skops.io.dump(estimator, "model.skops")
     assert export("model.skops", "--npz", "model.npz", "--c", "model.h") == 0
     check_same("model.npz", estimator)
-    assert "fastmlp_model_forward" in open("model.h").read()
+    assert "fastmlp_model_forward" in Path("model.h").read_text()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
