@@ -72,11 +72,9 @@ def _formats(command: Callable[..., int]) -> Callable[..., int]:
 @click.option(
     "--trust-pickle",
     is_flag=True,
-    help="Read MODEL although it is a pickle, which can run any code: only if you trust its source.",
+    help="Read MODEL if it is a pickle, which can run any code: only if you trust its source.",
 )
-def command(
-    model: str, namespace: str | None, trust_pickle: bool, **paths: str | None
-) -> int:
+def command(model: str, namespace: str | None, trust_pickle: bool, **paths: str | None) -> int:
     """Write MODEL in another format.
 
     MODEL is a tabular model, a network, or an estimator of scikit-learn that skops or pickle wrote:

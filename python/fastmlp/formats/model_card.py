@@ -36,14 +36,15 @@ def model_card(network: Network) -> str:
     >>> network = fastmlp.Network([2, 8, 1], seed=0)
     >>> network.metadata["title"] = "Rain tomorrow"
     >>> network.metadata["license"] = "cc-by-4.0"
-    >>> print(model_card(network)[:110])
-    ---
-    library_name: fastmlp
-    license: "cc-by-4.0"
-    pipeline_tag: tabular-classification
-    ---
-    <BLANKLINE>
-    # Rain tomorrow
+    >>> for line in model_card(network).splitlines()[:7]:
+    ...     print(repr(line))
+    '---'
+    'library_name: fastmlp'
+    'license: "cc-by-4.0"'
+    'pipeline_tag: tabular-classification'
+    '---'
+    ''
+    '# Rain tomorrow'
     """
     return "\n".join(_lines(network)) + "\n"
 

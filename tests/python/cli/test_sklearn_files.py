@@ -96,7 +96,9 @@ def test_a_pickle_is_exported_if_it_is_trusted(path, capsys):
     if path != "model.skops":
         assert export(path, "--npz", "model.npz") == 2
         printed = capsys.readouterr().err
-        assert f"{path} is a pickle, which can run any code while it is read; add --trust" in printed
+        assert (
+            f"{path} is a pickle, which can run any code while it is read; add --trust" in printed
+        )
         assert len(printed.splitlines()) == 1
         assert not os.path.exists("model.npz")
     assert export(path, "--npz", "model.npz", "--trust-pickle") == 0
