@@ -76,7 +76,7 @@ def c_header(network: Network, namespace: str = "model") -> str:
     """Return a network as the text of a C99 header, for microcontrollers.
 
     The weights are constant arrays. The header allocates nothing, keeps no state and includes only
-    <math.h>, <stddef.h>, <stdint.h> and <string.h>. It is valid C++ too.
+    <float.h>, <math.h>, <stddef.h>, <stdint.h> and <string.h>. It is valid C++ too.
 
     A float32 network gives the bits of `Network.forward` under every compiler and all options but
     `-ffast-math`, also on a processor without fma: there each term of a sum takes a few operations

@@ -291,10 +291,10 @@ def test_the_label_of_one_unit_begins_at_a_half(tmp_path):
     assert "_label" not in c_header(fastmlp.Network([1, 1], output="identity"))
 
 
-def test_the_header_allocates_nothing_and_needs_four_headers_of_the_language():
+def test_the_header_allocates_nothing_and_needs_headers_of_the_language_only():
     text = c_header(fastmlp.Network([2, 30, 20, 10, 1], hidden="gelu"))
     assert set(re.findall(r"#include (\S+)", text)) == {
-        f"<{name}>" for name in ("math.h", "stddef.h", "stdint.h", "string.h")
+        f"<{name}>" for name in ("float.h", "math.h", "stddef.h", "stdint.h", "string.h")
     }
     assert not re.search(r"alloc|printf|__builtin|static (?!inline|const)", text.split("*/", 1)[1])
     assert "n_scratch = 50" in text  # 30 and 20; the third layer takes the place of the first
