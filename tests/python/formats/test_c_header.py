@@ -177,6 +177,65 @@ def test_options_that_change_the_outputs_do_not_compile(source, compiler, option
     assert re.search("-ffast-math and its parts|fastmlp_float64_tanh_doubles", ended.stderr)
 
 
+@pytest.mark.sparse
+@pytest.mark.skipif(not COMPILERS, reason="no C compiler on PATH")
+@pytest.mark.parametrize("scalar", ["float", "double"])
+@pytest.mark.parametrize("compiler", COMPILERS or ["none"])
+def test_a_product_and_a_sum_are_never_joined(tmp_path, compiler, scalar):
+    """The networks above hardly ever show it: few functions add a product."""
+    dtype = {"float": "float32", "double": "float64"}[scalar]
+    save_c(fastmlp.Network([1, 1, 1], hidden="tanh", dtype=dtype), tmp_path / "model.h")
+    (tmp_path / "main.c").write_text(
+        """
+    #include "model.h"
+    #include <stdio.h>
+    int main(void) {
+      SCALAR x[3];
+      while (fread(x, sizeof x, 1, stdin) == 1) {
+        const SCALAR joined[] = {fastmlp_model_mul(x[0], x[1]) + x[2],
+                                 x[2] - fastmlp_model_mul(x[0], x[1])};
+        fwrite(joined, sizeof joined, 1, stdout);
+      }
+      return 0;
+    }
+    """.replace("SCALAR", scalar)
+    )
+    command = [compiler, *OPTIONS["fast"], "main.c", "-lm", "-o", "main"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    a, b, c = np.random.default_rng(0).normal(size=(3, 1000)).astype(dtype)
+    given = np.stack([a, b, c], axis=1).tobytes()
+    printed = subprocess.run([tmp_path / "main"], input=given, capture_output=True, check=True)
+    found = np.frombuffer(printed.stdout, dtype).reshape(-1, 2)
+    assert found.tobytes() == np.stack([a * b + c, c - a * b], axis=1).tobytes()
+
+
+@pytest.mark.skipif(not COMPILERS, reason="no C compiler on PATH")
+def test_fma_rounds_once_without_an_instruction_for_it(tmp_path):
+    """Products so near to the middle between two floats that double precision cannot tell."""
+    save_c(fastmlp.Network([1, 1]), tmp_path / "model.h")
+    main = """
+    #include "model.h"
+    #include <stdio.h>
+    int main(void) {
+      const float tiny = 1.1920929e-07F;  /* 2^-23 */
+      int i, j, m, sign;
+      for (i = -9; i < 9; ++i) for (j = -9; j < 9; ++j) for (m = 0; m < 4; ++m)
+        for (sign = -1; sign < 2; sign += 2) {
+          const float a = 1 + (float)i * tiny, b = 1 + (float)j * tiny;
+          const float c = (float)sign * (16777216.0F + 2 * (float)m);
+          volatile float exact = fmaf(a, b, c);
+          volatile float twice = (float)((double)a * (double)b + (double)c);
+          if (fastmlp_model_fma(a, b, c) != exact) puts("wrong");
+          if (twice != exact) puts("hard");
+        }
+      return 0;
+    }
+    """
+    lines = compiled(tmp_path, main).split()
+    assert b"wrong" not in lines
+    assert lines.count(b"hard") > 50  # so that the test can see it
+
+
 STARTUP = """
 #include <stdint.h>
 extern char stack_end;

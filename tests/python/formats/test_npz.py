@@ -9,6 +9,7 @@ import random
 import threading
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -327,6 +328,18 @@ def test_a_refused_save_leaves_the_old_file(path):
         made.save_npz(path)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_network_that_another_thread_trains_is_not_saved(path):
+    errors = []
+
+    def save(network, *_):
+        with ThreadPoolExecutor(1) as pool:
+            errors.append(pool.submit(network.save_npz, path).exception())
+
+    fastmlp.Network([2, 1]).fit(np.zeros((4, 2)), np.zeros(4), epochs=1, callbacks=[save])
+    assert isinstance(errors[0], RuntimeError)
+    assert not path.exists()
 
 
 def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch):
