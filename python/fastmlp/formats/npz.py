@@ -31,8 +31,9 @@ from fastmlp.formats.safetensors import (
 
 AnyNetwork = TypeVar("AnyNetwork")
 
-# What the arrays of a file may take when they are unpacked, as with safetensors files.
-MOST_TIMES, MOST_MORE = 20, 2_000_000
+# The arrays of a file may take so many times its size when they are unpacked, and so many bytes
+# more. With the parameters and gradients of the network this is at most 20 times and 2 MB.
+MOST_TIMES, MOST_MORE = 6, 500_000
 # The header of an array as NumPy writes it: type, order and shape.
 HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([<>|]?(?:[iu][1248]|f[48]|U[1-9]\d{0,8}))', "

@@ -271,7 +271,7 @@ def test_a_bomb_is_not_unpacked(path, says):
     """20 MB of zeros in 20 kB; the directory may also tell a lie about their size."""
     size = 20_000_000
     with_member(path, "x.npy", bytes(size), zipfile.ZIP_DEFLATED)
-    match = r"its arrays have 2\d{7} bytes; in a file of this size they can have 2\d{6}"
+    match = r"its arrays have 2\d{7} bytes; in a file of this size they can have 6\d{5}"
     if says == "less":
         data = path.read_bytes()
         assert data.count(size.to_bytes(4, "little")) == 2
