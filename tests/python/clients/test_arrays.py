@@ -31,6 +31,10 @@ CALLS = {
             X, y, epochs=2, standardize=True, validation_split=0.3, class_weight="balanced"
         ).loss
     ),
+    "input_gradients": lambda network, X, y: network.input_gradients(X, y.reshape(-1, 1)),
+    "jacobian": lambda network, X, y: network.jacobian(X),
+    "activations": lambda network, X, y: network.activations(X)[0],
+    "backward": lambda network, X, y: network.backward(X, y.reshape(-1, 1)),
     "check_gradients": lambda network, X, y: network.check_gradients(X, y),
 }
 
