@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,9 @@ def load_estimator(path: str, trust_pickle: bool) -> Network | None:
 
 
 def _is_skops(path: str) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         return "schema.json" in archive.namelist()
+    return False
 
 
 def _from_skops(path: str) -> Any:

@@ -131,7 +131,12 @@ def test_what_cannot_be_a_network_is_refused(capsys):
         archive.writestr("schema.json", "{")
     with zipfile.ZipFile("other.zip", "w") as archive:
         archive.writestr("a", "b")
-    for name, data in (("damaged.pkl", b"\x80\x04x"), ("missing.pkl", b"cno_module\nName\n.")):
+    files = (
+        ("damaged.pkl", b"\x80\x04x"),
+        ("missing.pkl", b"cno_module\nName\n."),
+        ("damaged.zip", b"PK" + bytes(40) + b"PK\5\6" + b"\xff" * 8 + bytes(10)),
+    )
+    for name, data in files:
         with open(name, "wb") as file:
             file.write(data)
     for path, message in (
@@ -140,6 +145,7 @@ def test_what_cannot_be_a_network_is_refused(capsys):
         ("untrusted.skops", "which may not be safe to load"),
         ("damaged.skops", "damaged.skops cannot be read: JSONDecodeError"),
         ("other.zip", "other.zip is not a model"),
+        ("damaged.zip", "damaged.zip is not a model"),
         ("damaged.pkl", "damaged.pkl cannot be read: "),
         ("missing.pkl", "missing.pkl cannot be read: ModuleNotFoundError: No module named 'no_m"),
         ("absent.pkl", "absent.pkl: No such file or directory"),
