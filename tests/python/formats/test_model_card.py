@@ -1,4 +1,4 @@
-"""Model cards. tests/python/clients/test_huggingface.py reads them as the Hugging Face Hub does."""
+"""Model cards; tests/python/clients/test_huggingface_hub.py reads them as the Hub does."""
 
 import numpy as np
 import pytest
