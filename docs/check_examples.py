@@ -28,6 +28,7 @@ PAGES = (
     "index",
     "getting_started",
     "data_frames",
+    "arrays",
     "tabular",
     "callbacks",
     "command_line",

@@ -6,12 +6,13 @@ of them, nor the libraries that they need.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from fastmlp.formats.safetensors import AnyPath
 
 if TYPE_CHECKING:
     from fastmlp.formats.state_dict import IncompatibleKeys
@@ -19,6 +20,82 @@ if TYPE_CHECKING:
 
 class FormatsMixin:
     """Conversions from and to other libraries."""
+
+    # NumPy
+
+    def save_npz(self, path: AnyPath) -> None:
+        """Write the network to a file that `numpy.load` reads.
+
+        It has the arrays `layers.0.weight` (n_in, n_out), `layers.0.bias` (n_out,), …, the
+        structure and the seed as numbers and texts, the scaling, and `metadata` as JSON. None of
+        them is a pickle. The page "The file format" lists them. Like `save`, this replaces a file
+        as a whole or leaves it as it was.
+
+        Parameters
+        ----------
+        path : str, bytes or path
+            The name is used as it is: no ending is added. An existing file is replaced.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        TypeError
+            If `path` is no path, or a text of `metadata` is no string.
+        ValueError
+            If `metadata` has more than 100 texts, or a key that begins with "fastmlp".
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> import fastmlp
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "model.npz")
+        ...     fastmlp.Network([2, 3, 1], seed=0).save_npz(path)
+        ...     with np.load(path) as arrays:
+        ...         shape = arrays["layers.0.weight"].shape
+        ...     network = fastmlp.Network.load_npz(path)
+        >>> shape
+        (2, 3)
+        >>> network.layers
+        (2, 3, 1)
+        """
+        from fastmlp.formats import npz
+
+        npz.save_npz(self, path)
+
+    @classmethod
+    def load_npz(cls, path: AnyPath) -> Self:
+        """Read a network from a file that `save_npz` wrote.
+
+        Parameters
+        ----------
+        path : str, bytes or path
+            The arrays may have been written again by `numpy.savez` or `numpy.savez_compressed`.
+
+        Returns
+        -------
+        Network
+            With the parameters, scaling, metadata, seed and `epochs_trained` that were saved.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or was not written by `save_npz`; the message says what is wrong.
+            Also if its arrays would take more than 6 times the size of the file and 0.5 MB.
+        OSError
+            If the file does not exist or cannot be read.
+        TypeError
+            If `path` is no path, such as a number or an open file.
+
+        Examples
+        --------
+        See `save_npz`.
+        """
+        from fastmlp.formats import npz
+
+        return npz.load_npz(cls, path)
 
     # PyTorch and Keras
 
@@ -141,7 +218,7 @@ class FormatsMixin:
 
     def load_state_dict(
         self,
-        state_dict: Mapping[str, Any] | str | bytes | os.PathLike[str] | os.PathLike[bytes],
+        state_dict: Mapping[str, Any] | AnyPath,
         strict: bool = True,
     ) -> IncompatibleKeys:
         """Set the parameters from a state dict of PyTorch; PyTorch itself is not needed.

@@ -67,12 +67,12 @@ def checked_path(path: AnyPath, function: str, name: str = "path") -> str:
 
 
 @contextmanager
-def naming_file(path: str, what: str) -> Iterator[None]:
+def naming_file(path: str, what: str, function: str = "load") -> Iterator[None]:
     """Let the message of a ValueError begin with the file; `what` is what `save` writes there."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"load: {path} is damaged or not {what}: {error}") from error
+        raise ValueError(f"{function}: {path} is damaged or not {what}: {error}") from error
 
 
 def read_header(file: BinaryIO) -> tuple[dict[str, str], dict[str, Any]]:
@@ -87,7 +87,7 @@ def read_header(file: BinaryIO) -> tuple[dict[str, str], dict[str, Any]]:
         )
     header = parse(str(_take(file, size, "its header"), "utf-8"), "its header")
     metadata = header.pop("__metadata__", {})
-    return _checked_metadata(metadata), header
+    return checked_metadata(metadata), header
 
 
 def read_tensors(
@@ -156,7 +156,7 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"{text:.80} is not an integer in [0, 2**64)")
 
 
-def _checked_metadata(metadata: Any) -> dict[str, str]:
+def checked_metadata(metadata: Any) -> dict[str, str]:
     """Return the metadata; refuse other values than strings, and too many."""
     if not isinstance(metadata, dict):
         raise ValueError("the metadata is not an object")
@@ -238,7 +238,7 @@ def file_parts(
 ) -> list[Part]:
     """Return the parts of a file, in order; refuse what `read_header` would refuse."""
     try:
-        _checked_metadata(dict(metadata))
+        checked_metadata(dict(metadata))
     except ValueError as error:  # UnicodeEncodeError is one
         raise ValueError(f"save: {error}") from error
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
