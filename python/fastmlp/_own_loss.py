@@ -82,6 +82,6 @@ def checked_loss(function: str, loss: Any) -> OwnLoss | None:
         checked: OwnLoss | None = loss
         return checked
     raise TypeError(
-        f"{function}: loss is {loss!r}; it must be callable as loss(Y, y). A loss of the library is "
-        "an argument of the network: Network(..., loss='huber')"
+        f"{function}: loss is {loss!r}; it must be callable as loss(Y, y). A loss of the library "
+        "is an argument of the network: Network(..., loss='huber')"
     )
