@@ -157,7 +157,8 @@ def as_array(what: str, values: Any, network: Any = None) -> Array:
 
 def _read(what: str, values: Any) -> Array:
     """Return what NumPy reads as an array; a tensor in main memory is not copied."""
-    if not hasattr(values, "__dlpack__") and not hasattr(values, "__cuda_array_interface__"):
+    is_tensor = hasattr(values, "__dlpack__") or hasattr(values, "__cuda_array_interface__")
+    if isinstance(values, np.ndarray) or not is_tensor:
         return np.asarray(values)
     library, _, dtype = str(getattr(values, "dtype", "")).rpartition(".")
     try:

@@ -462,6 +462,6 @@ def test_models_that_cannot_be_a_header_are_refused(corpus, monkeypatch):
         cpp_header(TabularClassifier())
     with pytest.raises(ValueError, match="namespace is"):
         cpp_header(corpus["classifier"], "a b")
-    monkeypatch.setattr("fastmlp.formats.cpp_header.MOST_PARAMETERS", 100)
+    monkeypatch.setattr("fastmlp.formats.exported_header.MOST_PARAMETERS", 100)
     with pytest.raises(ValueError, match="at most 100"):
         cpp_header(corpus["classifier"])
