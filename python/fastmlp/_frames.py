@@ -178,6 +178,21 @@ def _read(what: str, values: Any) -> Array:
         raise TypeError(f"{what} is a {name}, which NumPy cannot read: {reason}") from error
 
 
+def refuse_masked(what: str, values: Any) -> None:
+    """Refuse a masked array, or a list of arrays, in which a value is masked.
+
+    A conversion to a plain array drops the mask and uses the hidden values. The bindings have the
+    same function for what native calls are given (array.cpp).
+    """
+    for item in (values, *(values if isinstance(values, list | tuple) else ())):
+        mask = getattr(item, "mask", None) if isinstance(item, np.ndarray) else None
+        if isinstance(mask, np.ndarray) and mask.any():
+            raise ValueError(
+                f"{what} has masked values; replace them, for example by filled(), or leave their "
+                "rows out"
+            )
+
+
 def joined(what: str, frame: Frame, dtype: np.dtype[Any]) -> Array:
     """Return the columns side by side."""
     columns = list(_described(what, frame))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastmlp._frames import refuse_masked
+
 if TYPE_CHECKING:
     from fastmlp._trainable import Array, Data, OwnLoss, Trainable
 
@@ -47,10 +49,7 @@ def _computed(loss: OwnLoss, Y: Array, y: Array) -> tuple[float, Array]:
         raise TypeError(f"loss: it returned {answer!r:.200}; {RULE}") from None
     if dY.dtype.kind not in "biuf":
         raise TypeError(f"loss: it returned a dY of dtype {dY.dtype}; it must be real numbers")
-    if np.ma.is_masked(gradient):
-        raise ValueError(
-            "loss: it returned a dY with masked values; replace them, for example by filled(0)"
-        )
+    refuse_masked("loss: dY", gradient)
     if dY.shape not in (given.shape, Y.shape):
         raise ValueError(
             f"loss: it returned a dY of shape {dY.shape}; it must have the shape of Y, "
@@ -63,11 +62,7 @@ def _computed(loss: OwnLoss, Y: Array, y: Array) -> tuple[float, Array]:
 def targets(function: str, loss: OwnLoss, y: Any, rows: int) -> Array:
     """Return y as an array, after a check of the loss, which alone knows what its values mean."""
     checked_loss(function, loss)
-    if np.ma.is_masked(y):
-        raise ValueError(
-            f"{function}: y has masked values; replace them, for example by filled(nan), for which "
-            "the loss can look"
-        )
+    refuse_masked(f"{function}: y", y)
     found = np.asarray(y)
     if found.shape[:1] != (rows,):
         raise ValueError(

@@ -160,18 +160,3 @@ def require_not_negative(function: str, name: str, value: Any) -> None:
     """Raise ValueError unless value is a finite number and at least 0."""
     rule = "finite and at least 0"
     require_number(function, name, value, lambda number: 0.0 <= number < math.inf, rule)
-
-
-def refuse_masked(what: str, values: Any) -> None:
-    """Refuse a masked array, or a list of arrays, in which a value is masked.
-
-    A conversion to a plain array drops the mask and uses the hidden values. The bindings have the
-    same function for what native calls are given (array.cpp).
-    """
-    for item in (values, *(values if isinstance(values, list | tuple) else ())):
-        mask = getattr(item, "mask", None) if isinstance(item, np.ndarray) else None
-        if isinstance(mask, np.ndarray) and mask.any():
-            raise ValueError(
-                f"{what} has masked values; replace them, for example by filled(), or leave their "
-                "rows out"
-            )

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastmlp._advice import about_targets
-from fastmlp._frames import Frame, as_array, frame_of, is_sparse, require_real
+from fastmlp._frames import Frame, as_array, frame_of, is_sparse, refuse_masked, require_real
 from fastmlp._own_loss import targets
-from fastmlp._trainable import Array, Data, OwnLoss, Trainable, refuse_masked, require_number
+from fastmlp._trainable import Array, Data, OwnLoss, Trainable, require_number
 
 # Finiteness is checked in blocks of 512 KiB of float64: a block stays in cache, and no data set is
 # ever converted as a whole.

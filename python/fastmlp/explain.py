@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from fastmlp import _core
 from fastmlp._float_mode import in_default_float_mode
-from fastmlp._frames import as_array
-from fastmlp._trainable import positive_integer, refuse_masked
+from fastmlp._frames import as_array, refuse_masked
+from fastmlp._trainable import positive_integer
 from fastmlp.tabular._model import TabularModel
 
 __all__ = ["shap_values"]

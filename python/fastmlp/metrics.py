@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastmlp._float_mode import in_default_float_mode
-from fastmlp._trainable import refuse_masked
+from fastmlp._frames import refuse_masked
 
 __all__ = ["accuracy", "balanced_accuracy", "log_loss", "mae", "r2", "rmse", "roc_auc"]
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from fastmlp import _trainable
+from fastmlp import _frames
 from fastmlp.sklearn._network_mirror import Array, parameter_dtype
 
 
 def refuse_masked(estimator: Any, **arrays: Any) -> None:
     """Refuse masked values: scikit-learn drops the mask and uses the hidden values."""
     for name, values in arrays.items():
-        _trainable.refuse_masked(f"{type(estimator).__name__}: {name}", values)
+        _frames.refuse_masked(f"{type(estimator).__name__}: {name}", values)
 
 
 def check_training(estimator: Any, X: Any, y: Array, first_pass: bool) -> None:

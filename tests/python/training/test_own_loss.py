@@ -385,7 +385,7 @@ def test_masked_values_are_refused(kind):
         make(kind).fit(X, masked, epochs=1, loss=half_squared_error)
     with pytest.raises(ValueError, match="validation_data: y has masked values"):
         make(kind).fit(X, Y[:, 0], epochs=1, loss=half_squared_error, validation_data=(X, masked))
-    with pytest.raises(ValueError, match="a dY with masked values"):
+    with pytest.raises(ValueError, match="loss: dY has masked values"):
         make(kind).fit(X, Y[:, 0], epochs=1, loss=lambda Y, y: (0.0, np.ma.masked_less(Y - y, 0)))
 
 
