@@ -1,6 +1,7 @@
-"""`fastmlp export`: a model as a C++ header."""
+"""`fastmlp export`: a model in another format. To add a format, add an entry to `FORMATS`."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import click
 
@@ -9,38 +10,72 @@ from fastmlp.cli.models import NetworkFile, load_model, refuse_same_file
 from fastmlp.formats.cpp_header import cpp_header, save_cpp
 
 
+class Format(NamedTuple):
+    """An option that names the file to write, and what writes it."""
+
+    metavar: str
+    help: str
+    # Takes the model, the path and --namespace; returns what the file offers, for the last line.
+    save: Callable[[Any, str, str | None], str]
+    text: Callable[[Any, str | None], str] | None = None  # the file for standard output, if allowed
+
+
+def _save_cpp(model: Any, path: str, namespace: str | None) -> str:
+    function = "predict" if hasattr(model, "networks") else "forward"
+    return f"{save_cpp(model, path, namespace)}::{function}"
+
+
+FORMATS = {
+    "cpp": Format(
+        "HEADER",
+        "The C++ header to write, or - for standard output.",
+        _save_cpp,
+        lambda model, namespace: cpp_header(model, namespace or "model"),
+    ),
+}
+
+
+def _formats(command: Callable[..., int]) -> Callable[..., int]:
+    """Add an option for each format."""
+    for name, one in reversed(FORMATS.items()):
+        kind = options.OutputFile(allow_dash=one.text is not None)
+        command = click.option(f"--{name}", type=kind, metavar=one.metavar, help=one.help)(command)
+    return command
+
+
 @click.command
 @click.argument("model", type=options.MODEL)
-@click.option(
-    "--cpp",
-    required=True,
-    type=options.OutputFile(allow_dash=True),
-    metavar="HEADER",
-    help="The header to write, or - for standard output.",
-)
+@_formats
 @click.option(
     "--namespace",
     metavar="NAME",
     help="The C++ namespace is fastmlp_NAME.  [default: the header's name without its ending]",
 )
-def command(model: str, cpp: str, namespace: str | None) -> int:
-    """Write MODEL, a tabular model or a network, as a C++ header.
+def command(model: str, namespace: str | None, **paths: str | None) -> int:
+    """Write MODEL, a tabular model or a network, in another format.
 
-    The header needs only the standard library.
+    A C++ header needs only the standard library.
 
     Example: fastmlp export model.safetensors --cpp model.hpp
     """  # fmt: skip
+    chosen = [(FORMATS[name], path) for name, path in paths.items() if path is not None]
+    if not chosen:
+        names = " or ".join(f"'--{name}'" for name in FORMATS)
+        raise click.UsageError(f"Missing option {names}.")
     found = load_model(model)
     exported: Any = found.network if isinstance(found, NetworkFile) else found.model
-    if cpp == "-":
-        output.say(cpp_header(exported, namespace or "model").removesuffix("\n"))
-        return 0
-    refuse_same_file(cpp, [model])
-    written = save_cpp(exported, cpp, namespace)
-    if isinstance(found, NetworkFile):
-        function, what = "forward", repr(exported)
-    else:
-        n = output.count(len(exported.networks), "network")
-        function, what = "predict", f"{type(exported).__name__} of {n}"
-    output.say(f"{cpp}: {written}::{function}, {what}")
+    for one, path in chosen:
+        if path == "-" and one.text is not None:
+            output.say(one.text(exported, namespace).removesuffix("\n"))
+            continue
+        refuse_same_file(path, [model])
+        offers = one.save(exported, path, namespace)
+        output.say(f"{path}: {offers}, {_described(exported)}")
     return 0
+
+
+def _described(model: Any) -> str:
+    """Return a model in a few words."""
+    if not hasattr(model, "networks"):
+        return repr(model)
+    return f"{type(model).__name__} of {output.count(len(model.networks), 'network')}"
