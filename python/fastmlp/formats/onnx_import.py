@@ -1,0 +1,508 @@
+"""`Network.from_onnx`: a graph of layers becomes a network.
+
+The nodes are read in their order. A tensor is a constant, or a `Value`: what some steps make of a
+row. Each operator in `READERS` adds a step or none. Operators on single numbers may be an
+activation together, which onnx_import_activations.py recognises. In the end chain.py makes a
+network of the steps. Start at `Reader.value`; what is not in the graph, onnx_import_metadata.py
+reads.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmlp._trainable import Array
+from fastmlp.formats.chain import Chain
+from fastmlp.formats.onnx_file import DOMAIN, attributes, described, is_float, load, refuse
+from fastmlp.formats.onnx_import_activations import GELU_BY_TANH, Curve, recognised
+from fastmlp.formats.onnx_import_constants import ELEMENTWISE, Constants
+from fastmlp.formats.onnx_import_metadata import classes_in, metadata_in, network_output
+
+OLDEST_OPSET = 7  # earlier versions broadcast in another way
+MOST_NODES = 64  # of an activation
+
+
+def read_network(cls: Any, model: Any, output: str | None) -> Any:
+    """Make a network of an ONNX model; see `Network.from_onnx`."""
+    model = load(model)
+    settings, texts = metadata_in(model)
+    name = network_output(model.graph)
+    reader = Reader(model)
+    chain = Chain("from_onnx")
+    for method, arguments in reader.steps(name):
+        getattr(chain, method)(*arguments)
+    loss = settings["loss"] if output is None else {}
+    network = chain.network(cls, reader.dtype(), output, settings["seed"], loss)
+    network.epochs_trained = settings["epochs_trained"]
+    network.scaling = settings["scaling"]
+    network.metadata = texts
+    if network.classes is None and network._labels is not None:
+        network.classes = classes_in(model.graph, network)
+    return network
+
+
+class Step(NamedTuple):
+    """A call of `Chain`, after those of `before`."""
+
+    before: "Step | None"
+    method: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor with a row for each row of X; if transposed, with a column for each.
+
+    The shape is that of one row; None if the file does not say it.
+    """
+
+    shape: tuple[int, ...] | None
+    last: Step | None = None
+    transposed: bool = False
+
+    def then(self, method: str, *arguments: Any) -> "Value":
+        """Return the value after one more step."""
+        return replace(self, last=Step(self.last, method, arguments))
+
+
+class Unread(NamedTuple):
+    """A tensor that is no step further, but may be a part of an activation."""
+
+    node: Any
+    reason: str
+
+
+class Reader:
+    """A graph, and what is known of its tensors."""
+
+    def __init__(self, model: Any) -> None:
+        graph = model.graph
+        self.opset = next((one.version for one in model.opset_import if not one.domain), 0)
+        if self.opset < OLDEST_OPSET:
+            raise ValueError(
+                f"from_onnx: the model has opset {self.opset}; it must have at least "
+                f"{OLDEST_OPSET}: convert it by onnx.version_converter"
+            )
+        self.nodes = list(graph.node)
+        self.producers = {
+            name: index for index, node in enumerate(self.nodes) for name in node.output if name
+        }
+        self.constants = Constants(graph, self.opset)
+        self.values: dict[str, Value | Unread] = {
+            one.name: _input(one) for one in graph.input if one.name not in self.constants
+        }
+        self.dtypes: list[np.dtype[Any]] = []  # of the weights
+
+    def dtype(self) -> str:
+        """Return the dtype of the network: float32 holds the smaller ones."""
+        return "float64" if np.dtype(np.float64) in self.dtypes else "float32"
+
+    def steps(self, name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Yield the calls of `Chain` that make a tensor."""
+        for node in self._needed(name):
+            self._read(node)
+        found = []
+        step = self._known(name).last
+        while step is not None:
+            found.append(step)
+            step = step.before
+        for _, method, arguments in reversed(found):
+            if method == "activation" and arguments[0] == GELU_BY_TANH:
+                warnings.warn(
+                    f"from_onnx: {arguments[1]} is the approximation of gelu by tanh, and becomes "
+                    "gelu, from which it differs by up to 0.0005",
+                    UserWarning,
+                    stacklevel=4,
+                )
+                arguments = "gelu", arguments[1]
+            yield method, arguments
+
+    def _needed(self, name: str) -> list[Any]:
+        """Return the nodes that a tensor depends on, in their order."""
+        needed: set[int] = set()
+        names = [name]
+        while names:
+            index = self.producers.get(names.pop())
+            if index is not None and index not in needed:
+                needed.add(index)
+                names += self.nodes[index].input
+        return [self.nodes[index] for index in sorted(needed)]
+
+    def _read(self, node: Any) -> None:
+        """Find out what the first output of a node is."""
+        given = [name for name in node.input if name]
+        for name in given:
+            if name not in self.constants and name not in self.values:
+                refuse(node, f"takes {name!r}, which is not the first output of a node")
+        operator = f"{node.domain}:{node.op_type}".removeprefix("ai.onnx:").removeprefix(":")
+        is_elementwise = operator.removeprefix(f"{DOMAIN}:") in ELEMENTWISE
+        if all(name in self.constants for name in given):
+            self.constants.fold(node)
+        elif operator == "Shape":
+            self.constants[node.output[0]] = self._shape(node)
+        elif is_elementwise:
+            self.values[node.output[0]] = self._elementwise(node)
+        elif operator in READERS:
+            self.values[node.output[0]] = READERS[operator](self, node)
+        else:
+            refuse(
+                node,
+                f"is not an operator that from_onnx reads; it reads {', '.join(sorted(READERS))}, "
+                "and operators on single numbers that are an activation together",
+            )
+
+    # What operators take
+
+    def _known(self, name: str, node: Any = None) -> Value:
+        """Return a tensor that steps make; `node` takes it."""
+        value = self.values.get(name)
+        if isinstance(value, Unread):
+            refuse(value.node, value.reason)
+        if value is None and node is None:
+            raise ValueError(f"from_onnx: the output {name!r} does not depend on an input")
+        if value is None:
+            refuse(node, f"takes a constant {name!r}, where a layer takes the values before it")
+        return value
+
+    def _constant(self, node: Any, index: int, what: str) -> Array:
+        """Return an input that must be constant."""
+        name = node.input[index]
+        if name not in self.constants:
+            refuse(node, f"takes {name!r} as its {what}, which depends on X; it must be constant")
+        return self.constants[name]
+
+    def _per_unit(self, node: Any, constant: Array, value: Value) -> Array:
+        """Return a constant that is combined with a value, as a number for each unit."""
+        if value.shape is None and constant.size == 1:
+            refuse(node, "scales the inputs, whose number the file does not say")
+        shape = constant.shape[-1:] if value.shape is None else value.shape
+        shape = (math.prod(shape), 1) if value.transposed else (1, *shape)
+        try:
+            return np.broadcast_to(constant, shape).astype(np.float64).ravel()
+        except ValueError:
+            refuse(node, f"has a constant of shape {constant.shape}; it must fit {shape}")
+
+    # Operators on single numbers
+
+    def _elementwise(self, node: Any) -> Value | Unread:
+        given = [name for name in node.input if name in self.values]
+        value = self.values[given[0]]
+        if len(given) == 1 and isinstance(value, Value):
+            if self._does_nothing(node):
+                return value
+            is_first = node.input[0] == given[0]
+            if node.op_type in LINES and (is_first or node.op_type != "Div"):
+                return self._line(node, value, is_first)
+        return self._activation(node)
+
+    def _does_nothing(self, node: Any) -> bool:
+        """Return whether a node gives what it takes."""
+        if node.op_type == "Dropout":
+            is_training = node.input[2] if len(node.input) > 2 else ""
+            if is_training and np.any(self._constant(node, 2, "training mode")):
+                refuse(node, "is in training mode; export the model for inference")
+            return True
+        is_cast = node.op_type == "Cast" and is_float(attributes(node)["to"])
+        return is_cast or node.op_type == "Identity"
+
+    def _line(self, node: Any, value: Value, is_first: bool) -> Value:
+        """Read a x + c, with constants that are numbers or vectors."""
+        c: Any = 0.0
+        if node.op_type != "Neg":
+            constant = self.constants[node.input[1 if is_first else 0]]
+            c = self._per_unit(node, constant, value)
+        with np.errstate(all="ignore"):
+            return self._scaled(node, value, *LINES[node.op_type](c, is_first))
+
+    def _scaled(self, node: Any, value: Value, a: Any, c: Any) -> Value:
+        """Return a ⊙ value + c, where a and c are numbers or have an entry for each unit."""
+        if value.shape is None:
+            if np.size(a) == np.size(c) == 1:
+                refuse(node, "comes before the first layer, and the file does not say how many "
+                       "inputs there are")
+            value = replace(value, shape=np.broadcast_shapes(np.shape(a), np.shape(c)))
+        n = math.prod(value.shape or ())
+        scaling = (np.array(np.broadcast_to(one, n), np.float64) for one in (a, c))
+        return value.then("scale", *scaling, described(node))
+
+    def _activation(self, node: Any) -> Value | Unread:
+        """Read a node that ends an activation."""
+        reason = "takes values of which no single layer gives all; a network is a chain of layers"
+        found = None
+        for entry, nodes in self._pieces(node):
+            value = self.values[entry]
+            if isinstance(value, Unread):
+                continue
+            constants = {
+                name: self._of_unit(one, self.constants[name], value)
+                for one in nodes
+                for name in one.input
+                if name in self.constants
+            }
+            curve = recognised(nodes, constants, entry, self.opset)
+            reason = _not_an_activation(node)
+            if curve is not None and (found is None or curve.is_plain):
+                found = value, curve
+                if curve.is_plain:  # otherwise a larger piece may be
+                    break
+        return self._activated(node, *found) if found else Unread(node, reason)
+
+    def _activated(self, node: Any, value: Value, curve: Curve) -> Value:
+        if value.last is None or not curve.is_plain:
+            value = self._scaled(node, value, curve.inner, curve.shift)
+        if curve.activation != "identity":
+            value = value.then("activation", curve.activation, described(node))
+        if curve.scale is None and curve.offset is None:
+            return value
+        a, c = (1.0 if curve.scale is None else curve.scale), curve.offset
+        return self._scaled(node, value, a, 0.0 if c is None else c)
+
+    def _of_unit(self, node: Any, constant: Array, value: Value) -> Array:
+        """Return a constant as a number, or as a vector with a number for each unit."""
+        return constant.reshape(()) if constant.size == 1 else self._per_unit(node, constant, value)
+
+    def _pieces(self, node: Any) -> Iterator[tuple[str, list[Any]]]:
+        """Yield pieces of the graph that end in a node: the only tensor that they take, the nodes.
+
+        Each piece reaches further back than the one before.
+        """
+        indices = {self.producers[node.output[0]]}
+        entries = {name for name in node.input if name in self.values}
+        while len(indices) <= MOST_NODES:
+            if len(entries) == 1:
+                yield next(iter(entries)), [self.nodes[index] for index in sorted(indices)]
+            places = {name: self.producers.get(name, -1) for name in entries}
+            latest = max(places, key=places.__getitem__)
+            index = places[latest]
+            if index < 0 or self.nodes[index].op_type not in ELEMENTWISE:
+                return
+            indices.add(index)
+            entries.remove(latest)
+            entries |= {name for name in self.nodes[index].input if name in self.values}
+
+    # Layers
+
+    def _dense(self, value: Value, W: Array, b: Any, node: Any) -> Value:
+        """Return value · W + b."""
+        n_in, n_out = W.shape
+        if value.shape not in (None, (n_in,)):
+            refuse(
+                node,
+                f"multiplies rows of shape {value.shape} by a matrix of shape {W.shape}; only rows "
+                f"of shape ({n_in},) fit",
+            )
+        self.dtypes.append(W.dtype)
+        try:
+            bias = np.array(np.broadcast_to(b, (1, n_out)), np.float64).ravel()
+        except ValueError:
+            refuse(node, f"has a bias of shape {np.shape(b)}; it must have {n_out} entries")
+        made = value.then("dense", W.astype(np.float64), bias, described(node))
+        return replace(made, shape=(n_out,))
+
+    def _gemm(self, node: Any) -> Value:
+        """alpha A B + beta C: A or B is the value, and may be transposed."""
+        settings = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0, **attributes(node)}
+        is_first = node.input[0] in self.values
+        value = self._known(node.input[0 if is_first else 1], node)
+        W = _matrix(node, self._constant(node, 1 if is_first else 0, "matrix"))
+        bias = np.array(0.0, W.dtype)
+        if len(node.input) > 2 and node.input[2]:
+            bias = self._constant(node, 2, "bias")
+        if settings["transB" if is_first else "transA"]:
+            W = W.T
+        if settings["transA" if is_first else "transB"]:
+            value = replace(value, transposed=not value.transposed)
+        return self._product(
+            node, value, _times(W, settings["alpha"]), _times(bias, settings["beta"]), is_first
+        )
+
+    def _matmul(self, node: Any) -> Value:
+        is_first = node.input[0] in self.values
+        value = self._known(node.input[0 if is_first else 1], node)
+        W = self._constant(node, 1 if is_first else 0, "matrix")
+        if is_first and W.ndim == 1:  # a single output
+            return replace(self._product(node, value, W[:, np.newaxis], 0.0, True), shape=())
+        return self._product(node, value, _matrix(node, W), 0.0, is_first)
+
+    def _product(self, node: Any, value: Value, W: Array, bias: Any, is_first: bool) -> Value:
+        """Return value · W + bias, or W · value + bias = (valueᵀ · Wᵀ + biasᵀ)ᵀ."""
+        if value.transposed == is_first:
+            refuse(node, "sums over the rows of X; it must sum over the values of a row")
+        if is_first:
+            return self._dense(value, W, bias, node)
+        return self._dense(value, W.T, np.transpose(bias), node)
+
+    def _batch_normalization(self, node: Any) -> Value:
+        settings = {"epsilon": 1e-5, "training_mode": 0, **attributes(node)}
+        if settings["training_mode"]:
+            refuse(node, "is in training mode; export the model for inference")
+        value = self._known(node.input[0], node)
+        gamma, beta, mean, variance = (
+            self._per_unit(node, self._constant(node, index, "parameter"), value)
+            for index in range(1, 5)
+        )
+        with np.errstate(all="ignore"):
+            a = gamma / np.sqrt(variance + settings["epsilon"])
+            return self._scaled(node, value, a, beta - mean * a)
+
+    def _scaler(self, node: Any) -> Value:
+        value, settings = self._known(node.input[0], node), attributes(node)
+        offset, scale = (
+            self._per_unit(node, np.array(settings.get(name, [default])), value)
+            for name, default in (("offset", 0.0), ("scale", 1.0))
+        )
+        return self._scaled(node, value, scale, -offset * scale)
+
+    def _softmax(self, node: Any) -> Value:
+        value = self._known(node.input[0], node)
+        axis = attributes(node).get("axis", -1 if self.opset >= 13 else 1)
+        of_rows = (0, -2) if value.transposed else (1, -1)
+        if axis not in of_rows or (value.shape is not None and len(value.shape) != 1):
+            refuse(node, f"has axis {axis} for rows of shape {value.shape}; it must be over a row")
+        if value.last is None:
+            value = self._scaled(node, value, 1.0, 0.0)
+        name = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}[node.op_type]
+        return value.then("activation", name, described(node))
+
+    def _concat(self, node: Any) -> Value:
+        """[1 - p, p]: the probabilities of two classes, of which the network gives the second."""
+        values = [self._known(name, node) for name in node.input]
+        last = values[0].last
+        if len(values) == 1:
+            return values[0]
+        if (
+            len(values) == 2
+            and values[1].shape == (1,)
+            and last is not None
+            and last.before is values[1].last
+            and (last.method, *map(np.ravel, last.arguments[:2])) == ("scale", -1.0, 1.0)
+        ):
+            return values[1]
+        refuse(node, "joins several values; only the probabilities 1 - p and p of two classes fit")
+
+    # What only changes the shape
+
+    def _shape(self, node: Any) -> Array:
+        """Return the shape of a value, as far as `_reshape` needs it: -1 is the number of rows."""
+        value, settings = self._known(node.input[0], node), attributes(node)
+        if value.shape is None or value.transposed:
+            refuse(node, "gives a shape that the file does not say")
+        return np.array((-1, *value.shape)[settings.get("start", 0) : settings.get("end")])
+
+    def _reshaped(self, node: Any) -> Value:
+        """Flatten, Reshape, Squeeze and Unsqueeze: the numbers of a row stay together, in order."""
+        value = self._known(node.input[0], node)
+        shape = value.shape
+        if shape is None or value.transposed:
+            if node.op_type == "Flatten" and not value.transposed:
+                return value
+            refuse(node, "changes a shape that the file does not say")
+        rank, settings = 1 + len(shape), attributes(node)
+        axes = settings.get("axes")
+        if len(node.input) > 1 and node.input[1]:
+            axes = self._constant(node, 1, "shape or axes").ravel().tolist()
+        if node.op_type == "Flatten":
+            is_whole = settings.get("axis", 1) in (1, 1 - rank)
+            new: tuple[int, ...] | None = (math.prod(shape),) if is_whole else None
+        elif node.op_type == "Reshape":
+            new = _row_shape(shape, axes, copies=not settings.get("allowzero", 0))
+        elif node.op_type == "Squeeze":
+            left_out = range(1, rank) if axes is None else {axis % rank for axis in axes}
+            new = tuple(n for axis, n in enumerate(shape, 1) if axis not in left_out or n != 1)
+            if axes is not None and (0 in left_out or len(new) + len(left_out) != len(shape)):
+                new = None
+        else:
+            rank += len(axes)
+            inserted, old = {axis % rank for axis in axes}, iter(shape)
+            new = tuple(1 if axis in inserted else next(old, 0) for axis in range(1, rank))
+            if 0 in inserted:
+                new = None
+        if new is None or math.prod(new) != math.prod(shape):
+            refuse(node, f"moves numbers from one row to another: a row has the shape {shape}")
+        return replace(value, shape=new)
+
+    def _transpose(self, node: Any) -> Value:
+        value = self._known(node.input[0], node)
+        rank = 2 if value.shape is None else 1 + len(value.shape)
+        order = attributes(node).get("perm", list(range(rank))[::-1])
+        if order == list(range(rank)):
+            return value
+        if rank != 2:
+            refuse(node, f"has the order {order}; only rows and columns can be exchanged")
+        return replace(value, transposed=not value.transposed)
+
+    def _same(self, node: Any) -> Value:
+        return self._known(node.input[0], node)
+
+
+# What becomes of one number x, or of a vector for all units: a x + c.
+LINES: dict[str, Callable[[Any, bool], tuple[Any, Any]]] = {
+    "Add": lambda c, x_is_first: (1.0, c),
+    "Sub": lambda c, x_is_first: (1.0, -c) if x_is_first else (-1.0, c),
+    "Mul": lambda c, x_is_first: (c, 0.0),
+    "Div": lambda c, x_is_first: (1.0 / c, 0.0),
+    "Neg": lambda c, x_is_first: (-1.0, 0.0),
+}
+
+READERS: dict[str, Callable[[Reader, Any], Value]] = {
+    "Gemm": Reader._gemm,
+    "MatMul": Reader._matmul,
+    "BatchNormalization": Reader._batch_normalization,
+    "ai.onnx.ml:Scaler": Reader._scaler,
+    "Softmax": Reader._softmax,
+    "LogSoftmax": Reader._softmax,
+    "Concat": Reader._concat,
+    "ai.onnx.ml:ZipMap": Reader._same,
+    "Flatten": Reader._reshaped,
+    "Reshape": Reader._reshaped,
+    "Squeeze": Reader._reshaped,
+    "Unsqueeze": Reader._reshaped,
+    "Transpose": Reader._transpose,
+}
+
+
+def _input(info: Any) -> Value:
+    """Return an input of the graph: the rows of X."""
+    if not info.type.tensor_type.HasField("shape"):
+        return Value(None)
+    sizes = [one.dim_value for one in info.type.tensor_type.shape.dim]
+    if len(sizes) < 2:
+        raise ValueError(
+            f"from_onnx: the input {info.name!r} has {len(sizes)} axes; it must have at least two, "
+            "rows first"
+        )
+    return Value(tuple(sizes[1:]) if min(sizes[1:]) > 0 else None)
+
+
+def _matrix(node: Any, W: Array) -> Array:
+    if W.ndim != 2:
+        refuse(node, f"has weights of shape {W.shape}; they must have two axes")
+    return W
+
+
+def _times(values: Array, factor: float) -> Array:
+    """Return values times a factor, in float64 unless the factor is 1."""
+    return values if factor == 1.0 else values * np.float64(factor)
+
+
+def _row_shape(
+    shape: tuple[int, ...], wanted: list[int], copies: bool
+) -> tuple[int, ...] | None:
+    """Return the shape of a row after a Reshape; None if it cannot be found."""
+    old = (0, *shape)
+    if copies:
+        wanted = [old[i] if n == 0 and i < len(old) else n for i, n in enumerate(wanted)]
+    row = wanted[1:]
+    if row.count(-1) == 1:
+        known = math.prod(n for n in row if n != -1)
+        row = [math.prod(shape) // max(known, 1) if n == -1 else n for n in row]
+    return tuple(row)
+
+
+def _not_an_activation(node: Any) -> str:
+    settings = "".join(f", {name} {value!r:.40}" for name, value in attributes(node).items())
+    return f"computes{settings and ' with' + settings[1:]} none of the activations of a network"
