@@ -24,6 +24,7 @@ except ImportError as error:
 __all__ = ["DOMAIN", "MOST_BYTES", "attributes", "described", "is_float", "load", "onnx", "refuse", "run_nodes", "save"]
 
 DOMAIN = "fastmlp"  # of the functions that `to_onnx` writes
+MOST_FUNCTIONS, MOST_NODES = 200, 100_000  # a small file can have calls for billions of nodes
 MOST_BYTES = 2**31 - 2**20  # of the parameters: a file of protobuf has less than 2**31 bytes
 
 
@@ -32,24 +33,78 @@ def save(model: Any, path: AnyPath) -> None:
     replace_file(path, model.SerializeToString(), function="to_onnx")
 
 
-def load(model: Any) -> Any:
+def load(given: Any) -> Any:
     """Return a valid model with its tensors: from the path of a file, or from a ModelProto."""
-    if isinstance(model, onnx.ModelProto):
-        try:
-            onnx.checker.check_model(model)
-        except Exception as error:  # one of several classes
-            raise ValueError(f"from_onnx: the model is not valid ONNX: {error}") from error
-        return model
-    path = os.fsdecode(checked_path(model, "from_onnx"))
+    if isinstance(given, onnx.ModelProto):
+        return _checked(given, "the model is")
+    path = os.fsdecode(checked_path(given, "from_onnx"))
     with open(path, "rb"):  # raises the OSError that names the path
         pass
     try:
-        found = onnx.load(path, load_external_data=False)
-        onnx.checker.check_model(path)
-        onnx.external_data_helper.load_external_data_for_model(found, os.path.dirname(path))
-    except Exception as error:  # of protobuf, of onnx, of the file system
-        raise ValueError(f"from_onnx: {path} is damaged or not valid ONNX: {error}") from error
-    return found
+        model = onnx.load(path)
+    except Exception as error:  # of protobuf, of the files with external data
+        raise ValueError(
+            f"from_onnx: {path} is damaged or not an ONNX file, or a file with its tensors is: "
+            f"{error}"
+        ) from error
+    return _checked(model, f"{path} is")
+
+
+def _checked(model: Any, what: str) -> Any:
+    """Return a model without functions and Erfc, which ONNX says is valid."""
+    try:
+        model = _without_erfc(model)
+        onnx.checker.check_model(model)
+        return _without_functions(model)
+    except Exception as error:  # of several classes
+        raise ValueError(f"from_onnx: {what} not valid ONNX: {error}") from error
+
+
+def _without_erfc(model: Any) -> Any:
+    """Write TensorFlow's Erfc, which ONNX lacks, as 1 - erf: tf2onnx leaves it in gelu of Keras."""
+    if not any(node.op_type == "Erfc" for node in model.graph.node):
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    del copy.graph.node[:]
+    for node in model.graph.node:
+        if node.op_type == "Erfc":
+            x, y = node.input[0], node.output[0]
+            kind = onnx.TensorProto.FLOAT
+            one = onnx.helper.make_tensor(f"{y}/one", kind, [], [1.0])
+            copy.graph.initializer.append(one)
+            copy.graph.node.append(onnx.helper.make_node("Erf", [x], [f"{y}/erf"], node.name))
+            node = onnx.helper.make_node("Sub", [one.name, f"{y}/erf"], [y], f"{node.name}/1 - erf")
+        copy.graph.node.append(node)
+    return copy
+
+
+def _without_functions(model: Any) -> Any:
+    """Put the nodes of functions in place of the calls, but keep those of `to_onnx`."""
+    if not any(one.domain != DOMAIN for one in model.functions):
+        return model
+    functions = {(one.domain, one.name): one.node for one in model.functions}
+    if len(functions) > MOST_FUNCTIONS or _size(model.graph.node, functions, {}) > MOST_NODES:
+        raise ValueError(
+            f"it has more than {MOST_FUNCTIONS} functions, or with them more than {MOST_NODES} nodes"
+        )
+    kept = [key for key in functions if key[0] == DOMAIN]
+    return onnx.inliner.inline_selected_functions(model, kept, exclude=True)
+
+
+def _size(
+    nodes: Any, functions: Mapping[tuple[str, str], Any], known: dict[tuple[str, str], int]
+) -> int:
+    """Return the number of nodes with those of all calls, of which each may have more calls."""
+    total = 0
+    for node in nodes:
+        key = node.domain, node.op_type
+        if key in functions and key not in known:
+            known[key] = _size(functions[key], functions, known)
+        total += known.get(key, 1)
+        for one in node.attribute:
+            total += _size(one.g.node, functions, known)
+    return total
 
 
 def attributes(node: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastmlp._core import ACTIVATIONS
 from fastmlp._trainable import Array
 from fastmlp.formats.chain import Chain
 from fastmlp.formats.onnx_file import DOMAIN, attributes, described, is_float, load, refuse
@@ -151,8 +152,8 @@ class Reader:
         else:
             refuse(
                 node,
-                f"is not an operator that from_onnx reads; it reads {', '.join(sorted(READERS))}, "
-                "and operators on single numbers that are an activation together",
+                "is not an operator of fully connected layers: they are Gemm or MatMul, with an "
+                "activation or a scaling of each unit between them",
             )
 
     # What operators take
@@ -197,7 +198,10 @@ class Reader:
             is_first = node.input[0] == given[0]
             if node.op_type in LINES and (is_first or node.op_type != "Div"):
                 return self._line(node, value, is_first)
-        return self._activation(node)
+        made = self._activation(node)
+        if isinstance(made, Unread) and isinstance(value, Unread) and len(given) == 1:
+            return value  # the first of several such nodes says best what is wrong
+        return made
 
     def _does_nothing(self, node: Any) -> bool:
         """Return whether a node gives what it takes."""
@@ -504,5 +508,6 @@ def _row_shape(
 
 
 def _not_an_activation(node: Any) -> str:
-    settings = "".join(f", {name} {value!r:.40}" for name, value in attributes(node).items())
-    return f"computes{settings and ' with' + settings[1:]} none of the activations of a network"
+    settings = [f"{name}={value!r:.40}" for name, value in attributes(node).items()]
+    given = f"with {', '.join(settings)} " if settings else ""
+    return f"{given}computes none of the activations {', '.join(ACTIVATIONS)} (docs: ONNX)"
