@@ -440,6 +440,15 @@ class TabularModel:
             )
         return "\n".join(lines)
 
+    def to_onnx(self, path: AnyPath | None = None) -> Any:
+        from fastmlp.formats.onnx_export_tabular import tabular_model
+        from fastmlp.formats.onnx_file import save
+
+        model = tabular_model(self)
+        if path is not None:
+            save(model, path)
+        return model
+
     @in_default_float_mode
     def encode(self, X: Any) -> Array:
         """Return the inputs of the networks for the rows of a table.
