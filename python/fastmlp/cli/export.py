@@ -25,6 +25,11 @@ def _save_cpp(model: Any, path: str, namespace: str | None) -> str:
     return f"{save_cpp(model, path, namespace)}::{function}"
 
 
+def _save_onnx(model: Any, path: str, namespace: str | None) -> str:
+    outputs = [one.name for one in model.to_onnx(path).graph.output]
+    return f"ONNX with the outputs {', '.join(outputs)}"
+
+
 FORMATS = {
     "cpp": Format(
         "HEADER",
@@ -32,6 +37,7 @@ FORMATS = {
         _save_cpp,
         lambda model, namespace: cpp_header(model, namespace or "model"),
     ),
+    "onnx": Format("FILE", "The ONNX file to write; needs the extra onnx.", _save_onnx),
 }
 
 

@@ -80,6 +80,12 @@ class Graph:
 
     def model(self, metadata: Mapping[str, str]) -> Any:
         """Return the finished model."""
+        n_bytes = sum(len(tensor.raw_data) for tensor in self.initializers.values())
+        if n_bytes > MOST_BYTES:
+            raise ValueError(
+                f"to_onnx: the parameters have {n_bytes:,} bytes; an ONNX file can have at most "
+                f"{MOST_BYTES:,}. `save` writes a safetensors file of any size"
+            )
         versions = {"": OPSET, ML: ML_OPSET, DOMAIN: 1}
         domains = {"", *(node.domain for node in self.nodes)}
         model = onnx.helper.make_model(
@@ -114,7 +120,7 @@ ACTIVATIONS: dict[str, Write] = {
     "elu": lambda g, z: g("Elu", z),
     "softplus": lambda g, z: g("Softplus", z),
     "gelu": lambda g, z: g("Mul", g("Mul", z, 0.5), g("Add", g("Erf", g("Mul", z, 0.5**0.5)), 1.0)),
-    "silu": lambda g, z: g("Mul", z, g("Sigmoid", z)),
+    "silu": lambda g, z: _silu(g, z),
     "mish": lambda g, z: g("Mul", z, g("Tanh", g("Softplus", z))),
     "selu": lambda g, z: g("Selu", z, alpha=SELU_ALPHA, gamma=SELU_SCALE),
     "hard_sigmoid": lambda g, z: g("HardSigmoid", z, alpha=1 / 6),
@@ -127,13 +133,21 @@ OUTPUTS: dict[str, Write] = {
 }
 
 
+def _silu(g: Graph, z: str) -> str:
+    if g.dtype == np.float64:  # ONNX Runtime 1.16 would join Mul and Sigmoid, in float32 only
+        return g("Div", z, g("Add", g("Exp", g("Neg", z)), 1.0))
+    return g("Mul", z, g("Sigmoid", z))
+
+
 def _negative_part(g: Graph, z: str) -> str:
     """e^z - 1 for z < 0, else 0."""
     return g("Sub", g("Exp", g("Min", z, 0.0)), 1.0)
 
 
-# ONNX Runtime has no float64 kernels for these operators.
-IN_FLOAT64: dict[str, Write] = {
+# ONNX Runtime has no float64 kernels for these operators. It has one for Gemm, but ONNX Runtime 1.16
+# joins a Gemm and the activation after it, and has none for both.
+IN_FLOAT64: dict[str, Callable[..., str]] = {
+    "Gemm": lambda g, x, W, b: g("Add", g("MatMul", x, W), b),
     "LeakyRelu": lambda g, z: g("Max", z, g("Mul", z, LEAK)),
     "Elu": lambda g, z: g("Add", g("Relu", z), _negative_part(g, z)),
     "Softplus": lambda g, z: g(
@@ -160,7 +174,8 @@ def _erf_in_float64(g: Graph, z: str) -> str:
         k = np.arange(1, 31)
         x = f("Clip", "x", -6.0, 6.0)
         waves = f("Sin", f("Mul", f("Unsqueeze", x, np.array([-1])), k * (2 / 5)))
-        series = f("MatMul", waves, 2 / np.pi * np.exp(-((k / 5) ** 2)) / k)
+        terms = f("Mul", waves, 2 / np.pi * np.exp(-((k / 5) ** 2)) / k)
+        series = f("ReduceSum", terms, np.array([-1]), keepdims=0)
         y = f("Add", f("Mul", x, 2 / np.pi / 5), series)
         constants = [
             onnx.helper.make_node("Constant", [], [name], value=tensor)
@@ -192,11 +207,6 @@ def network_model(network: Any) -> Any:
     """Return a network as a ModelProto; see `Network.to_onnx`."""
     network = network.copy()  # while another thread trains, this raises
     texts = checked_texts("to_onnx: metadata", network.metadata)
-    if network.parameters.nbytes > MOST_BYTES:
-        raise ValueError(
-            f"to_onnx: the parameters have {network.parameters.nbytes} bytes; an ONNX file can "
-            f"have at most {MOST_BYTES}. Write a safetensors file by `save`"
-        )
     graph = Graph(dtype_name(network))
     n_out = network.layers[-1]
     y = add_network(graph, network, graph.input("X", network.dtype, network.layers[0]))

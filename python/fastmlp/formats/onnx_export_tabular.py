@@ -33,6 +33,7 @@ DOUBLE, FLOAT, INT64 = (onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT, onnx.Te
 
 def tabular_model(model: Any) -> Any:
     """Return a tabular model as a ModelProto; see `to_onnx` of the models."""
+    model._require_fitted("to_onnx")
     networks, kinds = model.networks, model._encoder.kinds
     graph = Graph("float64")
     names = {
