@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp._core import ACTIVATIONS
+from fastmlp._core import ACTIVATIONS, OUTPUTS
 from fastmlp._trainable import Array
 from fastmlp.formats.chain import Chain
 from fastmlp.formats.onnx_file import DOMAIN, attributes, described, is_float, load, refuse
@@ -24,7 +24,9 @@ from fastmlp.formats.onnx_import_constants import ELEMENTWISE, Constants
 from fastmlp.formats.onnx_import_metadata import classes_in, metadata_in, network_output
 
 OLDEST_OPSET = 7  # earlier versions broadcast in another way
+ENDS = (*OUTPUTS, "log_softmax")  # activations that need no layer after them
 MOST_NODES = 64  # of an activation
+MOST_UNITS = 10_000  # of a scaled activation, and of a layer that the file has no weights for
 
 
 def read_network(cls: Any, model: Any, output: str | None) -> Any:
@@ -65,6 +67,14 @@ class Value:
     last: Step | None = None
     transposed: bool = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a layer has been made that has no activation yet."""
+        step = self.last
+        while step is not None and step.method == "scale":
+            step = step.before
+        return step is not None and step.method == "dense"
+
     def then(self, method: str, *arguments: Any) -> "Value":
         """Return the value after one more step."""
         return replace(self, last=Step(self.last, method, arguments))
@@ -104,14 +114,22 @@ class Reader:
 
     def steps(self, name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """Yield the calls of `Chain` that make a tensor."""
-        for node in self._needed(name):
+        nodes = self._needed(name)
+        inputs = sorted({name for node in nodes for name in node.input if name in self.values})
+        if len(inputs) > 1:
+            raise ValueError(
+                f"from_onnx: the model computes {name!r} of the inputs {inputs}; a network has one"
+            )
+        for node in nodes:
             self._read(node)
-        found = []
-        step = self._known(name).last
+        steps, value = [], self._known(name)
+        step = value.last
+        if step is None or step.method != "activation" or step.arguments[0] not in ENDS:
+            _refuse_large(value, f"the output {name!r}")
         while step is not None:
-            found.append(step)
+            steps.append(step)
             step = step.before
-        for _, method, arguments in reversed(found):
+        for _, method, arguments in reversed(steps):
             if method == "activation" and arguments[0] == GELU_BY_TANH:
                 warnings.warn(
                     f"from_onnx: {arguments[1]} is the approximation of gelu by tanh, and becomes "
@@ -145,6 +163,8 @@ class Reader:
             self.constants.fold(node)
         elif operator == "Shape":
             self.constants[node.output[0]] = self._shape(node)
+        elif operator == "CastLike" and given[0] in self.constants:
+            self.constants[node.output[0]] = self.constants[given[0]]
         elif is_elementwise:
             self.values[node.output[0]] = self._elementwise(node)
         elif operator in READERS:
@@ -211,7 +231,7 @@ class Reader:
                 refuse(node, "is in training mode; export the model for inference")
             return True
         is_cast = node.op_type == "Cast" and is_float(attributes(node)["to"])
-        return is_cast or node.op_type == "Identity"
+        return is_cast or node.op_type in ("CastLike", "Identity")
 
     def _line(self, node: Any, value: Value, is_first: bool) -> Value:
         """Read a x + c, with constants that are numbers or vectors."""
@@ -247,6 +267,8 @@ class Reader:
                 for name in one.input
                 if name in self.constants
             }
+            if max((one.size for one in constants.values()), default=1) > MOST_UNITS:
+                refuse(node, f"scales more than {MOST_UNITS} units in an activation")
             curve = recognised(nodes, constants, entry, self.opset)
             reason = _not_an_activation(node)
             if curve is not None and (found is None or curve.is_plain):
@@ -256,6 +278,7 @@ class Reader:
         return self._activated(node, *found) if found else Unread(node, reason)
 
     def _activated(self, node: Any, value: Value, curve: Curve) -> Value:
+        _refuse_large(value, described(node))
         if value.last is None or not curve.is_plain:
             value = self._scaled(node, value, curve.inner, curve.shift)
         if curve.activation != "identity":
@@ -480,6 +503,15 @@ def _input(info: Any) -> Value:
             "rows first"
         )
     return Value(tuple(sizes[1:]) if min(sizes[1:]) > 0 else None)
+
+
+def _refuse_large(value: Value, where: str) -> None:
+    """Refuse an activation that needs a large layer of its own: the file has no weights for it."""
+    n = math.prod(value.shape or ())
+    if n > MOST_UNITS and not value.is_open:
+        raise ValueError(
+            f"from_onnx: {where} needs a layer of {n} x {n} weights, which are not in the file"
+        )
 
 
 def _matrix(node: Any, W: Array) -> Array:

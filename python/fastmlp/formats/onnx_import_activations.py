@@ -69,7 +69,7 @@ def recognised(
         Y = run_nodes([_in_float64(node) for node in nodes], {**floats, entry: X}, opset)
         if Y.dtype.kind != "f" or Y.shape != X.shape or not np.isfinite(Y[FINITE]).all():
             return None
-        for inner, shift in _inner_scalings(nodes, floats):
+        for inner, shift in _inner_scalings(nodes, floats, Y[:, 0]):
             for name, function in CURVES.items():
                 found = _fit(function(inner * GRID + shift), Y)
                 if found is not None:
@@ -83,7 +83,7 @@ def _in_float64(node: Any) -> Any:
     copy.CopyFrom(node)
     if copy.domain == DOMAIN:  # Erf, which ONNX Runtime lacks in float64
         copy.domain = ""
-    if copy.op_type == "Dropout":
+    if copy.op_type in ("CastLike", "Dropout"):
         copy.op_type = "Identity"
         del copy.input[1:], copy.attribute[:]
     for attribute in copy.attribute:
@@ -93,35 +93,21 @@ def _in_float64(node: Any) -> Any:
 
 
 def _inner_scalings(
-    nodes: Sequence[Any], constants: dict[str, Array]
+    nodes: Sequence[Any], constants: dict[str, Array], y: Array
 ) -> Iterator[tuple[float, float]]:
     """Yield a factor and a summand of x that may stand inside the activation."""
     yield from ((1.0, 0.0), (-1.0, 0.0))
-    for node in nodes:  # a ramp from low to high is a hard_sigmoid: 0 at -3 and 1 at 3
-        if node.op_type == "HardSigmoid":
-            slope, middle = (attributes(node).get(name, d) for name, d in SLOPE)
-            yield 6 * slope, 6 * middle - 3
-        if node.op_type == "Clip":
-            low, high = _limits(node, constants)
-            if -math.inf < low < high < math.inf:
-                yield 6 / (high - low), -6 * low / (high - low) - 3
-    for values in constants.values():  # x · sigmoid(1.702 x), log(1 + e^(2 x)) / 2
-        if values.dtype.kind == "f" and values.size == 1 and values.item() != 0:
-            yield from ((values.item(), 0.0), (1 / values.item(), 0.0))
-
-
-SLOPE = (("alpha", 0.2), ("beta", 0.5))  # of HardSigmoid, with their defaults
-
-
-def _limits(node: Any, constants: dict[str, Array]) -> tuple[float, float]:
-    """Return the limits of a Clip; until opset 10 they are attributes."""
-    found = [-math.inf, math.inf]
-    for index, name in enumerate(("min", "max")):
-        given = node.input[index + 1] if len(node.input) > index + 1 else ""
-        if given in constants and constants[given].size == 1:
-            found[index] = constants[given].item()
-        found[index] = attributes(node).get(name, found[index])
-    return found[0], found[1]
+    low, high = y[0], y[-1]
+    on_ramp = np.flatnonzero((np.minimum(low, high) < y) & (y < np.maximum(low, high)))
+    if len(on_ramp) > 1:  # every ramp is a hard_sigmoid, which is 0 at -3 and 1 at 3
+        i, j = on_ramp[[0, -1]]
+        slope = 6 * (y[j] - y[i]) / (GRID[j] - GRID[i]) / (high - low)
+        yield slope, 6 * (y[i] - low) / (high - low) - 3 - slope * GRID[i]
+    numbers = [values.item() for values in constants.values() if values.size == 1]
+    numbers += [one for node in nodes for one in attributes(node).values()]
+    for one in numbers:  # x · sigmoid(1.702 x), log(1 + e^(2 x)) / 2
+        if isinstance(one, float) and one != 0 and math.isfinite(one):
+            yield from ((one, 0.0), (1 / one, 0.0))
 
 
 def _fit(curve: Array, Y: Array) -> tuple[Array | None, Array | None] | None:

@@ -13,7 +13,7 @@ from fastmlp.formats.onnx_file import attributes, onnx, refuse, run_nodes
 
 # Operators on single numbers; activations are made of them too.
 ELEMENTWISE = set(
-    "Abs Add And Cast Celu Clip Div Dropout Elu Equal Erf Exp Gelu Greater GreaterOrEqual "
+    "Abs Add And Cast CastLike Celu Clip Div Dropout Elu Equal Erf Exp Gelu Greater GreaterOrEqual "
     "HardSigmoid HardSwish Identity LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mul Neg Not "
     "Or PRelu Pow Reciprocal Relu Selu Shrink Sigmoid Sign Softplus Softsign Sqrt Sub Sum Swish "
     "Tanh ThresholdedRelu Where".split()
