@@ -166,8 +166,8 @@ IN_FLOAT64: dict[str, Callable[..., str]] = {
 def _erf_in_float64(g: Graph, z: str) -> str:
     """Write erf as a function of the model, of other operators.
 
-    It is the Fourier series of erf on [-5 pi / 2, 5 pi / 2], of which [-6, 6] is used: 30 terms are
-    exact to 4e-16, and beyond 6 erf rounds to 1.
+    It is the Fourier series of erf on [-5 pi / 2, 5 pi / 2], of which [-6, 6] is used: the error of
+    30 terms is 4e-16. Further out erf rounds to -1 and 1.
     """
     if "Erf" not in g.functions:
         f = Graph("float64")
@@ -177,6 +177,7 @@ def _erf_in_float64(g: Graph, z: str) -> str:
         terms = f("Mul", waves, 2 / np.pi * np.exp(-((k / 5) ** 2)) / k)
         series = f("ReduceSum", terms, np.array([-1]), keepdims=0)
         y = f("Add", f("Mul", x, 2 / np.pi / 5), series)
+        y = f("Where", f("Less", f("Abs", x), 6.0), y, f("Sign", x))
         constants = [
             onnx.helper.make_node("Constant", [], [name], value=tensor)
             for name, tensor in f.initializers.items()

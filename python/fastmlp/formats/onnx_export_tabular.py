@@ -40,7 +40,11 @@ def tabular_model(model: Any) -> Any:
         name: graph.input(name or "column", object if isinstance(kind, Category) else np.float64, 1)
         for name, kind in kinds.items()
     }
-    encoded = [part for name, kind in kinds.items() for part in WRITERS[type(kind)](graph, kind, names[name])]
+    encoded = [
+        part
+        for name, kind in kinds.items()
+        for part in WRITERS[type(kind)](graph, kind, names[name])
+    ]
     x = graph("Cast", graph("Concat", *encoded, axis=1), to=FLOAT)
     outputs = [
         graph("Cast", add_network(graph, one, x, f"networks.{index}."), to=DOUBLE)
@@ -66,11 +70,17 @@ def _amounts(graph: Graph, model: Any, outputs: str) -> str:
     y = graph("Add", graph("Mul", outputs, amounts.scale), amounts.center)
     if model._used_recipe.clip:
         y = graph("Clip", y, amounts.least, amounts.largest)
-    count = model.networks[0].layers[-1]
-    if count > 1:  # quantiles rise
-        y = graph("TopK", y, np.array([count]), axis=1, largest=0)
-        graph.nodes[-1].output.append(graph.fresh("places"))
-    return y
+    return _sorted(graph, y, model.networks[0].layers[-1])
+
+
+def _sorted(graph: Graph, y: str, count: int) -> str:
+    """Let quantiles rise. TopK of ONNX Runtime 1.16 would crash without rows."""
+    columns = [graph("Gather", y, np.array([k]), axis=1) for k in range(count)]
+    for j in range(1, count):
+        for k in range(j, 0, -1):
+            pair = columns[k - 1 : k + 1]
+            columns[k - 1 : k + 1] = graph("Min", *pair), graph("Max", *pair)
+    return graph("Concat", *columns, axis=1)
 
 
 # Columns, (rows, 1), to inputs of the networks, (rows, width)
@@ -157,7 +167,9 @@ def _date(graph: Graph, kind: Date, x: str) -> list[str]:
     here = graph("Where", missing, 0.0, x)
     days = floor_div(here, DAY)
     of_era = mod(graph("Add", days, 719468.0), 146097.0)
-    years = graph("Add", graph("Sub", of_era, floor_div(of_era, 1460.0)), floor_div(of_era, 36524.0))
+    years = graph(
+        "Add", graph("Sub", of_era, floor_div(of_era, 1460.0)), floor_div(of_era, 36524.0)
+    )
     of_years = floor_div(graph("Sub", years, floor_div(of_era, 146096.0)), 365.0)
     leaps = graph("Sub", floor_div(of_years, 4.0), floor_div(of_years, 100.0))
     of_year = graph("Sub", of_era, graph("Add", graph("Mul", of_years, 365.0), leaps))

@@ -21,7 +21,18 @@ except ImportError as error:
         "ONNX files need onnx, which is not installed: pip install 'fastmlp[onnx]'"
     ) from error
 
-__all__ = ["DOMAIN", "MOST_BYTES", "attributes", "described", "is_float", "load", "onnx", "refuse", "run_nodes", "save"]
+__all__ = [
+    "DOMAIN",
+    "MOST_BYTES",
+    "attributes",
+    "described",
+    "is_float",
+    "load",
+    "onnx",
+    "refuse",
+    "run_nodes",
+    "save",
+]
 
 DOMAIN = "fastmlp"  # of the functions that `to_onnx` writes
 MOST_FUNCTIONS, MOST_NODES = 200, 100_000  # a small file can have calls for billions of nodes

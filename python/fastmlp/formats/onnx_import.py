@@ -246,12 +246,20 @@ class Reader:
         """Return a ⊙ value + c, where a and c are numbers or have an entry for each unit."""
         if value.shape is None:
             if np.size(a) == np.size(c) == 1:
-                refuse(node, "comes before the first layer, and the file does not say how many "
-                       "inputs there are")
+                refuse(
+                    node,
+                    "comes before the first layer, and the file does not say how many "
+                    "inputs there are",
+                )
             value = replace(value, shape=np.broadcast_shapes(np.shape(a), np.shape(c)))
         n = math.prod(value.shape or ())
-        scaling = (np.array(np.broadcast_to(one, n), np.float64) for one in (a, c))
-        return value.then("scale", *scaling, described(node))
+        a, c = (np.array(np.broadcast_to(one, n), np.float64) for one in (a, c))
+        last = value.last
+        if last is not None and last.method == "dense" and np.all(a == 1):
+            W, b, where = last.arguments
+            if not b.any():  # as a bias, -0.0 stays what it is
+                return replace(value, last=Step(last.before, "dense", (W, c, where)))
+        return value.then("scale", a, c, described(node))
 
     def _activation(self, node: Any) -> Value | Unread:
         """Read a node that ends an activation."""
@@ -525,9 +533,7 @@ def _times(values: Array, factor: float) -> Array:
     return values if factor == 1.0 else values * np.float64(factor)
 
 
-def _row_shape(
-    shape: tuple[int, ...], wanted: list[int], copies: bool
-) -> tuple[int, ...] | None:
+def _row_shape(shape: tuple[int, ...], wanted: list[int], copies: bool) -> tuple[int, ...] | None:
     """Return the shape of a row after a Reshape; None if it cannot be found."""
     old = (0, *shape)
     if copies:

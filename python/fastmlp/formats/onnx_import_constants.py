@@ -60,7 +60,9 @@ def to_array(tensor: Any) -> Array:
     try:
         array: Array = onnx.numpy_helper.to_array(tensor)
     except Exception as error:  # of ValueError, TypeError and others, by the type of the tensor
-        raise ValueError(f"from_onnx: the tensor {tensor.name!r} cannot be read: {error}") from error
+        raise ValueError(
+            f"from_onnx: the tensor {tensor.name!r} cannot be read: {error}"
+        ) from error
     return array
 
 

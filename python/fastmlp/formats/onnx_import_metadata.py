@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.formats.network_file import KEY
+from fastmlp.formats.network_file import KEY, TABULAR_KEY
 from fastmlp.formats.onnx_file import attributes, is_float
 from fastmlp.formats.onnx_import_constants import to_array
 from fastmlp.formats.safetensors import FORMAT, MOST
@@ -52,6 +52,11 @@ def classes_in(graph: Any, network: Any) -> list[Any] | None:
 def metadata_in(model: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what `to_onnx` wrote of the network beside the graph, and the user's texts."""
     texts = {one.key: one.value for one in model.metadata_props}
+    if TABULAR_KEY in texts:
+        raise ValueError(
+            "from_onnx: the file holds a TabularClassifier or a TabularRegressor, which cannot be "
+            "read back from ONNX; keep the file that `save` writes"
+        )
     written = texts.pop(KEY, None)
     texts = {key: text for key, text in texts.items() if not key.startswith("fastmlp")}
     settings = {"seed": 0, "epochs_trained": 0, "loss": {}, "scaling": None}
