@@ -87,8 +87,8 @@ class Chain:
         """Return the network; None for `output` is the output of the model."""
         if output is not None and output not in OUTPUTS:
             raise ValueError(
-                f"{self.function}: output is {output!r}; it must be one of {list(OUTPUTS)} or None, "
-                "which is the output of the model"
+                f"{self.function}: output is {output!r}; it must be one of {list(OUTPUTS)}, or "
+                "None for the output of the model"
             )
         output = self._take_output(output)
         for name, where in self.activations:
@@ -113,7 +113,7 @@ class Chain:
             name, where = self.activations.pop()
             if wanted in (None, name) and name in OUTPUTS:
                 return name
-            if (name, wanted) == ("log_softmax", "softmax"):
+            if name == "log_softmax" and wanted == "softmax":
                 return wanted
             if wanted is None:
                 raise ValueError(

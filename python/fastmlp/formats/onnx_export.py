@@ -144,8 +144,8 @@ def _negative_part(g: Graph, z: str) -> str:
     return g("Sub", g("Exp", g("Min", z, 0.0)), 1.0)
 
 
-# ONNX Runtime has no float64 kernels for these operators. It has one for Gemm, but ONNX Runtime 1.16
-# joins a Gemm and the activation after it, and has none for both.
+# ONNX Runtime has no float64 kernels for these operators. It has one for Gemm, but version 1.16
+# joins a Gemm with the activation after it, and has none for both together.
 IN_FLOAT64: dict[str, Callable[..., str]] = {
     "Gemm": lambda g, x, W, b: g("Add", g("MatMul", x, W), b),
     "LeakyRelu": lambda g, z: g("Max", z, g("Mul", z, LEAK)),
@@ -195,7 +195,7 @@ def _erf_in_float64(g: Graph, z: str) -> str:
 def add_network(graph: Graph, network: Any, x: str, prefix: str = "") -> str:
     """Write the layers of a network; return its outputs, of the dtype of the network."""
     graph.dtype = network.dtype
-    activations = [*map(ACTIVATIONS.get, network.hidden), OUTPUTS[network.output]]
+    activations = [*(ACTIVATIONS[name] for name in network.hidden), OUTPUTS[network.output]]
     layers = zip(network.weights, network.biases, activations, strict=True)
     for index, (weight, bias, activation) in enumerate(layers):
         W = graph.constant(weight, f"{prefix}layers.{index}.weight")

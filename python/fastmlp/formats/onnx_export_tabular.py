@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp._trainable import Array
 from fastmlp.formats.network_file import TABULAR_KEY
 from fastmlp.formats.onnx_export import ML, Graph, add_labels, add_network
 from fastmlp.formats.onnx_file import onnx

@@ -13,7 +13,6 @@ from fastmlp.formats.safetensors import AnyPath, checked_path, replace_file
 try:
     import onnx
     import onnx.checker
-    import onnx.external_data_helper
     import onnx.inliner
     import onnx.reference
 except ImportError as error:
@@ -47,47 +46,43 @@ def save(model: Any, path: AnyPath) -> None:
 def load(given: Any) -> Any:
     """Return a valid model with its tensors: from the path of a file, or from a ModelProto."""
     if isinstance(given, onnx.ModelProto):
-        return _checked(given, "the model is")
-    path = os.fsdecode(checked_path(given, "from_onnx"))
-    with open(path, "rb"):  # raises the OSError that names the path
-        pass
+        model, what = onnx.ModelProto(), "the model"
+        model.CopyFrom(given)
+    else:
+        what = os.fsdecode(checked_path(given, "from_onnx"))
+        with open(what, "rb"):  # raises the OSError that names the path
+            pass
+        try:
+            model = onnx.load(what)
+        except Exception as error:  # of protobuf, of the files with external data
+            raise ValueError(
+                f"from_onnx: {what} is damaged or not an ONNX file, or a file with its tensors is: "
+                f"{error}"
+            ) from error
     try:
-        model = onnx.load(path)
-    except Exception as error:  # of protobuf, of the files with external data
-        raise ValueError(
-            f"from_onnx: {path} is damaged or not an ONNX file, or a file with its tensors is: "
-            f"{error}"
-        ) from error
-    return _checked(model, f"{path} is")
-
-
-def _checked(model: Any, what: str) -> Any:
-    """Return a model without functions and Erfc, which ONNX says is valid."""
-    try:
-        model = _without_erfc(model)
+        for one in [*model.graph.input, *model.graph.output]:
+            if one.type.HasField("tensor_type"):
+                one.type.tensor_type.shape.SetInParent()  # the checker wants one, runtimes do not
+        _replace_erfc(model.graph)
         onnx.checker.check_model(model)
         return _without_functions(model)
     except Exception as error:  # of several classes
-        raise ValueError(f"from_onnx: {what} not valid ONNX: {error}") from error
+        raise ValueError(f"from_onnx: {what} is not valid ONNX: {error}") from error
 
 
-def _without_erfc(model: Any) -> Any:
+def _replace_erfc(graph: Any) -> None:
     """Write TensorFlow's Erfc, which ONNX lacks, as 1 - erf: tf2onnx leaves it in gelu of Keras."""
-    if not any(node.op_type == "Erfc" for node in model.graph.node):
-        return model
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    del copy.graph.node[:]
-    for node in model.graph.node:
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
         if node.op_type == "Erfc":
             x, y = node.input[0], node.output[0]
-            kind = onnx.TensorProto.FLOAT
-            one = onnx.helper.make_tensor(f"{y}/one", kind, [], [1.0])
-            copy.graph.initializer.append(one)
-            copy.graph.node.append(onnx.helper.make_node("Erf", [x], [f"{y}/erf"], node.name))
-            node = onnx.helper.make_node("Sub", [one.name, f"{y}/erf"], [y], f"{node.name}/1 - erf")
-        copy.graph.node.append(node)
-    return copy
+            graph.initializer.append(
+                onnx.helper.make_tensor(f"{y}/one", onnx.TensorProto.FLOAT, [], [1.0])
+            )
+            graph.node.append(onnx.helper.make_node("Erf", [x], [f"{y}/erf"], f"{node.name}/erf"))
+            node = onnx.helper.make_node("Sub", [f"{y}/one", f"{y}/erf"], [y], node.name)
+        graph.node.append(node)
 
 
 def _without_functions(model: Any) -> Any:
@@ -97,7 +92,7 @@ def _without_functions(model: Any) -> Any:
     functions = {(one.domain, one.name): one.node for one in model.functions}
     if len(functions) > MOST_FUNCTIONS or _size(model.graph.node, functions, {}) > MOST_NODES:
         raise ValueError(
-            f"it has more than {MOST_FUNCTIONS} functions, or with them more than {MOST_NODES} nodes"
+            f"it has over {MOST_FUNCTIONS} functions, or over {MOST_NODES} nodes with them"
         )
     kept = [key for key in functions if key[0] == DOMAIN]
     return onnx.inliner.inline_selected_functions(model, kept, exclude=True)

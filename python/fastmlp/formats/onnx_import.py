@@ -196,6 +196,12 @@ class Reader:
             refuse(node, f"takes {name!r} as its {what}, which depends on X; it must be constant")
         return self.constants[name]
 
+    def _weights(self, node: Any, index: int) -> Array:
+        """Return an input that is a matrix of weights, or a vector."""
+        W = self._constant(node, index, "matrix")
+        self.dtypes.append(W.dtype)
+        return W
+
     def _per_unit(self, node: Any, constant: Array, value: Value) -> Array:
         """Return a constant that is combined with a value, as a number for each unit."""
         if value.shape is None and constant.size == 1:
@@ -330,7 +336,6 @@ class Reader:
                 f"multiplies rows of shape {value.shape} by a matrix of shape {W.shape}; only rows "
                 f"of shape ({n_in},) fit",
             )
-        self.dtypes.append(W.dtype)
         try:
             bias = np.array(np.broadcast_to(b, (1, n_out)), np.float64).ravel()
         except ValueError:
@@ -339,11 +344,11 @@ class Reader:
         return replace(made, shape=(n_out,))
 
     def _gemm(self, node: Any) -> Value:
-        """alpha A B + beta C: A or B is the value, and may be transposed."""
+        """Read alpha A B + beta C, where A or B is the value, and both may be transposed."""
         settings = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0, **attributes(node)}
         is_first = node.input[0] in self.values
         value = self._known(node.input[0 if is_first else 1], node)
-        W = _matrix(node, self._constant(node, 1 if is_first else 0, "matrix"))
+        W = _matrix(node, self._weights(node, 1 if is_first else 0))
         bias = np.array(0.0, W.dtype)
         if len(node.input) > 2 and node.input[2]:
             bias = self._constant(node, 2, "bias")
@@ -358,7 +363,7 @@ class Reader:
     def _matmul(self, node: Any) -> Value:
         is_first = node.input[0] in self.values
         value = self._known(node.input[0 if is_first else 1], node)
-        W = self._constant(node, 1 if is_first else 0, "matrix")
+        W = self._weights(node, 1 if is_first else 0)
         if is_first and W.ndim == 1:  # a single output
             return replace(self._product(node, value, W[:, np.newaxis], 0.0, True), shape=())
         return self._product(node, value, _matrix(node, W), 0.0, is_first)
@@ -404,61 +409,41 @@ class Reader:
         return value.then("activation", name, described(node))
 
     def _concat(self, node: Any) -> Value:
-        """[1 - p, p]: the probabilities of two classes, of which the network gives the second."""
+        """Read [1 - p, p], the probabilities of two classes; the network gives the second."""
         values = [self._known(name, node) for name in node.input]
-        last = values[0].last
         if len(values) == 1:
             return values[0]
-        if (
-            len(values) == 2
-            and values[1].shape == (1,)
-            and last is not None
-            and last.before is values[1].last
-            and (last.method, *map(np.ravel, last.arguments[:2])) == ("scale", -1.0, 1.0)
-        ):
-            return values[1]
-        refuse(node, "joins several values; only the probabilities 1 - p and p of two classes fit")
+        first, p = values[0].last, values[-1]
+        fits = len(values) == 2 and p.shape == (1,) and attributes(node)["axis"] in (1, -1)
+        if not (fits and first is not None and first.before is p.last and _is_complement(first)):
+            refuse(node, "joins values; only the probabilities 1 - p and p of two classes fit")
+        return p
 
     # What only changes the shape
 
     def _shape(self, node: Any) -> Array:
-        """Return the shape of a value, as far as `_reshape` needs it: -1 is the number of rows."""
+        """Return the shape of a value for `_reshaped`, where -1 stands for the number of rows."""
         value, settings = self._known(node.input[0], node), attributes(node)
         if value.shape is None or value.transposed:
             refuse(node, "gives a shape that the file does not say")
         return np.array((-1, *value.shape)[settings.get("start", 0) : settings.get("end")])
 
     def _reshaped(self, node: Any) -> Value:
-        """Flatten, Reshape, Squeeze and Unsqueeze: the numbers of a row stay together, in order."""
-        value = self._known(node.input[0], node)
-        shape = value.shape
-        if shape is None or value.transposed:
-            if node.op_type == "Flatten" and not value.transposed:
+        """Read Flatten, Reshape, Squeeze or Unsqueeze, if each row keeps its numbers."""
+        value, settings = self._known(node.input[0], node), attributes(node)
+        if value.transposed:
+            refuse(node, "changes the shape of a transposed value")
+        if value.shape is None:
+            if node.op_type == "Flatten":
                 return value
             refuse(node, "changes a shape that the file does not say")
-        rank, settings = 1 + len(shape), attributes(node)
-        axes = settings.get("axes")
+        numbers = settings.get("axes")
         if len(node.input) > 1 and node.input[1]:
-            axes = self._constant(node, 1, "shape or axes").ravel().tolist()
-        if node.op_type == "Flatten":
-            is_whole = settings.get("axis", 1) in (1, 1 - rank)
-            new: tuple[int, ...] | None = (math.prod(shape),) if is_whole else None
-        elif node.op_type == "Reshape":
-            new = _row_shape(shape, axes, copies=not settings.get("allowzero", 0))
-        elif node.op_type == "Squeeze":
-            left_out = range(1, rank) if axes is None else {axis % rank for axis in axes}
-            new = tuple(n for axis, n in enumerate(shape, 1) if axis not in left_out or n != 1)
-            if axes is not None and (0 in left_out or len(new) + len(left_out) != len(shape)):
-                new = None
-        else:
-            rank += len(axes)
-            inserted, old = {axis % rank for axis in axes}, iter(shape)
-            new = tuple(1 if axis in inserted else next(old, 0) for axis in range(1, rank))
-            if 0 in inserted:
-                new = None
-        if new is None or math.prod(new) != math.prod(shape):
-            refuse(node, f"moves numbers from one row to another: a row has the shape {shape}")
-        return replace(value, shape=new)
+            numbers = self._constant(node, 1, "shape or axes").ravel().tolist()
+        shape = RESHAPES[node.op_type](value.shape, numbers, settings)
+        if shape is None or math.prod(shape) != math.prod(value.shape):
+            refuse(node, f"moves numbers between rows; a row has the shape {value.shape}")
+        return replace(value, shape=shape)
 
     def _transpose(self, node: Any) -> Value:
         value = self._known(node.input[0], node)
@@ -502,13 +487,12 @@ READERS: dict[str, Callable[[Reader, Any], Value]] = {
 
 def _input(info: Any) -> Value:
     """Return an input of the graph: the rows of X."""
-    if not info.type.tensor_type.HasField("shape"):
-        return Value(None)
     sizes = [one.dim_value for one in info.type.tensor_type.shape.dim]
-    if len(sizes) < 2:
+    if not sizes:
+        return Value(None)
+    if len(sizes) == 1:
         raise ValueError(
-            f"from_onnx: the input {info.name!r} has {len(sizes)} axes; it must have at least two, "
-            "rows first"
+            f"from_onnx: the input {info.name!r} has one axis; it must have two or more, rows first"
         )
     return Value(tuple(sizes[1:]) if min(sizes[1:]) > 0 else None)
 
@@ -522,6 +506,11 @@ def _refuse_large(value: Value, where: str) -> None:
         )
 
 
+def _is_complement(step: Step) -> bool:
+    """Return whether a step makes 1 - p of p."""
+    return step.method == "scale" and step.arguments[:2] == (-1.0, 1.0)
+
+
 def _matrix(node: Any, W: Array) -> Array:
     if W.ndim != 2:
         refuse(node, f"has weights of shape {W.shape}; they must have two axes")
@@ -533,16 +522,48 @@ def _times(values: Array, factor: float) -> Array:
     return values if factor == 1.0 else values * np.float64(factor)
 
 
-def _row_shape(shape: tuple[int, ...], wanted: list[int], copies: bool) -> tuple[int, ...] | None:
-    """Return the shape of a row after a Reshape; None if it cannot be found."""
-    old = (0, *shape)
-    if copies:
-        wanted = [old[i] if n == 0 and i < len(old) else n for i, n in enumerate(wanted)]
-    row = wanted[1:]
-    if row.count(-1) == 1:
-        known = math.prod(n for n in row if n != -1)
-        row = [math.prod(shape) // max(known, 1) if n == -1 else n for n in row]
+# The shape of a row after a node. They take that before it, the axes or the shape that the node is
+# given, and its attributes; None says that the first axis is not that of the rows.
+
+Shape = tuple[int, ...]
+
+
+def _flattened(shape: Shape, _: Any, settings: dict[str, Any]) -> Shape | None:
+    return (math.prod(shape),) if settings.get("axis", 1) in (1, -len(shape)) else None
+
+
+def _set_shape(shape: Shape, numbers: Any, settings: dict[str, Any]) -> Shape | None:
+    if not settings.get("allowzero"):  # 0 stands for the old size
+        old = (0, *shape, *numbers)
+        numbers = [old[axis] if n == 0 else n for axis, n in enumerate(numbers)]
+    row = list(numbers[1:])
+    if -1 in row:
+        place = row.index(-1)
+        row[place] = math.prod(shape) // max(math.prod(row[:place] + row[place + 1 :]), 1)
     return tuple(row)
+
+
+def _squeezed(shape: Shape, numbers: Any, _: dict[str, Any]) -> Shape | None:
+    if numbers is None:
+        return tuple(n for n in shape if n != 1)
+    axes = {axis % (1 + len(shape)) for axis in numbers}
+    left = tuple(n for axis, n in enumerate(shape, 1) if axis not in axes)
+    return None if 0 in axes else left
+
+
+def _unsqueezed(shape: Shape, numbers: Any, _: dict[str, Any]) -> Shape | None:
+    rank = 1 + len(shape) + len(numbers)
+    axes, old = {axis % rank for axis in numbers}, iter(shape)
+    row = tuple(1 if axis in axes else next(old, 0) for axis in range(1, rank))
+    return None if 0 in axes else row
+
+
+RESHAPES: dict[str, Callable[[Shape, Any, dict[str, Any]], Shape | None]] = {
+    "Flatten": _flattened,
+    "Reshape": _set_shape,
+    "Squeeze": _squeezed,
+    "Unsqueeze": _unsqueezed,
+}
 
 
 def _not_an_activation(node: Any) -> str:

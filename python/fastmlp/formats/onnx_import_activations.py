@@ -22,6 +22,7 @@ FINITE = np.abs(GRID) <= 30  # further out, a formula such as log(1 + e^x) may o
 FITTED = np.abs(GRID) <= 8
 TOLERANCE = 1e-6  # constants in files have float32's 24 bits
 EXACT = 1e-7  # a factor that is as near to 1 is 1
+LEAST_SLOPE = 0.3  # a hard_sigmoid that rises from 0 to 20 loses two digits of small numbers
 
 
 def _gelu_by_tanh(x: Array) -> Array:
@@ -102,7 +103,8 @@ def _inner_scalings(
     if len(on_ramp) > 1:  # every ramp is a hard_sigmoid, which is 0 at -3 and 1 at 3
         i, j = on_ramp[[0, -1]]
         slope = 6 * (y[j] - y[i]) / (GRID[j] - GRID[i]) / (high - low)
-        yield slope, 6 * (y[i] - low) / (high - low) - 3 - slope * GRID[i]
+        if abs(slope) >= LEAST_SLOPE:
+            yield slope, 6 * (y[i] - low) / (high - low) - 3 - slope * GRID[i]
     numbers = [values.item() for values in constants.values() if values.size == 1]
     numbers += [one for node in nodes for one in attributes(node).values()]
     for one in numbers:  # x · sigmoid(1.702 x), log(1 + e^(2 x)) / 2

@@ -9,20 +9,23 @@ from typing import Any
 import numpy as np
 
 from fastmlp._trainable import Array
-from fastmlp.formats.onnx_file import attributes, onnx, refuse, run_nodes
+from fastmlp.formats.onnx_file import onnx, refuse, run_nodes
 
+# fmt: off
 # Operators on single numbers; activations are made of them too.
-ELEMENTWISE = set(
-    "Abs Add And Cast CastLike Celu Clip Div Dropout Elu Equal Erf Exp Gelu Greater GreaterOrEqual "
-    "HardSigmoid HardSwish Identity LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mul Neg Not "
-    "Or PRelu Pow Reciprocal Relu Selu Shrink Sigmoid Sign Softplus Softsign Sqrt Sub Sum Swish "
-    "Tanh ThresholdedRelu Where".split()
-)
+ELEMENTWISE = {
+    "Abs", "Add", "And", "Cast", "CastLike", "Celu", "Clip", "Div", "Dropout", "Elu", "Equal",
+    "Erf", "Exp", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",
+    "LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Mean", "Min", "Mish", "Mul", "Neg",
+    "Not", "Or", "PRelu", "Pow", "Reciprocal", "Relu", "Selu", "Shrink", "Sigmoid", "Sign",
+    "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish", "Tanh", "ThresholdedRelu", "Where",
+}
 # The result of these is no larger than all their inputs together.
-OTHERS = set(
-    "Concat Constant DequantizeLinear Flatten Gather Reshape Slice Squeeze Transpose "
-    "Unsqueeze".split()
-)
+OTHERS = {
+    "Concat", "Constant", "DequantizeLinear", "Flatten", "Gather", "Reshape", "Slice",
+    "Squeeze", "Transpose", "Unsqueeze",
+}
+# fmt: on
 
 
 class Constants(dict[str, Array]):

@@ -52,6 +52,8 @@ def classes_in(graph: Any, network: Any) -> list[Any] | None:
 def metadata_in(model: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what `to_onnx` wrote of the network beside the graph, and the user's texts."""
     texts = {one.key: one.value for one in model.metadata_props}
+    if not all(isinstance(text, str) for pair in texts.items() for text in pair):
+        raise ValueError("from_onnx: the metadata are not UTF-8; the file is damaged")
     if TABULAR_KEY in texts:
         raise ValueError(
             "from_onnx: the file holds a TabularClassifier or a TabularRegressor, which cannot be "

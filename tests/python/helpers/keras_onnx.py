@@ -13,7 +13,15 @@ import numpy as np
 
 FOLDER = Path(__file__).parents[2] / "data" / "keras_onnx"
 ACTIVATIONS = ["relu", "gelu", "silu", "mish", "softplus", "hard_sigmoid", "elu", "selu", "tanh"]
-NAMES = [*ACTIVATIONS, "gelu_by_tanh", "leaky_relu", "scaled_image", "logits", "slope", "normalization"]
+NAMES = [
+    *ACTIVATIONS,
+    "gelu_by_tanh",
+    "leaky_relu",
+    "scaled_image",
+    "logits",
+    "slope",
+    "normalization",
+]
 
 
 def rows(name):
