@@ -35,6 +35,8 @@ PAGES = (
     "from_sklearn",
     "from_pytorch",
     "plots",
+    "gradients",
+    "explain",
     *(f"guides/{path.stem}" for path in sorted(DOCS.glob("guides/*.md"))),
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)

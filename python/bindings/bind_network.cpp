@@ -7,6 +7,7 @@
 #include "docs_network.hpp"
 #include "gil.hpp"
 #include "native_object.hpp"
+#include "own_loss.hpp"
 #include "py_optimizer.hpp"
 #include "scope.hpp"
 #include "set_once.hpp"
@@ -130,15 +131,15 @@ template <class T>
 class CallData {
  public:
   CallData(const char* function, PyNetwork& self, Network<T>& net, const py::object& X,
-           const py::object& y, const py::object& weight)
+           const py::object& y, const py::object& weight, const char* y_name = "y")
       : x_(is_csr(X) ? py::array() : apart_from(net, array_of(function, "X", self, X))),
-        y_(apart_from(net, array_of(function, "y", self, y))),
+        y_(apart_from(net, array_of(function, y_name, self, y))),
         x_rows(is_csr(X) ? csr_rows_of<T>(function, "X", X, csr_,
                                           [&](const py::array& array) {
                                             return is_view_of(net, array) ? copy_of(array) : array;
                                           })
                          : rows_of<T>(function, "X", x_)),
-        y_rows(targets_of<T>(function, "y", y_)),
+        y_rows(targets_of<T>(function, y_name, y_)),
         weight_(sample_weight_of(function, weight, x_rows.rows())),
         weights(weight.is_none() ? nullptr : weight_.data()) {}
 
@@ -240,6 +241,103 @@ std::pair<double, double> accumulate_gradients(PyNetwork& self, const py::object
   });
 }
 
+/// X and dY of a call that returns a result for each row. One row may be a vector; its result has
+/// no axis of rows.
+class RowsOrOne {
+ public:
+  RowsOrOne(const char* function, PyNetwork& self, const py::object& X, const py::object& dY)
+      : X_(X), dY_(dY) {
+    if (is_csr(X)) return;
+    const py::array given = array_of(function, "X", self, X);
+    one_ = is_vector(given);
+    X_ = given;
+    if (!one_) return;
+    X_ = given.attr("reshape")(1, -1);
+    if (dY.is_none()) return;
+    const py::array gradient = as_array(function, "dY", dY);
+    if (is_vector(gradient)) dY_ = gradient.attr("reshape")(1, -1);
+  }
+  const py::object& X() const { return X_; }
+  const py::object& dY() const { return dY_; }
+  py::object result(const py::array& rows) const {
+    if (!one_) return rows;
+    return rows[py::int_(0)];
+  }
+
+ private:
+  py::object X_, dY_;
+  bool one_ = false;
+};
+
+/// A new array for a result of `function`.
+template <class T>
+py::array result_of(const char* function, const std::vector<py::ssize_t>& shape) {
+  return output<T>(function, py::none(), shape, {});
+}
+
+py::object backward(PyNetwork& self, const py::object& X, const py::object& dY) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const RowsOrOne given("backward", self, X, dY);
+    const CallData<T> data("backward", self, net, given.X(), given.dY(), py::none(), "dY");
+    const py::array dX = result_of<T>("backward", {data.x_rows.rows(), net.layers().front()});
+    const MatrixView<T> to = mutable_view<T>(dX);
+    interruptible([&](const ShouldStop& should_stop) {
+      net.backward(data.x_rows, data.y_rows, &to, should_stop);
+    });
+    return given.result(dX);
+  });
+}
+
+py::object input_gradients(PyNetwork& self, const py::object& X, const py::object& dY) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const RowsOrOne given("input_gradients", self, X, dY);
+    const CallData<T> data("input_gradients", self, net, given.X(), given.dY(), py::none(), "dY");
+    const py::array dX =
+        result_of<T>("input_gradients", {data.x_rows.rows(), net.layers().front()});
+    const MatrixView<T> to = mutable_view<T>(dX);
+    interruptible([&](const ShouldStop& should_stop) {
+      net.input_gradients(data.x_rows, data.y_rows, to, should_stop);
+    });
+    return given.result(dX);
+  });
+}
+
+py::object jacobian(PyNetwork& self, const py::object& X) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const RowsOrOne given("jacobian", self, X, py::none());
+    const CallData<T> data("jacobian", self, net, given.X(), py::array(), py::none());
+    const std::ptrdiff_t rows = data.x_rows.rows(), n_out = net.layers().back(),
+                         n_in = net.layers().front();
+    const py::array J = result_of<T>("jacobian", {rows, n_out, n_in});
+    const MatrixView<T> to(static_cast<T*>(const_cast<void*>(J.data())), rows, n_out * n_in);
+    interruptible(
+        [&](const ShouldStop& should_stop) { net.jacobian(data.x_rows, to, should_stop); });
+    return given.result(J);
+  });
+}
+
+py::object activations(PyNetwork& self, const py::object& X) {
+  return self.visit([&](auto& net) {
+    using T = ElementOf<decltype(net)>;
+    const RowsOrOne given("activations", self, X, py::none());
+    const CallData<T> data("activations", self, net, given.X(), py::array(), py::none());
+    std::vector<py::array> arrays;
+    std::vector<MatrixView<T>> to;
+    for (std::size_t l = 1; l < net.layers().size(); ++l) {
+      arrays.push_back(result_of<T>("activations", {data.x_rows.rows(), net.layers()[l]}));
+      to.push_back(mutable_view<T>(arrays.back()));
+    }
+    interruptible(
+        [&](const ShouldStop& should_stop) { net.activations(data.x_rows, to, should_stop); });
+    py::list results;
+    for (const py::array& array : arrays) results.append(given.result(array));
+    return results;
+  });
+}
+
 void apply_gradients(PyNetwork& self, PyOptimizer& optimizer, double scale) {
   self.visit([&](auto& net) {
     const GilReleased released;
@@ -282,16 +380,23 @@ class BatchLosses {
 
 double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
                    const py::object& order, py::ssize_t batch_size, PyOptimizer& optimizer,
-                   const py::object& weight, const Objective& objective,
+                   const py::object& weight, const std::optional<Objective>& objective,
                    const py::object& batch_losses, const py::object& dropout,
-                   std::optional<std::uint64_t> seed) {
+                   std::optional<std::uint64_t> seed, const py::object& loss) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("train_epoch", self, net, X, y, weight);
+    using T = ElementOf<decltype(net)>;
+    const bool own_loss = !loss.is_none();
+    if (own_loss && !(weight.is_none() && !objective)) {
+      throw py::value_error(
+          "train_epoch: sample_weight and objective are for the losses of the library; let loss "
+          "apply them itself");
+    }
+    const CallData<T> data("train_epoch", self, net, X, own_loss ? py::array() : y, weight);
     const py::array_t<std::int64_t> rows = order_of("train_epoch", order);
     const std::int64_t* first = rows.data();
     const std::ptrdiff_t count = rows.size();
     EpochOptions options;
-    options.objective = objective;
+    options.objective = objective.value_or(Objective());
     options.dropout = dropout_of(dropout, net.hidden().size());
     options.dropout_seed = seed.value_or(self.seed());
     std::optional<BatchLosses> losses;
@@ -300,6 +405,19 @@ double train_epoch(PyNetwork& self, const py::object& X, const py::object& y,
       const std::ptrdiff_t batches = batch_size > 0 ? count / batch_size + last_is_short : 0;
       losses.emplace(net, batch_losses, batches);
       options.batch_losses = losses->data();
+    }
+    if (own_loss) {
+      PyLoss<T> of_python("train_epoch", loss, y, data.x_rows.rows());
+      return interruptible([&](const ShouldStop& should_stop, GilReleased& released) {
+        const BatchLoss<T> of_batch = [&](const std::int64_t* of, MatrixView<const T> Y,
+                                          MatrixView<T> dY) {
+          return of_python(released, of, Y, dY);
+        };
+        return net
+            .train_epoch(data.x_rows, of_batch, first, count, batch_size, optimizer.get(),
+                         should_stop, options)
+            .mean();
+      });
     }
     return interruptible([&](const ShouldStop& should_stop) {
       return net
@@ -350,7 +468,10 @@ py::object own(PyNetwork& self) {
 void validate(PyNetwork& self, const char* function, const py::object& X, const py::object& y,
               const py::object& weight) {
   self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data(function, self, net, X, y, weight);
+    const bool has_y = !y.is_none();
+    const CallData<ElementOf<decltype(net)>> data(function, self, net, X, has_y ? y : py::array(),
+                                                  weight);
+    if (!has_y) return net.validate(function, data.x_rows);
     interruptible([&](const ShouldStop& should_stop) {
       net.validate(function, data.x_rows, data.y_rows, data.weights, should_stop);
     });
@@ -426,7 +547,9 @@ py::object scaling(PyNetwork& self) {
 py::dict measure(PyNetwork& self, const py::object& X, const py::object& y,
                  const py::object& weight) {
   return self.visit([&](auto& net) {
-    const CallData<ElementOf<decltype(net)>> data("fit", self, net, X, y, weight);
+    const bool has_y = !y.is_none();
+    const CallData<ElementOf<decltype(net)>> data("fit", self, net, X, has_y ? y : py::array(),
+                                                  weight);
     py::dict parts;
     const auto add = [&](const char* side, const auto& rows, std::ptrdiff_t cols) {
       Statistics found = interruptible([&](const ShouldStop& should_stop) {
@@ -441,7 +564,7 @@ py::dict measure(PyNetwork& self, const py::object& X, const py::object& y,
       parts[py::str(name + "_scale")] = py::array_t<double>(n, found.deviation.data());
     };
     add("input", data.x_rows, net.layers().front());
-    if (net.output() == Output::kIdentity) add("output", data.y_rows, net.layers().back());
+    if (has_y && net.output() == Output::kIdentity) add("output", data.y_rows, net.layers().back());
     return parts;
   });
 }
@@ -604,13 +727,17 @@ void register_network(py::module_& module) {
            kLossAndGradientsDoc)
       .def("accumulate_gradients", &accumulate_gradients, py::arg("X"), py::arg("y"),
            py::arg("sample_weight") = none, kAccumulateGradientsDoc)
+      .def("backward", &backward, py::arg("X"), py::arg("dY"), kBackwardDoc)
+      .def("input_gradients", &input_gradients, py::arg("X"), py::arg("dY"), kInputGradientsDoc)
+      .def("jacobian", &jacobian, py::arg("X"), kJacobianDoc)
+      .def("activations", &activations, py::arg("X"), kActivationsDoc)
       .def("apply_gradients", &apply_gradients, py::arg("optimizer"), py::arg("scale") = 1.0,
            kApplyGradientsDoc)
       .def("step", &step, py::arg("X"), py::arg("y"), py::arg("learning_rate"), kStepDoc)
       .def("train_epoch", &train_epoch, py::arg("X"), py::arg("y"), py::arg("order"), py::kw_only(),
            py::arg("batch_size"), py::arg("optimizer"), py::arg("sample_weight") = none,
-           py::arg("objective") = Objective{}, py::arg("batch_losses") = none,
-           py::arg("dropout") = none, py::arg("seed") = none, kTrainEpochDoc)
+           py::arg("objective") = none, py::arg("batch_losses") = none, py::arg("dropout") = none,
+           py::arg("seed") = none, py::arg("loss") = none, kTrainEpochDoc)
       .def("_snapshot", &snapshot,
            "Return (a copy of the parameters, epochs_trained), not in the middle of a step.")
       .def("_restore", &restore, py::arg("parameters"), py::arg("epochs_trained"),

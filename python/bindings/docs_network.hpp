@@ -121,6 +121,122 @@ Examples
 array([-3., -6., -3.])
 )";
 
+constexpr const char* kBackwardDoc =
+    R"(Backpropagate a gradient of your own; return that of X and write that of the parameters.
+
+For a loss that the library does not have: compute it and its gradient from the outputs, call this,
+and take a step by :meth:`apply_gradients`.
+
+Parameters
+----------
+X : array (m, n_in), one row (n_in,), or a SciPy CSR matrix (m, n_in)
+dY : array (m, n_out), or (n_out,) for one row
+    The gradient of your loss with respect to ``forward(X)``; (m,) for one output. If the loss is a
+    mean over the rows, dY has the factor 1 / m.
+
+Returns
+-------
+ndarray (m, n_in), or (n_in,) for one row
+    The gradient of your loss with respect to X. ``gradients`` has that with respect to the
+    parameters.
+
+Raises
+------
+ValueError, TypeError
+    If shapes or types do not fit.
+RuntimeError
+    If another thread uses this network.
+
+Examples
+--------
+A step on the mean of the fourth powers of the errors:
+
+>>> import numpy as np, fastmlp
+>>> net = fastmlp.Network([2, 1], output="identity", dtype="float64", seed=0)
+>>> net.parameters[:] = 0
+>>> X, y = np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([[3.0], [1.0]])
+>>> error = net.forward(X) - y
+>>> net.backward(X, 4 * error**3 / len(X)).shape
+(2, 2)
+>>> net.gradients
+array([ -54., -110.,  -56.])
+>>> net.apply_gradients(fastmlp.SGD(0.1))
+)";
+
+constexpr const char* kInputGradientsDoc =
+    R"(Return the gradient with respect to X, and leave ``gradients`` as they are.
+
+Parameters, errors and the result are those of :meth:`backward`: row i is the sum over j of dY_ij
+times the gradient of output j with respect to row i of X. Many threads may call this at once.
+
+Examples
+--------
+How an output changes with each input, in one row:
+
+>>> import numpy as np, fastmlp
+>>> net = fastmlp.Network([2, 1], output="identity", seed=0)
+>>> net.weights[0][:] = [[2.0], [-1.0]]
+>>> net.input_gradients([5.0, 7.0], [1.0]).tolist()
+[2.0, -1.0]
+)";
+
+constexpr const char* kJacobianDoc =
+    R"(Return the derivatives of all outputs with respect to all inputs, for each row of X.
+
+Parameters
+----------
+X : array (m, n_in), one row (n_in,), or a SciPy CSR matrix (m, n_in)
+
+Returns
+-------
+ndarray (m, n_out, n_in), or (n_out, n_in) for one row
+    Element (i, j, k) is the derivative of output j with respect to input k at row i.
+
+Raises
+------
+ValueError, TypeError
+    If the shape or the type does not fit.
+RuntimeError
+    If another thread is training this network.
+
+Examples
+--------
+>>> import fastmlp
+>>> net = fastmlp.Network([2, 3], output="identity", seed=0)
+>>> (net.jacobian([5.0, 7.0]) == net.weights[0].T).all()
+np.True_
+)";
+
+constexpr const char* kActivationsDoc =
+    R"(Return the outputs of every layer: the hidden layers, and the network's own last.
+
+Parameters
+----------
+X : array (m, n_in), one row (n_in,), or a SciPy CSR matrix (m, n_in)
+
+Returns
+-------
+list of ndarray, (m, n_l) each, or (n_l,) for one row
+    Element l is the output of the layer with ``weights[l]`` and ``biases[l]``. The last element is
+    ``forward(X)``.
+
+Raises
+------
+ValueError, TypeError
+    If the shape or the type does not fit.
+RuntimeError
+    If another thread is training this network.
+
+Examples
+--------
+The last hidden layer as features for something else:
+
+>>> import numpy as np, fastmlp
+>>> net = fastmlp.Network([4, 8, 3, 1], seed=0)
+>>> net.activations(np.ones((5, 4)))[-2].shape
+(5, 3)
+)";
+
 constexpr const char* kAccumulateGradientsDoc =
     R"(Add the gradient of the *sum* of the losses of these rows to ``gradients``.
 
@@ -210,6 +326,9 @@ dropout : float or sequence of float, optional
 seed : int, optional
     The seed of the dropout; by default the network's. The units also depend on `epochs_trained` and
     on the number of the step.
+loss : callable, optional
+    A loss of your own, as for :meth:`fit`. y must be an array with a row for each row of X; its
+    values are not looked at. sample_weight and objective must be None.
 
 Returns
 -------

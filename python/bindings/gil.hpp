@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <thread>
+#include <type_traits>
 
 namespace fastmlp::python {
 
@@ -40,6 +41,17 @@ class GilReleased {
   ~GilReleased() noexcept(false) { take(); }  // NOLINT(bugprone-unsafe-to-allow-exceptions)
   GilReleased(const GilReleased&) = delete;
   GilReleased& operator=(const GilReleased&) = delete;
+
+  /// Runs f() with the GIL, and releases it again.
+  template <class F>
+  auto with_gil(const F& f) {
+    take();
+    struct ReleaseAgain {
+      PyThreadState*& state;
+      ~ReleaseAgain() { state = PyEval_SaveThread(); }
+    } const release_again{state_};
+    return f();
+  }
 
   /// Takes the GIL for a moment, and returns whether the handler of a signal has raised.
   bool signal_arrived() {
@@ -73,12 +85,18 @@ decltype(auto) without_gil(const F& f) {
 }
 
 /// Runs f(should_stop) without the GIL. f passes should_stop to the library; if the handler of a
-/// signal, such as Ctrl-C, raises, so does this.
+/// signal, such as Ctrl-C, raises, so does this. An f(should_stop, released) may call Python by
+/// released.with_gil().
 template <class F>
 auto interruptible(const F& f) {
   try {
     GilReleased released;
-    return f(ShouldStop([&] { return released.signal_arrived(); }));
+    const ShouldStop should_stop([&] { return released.signal_arrived(); });
+    if constexpr (std::is_invocable_v<F, const ShouldStop&, GilReleased&>) {
+      return f(should_stop, released);
+    } else {
+      return f(should_stop);
+    }
   } catch (const Stopped&) {
     throw pybind11::error_already_set();
   }

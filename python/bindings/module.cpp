@@ -1,6 +1,7 @@
 // The module fastmlp._core: one register function for each category of bindings.
 #include "array.hpp"
 #include "functions.hpp"
+#include "own_loss.hpp"
 
 #include <fastmlp/runtime.hpp>
 
@@ -20,6 +21,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, module, pybind11::mod_gil_not_used())
   fastmlp::isa();
   fastmlp::num_threads();
   fastmlp::python::register_arrays();
+  fastmlp::python::register_own_losses();
   fastmlp::python::register_runtime(module);
   fastmlp::python::register_random(module);
   fastmlp::python::register_ops(module);

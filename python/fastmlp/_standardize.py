@@ -17,11 +17,13 @@ Scaling = dict[str, Array]
 MOST_QUOTIENT = 65536.0
 
 
-def measured(network: Trainable, data: Data, names: tuple[str, ...] | None) -> Scaling | None:
+def measured(
+    network: Trainable, data: Data, names: tuple[str, ...] | None, of_targets: bool
+) -> Scaling | None:
     """Return the scaling of these rows; None if the network has one, which it keeps."""
     if network.scaling is not None:
         return None
-    scaling: Scaling = network._measure_scaling(*data)
+    scaling: Scaling = network._measure_scaling(*(data if of_targets else data._replace(y=None)))
     if network.dtype == np.float32:
         _check_quotients(scaling, "input", names or network.feature_names)
         _check_quotients(scaling, "output", None)

@@ -17,13 +17,14 @@ from fastmlp._core import Optimizer
 
 Array = npt.NDArray[Any]
 Callback = Callable[[Any, int, dict[str, float]], object]
+OwnLoss = Callable[[Array, Any], tuple[float, Any]]
 
 
 class Data(NamedTuple):
     """Rows to train on or to validate with, as arrays."""
 
     X: Array
-    y: Array
+    y: Any  # an array, which only a loss of the user's own reads, or whose values are checked
     sample_weight: Array | None
 
 
@@ -74,7 +75,12 @@ class Trainable(Protocol):
         sample_weight: npt.ArrayLike | None = None,
         dropout: float | Sequence[float] | None = None,
         seed: int | None = None,
+        loss: OwnLoss | None = None,
     ) -> float: ...
+    def backward(self, X: npt.ArrayLike, dY: npt.ArrayLike) -> Array: ...
+    def input_gradients(self, X: npt.ArrayLike, dY: npt.ArrayLike) -> Array: ...
+    def jacobian(self, X: npt.ArrayLike) -> Array: ...
+    def activations(self, X: npt.ArrayLike) -> list[Array]: ...
     def fold_scaling(
         self,
         *,
@@ -88,7 +94,7 @@ class Trainable(Protocol):
     @scaling.setter
     def scaling(self, scaling: dict[str, Array] | None) -> None: ...
     def _measure_scaling(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+        self, X: npt.ArrayLike, y: npt.ArrayLike | None, sample_weight: npt.ArrayLike | None
     ) -> dict[str, Array]: ...
     def _unfold_scaling(self) -> None: ...
     def _refold_scaling(self) -> None: ...
@@ -101,7 +107,7 @@ class Trainable(Protocol):
         self,
         function_name: str,
         X: npt.ArrayLike,
-        y: npt.ArrayLike,
+        y: npt.ArrayLike | None,
         sample_weight: npt.ArrayLike | None,
     ) -> None: ...
     def _permutation(self, rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]: ...

@@ -10,7 +10,8 @@ import numpy as np
 
 from fastmlp._advice import about_targets
 from fastmlp._frames import Frame, as_array, frame_of, is_sparse, refuse_dtype
-from fastmlp._trainable import Array, Data, Trainable, refuse_masked, require_number
+from fastmlp._own_loss import targets
+from fastmlp._trainable import Array, Data, OwnLoss, Trainable, refuse_masked, require_number
 
 # Finiteness is checked in blocks of 512 KiB of float64: a block stays in cache, and no data set is
 # ever converted as a whole.
@@ -61,19 +62,23 @@ def checked_split(split: Any, validation_data: object) -> float:
     return float(split)
 
 
-def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight: Any) -> Data:
-    """Return the data as arrays that this network can be trained on.
+def training_data(
+    network: Trainable, prefix: str, X: Any, y: Any, sample_weight: Any, loss: OwnLoss | None = None
+) -> Data:
+    """Return the data as arrays that this network, or `loss` of the user, can be trained on.
 
     Every message begins with `prefix`. Finiteness is checked before `_validate` is called, because
     the range check there would refuse a NaN in y without saying where it is.
     """
     given = {"X": X, "y": y, "sample_weight": sample_weight}
+    if loss is not None:
+        del given["y"]
     arrays: dict[str, Any] = {
         name: _apart(network, _real_array(f"{prefix}: {name}", values, network))
         for name, values in given.items()
         if name != "sample_weight" or values is not None
     }
-    data = Data(**{"sample_weight": None, **arrays})
+    data = Data(**{"y": None, "sample_weight": None, **arrays})
     for name, values in arrays.items():
         dtype = np.dtype(np.float64) if name == "sample_weight" else network.dtype
         _check_finite(f"{prefix}: {name}", values, dtype, frame_of(given[name]))
@@ -86,7 +91,7 @@ def training_data(network: Trainable, prefix: str, X: Any, y: Any, sample_weight
         raise ValueError(f"{error}; {advice}") from None
     if len(data.X) == 0:
         raise ValueError(f"{prefix}: X has shape {data.X.shape}; there must be at least one row")
-    return data
+    return data if loss is None else data._replace(y=targets(prefix, y, len(data.X)))
 
 
 def _apart(network: Trainable, array: Array) -> Array:
@@ -129,7 +134,7 @@ def _check_finite(what: str, values: Array, dtype: np.dtype[Any], frame: Frame |
             raise ValueError(f"{what} has {value} at {at}; every value must be finite in {dtype}")
 
 
-def validation_data_or_none(network: Trainable, given: Any) -> Data | None:
+def validation_data_or_none(network: Trainable, given: Any, loss: OwnLoss | None) -> Data | None:
     """Return the validation data as arrays, or None."""
     if given is None:
         return None
@@ -140,4 +145,9 @@ def validation_data_or_none(network: Trainable, given: Any) -> Data | None:
             "it must be (X, y) or (X, y, sample_weight)"
         )
     X, y, sample_weight = given if len(given) == 3 else (*given, None)
-    return training_data(network, "fit: validation_data", X, y, sample_weight)
+    if loss is not None and sample_weight is not None:
+        raise ValueError(
+            "fit: validation_data has a sample_weight, which is for the losses of the library; let "
+            "loss apply it itself"
+        )
+    return training_data(network, "fit: validation_data", X, y, sample_weight, loss)

@@ -20,11 +20,13 @@ from fastmlp._advice import ABSURD, LEAST_ABSURD, about_scales, is_absurd, too_l
 from fastmlp._checkpoint import State, Target, Writer
 from fastmlp._core import Optimizer
 from fastmlp._history import Ending, History
+from fastmlp._own_loss import mean_loss
 from fastmlp._standardize import Scaling, begin, on_scaled_rows
 from fastmlp._trainable import (
     Array,
     Callback,
     Data,
+    OwnLoss,
     Trainable,
     positive_integer,
     require_not_negative,
@@ -91,6 +93,7 @@ class Plan:
     metrics: dict[str, Metric] = field(default_factory=dict)
     verbose: int = 0  # after how many epochs a line is printed; 0 for never
     feature_names: tuple[str, ...] | None = None  # which the network is to remember
+    loss: OwnLoss | None = None  # instead of the network's
     rows: Array | None = None  # of the data to train on; None for all
 
 
@@ -114,7 +117,7 @@ def train(network: Trainable, plan: Plan) -> History:
                 rates.undo_replay()
             raise
         method = (
-            Descent(plan.optimizer, network, plan.data)
+            Descent(plan.optimizer, network, plan.data, plan.loss)
             if isinstance(plan.optimizer, LBFGS)
             else Batches(plan.optimizer, network, plan)
         )
@@ -126,7 +129,7 @@ def train(network: Trainable, plan: Plan) -> History:
             if rates is not None:
                 rates.use(network.epochs_trained)
             loss = _train_epoch(method, epoch, before, plan)
-            if epoch == 0 and loss > LEAST_ABSURD:
+            if epoch == 0 and loss > LEAST_ABSURD and plan.loss is None:
                 warn_of_absurd(network, loss, plan)
             history.learning_rate.append(method.learning_rate)
             logs = _recorded(loss, network, plan, metrics, history)
@@ -162,7 +165,11 @@ def _recorded(
     history.loss.append(loss)
     history.epochs += 1
     if plan.validation is not None:
-        logs["val_loss"] = network.loss(*plan.validation)
+        logs["val_loss"] = (
+            network.loss(*plan.validation)
+            if plan.loss is None
+            else mean_loss(network, plan.loss, plan.validation)
+        )
         history.val_loss.append(logs["val_loss"])
     for name, value in metrics.values() if metrics else ():
         logs[name] = value
@@ -242,7 +249,8 @@ def _train_epoch(method: Batches | Descent, epoch: int, before: Snapshot, plan: 
     what, cause = "a parameter is not finite", None
     if not math.isfinite(loss):
         what = f"the loss is {loss}"
-        cause = too_large(before.network, method.data) if epoch == 0 else None
+        if epoch == 0 and plan.loss is None:
+            cause = too_large(before.network, method.data)
     at, advice = "", cause
     if isinstance(method, Batches) and cause is None:
         at = f" at learning rate {method.learning_rate}"
@@ -313,6 +321,7 @@ class Batches:
             sample_weight=data.sample_weight,
             dropout=self.plan.dropout,
             seed=self.plan.seed,
+            loss=self.plan.loss,
         )
 
 

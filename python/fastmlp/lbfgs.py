@@ -7,6 +7,7 @@ epochs is in _training_loop.py. Start at `Descent.epoch`.
 
 from __future__ import annotations  # some types are used before they are defined
 
+import functools
 import math
 import weakref
 from collections.abc import Callable
@@ -16,7 +17,15 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from fastmlp._float_mode import in_default_float_mode
-from fastmlp._trainable import Array, Data, Trainable, positive_integer, require_not_negative
+from fastmlp._own_loss import loss_and_gradients
+from fastmlp._trainable import (
+    Array,
+    Data,
+    OwnLoss,
+    Trainable,
+    positive_integer,
+    require_not_negative,
+)
 from fastmlp.optimizers import flushed
 
 # Nocedal and Wright's values: a step must lower the loss by at least C_1 times what the slope
@@ -168,11 +177,19 @@ class Point(NamedTuple):
 class Descent:
     """The iterations of one `fit`."""
 
-    def __init__(self, optimizer: LBFGS, network: Trainable, data: Data) -> None:
+    def __init__(
+        self, optimizer: LBFGS, network: Trainable, data: Data, loss: OwnLoss | None = None
+    ) -> None:
         optimizer._bind(network)
         self.optimizer = optimizer
         self.network = network
         self.data = data
+        # Returns the loss; its gradient is in network.gradients then.
+        self.evaluate = (
+            functools.partial(network.loss_and_gradients, *data)
+            if loss is None
+            else functools.partial(loss_and_gradients, network, loss, data)
+        )
         self.learning_rate = 0.0  # the length of the last step
         self.ended: Literal["converged", "line_search"] | None = None
         self._last: Point | None = None
@@ -202,7 +219,7 @@ class Descent:
         """Return the network's present point; compute it only if the parameters have changed."""
         last = self._last
         if last is None or not np.array_equal(last.theta, self.network.parameters):
-            loss = self.network.loss_and_gradients(*self.data)
+            loss = self.evaluate()
             last = Point(self.network.parameters.copy(), loss, self.network.gradients.copy())
         return last
 
@@ -235,7 +252,7 @@ class Descent:
             with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows in the loss
                 theta = start.theta + a * p
             self._go_to(theta)
-            loss = network.loss_and_gradients(*self.data)
+            loss = self.evaluate()
             self._last = Point(network.parameters.copy(), loss, network.gradients.copy())
             return Trial(a, loss, network._dot(network.gradients, p))
 

@@ -26,9 +26,10 @@ from fastmlp._float_mode import in_default_float_mode
 from fastmlp._frames import feature_names, frame_of, readable
 from fastmlp._history import History
 from fastmlp._metadata import MetadataMixin
+from fastmlp._own_loss import checked_loss
 from fastmlp._standardize import measured
 from fastmlp._summary import summary
-from fastmlp._trainable import Array, Callback, Trainable, positive_integer
+from fastmlp._trainable import Array, Callback, OwnLoss, Trainable, positive_integer
 from fastmlp._training_data import (
     checked_split,
     divided,
@@ -77,6 +78,7 @@ class TrainingMixin(MetadataMixin):
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: dict[int, float] | str | None = None,
+        loss: OwnLoss | None = None,
         validation_data: tuple[npt.ArrayLike, ...] | None = None,
         validation_split: float = 0.0,
         metrics: str | Metric | Iterable[str | Metric] = (),
@@ -140,6 +142,13 @@ class TrainingMixin(MetadataMixin):
             The weight of each class number; it multiplies the weights of the training rows. A class
             that the dict does not have gets 1. "balanced" gives every class the same total weight.
             For softmax and for one sigmoid output.
+        loss : callable, optional
+            A loss of your own instead of the network's. For each batch, `loss(Y, y)` gets the
+            outputs Y (m, n_out) and the rows of y, and returns a number and its gradient dY with
+            respect to Y, of the shape of Y. A mean over the rows has the factor 1 / m in both. With
+            one output, Y is (m,), and so is a y of one column. y may be any array with a row for
+            each row of X: `fit` does not look at its values. standardize scales X alone. Put row
+            weights into y; sample_weight and class_weight are refused.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows whose loss is computed after each epoch.
         validation_split : float
@@ -308,14 +317,21 @@ def planned(network: Trainable, asked: SimpleNamespace) -> Plan:
     validates = split > 0 or asked.validation_data is not None
     # A call that is refused must not draw from the caller's generator, so a copy draws the seed.
     seed = None if asked.seed is None else resolve_seed(copy.deepcopy(asked.seed), "fit")
+    loss = checked_loss(asked.loss)
+    if loss is not None and not (asked.sample_weight is None and asked.class_weight is None):
+        raise ValueError(
+            "fit: sample_weight and class_weight are for the losses of the library; let loss apply "
+            "them itself, for example as a column of y"
+        )
     plan = Plan(
+        loss=loss,
         epochs=positive_integer("fit", "epochs", asked.epochs),
         batch_size=positive_integer("fit", "batch_size", asked.batch_size),
         optimizer=optimizer,
         schedule=schedule_or_none(asked.schedule, optimizer),
         dropout=dropout_rates(asked.dropout, len(network.layers) - 2, optimizer),
-        data=training_data(network, "fit", X, asked.y, asked.sample_weight),
-        validation=validation_data_or_none(network, asked.validation_data),
+        data=training_data(network, "fit", X, asked.y, asked.sample_weight, loss),
+        validation=validation_data_or_none(network, asked.validation_data, loss),
         early_stopping=early_stopping_or_none(asked.early_stopping, validates),
         callbacks=callback_tuple(asked.callbacks),
         bar_class=progress_bar_class() if asked.progress else None,
@@ -335,7 +351,7 @@ def planned(network: Trainable, asked: SimpleNamespace) -> Plan:
         plan = with_rows(network, whole, asked.class_weight)
     refuse_memory(plan, network.epochs_trained)
     if plan.standardize and plan.state is None:
-        plan = replace(plan, scaling=measured(network, plan.data, plan.feature_names))
+        plan = replace(plan, scaling=measured(network, plan.data, plan.feature_names, loss is None))
     return plan
 
 

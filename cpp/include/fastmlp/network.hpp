@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,13 @@ struct FASTMLP_EXPORT LossSum {
   /// The mean loss, or 0 if the sum of the weights is 0.
   double mean() const;
 };
+
+/// A loss of your own: returns the loss of the rows `rows[0 ... m)` of X, for example their mean,
+/// and writes its gradient with respect to their outputs Y (m, n_L) to dY (m, n_L). It runs on the
+/// thread that called the library, and may throw.
+template <class T>
+using BatchLoss =
+    std::function<double(const std::int64_t* rows, MatrixView<const T> Y, MatrixView<T> dY)>;
 
 /// A fully connected network for T = float or double (docs/mathematics.md):
 /// `A_l = g_l(A_{l-1} . W_l + b_l)`, l = 1 ... L.
@@ -154,9 +162,17 @@ class FASTMLP_EXPORT Network {
   void validate(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                 const double* sample_weight = nullptr, const ShouldStop& should_stop = {}) const;
 
+  /// The same for X alone.
+  void validate(const char* function, const RowSource<T>& X) const;
+
   /// Writes the outputs Yhat (m, n_L) for X (m, n_0) to `out`. Needs memory for at most 512 rows at
   /// a time.
   void forward(const RowSource<T>& X, MatrixView<T> out, const ShouldStop& should_stop = {}) const;
+
+  /// Writes the outputs of every layer for X (m, n_0): those of layer l + 1, (m, n_(l+1)), to
+  /// `out[l]`. The last are those of forward().
+  void activations(const RowSource<T>& X, const std::vector<MatrixView<T>>& out,
+                   const ShouldStop& should_stop = {}) const;
 
   /// Writes the labels of X (m, n_0) to `labels`. With one sigmoid output they are (m, 1): 1 if the
   /// probability is at least `threshold`, else 0. With several sigmoid outputs they are (m, n_L),
@@ -183,6 +199,31 @@ class FASTMLP_EXPORT Network {
   LossSum accumulate_gradients(const RowSource<T>& X, const RowSource<T>& y,
                                const double* sample_weight = nullptr,
                                const ShouldStop& should_stop = {});
+
+  /// Backpropagates a gradient of your own, for a loss that the library does not have. `dY` (m,
+  /// n_L) is the gradient of your loss with respect to the outputs Yhat of X; divide it by m
+  /// yourself if the loss is a mean. Writes the gradient of the parameters to gradients() and,
+  /// unless `dX` is null, that of X to `*dX` (m, n_0). With dY = dloss/dYhat, gradients() has the
+  /// values of loss_and_gradients(). Needs as much memory as that.
+  ///
+  /// ```cpp
+  /// net.forward(X, Y);
+  /// my_loss(Y, dY);
+  /// net.backward(X, dY);
+  /// net.apply_gradients(optimizer);
+  /// ```
+  void backward(const RowSource<T>& X, const RowSource<T>& dY, const MatrixView<T>* dX = nullptr,
+                const ShouldStop& should_stop = {});
+
+  /// Writes dX of backward() and leaves gradients() as they are: row i is the sum over j of dY(i,
+  /// j) times the gradient of output j with respect to row i of X.
+  void input_gradients(const RowSource<T>& X, const RowSource<T>& dY, const MatrixView<T>& dX,
+                       const ShouldStop& should_stop = {}) const;
+
+  /// Writes the Jacobian of each row to a row of `out` (m, n_L . n_0): dYhat_j / dx_k is element
+  /// j n_0 + k. Takes one sweep back through the layers for each output.
+  void jacobian(const RowSource<T>& X, const MatrixView<T>& out,
+                const ShouldStop& should_stop = {}) const;
 
   /// Updates the parameters once, by gradients() times `scale`.
   void apply_gradients(Optimizer& optimizer, double scale = 1.0);
@@ -214,6 +255,25 @@ class FASTMLP_EXPORT Network {
     Optimizer sgd(optimizer);
     return train_epoch(X, y, order, count, batch_size, sgd, sample_weight, should_stop, options);
   }
+
+  /// The same with a loss of your own, which is called for each batch. `options.objective` is not
+  /// used. The result is the sum over the batches of the loss times the number of rows.
+  ///
+  /// ```cpp
+  /// const fastmlp::BatchLoss<float> squared = [&](const std::int64_t* rows, auto Y, auto dY) {
+  ///   double sum = 0;
+  ///   for (std::ptrdiff_t i = 0; i < Y.rows; ++i) {
+  ///     const float error = Y(i, 0) - y[rows[i]];
+  ///     sum += error * error / Y.rows;
+  ///     dY(i, 0) = 2 * error / Y.rows;
+  ///   }
+  ///   return sum;
+  /// };
+  /// net.train_epoch(X, squared, order.data(), m, 32, optimizer);
+  /// ```
+  LossSum train_epoch(const RowSource<T>& X, const BatchLoss<T>& loss, const std::int64_t* order,
+                      std::ptrdiff_t count, std::ptrdiff_t batch_size, Optimizer& optimizer,
+                      const ShouldStop& should_stop = {}, const EpochOptions& options = {});
 
   /// Trains for some epochs, with the same bits as Python's `fit`. Each epoch takes the rows in the
   /// order of permutation(m, seed, epochs_trained()), so two calls of 5 epochs equal one of 10. X

@@ -188,6 +188,8 @@ struct OutputKernels {
   Targets targets;
   int power;  // kPower of its struct, which says how its loss depends on the scale of y
   void (*forward)(const T* z, T* out, std::ptrdiff_t rows, std::ptrdiff_t cols);
+  /// dZ, from Yhat and a gradient with respect to Yhat; dz may be dy.
+  void (*backward)(const T* yhat, const T* dy, T* dz, std::ptrdiff_t rows, std::ptrdiff_t cols);
   void (*loss)(const LossBlock<T>&);
 };
 

@@ -34,6 +34,10 @@ struct SigmoidUnit {
     const V positive = select(z < V(0), V(0), z);
     return fma(V(0) - z, y, positive) + log1p(exp(V(0) - abs(z)));
   }
+  template <class V>
+  static V slope(V yhat) {  // dyhat/dz
+    return yhat * (V(1) - yhat);
+  }
 };
 
 struct IdentityUnit {
@@ -48,6 +52,10 @@ struct IdentityUnit {
   static V loss(V z, V y) {  // (yhat - y)^2 / 2
     const V error = z - y;
     return V(typename V::Scalar(0.5)) * error * error;
+  }
+  template <class V>
+  static V slope(V /*yhat*/) {
+    return V(1);
   }
 };
 
@@ -64,6 +72,10 @@ struct ExpUnit {
   static V loss(V z, V y) {
     const V yhat = exp(z);
     return select(y == V(0), yhat, fma(y, (log(y) - z) - V(1), yhat));
+  }
+  template <class V>
+  static V slope(V yhat) {
+    return yhat;
   }
 };
 
@@ -244,6 +256,15 @@ struct Elementwise : SumOfUnits<OwnLoss<Unit>> {
       access.store(out + i, Unit::forward(access.template load<V>(z + i)));
     });
   }
+
+  template <class V, class T = typename V::Scalar>
+  static void backward(const T* yhat, const T* dy, T* dz, std::ptrdiff_t rows,
+                       std::ptrdiff_t cols) {
+    for_each_vec<V>(rows * cols, [&](std::ptrdiff_t i, auto access) {
+      const V slope = Unit::slope(access.template load<V>(yhat + i));
+      access.store(dz + i, access.template load<V>(dy + i) * slope);
+    });
+  }
 };
 
 /// yhat_j = e^(z_j - max z) / sum with sum = e^(z_1 - max z) + ...;
@@ -259,6 +280,29 @@ struct Softmax {
       const T* zi = z + i * cols;
       const T sum = exponentials<V>(zi, largest(zi, cols), out + i * cols, cols);
       divide_scale<V>(out + i * cols, sum, T(1), cols);
+    }
+  }
+
+  // dz_j = yhat_j (dy_j - (dy_1 yhat_1 + ...))
+  template <class V, class T = typename V::Scalar>
+  static void backward(const T* yhat, const T* dy, T* dz, std::ptrdiff_t rows,
+                       std::ptrdiff_t cols) {
+    T piece[kPiece];
+    for (std::ptrdiff_t i = 0; i < rows; ++i, yhat += cols, dy += cols, dz += cols) {
+      LaneSum<T> sum;
+      for (std::ptrdiff_t j = 0; j < cols; j += kPiece) {
+        const std::ptrdiff_t n = cols - j < kPiece ? cols - j : kPiece;
+        for_each_vec<V>(n, [&](std::ptrdiff_t u, auto access) {
+          access.store(piece + u,
+                       access.template load<V>(yhat + j + u) * access.template load<V>(dy + j + u));
+        });
+        sum.add(piece, n);
+      }
+      const V dot(sum.total());
+      for_each_vec<V>(cols, [&](std::ptrdiff_t j, auto access) {
+        access.store(dz + j,
+                     access.template load<V>(yhat + j) * (access.template load<V>(dy + j) - dot));
+      });
     }
   }
 

@@ -37,7 +37,8 @@ struct OutputTable;
 template <class V, class... Out>
 struct OutputTable<V, List<Out...>> {
   static constexpr OutputKernels<typename V::Scalar> kEntries[] = {
-      {Out::kName, Out::kTargets, Out::kPower, Out::template forward<V>, Out::template loss<V>}...};
+      {Out::kName, Out::kTargets, Out::kPower, Out::template forward<V>, Out::template backward<V>,
+       Out::template loss<V>}...};
 };
 
 template <class V, class List>

@@ -138,6 +138,11 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
     return *scaling;  // NOLINT(bugprone-unchecked-optional-access): by the precondition
   }
 
+  /// The rows of hidden layer l, 0 < l < depth(), in scratch memory.
+  MatrixView<T> hidden_rows(T* memory, std::ptrdiff_t rows, std::ptrdiff_t l) const {
+    return {memory, rows, inputs(l), detail::spaced<T>(inputs(l)), 1};
+  }
+
   /// Changes the parameters to those for scaled rows, or back. \pre scaling
   void unfold();
   void refold();
@@ -145,6 +150,11 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   /// Refuses data that does not fit the network, naming `function`.
   void check_data(const char* function, const RowSource<T>& X, const RowSource<T>& y,
                   const double* sample_weight, const ShouldStop& should_stop) const;
+
+  /// The rows of X of a block; `gradient` says whether backward() follows.
+  InputRows<T> input(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                     const RowSource<T>& X, const std::int64_t* order, std::ptrdiff_t first,
+                     std::ptrdiff_t count, bool gradient, detail::Poller& poller) const;
 
   /// Writes Z_L of a block to `z` (rows, n_L) and the activations of the hidden layers to scratch.
   /// `first` is the number of the block's first row in its batch.
@@ -155,6 +165,16 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   void predict(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const RowSource<T>& X,
                std::ptrdiff_t first, MatrixView<T> out, detail::Poller& poller) const;
 
+  /// Returns dZ_l = (dZ_{l+1} . W_{l+1}^T) * g'(A_l) of a block, 0 < l < depth(), after forward().
+  MatrixView<const T> delta_below(const detail::GemmContext<T>& context, detail::Scratch<T>& s,
+                                  const MatrixView<const T>& dZ, std::ptrdiff_t l) const;
+
+  /// Does with the gradient of each layer of a block, from dZ_L in scratch memory on, what the
+  /// epilogue says. Returns dZ_1.
+  MatrixView<const T> backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
+                               const InputRows<T>& X, const detail::EpilogueKernels<T>& epilogue,
+                               T* target, double alpha, detail::Poller* poller) const;
+
   /// Computes the loss of some rows and does with the gradient what the goal says. LossSum::weight
   /// is S, the sum of the rows' weights.
   LossSum pass(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const Rows<T>& rows,
@@ -163,6 +183,9 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
   /// Updates the parameters once, from the gradients.
   void apply(const detail::KernelTable<T>& kernels, std::size_t rule,
              const detail::OptimizerStep<T>& step) const;
+
+  /// The same, by an optimizer with the goal's decays.
+  void update(const detail::KernelTable<T>& kernels, const Goal& goal, double total_weight) const;
 
   /// The number of threads for a call over `rows` rows in batches of `batch_size`.
   int team(std::ptrdiff_t rows, GradientUse use,
@@ -191,20 +214,9 @@ struct [[gnu::visibility("hidden")]] Network<T>::Impl {
 
   double squared_weights(const detail::KernelTable<T>& kernels) const;
   void add_decay(double decay) const;
-  void update(const detail::KernelTable<T>& kernels, const Goal& goal, double total_weight) const;
 
-  /// The rows of hidden layer l, 0 < l < depth(), in scratch memory.
-  MatrixView<T> hidden_rows(T* memory, std::ptrdiff_t rows, std::ptrdiff_t l) const {
-    return {memory, rows, inputs(l), detail::spaced<T>(inputs(l)), 1};
-  }
   void output_loss(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const T* y,
                    std::ptrdiff_t rows, const Goal& goal) const;
-  void backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s, const InputRows<T>& X,
-                const detail::EpilogueKernels<T>& epilogue, T* target, double alpha,
-                detail::Poller* poller) const;
-  InputRows<T> input(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                     const RowSource<T>& X, const std::int64_t* order, std::ptrdiff_t first,
-                     std::ptrdiff_t count, bool gradient, detail::Poller& poller) const;
   const T* targets(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
                    const Rows<T>& rows, detail::Poller& poller) const;
 

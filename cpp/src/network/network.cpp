@@ -174,11 +174,17 @@ void Network<T>::validate(const char* function, const RowSource<T>& X, const Row
 }
 
 template <class T>
-void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
-                         const ShouldStop& should_stop) const {
-  const Impl& net = *impl_;
-  detail::check_features("forward", X.rows(), X.cols(), net.layers.front());
-  detail::check_out("forward", "out", out, X.rows(), net.classes());
+void Network<T>::validate(const char* function, const RowSource<T>& X) const {
+  detail::check_features(function, X.rows(), X.cols(), impl_->layers.front());
+}
+
+namespace {
+
+/// Writes the outputs of X to `out`, block by block. Calls use(scratch, first, rows) after each
+/// block, while the outputs of its hidden layers are in scratch memory.
+template <class T, class Impl, class Use>
+void predict_blocks(const Impl& net, const RowSource<T>& X, const MatrixView<T>& out,
+                    const ShouldStop& should_stop, const Use& use) {
   if (X.rows() == 0) return;
   const detail::ReadLock reading(net.users, detail::kTraining);
   const detail::Call<T> call;
@@ -190,8 +196,46 @@ void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
     for (std::ptrdiff_t first = 0; first < X.rows(); first += step) {
       const std::ptrdiff_t rows = std::min(step, X.rows() - first);
       net.predict(call.kernels(), *s, X, first, out.row_block(first, rows), poller);
+      use(*s, first, rows);
     }
   });
+}
+
+}  // namespace
+
+template <class T>
+void Network<T>::forward(const RowSource<T>& X, MatrixView<T> out,
+                         const ShouldStop& should_stop) const {
+  detail::check_features("forward", X.rows(), X.cols(), impl_->layers.front());
+  detail::check_out("forward", "out", out, X.rows(), impl_->classes());
+  predict_blocks(*impl_, X, out, should_stop,
+                 [](const detail::Scratch<T>&, std::ptrdiff_t, std::ptrdiff_t) {});
+}
+
+template <class T>
+void Network<T>::activations(const RowSource<T>& X, const std::vector<MatrixView<T>>& out,
+                             const ShouldStop& should_stop) const {
+  const Impl& net = *impl_;
+  detail::check_features("activations", X.rows(), X.cols(), net.layers.front());
+  const std::size_t depth = net.layers.size() - 1;
+  if (out.size() != depth) {
+    detail::refuse("activations: out has ", out.size(), " matrices; the network has ", depth,
+                   " layers after its inputs");
+  }
+  for (std::size_t l = 0; l < depth; ++l) {
+    detail::check_out("activations", "a matrix of out", out[l], X.rows(), net.layers[l + 1]);
+  }
+  predict_blocks(net, X, out.back(), should_stop,
+                 [&](const detail::Scratch<T>& s, std::ptrdiff_t first, std::ptrdiff_t rows) {
+                   for (std::size_t l = 1; l < depth; ++l) {
+                     const MatrixView<const T> from =
+                         net.hidden_rows(s.a[l], rows, static_cast<std::ptrdiff_t>(l));
+                     const MatrixView<T> to = out[l - 1].row_block(first, rows);
+                     for (std::ptrdiff_t i = 0; i < rows; ++i) {
+                       for (std::ptrdiff_t j = 0; j < to.cols; ++j) to(i, j) = from(i, j);
+                     }
+                   }
+                 });
 }
 
 template <class T>

@@ -268,29 +268,38 @@ void Network<T>::Impl::output_loss(const detail::KernelTable<T>& kernels, detail
 }
 
 template <class T>
-void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::Scratch<T>& s,
-                                const InputRows<T>& X, const detail::EpilogueKernels<T>& epilogue,
-                                T* target, double alpha, detail::Poller* poller) const {
+MatrixView<const T> Network<T>::Impl::delta_below(const detail::GemmContext<T>& context,
+                                                  detail::Scratch<T>& s,
+                                                  const MatrixView<const T>& dZ,
+                                                  std::ptrdiff_t l) const {
+  const auto below = static_cast<std::size_t>(l);
+  const auto g = static_cast<std::size_t>(hidden[below - 1]);
+  const MatrixView<T> A = hidden_rows(s.a[below], dZ.rows, l);
+  const MatrixView<T> dZ_below = hidden_rows(s.delta[l % 2], dZ.rows, l);
+  detail::Epilogue<T> to;
+  to.c = dZ_below.data;
+  to.ldc = dZ_below.row_stride;
+  to.activated = A.data;
+  to.ld_activated = A.row_stride;
+  to.z = s.z[below];
+  to.ld_z = A.row_stride;
+  detail::gemm<T>(context, dZ, weights(parameters.data(), l).transposed(),
+                  context.kernels.activations[g].derivative, to);
+  if (s.dropout.drops(l)) s.dropout.restrict(l, dZ_below);
+  return dZ_below;
+}
+
+template <class T>
+MatrixView<const T> Network<T>::Impl::backward(const detail::KernelTable<T>& kernels,
+                                               detail::Scratch<T>& s, const InputRows<T>& X,
+                                               const detail::EpilogueKernels<T>& epilogue,
+                                               T* target, double alpha,
+                                               detail::Poller* poller) const {
   const detail::GemmContext<T> context{kernels, s.workspace, s.max_team, poller};
   MatrixView<const T> dZ(s.a.back(), X.rows, classes());
   for (std::ptrdiff_t l = depth() - 1; l >= 0; --l) {
-    const auto below = static_cast<std::size_t>(l);  // A_below is the layer's input
-    const MatrixView<const T> A =
-        l == 0 ? X.dense : MatrixView<const T>(hidden_rows(s.a[below], X.rows, l));
-    const MatrixView<T> dZ_below = hidden_rows(s.delta[l % 2], X.rows, l);
-    if (l > 0) {  // dZ_{l-1} = (dZ_l . W_l^T) * g'(A_{l-1}), with W_l before its update
-      const auto g = static_cast<std::size_t>(hidden[below - 1]);
-      detail::Epilogue<T> to;
-      to.c = dZ_below.data;
-      to.ldc = dZ_below.row_stride;
-      to.activated = A.data;
-      to.ld_activated = A.row_stride;
-      to.z = s.z[below];
-      to.ld_z = A.row_stride;
-      detail::gemm<T>(context, dZ, weights(parameters.data(), l).transposed(),
-                      kernels.activations[g].derivative, to);
-      if (s.dropout.drops(l)) s.dropout.restrict(l, dZ_below);
-    }
+    // Before the update of W_l, which it reads.
+    const MatrixView<const T> dZ_below = l > 0 ? delta_below(context, s, dZ, l) : dZ;
     detail::Epilogue<T> to;
     to.alpha = static_cast<T>(alpha);
     to.c = weights(target, l).data;
@@ -298,6 +307,9 @@ void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::S
     if (l == 0 && X.is_sparse) {
       detail::mostly_empty_gemm(context, s.sparse_x.transposed(), dZ, epilogue, to);
     } else {
+      const MatrixView<const T> A =
+          l == 0 ? X.dense
+                 : MatrixView<const T>(hidden_rows(s.a[static_cast<std::size_t>(l)], X.rows, l));
       const MatrixView<const T> kept = s.dropout.drops(l) ? s.dropout.kept(l, X.rows) : A;
       detail::gemm(context, kept.transposed(), dZ, epilogue, to);  // dW = A^T . dZ
     }
@@ -305,6 +317,7 @@ void Network<T>::Impl::backward(const detail::KernelTable<T>& kernels, detail::S
     detail::sum_rows(context, dZ, epilogue, to);  // db = sum of the rows of dZ
     dZ = dZ_below;
   }
+  return dZ;
 }
 
 template <class T>

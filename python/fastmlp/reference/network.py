@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastmlp._own_loss import evaluate
+from fastmlp._trainable import OwnLoss
 from fastmlp.optimizers import State
 from fastmlp.reference.ops import ACTIVATIONS, LOSSES, OUTPUTS, Array, glorot, sgd_update
 from fastmlp.reference.random import dropout_mask, permutation, uniform
@@ -82,10 +84,7 @@ class Network(TrainingMixin):
 
     def forward(self, X: npt.ArrayLike) -> Array:
         """Ŷ = A_L."""
-        outputs = OUTPUTS[self.output].forward(self._forward(X)[1][-1])
-        scale = self._part("output_scale", 1)
-        raw: Array = (outputs * scale + self._part("output_mean", 0)).astype(self.dtype)
-        return raw
+        return self._outputs(self._forward(X)[1][-1])
 
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -101,6 +100,25 @@ class Network(TrainingMixin):
         """Return the mean loss; its gradient is in `gradients`."""
         loss_sum, S, self.gradients[:] = self._mean_gradients(X, y, sample_weight)
         return _mean(loss_sum, S)
+
+    def backward(self, X: npt.ArrayLike, dY: npt.ArrayLike) -> Array:
+        """Return dX from dY, the gradient of any loss with respect to Ŷ; dθ is in `gradients`."""
+        dX, self.gradients[:] = self._from_outputs(X, dY)
+        return dX
+
+    def input_gradients(self, X: npt.ArrayLike, dY: npt.ArrayLike) -> Array:
+        """Return dX from dY."""
+        return self._from_outputs(X, dY)[0]
+
+    def jacobian(self, X: npt.ArrayLike) -> Array:
+        """∂ŷ_j / ∂x_k of each row, (m, n_out, n_in)."""
+        rows, n_out = len(np.asarray(X)), self.layers[-1]
+        units = [np.broadcast_to(unit, (rows, n_out)) for unit in np.eye(n_out)]
+        return np.stack([self.input_gradients(X, dY) for dY in units], axis=1)
+
+    def activations(self, X: npt.ArrayLike) -> list[Array]:
+        """A_1, …, A_L = Ŷ."""
+        return [*self._forward(X)[0][1:], self.forward(X)]
 
     def step(self, X: npt.ArrayLike, y: npt.ArrayLike, learning_rate: float) -> float:
         """θ := θ - α dθ on one batch; the loss before it."""
@@ -119,6 +137,7 @@ class Network(TrainingMixin):
         sample_weight: npt.ArrayLike | None = None,
         dropout: float | Sequence[float] | None = None,
         seed: int | None = None,
+        loss: OwnLoss | None = None,
     ) -> float:
         """One step per batch of the rows in `order`; the mean of the batches' losses."""
         X, y = np.asarray(X), np.asarray(y)
@@ -129,7 +148,11 @@ class Network(TrainingMixin):
             rows = order[start : start + batch_size]
             s = None if sample_weight is None else np.asarray(sample_weight)[rows]
             masks = self._masks(len(rows), rates, seed, start // batch_size)
-            batch_loss, S, gradients = self._mean_gradients(X[rows], y[rows], s, masks)
+            batch_loss, S, gradients = (
+                self._mean_gradients(X[rows], y[rows], s, masks)
+                if loss is None
+                else self._gradients_of(loss, X[rows], y, rows, masks)
+            )
             if S > 0:
                 state = self._state(optimizer)
                 optimizer._update_in_numpy(state, self.parameters, gradients, self._decays)
@@ -158,10 +181,18 @@ class Network(TrainingMixin):
         M: list[Any] = [1, *([1] * len(self.hidden) if masks is None else masks)]
         Y = self._targets(y, len(Z[-1]))
         s = self._weights_of_rows(len(Z[-1]), sample_weight)
-        S, gradients = s.sum(), np.zeros_like(self.parameters)
+        S = s.sum()
         if S == 0:
-            return 0.0, 0.0, gradients
+            return 0.0, 0.0, np.zeros_like(self.parameters)
         dZ = (s / S).astype(self.dtype)[:, np.newaxis] * self._slope(Z[-1], Y)
+        _, gradients = self._backward(A, Z, dZ, M)
+        return float(s @ self._row_loss(Z[-1], Y)), float(S), gradients
+
+    def _backward(
+        self, A: list[Array], Z: list[Array], dZ: Array, M: Sequence[Any]
+    ) -> tuple[Array, Array]:
+        """Return dA_0 and dθ flat, from dZ_L."""
+        gradients = np.zeros_like(self.parameters)
         weights, views = self.weights, self._views(gradients)
         for layer in reversed(range(len(weights))):
             dW, db = views[layer]
@@ -170,7 +201,38 @@ class Network(TrainingMixin):
             if layer > 0:
                 backward = ACTIVATIONS[self.hidden[layer - 1]].backward
                 dZ = M[layer] * backward(dZ @ weights[layer].T, Z[layer - 1], A[layer])
-        return float(s @ self._row_loss(Z[-1], Y)), float(S), gradients
+        return dZ @ weights[0].T, gradients
+
+    def _gradients_of(
+        self, loss: OwnLoss, X: Array, y: Array, rows: Array, masks: list[Array]
+    ) -> tuple[float, float, Array]:
+        """Return m times a loss of the user, m, and dθ flat."""
+        A, Z = self._forward(X, masks)
+        Y = self._outputs(Z[-1])
+        dY = np.empty_like(Y)
+        value = evaluate(loss, y, rows, Y, dY)
+        _, gradients = self._backward(A, Z, self._output_delta(Z[-1], dY), [1, *masks])
+        return len(rows) * value, float(len(rows)), gradients
+
+    def _from_outputs(self, X: npt.ArrayLike, dY: npt.ArrayLike) -> tuple[Array, Array]:
+        """Return dX and dθ from dY, the gradient of any loss with respect to Ŷ."""
+        A, Z = self._forward(X)
+        given = np.asarray(dY, self.dtype).reshape(Z[-1].shape)
+        dA, gradients = self._backward(A, Z, self._output_delta(Z[-1], given), [1] * len(A))
+        dX: Array = (dA / self._part("input_scale", 1)).astype(self.dtype)
+        return dX, gradients
+
+    def _output_delta(self, Z: Array, dY: Array) -> Array:
+        """Return dZ_L from dY."""
+        output = OUTPUTS[self.output]
+        dZ = output.backward(dY * self._part("output_scale", 1), output.forward(Z))
+        return np.asarray(dZ, self.dtype)
+
+    def _outputs(self, Z: Array) -> Array:
+        """Return Ŷ of raw rows from Z_L."""
+        outputs = OUTPUTS[self.output].forward(Z) * self._part("output_scale", 1)
+        raw: Array = (outputs + self._part("output_mean", 0)).astype(self.dtype)
+        return raw
 
     def _forward(
         self, X: npt.ArrayLike, masks: Sequence[Array] | None = None
@@ -281,12 +343,12 @@ class Network(TrainingMixin):
         return (self.scaling or {}).get(name, neutral) if self._unfolded else neutral
 
     def _measure_scaling(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+        self, X: npt.ArrayLike, y: npt.ArrayLike | None, sample_weight: npt.ArrayLike | None
     ) -> dict[str, Array]:
         """μ and s of each column, weighted; s of a constant column is 1, or |μ| above 2^16."""
         s = self._weights_of_rows(len(np.asarray(X)), sample_weight)
         tables = {"input": np.asarray(X)}
-        if self.output == "identity":
+        if self.output == "identity" and y is not None:
             Y = np.asarray(y).reshape(len(s), self._n_targets())
             tables["output"] = np.broadcast_to(Y, (len(s), self.layers[-1]))
         scaling = {}

@@ -47,6 +47,11 @@ def softmax(Z: Array) -> Array:
     return np.asarray(E / E.sum(axis=-1, keepdims=True))
 
 
+def softmax_backward(dA: Array, A: Array) -> Array:
+    """dz_j = a_j (da_j - Σ_k da_k a_k)."""
+    return np.asarray(A * (dA - np.sum(dA * A, axis=-1, keepdims=True)))
+
+
 def sigmoid_loss(Z: Array, Y: Array) -> Array:
     """ℓ_i = Σ_j max(z, 0) - z y + ``log1p(e^-|z|)``: binary cross-entropy of σ(Z) per row."""
     return np.asarray(np.sum(np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z))), axis=1))
@@ -252,11 +257,13 @@ class Activation(NamedTuple):
 class Output(NamedTuple):
     """Ŷ = g(Z), and its own loss per row from Z and Y, whose dZ is Ŷ - Y for every output.
 
-    `labels` says how `predict` turns Ŷ into labels; None if it returns Ŷ.
+    `backward` gives dZ for another loss, from dY and Ŷ. `labels` says how `predict` turns Ŷ into
+    labels; None if it returns Ŷ.
     """
 
     forward: Elementwise
     row_loss: Pairwise
+    backward: Pairwise
     labels: str | None = None
 
 
@@ -283,10 +290,10 @@ ACTIVATIONS = {
 }
 
 OUTPUTS = {
-    "sigmoid": Output(sigmoid, sigmoid_loss, labels="threshold"),
-    "softmax": Output(softmax, softmax_loss, labels="largest"),
-    "identity": Output(lambda Z: Z, identity_loss),
-    "exp": Output(np.exp, exp_loss),
+    "sigmoid": Output(sigmoid, sigmoid_loss, sigmoid_backward, labels="threshold"),
+    "softmax": Output(softmax, softmax_loss, softmax_backward, labels="largest"),
+    "identity": Output(lambda Z: Z, identity_loss, lambda dY, Y: dY),
+    "exp": Output(np.exp, exp_loss, lambda dY, Y: dY * Y),
 }
 
 LOSSES = {

@@ -28,6 +28,11 @@ CALLS: dict[str, tuple[np.ndarray, str, Callable[[Any], Any]]] = {
     "loss, weights": (Y, "sample_weight", lambda a: network().loss(X, Y, a)),
     "gradients": (X, "X", lambda a: network().loss_and_gradients(a, Y)),
     "accumulate": (Y, "y", lambda a: network().accumulate_gradients(X, a)),
+    "backward, X": (X, "X", lambda a: network().backward(a, Y)),
+    "backward, dY": (Y, "dY", lambda a: network().backward(X, a)),
+    "input_gradients": (Y, "dY", lambda a: network().input_gradients(X, a)),
+    "jacobian": (X, "X", lambda a: network().jacobian(a)),
+    "activations": (X, "X", lambda a: network().activations(a)),
     "step": (Y, "y", lambda a: network().step(X, a, 0.1)),
     "train_epoch": (
         ORDER,

@@ -28,6 +28,10 @@ ENDLESS = {
     "fit on float16": "network.fit(X.astype('f2'), y, epochs=10**7)",
     "fit on long double": "network.fit(X.astype('g'), y, epochs=10**7)",
     "fit by L-BFGS": "network.fit(X, y, epochs=10**7, optimizer='lbfgs')",
+    "fit on a loss of the user": (
+        "network.fit(X, y, epochs=10**7, loss=lambda Y, y: (0.0, Y - y))"
+    ),
+    "jacobian": "network.jacobian(X)",
     "forward of one row": "network.forward(X[0])",
     "loss with weights of another dtype": "network.loss(X, y, np.ones(2000, 'i2'))",
     "order of another dtype": (
@@ -64,7 +68,9 @@ def end_while_a_daemon_thread_works(work: str, milliseconds: float) -> tuple[int
     return ended.returncode, ended.stderr
 
 
-@pytest.mark.parametrize("work", ["fit", "fit on float16", "forward of one row"])
+@pytest.mark.parametrize(
+    "work", ["fit", "fit on float16", "fit on a loss of the user", "forward of one row"]
+)
 def test_a_process_ends_cleanly_while_a_daemon_thread_is_inside_a_call(work):
     for milliseconds in (40, 43, 47):
         assert end_while_a_daemon_thread_works(ENDLESS[work], milliseconds) == (0, "")
@@ -98,6 +104,10 @@ def test_every_call_works_in_a_del_that_runs_while_python_ends():
             lambda: network.step(X, y, 0.1),
             lambda: network.fit(X, y, epochs=2),
             lambda: network.fit(X, y, epochs=2, optimizer="lbfgs"),
+            lambda: network.fit(X, y, epochs=2, loss=lambda Y, y: (0.0, Y - y)),
+            lambda: network.backward(X, y),
+            lambda: network.jacobian(X),
+            lambda: network.activations(X),
             lambda: network.fit(
                 X, y, epochs=2, optimizer="adam", dropout=0.1, validation_data=(X, y),
                 early_stopping=2, schedule=fastmlp.schedules.Cosine(5),

@@ -70,12 +70,17 @@ def fitted_table(kind: Any, **options: Any) -> Any:
     return model.fit(X, Y if kind is TabularClassifier else X[:, 0], WEIGHT)
 
 
+def half_squared_error(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    return 0.0, (outputs - y) / len(y)
+
+
 def updated_in_place() -> np.ndarray:
     parameter = SINGLE.copy()
     ops.sgd_update(parameter, X, 0.1)
     return parameter
 
 
+SLOPE = (WEIGHT * 1e-39).astype(np.float32)
 ESTIMATOR = MLPClassifier((5,), random_state=0, max_iter=5, solver="sgd")
 for _ in range(5):
     ESTIMATOR.partial_fit(X, Y, classes=[0, 1])
@@ -99,6 +104,13 @@ CALLS: dict[str, Callable[[], Any]] = {
     "loss_and_gradients": lambda: changed(lambda net: net.loss_and_gradients(X, Y, WEIGHT)),
     "accumulate_gradients": lambda: changed(lambda net: net.accumulate_gradients(X, Y, WEIGHT)),
     "apply_gradients": lambda: changed(updated_once),
+    "backward": lambda: changed(lambda net: net.backward(X, WEIGHT[:, np.newaxis] * 1e-30)),
+    "input_gradients and jacobian": lambda: [
+        NETWORK.input_gradients(X, SLOPE),
+        NETWORK.jacobian(X),
+        *NETWORK.activations(X),
+    ],
+    "fit on a loss of the user": lambda: fitted("sgd", loss=half_squared_error),
     "step": lambda: changed(lambda net: net.step(X, Y, 0.1)),
     "_restore": lambda: changed(lambda net: net._restore(CURVE, 1)),
     "check_gradients": lambda: NETWORK.check_gradients(X[:3], Y[:3]),

@@ -18,15 +18,19 @@ CALLS = {
     "binary_cross_entropy": "ops.binary_cross_entropy(repeated(100_000, 100_000), "
     "repeated(100_000, 100_000))",
     "the conversion of a dtype": "ops.sigmoid(repeated(500_000_000, dtype='>f4'))",
+    "backward": "network.backward(rows, rows[:, 0])",
+    "jacobian": "network.jacobian(rows)",
+    "a batch of many rows with a loss of the user": "network.train_epoch(rows, rows, "
+    "np.arange(2**21), batch_size=2**21, optimizer=SGD(), loss=lambda Y, y: (0.0, Y))",
     "a wait for a reader": WAIT,
 }
 CHILD = """
 import threading, time
 import numpy as np
-from fastmlp import Network, ops
+from fastmlp import SGD, Network, ops
 def repeated(*shape, dtype="f4"):
     return np.broadcast_to(np.array(0.5, dtype), shape)
-network, rows = Network([20, 512, 512, 1]), repeated(2**21, 20)
+network, rows = Network([20, 128, 128, 1]), repeated(2**21, 20)
 if {waits}:
     threading.Thread(target=network.forward, args=(rows,), daemon=True).start()
     time.sleep(0.5)  # until it reads
