@@ -37,6 +37,7 @@ PAGES = (
     "plots",
     "gradients",
     "explain",
+    "onnx",
     *(f"guides/{path.stem}" for path in sorted(DOCS.glob("guides/*.md"))),
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)

@@ -15,9 +15,9 @@ try:
     import onnx.checker
     import onnx.inliner
     import onnx.reference
-except ImportError as error:
-    raise ImportError(
-        "ONNX files need onnx, which is not installed: pip install 'fastmlp[onnx]'"
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "ONNX files need onnx, which is not installed: pip install 'fastmlp[onnx]'", name="onnx"
     ) from error
 
 __all__ = [
