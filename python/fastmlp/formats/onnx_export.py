@@ -231,8 +231,6 @@ def add_labels(graph: Graph, indices: str, classes: Array | None) -> None:
     """Make the labels of these classes an output, (rows,); without labels, the indices."""
     dtype = np.dtype(np.int64)
     if classes is not None:
-        if classes.dtype.kind == "U":
-            classes = classes.astype(object)
         indices, dtype = graph("Gather", graph.constant(classes, "classes"), indices), classes.dtype
     graph.output(indices, "output_label", dtype)
 

@@ -85,6 +85,7 @@ class Unread(NamedTuple):
 
     node: Any
     reason: str
+    depth: int  # the number of such nodes in a row
 
 
 class Reader:
@@ -225,8 +226,12 @@ class Reader:
             if node.op_type in LINES and (is_first or node.op_type != "Div"):
                 return self._line(node, value, is_first)
         made = self._activation(node)
-        if isinstance(made, Unread) and isinstance(value, Unread) and len(given) == 1:
-            return value  # the first of several such nodes says best what is wrong
+        if isinstance(made, Unread) and isinstance(value, Unread):
+            made = made._replace(depth=value.depth + 1)
+            if len(given) == 1:  # the first of several such nodes says best what is wrong
+                made = value._replace(depth=made.depth)
+            if made.depth > MOST_NODES:  # each costs time
+                refuse(made.node, made.reason)
         return made
 
     def _does_nothing(self, node: Any) -> bool:
@@ -289,7 +294,7 @@ class Reader:
                 found = value, curve
                 if curve.is_plain:  # otherwise a larger piece may be
                     break
-        return self._activated(node, *found) if found else Unread(node, reason)
+        return self._activated(node, *found) if found else Unread(node, reason, depth=1)
 
     def _activated(self, node: Any, value: Value, curve: Curve) -> Value:
         _refuse_large(value, described(node))
@@ -399,7 +404,7 @@ class Reader:
 
     def _softmax(self, node: Any) -> Value:
         value = self._known(node.input[0], node)
-        axis = attributes(node).get("axis", -1 if self.opset >= 13 else 1)
+        axis = attributes(node).get("axis", -1)
         of_rows = (0, -2) if value.transposed else (1, -1)
         if axis not in of_rows or (value.shape is not None and len(value.shape) != 1):
             refuse(node, f"has axis {axis} for rows of shape {value.shape}; it must be over a row")
