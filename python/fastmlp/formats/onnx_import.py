@@ -1,10 +1,9 @@
 """`Network.from_onnx`: a graph of layers becomes a network.
 
 The nodes are read in their order. A tensor is a constant, or a `Value`: what some steps make of a
-row. Each operator in `READERS` adds a step or none. Operators on single numbers may be an
+row of X. Each operator in `READERS` adds a step or none. Operators on single numbers may be an
 activation together, which onnx_import_activations.py recognises. In the end chain.py makes a
-network of the steps. Start at `Reader.value`; what is not in the graph, onnx_import_metadata.py
-reads.
+network of the steps. Start at `read_network`, and then at `Reader._read`.
 """
 
 import math
@@ -24,6 +23,8 @@ from fastmlp.formats.onnx_import_constants import ELEMENTWISE, Constants
 from fastmlp.formats.onnx_import_metadata import classes_in, metadata_in, network_output
 
 OLDEST_OPSET = 7  # earlier versions broadcast in another way
+# What may be done with the number of rows before a Reshape takes it.
+OF_SIZES = {"Cast", "Concat", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze"}
 ENDS = (*OUTPUTS, "log_softmax")  # activations that need no layer after them
 MOST_NODES = 64  # of an activation
 MOST_UNITS = 10_000  # of a scaled activation, and of a layer that the file has no weights for
@@ -107,6 +108,13 @@ class Reader:
         self.values: dict[str, Value | Unread] = {
             one.name: _input(one) for one in graph.input if one.name not in self.constants
         }
+        self.sizes: set[str] = set()  # constants made of shapes
+        # The number of rows that the graph was made for, or 0.
+        self.rows = [
+            one.type.tensor_type.shape.dim[0].dim_value
+            for one in graph.input
+            if one.name in self.values and one.type.tensor_type.shape.dim
+        ]
         self.dtypes: list[np.dtype[Any]] = []  # of the weights
 
     def dtype(self) -> str:
@@ -160,10 +168,15 @@ class Reader:
                 refuse(node, f"takes {name!r}, which is not the first output of a node")
         operator = f"{node.domain}:{node.op_type}".removeprefix("ai.onnx:").removeprefix(":")
         is_elementwise = operator.removeprefix(f"{DOMAIN}:") in ELEMENTWISE
+        is_size = bool(self.sizes.intersection(given))
+        if is_size and operator not in OF_SIZES:
+            refuse(node, "computes with the number of rows")
         if all(name in self.constants for name in given):
             self.constants.fold(node)
+            self.sizes |= {node.output[0]} if is_size else set()
         elif operator == "Shape":
             self.constants[node.output[0]] = self._shape(node)
+            self.sizes.add(node.output[0])
         elif operator == "CastLike" and given[0] in self.constants:
             self.constants[node.output[0]] = self.constants[given[0]]
         elif is_elementwise:
@@ -381,11 +394,18 @@ class Reader:
             return self._dense(value, W, bias, node)
         return self._dense(value, W.T, np.transpose(bias), node)
 
+    def _row(self, node: Any) -> Value:
+        """Return the value that a node takes, whose rows must have one axis."""
+        value = self._known(node.input[0], node)
+        if value.transposed or (value.shape is not None and len(value.shape) != 1):
+            refuse(node, f"takes rows of shape {value.shape}; they must have one axis")
+        return value
+
     def _batch_normalization(self, node: Any) -> Value:
         settings = {"epsilon": 1e-5, "training_mode": 0, **attributes(node)}
         if settings["training_mode"]:
             refuse(node, "is in training mode; export the model for inference")
-        value = self._known(node.input[0], node)
+        value = self._row(node)
         gamma, beta, mean, variance = (
             self._per_unit(node, self._constant(node, index, "parameter"), value)
             for index in range(1, 5)
@@ -395,7 +415,7 @@ class Reader:
             return self._scaled(node, value, a, beta - mean * a)
 
     def _scaler(self, node: Any) -> Value:
-        value, settings = self._known(node.input[0], node), attributes(node)
+        value, settings = self._row(node), attributes(node)
         offset, scale = (
             self._per_unit(node, np.array(settings.get(name, [default])), value)
             for name, default in (("offset", 0.0), ("scale", 1.0))
@@ -442,10 +462,17 @@ class Reader:
             if node.op_type == "Flatten":
                 return value
             refuse(node, "changes a shape that the file does not say")
-        numbers = settings.get("axes")
+        numbers: Any = settings.get("axes")
         if len(node.input) > 1 and node.input[1]:
             numbers = self._constant(node, 1, "shape or axes").ravel().tolist()
         shape = RESHAPES[node.op_type](value.shape, numbers, settings)
+        # [2, -1] is right for the number of rows that the graph was made for: 2.
+        if (
+            node.op_type == "Reshape"
+            and -1 in numbers[1:]
+            and numbers[0] not in (-1, 0, *self.rows)
+        ):
+            shape = None
         if shape is None or math.prod(shape) != math.prod(value.shape):
             refuse(node, f"moves numbers between rows; a row has the shape {value.shape}")
         return replace(value, shape=shape)

@@ -324,6 +324,16 @@ def test_older_opsets_are_read(opset):
     assert_same(model, network, np.random.RandomState(0).normal(size=(9, 2, 2)).astype("f"))
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_graph_may_be_for_a_fixed_number_of_rows(rows):
+    build = Build(row=(2, 2))
+    build.inputs[0].type.tensor_type.shape.dim[0].dim_value = rows
+    x = build("Reshape", "x", np.array([rows, -1]))
+    model = build.model(build("Relu", build("Gemm", x, W, B)))
+    X = np.random.RandomState(0).normal(size=(rows, 2, 2)).astype("f")
+    assert_same(model, Network.from_onnx(model), X)
+
+
 def test_a_constant_may_be_computed_by_nodes():
     build = Build(as_nodes=True)
     weights = build("Transpose", build("Mul", np.ascontiguousarray(W.T), 2.0))
@@ -539,6 +549,22 @@ REFUSED = {
     "Reshape": (
         lambda g, z: g("Reshape", z, np.array([-1, 1])),
         r"'Reshape_2' .* moves numbers between rows",
+    ),
+    "Reshape of two rows": (
+        lambda g, z: g("Reshape", g("MatMul", z, W[:3] @ W.T), np.array([2, -1, 2])),
+        "'Reshape_3' .* moves numbers between rows",
+    ),
+    "number of rows": (
+        lambda g, z: g("Div", z, g("Cast", g("Gather", g("Shape", z), np.array(0)), to=FLOAT)),
+        r"'Div_5' \(Div\) computes with the number of rows",
+    ),
+    "columns of images": (
+        lambda g, z: g(
+            "BatchNormalization",
+            g("Unsqueeze", g("Unsqueeze", z, np.array([1])), np.array([1])),
+            *[np.ones(1, "f")] * 4,
+        ),
+        r"'BatchNormalization_4' .* rows of shape \(1, 1, 3\); they must have one axis",
     ),
     "Flatten": (lambda g, z: g("Flatten", z, axis=0), "'Flatten_2' .* between rows"),
     "Unsqueeze": (
