@@ -132,6 +132,10 @@ class Reader:
         for node in nodes:
             self._read(node)
         steps, value = [], self._known(name)
+        if value.transposed:
+            raise ValueError(
+                f"from_onnx: the output {name!r} has a column for each row of X; end with Transpose"
+            )
         step = value.last
         if step is None or step.method != "activation" or step.arguments[0] not in ENDS:
             _refuse_large(value, f"the output {name!r}")

@@ -533,6 +533,7 @@ REFUSED = {
         lambda g, z: g("Gemm", z, W[:3], transA=1),
         "'Gemm_2' .* sums over the rows",
     ),
+    "transposed output": (lambda g, z: g("Transpose", z), "a column for each row of X"),
     "square": (lambda g, z: g("Gemm", z, z, transB=1), "'Gemm_2' .* must be constant"),
     "constant of rows": (
         lambda g, z: g("Add", z, np.ones((7, 3), "f")),
