@@ -28,6 +28,7 @@ extensions = [
     "doxygen_xml",
     "mathml",
     "native_docstrings",
+    "notebook",
     "offline",
     "outside_pages",
     "pictures",
@@ -51,6 +52,7 @@ smartquotes = False  # "relu" is a string
 # units, which annotations cannot express.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+autodoc_mock_imports = ["torch", "jax"]  # the extra `docs` does not install them
 numpydoc_show_class_members = False
 numpydoc_attributes_as_param_list = True
 

@@ -7,6 +7,7 @@ caption; the option `alt` says in words what is to be seen, and is required.
 """
 
 import contextlib
+import logging
 import os
 import runpy
 import tempfile
@@ -170,6 +171,7 @@ class PictureBy(PictureOf):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the directives."""
     os.environ["MPLBACKEND"] = "agg"
+    logging.getLogger("fastmlp").setLevel(logging.WARNING)  # a11y_pygments shows all that is logged
     app.add_directive("picture", Picture)
     app.add_directive("picture-of", PictureOf)
     app.add_directive("picture-by", PictureBy)

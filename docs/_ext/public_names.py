@@ -13,6 +13,7 @@ from sphinx.util import logging
 
 MODULES = (
     "fastmlp",
+    "fastmlp.callbacks",
     "fastmlp.datasets",
     "fastmlp.formats.cpp_header",
     "fastmlp.metrics",

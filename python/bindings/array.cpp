@@ -18,7 +18,7 @@ struct Functions {
   PyObject* asarray;
   PyObject* shares_memory;
   PyObject* as_array;  // of _frames.py, as the next one
-  PyObject* refuse_dtype;
+  PyObject* require_real;
 };
 
 Functions& python() {
@@ -52,10 +52,6 @@ bool is_aligned(const py::array& array) {
     }
   }
   return true;
-}
-
-bool is_contiguous(const py::array& array) {
-  return (array.flags() & py::array::c_style) == py::array::c_style;
 }
 
 template <class T>
@@ -157,7 +153,7 @@ void register_arrays() {
     return in.attr(name).cast<py::object>().release().ptr();
   };
   python() = {found(module, "asarray"), found(module, "shares_memory"), found(frames, "as_array"),
-              found(frames, "refuse_dtype")};
+              found(frames, "require_real")};
 }
 
 bool may_be_frame(const py::object& object) {
@@ -180,8 +176,9 @@ py::array as_array(const char* function, const char* name, const py::object& obj
     return call(python().asarray, object);
   };
   const py::array array = array_of();
-  if (std::strchr("fiub", array.dtype().kind()) == nullptr) {
-    call(python().refuse_dtype, py::str(std::string(function) + ": " + name), array);
+  const py::dtype dtype = array.dtype();
+  if (std::strchr("fiub", dtype.kind()) == nullptr || !is_builtin(dtype)) {
+    call(python().require_real, py::str(std::string(function) + ": " + name), array);
   }
   return array;
 }
@@ -193,7 +190,8 @@ bool shares_memory(const py::array& array, const void* data, std::size_t bytes) 
 
 bool is_single(std::initializer_list<py::array> arrays) {
   for (const py::array& array : arrays) {
-    if (array.dtype().kind() != 'f' || array.itemsize() > 4) return false;
+    const bool is_float = array.dtype().kind() == 'f' || !is_builtin(array.dtype());
+    if (!is_float || array.itemsize() > 4) return false;
   }
   return true;
 }
@@ -284,6 +282,10 @@ double* doubles_of(const char* function, const char* name, const py::object& obj
                           "; it must be contiguous float64 of shape (" + std::to_string(n) + ",)");
   }
   return static_cast<double*>(array.mutable_data());
+}
+
+bool is_contiguous(const py::array& array) {
+  return (array.flags() & py::array::c_style) == py::array::c_style;
 }
 
 bool is_vector(const py::array& array) { return array.ndim() == 1; }

@@ -42,6 +42,7 @@ bool may_be_frame(const py::object& object);
 /// Whether an array lies, at least in part, in these `bytes` of memory.
 bool shares_memory(const py::array& array, const void* data, std::size_t bytes);
 
+bool is_contiguous(const py::array& array);  // row by row, without gaps
 bool is_vector(const py::array& array);
 std::vector<py::ssize_t> shape_of(const py::array& array);
 std::string shape_text(const py::array& array);  // for messages

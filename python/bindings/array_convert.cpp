@@ -13,6 +13,18 @@
 namespace fastmlp::python {
 namespace {
 
+/// bfloat16: the upper half of a float.
+struct Bfloat16 {
+  std::uint16_t bits;
+
+  operator float() const {
+    const std::uint32_t word = static_cast<std::uint32_t>(bits) << 16;
+    float value;
+    std::memcpy(&value, &word, sizeof value);
+    return value;
+  }
+};
+
 /// IEEE 754 binary16: 1 bit of sign, 5 of exponent, 10 of mantissa.
 struct Half {
   std::uint16_t bits;
@@ -74,19 +86,49 @@ auto function_for(char kind, std::ptrdiff_t itemsize) -> decltype(&convert<To, f
   }
 }
 
+/// The value of each byte in a dtype of one byte, such as float8_e4m3fn or int4 of ml_dtypes.
+std::shared_ptr<const std::array<float, 256>> table_of(const py::dtype& dtype) {
+  py::array_t<std::uint8_t> bytes(256);
+  for (int byte = 0; byte < 256; ++byte) {
+    bytes.mutable_at(byte) = static_cast<std::uint8_t>(byte);
+  }
+  const py::array_t<float> values = bytes.attr("view")(dtype).attr("astype")("float32");
+  auto table = std::make_shared<std::array<float, 256>>();
+  std::copy_n(values.data(), 256, table->begin());
+  return table;
+}
+
 }  // namespace
+
+bool is_builtin(const py::dtype& dtype) {
+  constexpr int kCount = 24;  // NPY_NTYPES_LEGACY
+  return dtype.num() >= 0 && dtype.num() < kCount;
+}
 
 template <class To>
 Converter<To>::Converter(const py::array& array)
-    : convert_(function_for<To>(array.dtype().kind(), array.itemsize())),
+    : convert_(nullptr),
       itemsize_(array.itemsize()),
       swapped_(array.dtype().byteorder() != '=' && array.dtype().byteorder() != '|') {
-  if (convert_ == nullptr) throw py::type_error("an array has a dtype of unknown size");
+  if (is_builtin(array.dtype())) {
+    convert_ = function_for<To>(array.dtype().kind(), itemsize_);
+    if (convert_ == nullptr) throw py::type_error("an array has a dtype of unknown size");
+  } else if (itemsize_ == 1) {
+    table_ = table_of(array.dtype());
+  } else {  // the only other dtype that as_array() lets pass
+    convert_ = convert<To, Bfloat16>;
+  }
 }
 
 template <class To>
 void Converter<To>::operator()(const char* from, std::ptrdiff_t stride, std::ptrdiff_t n,
                                To* to) const {
+  if (table_ != nullptr) {
+    for (std::ptrdiff_t i = 0; i < n; ++i, from += stride) {
+      to[i] = static_cast<To>((*table_)[static_cast<unsigned char>(*from)]);
+    }
+    return;
+  }
   if (!swapped_) return convert_(from, stride, n, to);
   for (std::ptrdiff_t i = 0; i < n; ++i, from += stride) {
     char bytes[16];

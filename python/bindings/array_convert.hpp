@@ -6,7 +6,9 @@
 
 #include <pybind11/numpy.h>
 
+#include <array>
 #include <cstddef>
+#include <memory>
 
 namespace fastmlp::python {
 
@@ -22,10 +24,14 @@ class Converter {
  private:
   using Function = void(const char* from, std::ptrdiff_t stride, std::ptrdiff_t n, To* to);
 
-  Function* convert_;
+  Function* convert_;                                    // null for an array that has a table
+  std::shared_ptr<const std::array<float, 256>> table_;  // the value of each byte
   std::ptrdiff_t itemsize_;
   bool swapped_;
 };
+
+/// Whether a dtype is one of NumPy's own, not one that another library has registered.
+bool is_builtin(const pybind11::dtype& dtype);
 
 /// A C-contiguous copy of `array`, of any shape, with elements of type To. \pre as for Converter
 template <class To>

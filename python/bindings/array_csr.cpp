@@ -20,10 +20,6 @@ py::object attribute(const py::object& object, const char* name) {
   return found;
 }
 
-bool is_contiguous(const py::array& array) {
-  return (array.flags() & py::array::c_style) == py::array::c_style;
-}
-
 /// `object` as it is if it is a contiguous array of int32 or int64, else a copy of int64.
 py::array indices_of(const char* function, const char* name, const py::object& object) {
   const py::array array = as_array(function, name, object);

@@ -9,6 +9,7 @@
 
 #include <pybind11/numpy.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace fastmlp::python {
@@ -29,30 +30,29 @@ inline void register_own_losses() {
   own_loss_functions() = {found("evaluate"), found("targets")};
 }
 
-/// Calls `evaluate(loss, y, rows, Y, dY)` of _own_loss.py. Made and destroyed with the GIL; called
+/// Calls `evaluate(loss, y, rows, Y)` of _own_loss.py. Made and destroyed with the GIL; called
 /// without it.
 template <class T>
 class PyLoss {
  public:
-  /// \throws ValueError if y does not have `rows` rows
+  /// \throws TypeError if loss cannot be called; ValueError if y does not have `rows` rows
   PyLoss(const char* function, const pybind11::object& loss, const pybind11::object& y,
          std::ptrdiff_t rows)
-      : loss_(loss), y_(own_loss_functions().targets(function, y, rows)) {}
+      : loss_(loss), y_(own_loss_functions().targets(function, loss, y, rows)) {}
 
   double operator()(GilReleased& released, const std::int64_t* rows, const MatrixView<const T>& Y,
                     const MatrixView<T>& dY) {
     return released.with_gil([&] {
-      // Arrays of the library's memory: a base, whatever it is, keeps them from copying.
-      const pybind11::none base;
-      arguments_ =
-          pybind11::make_tuple(loss_, y_, pybind11::array_t<std::int64_t>(Y.rows, rows, base),
-                               pybind11::array_t<T>({Y.rows, Y.cols}, Y.data, base),
-                               pybind11::array_t<T>({dY.rows, dY.cols}, dY.data, base));
-      result_ = nullptr;
+      // Copies, because a traceback, or the loss, may keep them.
+      arguments_ = pybind11::make_tuple(loss_, y_, pybind11::array_t<std::int64_t>(Y.rows, rows),
+                                        pybind11::array_t<T>({Y.rows, Y.cols}, Y.data));
       PyObject* const evaluate = own_loss_functions().evaluate.ptr();
       call_python([&] { return result_ = PyObject_CallObject(evaluate, arguments_.ptr()); });
       if (result_ == nullptr) throw pybind11::error_already_set();
-      return pybind11::reinterpret_steal<pybind11::object>(result_).template cast<double>();
+      const auto result = pybind11::reinterpret_steal<pybind11::tuple>(result_);
+      const auto gradient = result[1].template cast<pybind11::array_t<T>>();
+      std::copy_n(gradient.data(), gradient.size(), dY.data);
+      return result[0].template cast<double>();
     });
   }
 

@@ -5,7 +5,7 @@ plain NumPy. `import fastmlp` imports NumPy and the native core and nothing else
 """
 
 # _core is first: in a subinterpreter it refuses to be imported, and NumPy would do damage there.
-from fastmlp import _core, datasets, metrics, ops, optimizers, plot, schedules  # noqa: F401
+from fastmlp import _core, callbacks, datasets, metrics, ops, optimizers, plot, schedules  # noqa: F401
 from fastmlp._core import ACTIVATIONS, LOSSES, OUTPUTS, Objective, __version__
 from fastmlp.lbfgs import LBFGS
 from fastmlp.network import Network
@@ -34,6 +34,7 @@ __all__ = [
     "Objective",
     "__version__",
     "available_isas",
+    "callbacks",
     "datasets",
     "get_cmake_dir",
     "get_include",

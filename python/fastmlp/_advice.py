@@ -83,9 +83,10 @@ def about_scales(network: Trainable, data: Data, names: Sequence[str] | None) ->
                 f"{_column(high, names)} has values of up to {largest[high]:.3g} and "
                 f"{_column(low, names)} of up to {largest[low]:.3g}"
             )
-    targets = _magnitude(data.y)
-    if network.output == "identity" and targets > LARGE_TARGETS:
-        parts.append(f"y has values of up to {targets:.3g}")
+    if network.output == "identity" and data.y is not None:
+        targets = _magnitude(data.y)
+        if targets > LARGE_TARGETS:
+            parts.append(f"y has values of up to {targets:.3g}")
     if not parts:
         return None
     return f"{', and '.join(parts)}: fit(..., standardize=True) scales them"

@@ -7,6 +7,7 @@ losses of each epoch. Start at `Writer.write` and `State.apply`.
 
 from __future__ import annotations  # some types are used before they are defined
 
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -96,7 +97,8 @@ class Writer:
         self.network = network
         self.plan = plan
         self.target: Target = plan.checkpoint
-        self.constants = {**constant_settings(plan), "first_epoch": first_epoch}
+        own_loss = {} if plan.loss is None else {"own_loss": True}
+        self.constants = {**constant_settings(plan), **own_loss, "first_epoch": first_epoch}
         self.constructor = list(constructor_numbers(plan.optimizer).values())
 
     def is_due(self, epochs: int) -> bool:
@@ -128,6 +130,7 @@ class Writer:
         parts = network_file.network_parts(self.network, settings, tensors.items())
         with _naming_fit("write"):
             safetensors.replace_file(self.target.path, *parts, function="fit")
+        logging.getLogger("fastmlp").info("fit: wrote the checkpoint %r", self.target.path)
 
 
 def _optimizer_state(network: Trainable, optimizer: Any) -> tuple[int, list[float], list[Array]]:
@@ -237,6 +240,7 @@ def _comparison(
             yield label, _given(value), _given(training[key])
         else:
             yield label, value, training[key]
+    yield "loss", _given(plan.loss is not None), _given(training.get("own_loss", False))
     yield "dropout", list(plan.dropout or ()), state.list_of("dropout")
     numbers = state.list_of("optimizer")
     constructor = constructor_numbers(plan.optimizer)

@@ -26,6 +26,10 @@ SHOWN = 5
 COLUMNS_AT_ONCE, ROWS_AT_ONCE = 16, 4096
 # So few numbers are converted faster as a whole, if pandas has them in one NumPy dtype.
 FEW_NUMBERS = 65536
+# The devices of DLPack whose memory NumPy can read: the CPU, and memory of CUDA and ROCm that is in
+# or mapped to main memory.
+MAIN_MEMORY = (1, 3, 11, 13)
+BUILTIN_DTYPES = 24  # numbered from 0; the numbers of other dtypes are larger, or negative
 
 
 class Frame(NamedTuple):
@@ -132,7 +136,7 @@ def as_array(what: str, values: Any, network: Any = None) -> Array:
     Returns
     -------
     ndarray
-        Its dtype may be one that `refuse_dtype` refuses, if values is no frame and no column.
+        Its dtype may be one that `require_real` refuses, if values is no frame and no column.
     """
     if is_sparse(values):
         refuse_sparse(what, values)
@@ -148,7 +152,29 @@ def as_array(what: str, values: Any, network: Any = None) -> Array:
         return joined(what, frame, network.dtype)
     if hasattr(values, "isna") or hasattr(values, "null_count"):  # pandas; polars and pyarrow
         return numbers_in(what, values)
-    return np.asarray(values)
+    return _read(what, values)
+
+
+def _read(what: str, values: Any) -> Array:
+    """Return what NumPy reads as an array; a tensor in main memory is not copied."""
+    if not hasattr(values, "__dlpack__") and not hasattr(values, "__cuda_array_interface__"):
+        return np.asarray(values)
+    library, _, dtype = str(getattr(values, "dtype", "")).rpartition(".")
+    try:
+        # PyTorch has its own small floats ("torch.bfloat16"), JAX those of ml_dtypes ("bfloat16").
+        if library and dtype.startswith(("bfloat16", "float8")):
+            values = values.float()
+        if hasattr(values, "__array__"):
+            return np.asarray(values)
+        if not hasattr(values, "__dlpack__") or values.__dlpack_device__()[0] not in MAIN_MEMORY:
+            raise TypeError("it is in the memory of a GPU; copy it to main memory first")
+        return np.from_dlpack(values)
+    except MemoryError:
+        raise
+    except Exception as error:  # each library has its own
+        kind, reason = type(values), str(error).partition("\n")[0]
+        name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+        raise TypeError(f"{what} is a {name}, which NumPy cannot read: {reason}") from error
 
 
 def joined(what: str, frame: Frame, dtype: np.dtype[Any]) -> Array:
@@ -272,8 +298,18 @@ def advice(what: str) -> str:
     return ENCODE
 
 
-def refuse_dtype(what: str, array: Array) -> NoReturn:
+def is_real(dtype: np.dtype[Any]) -> bool:
+    """Whether this is a dtype of real numbers: one of NumPy's, or a small one of ml_dtypes."""
+    if 0 <= dtype.num < BUILTIN_DTYPES:
+        return dtype.kind in "biuf"
+    is_known = dtype.itemsize == 1 or dtype.name == "bfloat16"  # as array_convert.cpp does
+    return is_known and np.can_cast(dtype, np.float32)
+
+
+def require_real(what: str, array: Array) -> None:
     """Raise TypeError for an array that does not hold real numbers."""
+    if is_real(array.dtype):
+        return
     rule = f"{what} has dtype {array.dtype}; it must be real numbers"
     held = content(array) if array.dtype.kind in "UTO" and array.ndim > 0 else ""
     if held == "numbers as objects":

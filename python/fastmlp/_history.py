@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Ending = Literal["epochs", "early_stopping", "callback", "converged", "line_search"]
+Ending = Literal["epochs", "early_stopping", "callback", "converged", "line_search", "not_finite"]
 
 
 @dataclass(repr=False)
@@ -25,8 +25,9 @@ class History:
         Learning rate of each epoch. With L-BFGS this is the length of its step, 0.0 without a step.
     epochs : int
         The number of epochs run, which is `len(loss)`.
-    stopped_by : {"epochs", "early_stopping", "callback", "converged", "line_search"}
-        Why training ended. Only L-BFGS ends by "converged" or "line_search".
+    stopped_by : str
+        Why training ended: "epochs", "early_stopping" or "callback"; with L-BFGS also "converged"
+        or "line_search"; with `fastmlp.callbacks.TerminateOnNaN` also "not_finite".
     metrics : dict of str to list of float
         The values of each of the `metrics` after each epoch, such as "val_accuracy", or "accuracy"
         without validation rows. They are NaN for epochs before a resume.
@@ -95,6 +96,11 @@ class History:
         columns |= {"learning_rate": self.learning_rate, **self.metrics}
         frame = pandas.DataFrame({name: values for name, values in columns.items() if values})
         return frame.rename_axis("epoch")
+
+    def _repr_html_(self) -> str:
+        from fastmlp._html import history_html  # its imports take milliseconds
+
+        return history_html(self)
 
     def __repr__(self) -> str:
         values: dict[str, Any] = {"epochs": self.epochs}

@@ -1,6 +1,7 @@
 """A loss of the user's own, in `fit` and `train_epoch`: what it is given and what it must return.
 
-The core calls `evaluate` for each batch. Validation rows, and L-BFGS, take all rows at once.
+The core calls `evaluate` for each batch. Validation rows, and L-BFGS, take all rows at once. What
+the loss gets are copies, so it may change and keep them.
 """
 
 from __future__ import annotations  # the core imports this before it has what _trainable.py needs
@@ -15,26 +16,25 @@ if TYPE_CHECKING:
 RULE = "it must return (value, dY): a number, and its gradient with respect to Y"
 
 
-def evaluate(loss: OwnLoss, y: Array, rows: Array, Y: Array, dY: Array) -> float:
-    """Write the gradient of the loss of these rows to dY, and return the loss."""
-    value, dY[:] = _computed(loss, Y.copy(), y[rows])  # Y is memory of the core
-    return value
+def evaluate(loss: OwnLoss, y: Array, rows: Array, Y: Array) -> tuple[float, Array]:
+    """Return the loss of these rows of y, and its gradient in the shape and dtype of Y."""
+    return _computed(loss, Y, y[rows])
 
 
 def mean_loss(network: Trainable, loss: OwnLoss, data: Data) -> float:
     """Return the loss of all rows."""
-    return _computed(loss, network.forward(data.X), data.y)[0]
+    return _computed(loss, network.forward(data.X), data.y.copy())[0]
 
 
 def loss_and_gradients(network: Trainable, loss: OwnLoss, data: Data) -> float:
     """Return the loss of all rows; its gradient is in `network.gradients`."""
-    value, dY = _computed(loss, network.forward(data.X), data.y)
+    value, dY = _computed(loss, network.forward(data.X), data.y.copy())
     network.backward(data.X, dY)
     return value
 
 
 def _computed(loss: OwnLoss, Y: Array, y: Array) -> tuple[float, Array]:
-    """Return the loss, and its gradient in the shape of Y, (m, n_out).
+    """Return the loss, and its gradient in the shape and dtype of Y, (m, n_out).
 
     With one output, the loss gets vectors: the difference of (m, 1) and (m,) would be (m, m).
     """
@@ -47,16 +47,27 @@ def _computed(loss: OwnLoss, Y: Array, y: Array) -> tuple[float, Array]:
         raise TypeError(f"loss: it returned {answer!r:.200}; {RULE}") from None
     if dY.dtype.kind not in "biuf":
         raise TypeError(f"loss: it returned a dY of dtype {dY.dtype}; it must be real numbers")
+    if np.ma.is_masked(gradient):
+        raise ValueError(
+            "loss: it returned a dY with masked values; replace them, for example by filled(0)"
+        )
     if dY.shape not in (given.shape, Y.shape):
         raise ValueError(
             f"loss: it returned a dY of shape {dY.shape}; it must have the shape of Y, "
             f"{given.shape}"
         )
-    return number, dY.reshape(Y.shape)
+    with np.errstate(over="ignore"):  # the loop over epochs sees what is not finite
+        return number, np.ascontiguousarray(dY.reshape(Y.shape), Y.dtype)
 
 
-def targets(function: str, y: Any, rows: int) -> Array:
-    """Return y as an array; only the loss knows what its values must be."""
+def targets(function: str, loss: OwnLoss, y: Any, rows: int) -> Array:
+    """Return y as an array, after a check of the loss, which alone knows what its values mean."""
+    checked_loss(function, loss)
+    if np.ma.is_masked(y):
+        raise ValueError(
+            f"{function}: y has masked values; replace them, for example by filled(nan), for which "
+            "the loss can look"
+        )
     found = np.asarray(y)
     if found.shape[:1] != (rows,):
         raise ValueError(
@@ -65,12 +76,12 @@ def targets(function: str, y: Any, rows: int) -> Array:
     return found
 
 
-def checked_loss(loss: Any) -> OwnLoss | None:
+def checked_loss(function: str, loss: Any) -> OwnLoss | None:
     """Return the loss; refuse what cannot be called."""
     if loss is None or callable(loss):
         checked: OwnLoss | None = loss
         return checked
     raise TypeError(
-        f"fit: loss is {loss!r}; it must be callable as loss(Y, y). A loss of the library is an "
-        "argument of the network: Network(..., loss='huber')"
+        f"{function}: loss is {loss!r}; it must be callable as loss(Y, y). A loss of the library "
+        "is an argument of the network: Network(..., loss='huber')"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp._advice import about_targets
-from fastmlp._frames import Frame, as_array, frame_of, is_sparse, refuse_dtype
+from fastmlp._frames import Frame, as_array, frame_of, is_sparse, require_real
 from fastmlp._own_loss import targets
 from fastmlp._trainable import Array, Data, OwnLoss, Trainable, refuse_masked, require_number
 
@@ -91,7 +91,7 @@ def training_data(
         raise ValueError(f"{error}; {advice}") from None
     if len(data.X) == 0:
         raise ValueError(f"{prefix}: X has shape {data.X.shape}; there must be at least one row")
-    return data if loss is None else data._replace(y=targets(prefix, y, len(data.X)))
+    return data if loss is None else data._replace(y=targets(prefix, loss, y, len(data.X)))
 
 
 def _apart(network: Trainable, array: Array) -> Array:
@@ -108,20 +108,19 @@ def _real_array(what: str, values: Any, network: Trainable) -> Array:
             "with train_epoch, which takes CSR matrices"
         )
     array = as_array(what, values, network)
-    if array.dtype.kind not in "biuf":
-        refuse_dtype(what, array)
+    require_real(what, array)
     return array
 
 
 def _check_finite(what: str, values: Array, dtype: np.dtype[Any], frame: Frame | None) -> None:
     """Refuse values that are not finite in this dtype; 1e300 is infinite in float32."""
-    if values.dtype.kind != "f" or values.ndim not in (1, 2):
+    if values.dtype.kind in "biu" or values.ndim not in (1, 2):
         return  # Integers are finite in both dtypes; `_validate` refuses other shapes.
     table = values if values.ndim == 2 else values[:, np.newaxis]
     rows = max(1, FINITE_CHECK_ELEMENTS // max(1, table.shape[1]))
     for start in range(0, len(table), rows):
         block = table[start : start + rows]
-        with np.errstate(over="ignore"):  # The error below reports an overflow.
+        with np.errstate(over="ignore", invalid="ignore"):  # The error below reports both.
             finite = np.isfinite(block.astype(dtype, copy=False))
         if not finite.all():
             row, column = np.argwhere(~finite)[0]

@@ -9,6 +9,7 @@ training.py checks the arguments and makes the `Plan`. Start at `train`.
 from __future__ import annotations  # some types are used before they are defined
 
 import contextlib
+import logging
 import math
 import warnings
 from dataclasses import dataclass, field
@@ -32,9 +33,15 @@ from fastmlp._trainable import (
     require_not_negative,
 )
 from fastmlp._training_metrics import Metrics
+from fastmlp.callbacks import TerminateOnNaN
 from fastmlp.lbfgs import LBFGS, Descent
 from fastmlp.metrics import Metric
 from fastmlp.schedules import Logs, Schedule
+
+# docs/callbacks.md lists what is logged. Without this handler, Python would print the warnings of a
+# program that has not set up logging.
+logger = logging.getLogger("fastmlp")
+logger.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ class Plan:
     feature_names: tuple[str, ...] | None = None  # which the network is to remember
     loss: OwnLoss | None = None  # instead of the network's
     rows: Array | None = None  # of the data to train on; None for all
+    label: str = "fit"  # with which the lines that are logged begin
 
 
 def train(network: Trainable, plan: Plan) -> History:
@@ -129,6 +137,11 @@ def train(network: Trainable, plan: Plan) -> History:
             if rates is not None:
                 rates.use(network.epochs_trained)
             loss = _train_epoch(method, epoch, before, plan)
+            if loss is None:
+                if writer is not None and history.epochs:  # a run from there may go on
+                    writer.write(history, best.snapshot.parameters if best else None)
+                history.stopped_by = "not_finite"
+                break
             if epoch == 0 and loss > LEAST_ABSURD and plan.loss is None:
                 warn_of_absurd(network, loss, plan)
             history.learning_rate.append(method.learning_rate)
@@ -138,16 +151,12 @@ def train(network: Trainable, plan: Plan) -> History:
                 ending = "early_stopping"
             if rates is not None:
                 rates.ask(network.epochs_trained, {k: v for k, v in logs.items() if k in LOSSES})
-            if bar is not None:
-                bar.set_postfix(logs, refresh=False)
-                bar.update()
             # All callbacks are called, even if one of them has asked to stop.
             answers = [callback(network, epoch, dict(logs)) for callback in plan.callbacks]
             if any(isinstance(answer, bool | np.bool_) and answer for answer in answers):
                 ending = ending or "callback"
             history.stopped_by = ending or "epochs"
-            if plan.verbose and (ending or _is_due(history.epochs, plan.verbose, plan.epochs)):
-                print(line(history, plan.epochs, logs))
+            _report(history, plan, logs, ending, bar)
             if writer is not None and (ending or writer.is_due(history.epochs)):
                 writer.write(history, best.snapshot.parameters if best else None)
             if ending is not None:
@@ -191,9 +200,16 @@ def _metrics(network: Trainable, plan: Plan, history: History) -> Metrics | None
     return metrics
 
 
-def _is_due(epochs: int, every: int, last: int) -> bool:
-    """Whether to print a line after so many epochs."""
-    return epochs == last or epochs % every == 0
+def _report(history: History, plan: Plan, logs: Logs, ending: Ending | None, bar: Any) -> None:
+    """Show an epoch in the progress bar, print a line about it if it is time, and log it."""
+    if bar is not None:
+        bar.set_postfix(logs, refresh=False)
+        bar.update()
+    epochs, last, every = history.epochs, plan.epochs, plan.verbose
+    if every and (ending or epochs == last or epochs % every == 0):
+        print(line(history, last, logs))
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("%s: %s", plan.label, line(history, last, logs))
 
 
 def line(history: History, epochs: int, logs: Logs) -> str:
@@ -233,14 +249,25 @@ def _rates(plan: Plan, stack: contextlib.ExitStack) -> Rates | None:
     return stack.enter_context(Rates(plan.optimizer, plan.schedule))
 
 
-def _train_epoch(method: Batches | Descent, epoch: int, before: Snapshot, plan: Plan) -> float:
-    """Train one epoch and return its loss; undo it if the loss or a parameter is not finite."""
+def _train_epoch(
+    method: Batches | Descent, epoch: int, before: Snapshot, plan: Plan
+) -> float | None:
+    """Train one epoch and return its loss; undo it if the loss or a parameter is not finite.
+
+    Then return None if a callback is a `TerminateOnNaN`, or raise.
+    """
     before.save()
     network = before.network
     scaling = plan.scaling if epoch == 0 else None
     if scaling is not None:
         begin(network, scaling)
-    loss = on_scaled_rows(network, method.epoch) if plan.standardize else method.epoch()
+    try:
+        loss = on_scaled_rows(network, method.epoch) if plan.standardize else method.epoch()
+    except Exception:  # of a loss of the user; after Ctrl-C the network keeps what it has learned
+        if scaling is not None:
+            before.restore()
+            network.scaling = None
+        raise
     if math.isfinite(loss) and before.is_finite():
         return loss
     before.restore()
@@ -257,14 +284,17 @@ def _train_epoch(method: Batches | Descent, epoch: int, before: Snapshot, plan: 
         advice = "a lower learning rate or smaller values in X and y may help"
         if not plan.standardize and (scales := _about_scales(network, plan)):
             advice = f"{scales}, or a lower learning rate may help"
-    raise FloatingPointError(
-        f"fit: {what} in epoch {epoch}{at}; the network is as before that epoch"
-        + (f": {advice}" if advice else "")
-    )
+    message = f"fit: {what} in epoch {epoch}{at}; the network is as before that epoch"
+    message += f": {advice}" if advice else ""
+    if any(isinstance(callback, TerminateOnNaN) for callback in plan.callbacks):
+        logger.warning(message)
+        return None
+    raise FloatingPointError(message)
 
 
 def _about_scales(network: Trainable, plan: Plan) -> str | None:
-    return about_scales(network, plan.data, plan.feature_names or network.feature_names)
+    data = plan.data if plan.loss is None else plan.data._replace(y=None)
+    return about_scales(network, data, plan.feature_names or network.feature_names)
 
 
 def warn_of_absurd(network: Trainable, loss: float, plan: Plan) -> None:
@@ -408,6 +438,8 @@ class BestEpoch:
 
     def restore(self) -> None:
         self.snapshot.restore()
+        if self.lowest < math.inf:
+            logger.info("fit: the network is as after the epoch of val_loss %.4g", self.lowest)
 
 
 class Rates:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from fastmlp import _core
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._frames import as_array
-from fastmlp._trainable import positive_integer
+from fastmlp._trainable import positive_integer, refuse_masked
+from fastmlp.tabular._model import TabularModel
 
 __all__ = ["shap_values"]
 
@@ -22,6 +23,8 @@ Array = npt.NDArray[Any]
 
 # Rows on the paths that are computed at once: as many as a pass with a gradient takes.
 BLOCK = 4096
+# The time to find the nodes of a Gauss-Legendre rule grows with the cube of their number.
+PANEL = 64
 
 
 @in_default_float_mode
@@ -33,24 +36,27 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
 
     Parameters
     ----------
-    model : Network, MLPClassifier or MLPRegressor
-        A network, or a fitted estimator of `fastmlp.sklearn`. Its outputs are those of `forward`:
-        probabilities of a classifier, not logits.
-    X : array_like or data frame of shape (m, n_in), real
+    model : Network, estimator of `fastmlp.sklearn` or model of `fastmlp.tabular`
+        The outputs are those of `forward` or of the estimator's network: probabilities of a
+        classifier, not logits. Those of a tabular model are of `predict_proba` or `predict`, before
+        a clip of predictions and a sort of quantiles.
+    X : array_like or data frame of shape (m, n_in), real; or a table
         The rows to explain.
-    background : array_like or data frame of shape (k, n_in), real
+    background : array_like or data frame of shape (k, n_in), real; or a table
         Rows to compare with: all training rows, or a sample of some 100 of them. The time is
         proportional to m k points.
     points : int
         The number of points on the straight line from each row of the background to each row of X;
         at least 1. Smooth outputs need fewer, ReLUs and probabilities near 0 and 1 more. Compare
         the sums of the contributions with the differences of the outputs to see whether they are
-        enough.
+        enough. A number above 64 is rounded up to a multiple of 64.
 
     Returns
     -------
     ndarray of float64, shape (m, n_in), or (m, n_in, n_out) for several outputs
-        As the explainers of the package `shap` return them.
+        As the explainers of the package `shap` return them. For a tabular model n_in is the number
+        of columns of its table: what a column's inputs contribute is added up, and columns that
+        were left out contribute 0.
 
     Raises
     ------
@@ -68,18 +74,27 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
     >>> shap_values(net, [[5.0, 7.0]], [[0.0, 0.0], [2.0, 4.0]])
     array([[ 8., -5.]])
     """
-    network = getattr(model, "network_", model)
-    if not isinstance(network, _core.Network):
-        raise TypeError(
-            f"shap_values: model is a {type(model).__name__}; it must be a Network or a fitted "
-            "estimator of fastmlp.sklearn"
-        )
     points = positive_integer("shap_values", "points", points)
-    rows, base = _rows(network, "X", X), _rows(network, "background", background)
+    if isinstance(model, TabularModel):
+        rows, base = model.encode(X).astype(float), model.encode(background).astype(float)
+        networks = model.networks
+    else:
+        network = _network(model)
+        rows, base = _rows(network, "X", X), _rows(network, "background", background)
+        networks = [network]
     if not len(base):
         raise ValueError("shap_values: background has no rows; there must be at least one")
-    nodes, weights = np.polynomial.legendre.leggauss(points)
-    nodes, weights = (nodes + 1) / 2, weights / 2  # from [-1, 1] to [0, 1]
+    each = [_contributions(network, rows, base, points) for network in networks]
+    values: Array = np.mean(each, axis=0)
+    if isinstance(model, TabularModel):
+        values = model._of_columns(values)
+    return values[..., 0] if values.shape[-1] == 1 else values
+
+
+def _contributions(network: _core.Network, rows: Array, base: Array, points: int) -> Array:
+    """Return the contributions of the inputs of one network, (m, n_in, n_out)."""
+    nodes, weights = _gauss_legendre(points)
+    points = len(nodes)
     n_in, n_out = network.layers[0], network.layers[-1]
     values = np.zeros((len(rows), n_out, n_in))
     step = max(1, BLOCK // points)
@@ -91,12 +106,30 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
             slopes = network.jacobian(path.reshape(-1, n_in)).reshape(len(part), points, -1)
             mean_slopes = (weights @ slopes).reshape(len(part), n_out, n_in)
             contributions += np.einsum("boi,boi->oi", mean_slopes, distance)
-    values /= len(base)
-    return values[:, 0] if n_out == 1 else values.transpose(0, 2, 1)
+    return (values / len(base)).transpose(0, 2, 1)
+
+
+def _gauss_legendre(points: int) -> tuple[Array, Array]:
+    """Return the nodes and weights of a rule on [0, 1], cut into parts of at most PANEL points."""
+    parts = -(-points // PANEL)
+    nodes, weights = np.polynomial.legendre.leggauss(min(points, PANEL))  # on [-1, 1]
+    starts = np.arange(parts)[:, np.newaxis]
+    return ((starts + (nodes + 1) / 2) / parts).ravel(), np.tile(weights / (2 * parts), parts)
+
+
+def _network(model: Any) -> Any:
+    network = getattr(model, "network_", model)
+    if not isinstance(network, _core.Network):
+        raise TypeError(
+            f"shap_values: model is a {type(model).__name__}; it must be a Network, a fitted "
+            "estimator of fastmlp.sklearn or a model of fastmlp.tabular"
+        )
+    return network
 
 
 def _rows(network: Any, name: str, values: Any) -> Array:
     """Return rows in float64; refuse what `forward` refuses."""
+    refuse_masked(f"shap_values: {name}", values)
     found = as_array(f"shap_values: {name}", values, network)
     if found.ndim != 2 or found.shape[1] != network.layers[0]:
         raise ValueError(

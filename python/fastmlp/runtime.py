@@ -11,6 +11,7 @@ import numpy as np
 
 from fastmlp import _core
 from fastmlp._core import available_isas, get_num_threads, isa, set_isa, set_num_threads
+from fastmlp._when_imported import when_imported
 
 __all__ = [
     "available_isas",
@@ -56,6 +57,33 @@ def threads(n: int) -> Iterator[None]:
         yield
     finally:
         set_num_threads(before)
+
+
+def _register_with_threadpoolctl() -> None:
+    """Make `threadpoolctl.threadpool_limits` set the number of threads."""
+    import threadpoolctl
+
+    if not hasattr(threadpoolctl, "register"):  # before 3.2
+        return
+
+    class Controller(threadpoolctl.LibController):
+        user_api = "openmp"
+        internal_api = "fastmlp"
+        filename_prefixes = ("libfastmlp", "fastmlp")  # .so or .dylib, .dll
+
+        def get_num_threads(self) -> int:
+            return get_num_threads()
+
+        def set_num_threads(self, num_threads: int) -> None:
+            set_num_threads(num_threads)
+
+        def get_version(self) -> str:
+            return _core.__version__
+
+    threadpoolctl.register(Controller)
+
+
+when_imported("threadpoolctl", _register_with_threadpoolctl)
 
 
 @overload

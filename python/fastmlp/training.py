@@ -36,18 +36,23 @@ from fastmlp._training_data import (
     training_data,
     validation_data_or_none,
 )
-from fastmlp._training_loop import EarlyStopping, Plan, train
+from fastmlp._training_loop import EarlyStopping, Plan, logger, train
 from fastmlp._training_metrics import metric_functions
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.lbfgs import LBFGS
 from fastmlp.metrics import Metric
 from fastmlp.optimizers import BY_NAME
-from fastmlp.schedules import Plateau, Schedule
+from fastmlp.schedules import Constant, Cosine, OneCycle, Plateau, Schedule, StepDecay
 
 __all__ = ["EarlyStopping", "History", "TrainingMixin", "resolve_seed"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
+# What other libraries take as callbacks, by the argument of `fit` that takes it.
+OTHER_ARGUMENTS: dict[str, Any] = {
+    "early_stopping": EarlyStopping,
+    "schedule": (Constant, Cosine, OneCycle, Plateau, StepDecay),
+}
 # The names that `fit` takes for an optimizer with its default settings.
 OPTIMIZERS: dict[str, Any] = {**BY_NAME, "lbfgs": LBFGS}
 
@@ -166,10 +171,11 @@ class TrainingMixin(MetadataMixin):
             the network is as it was after the epoch of the lowest validation loss,
             `epochs_trained` included.
         callbacks : iterable of callable
-            After each epoch, each is called as `callback(network, epoch, logs)`: epoch counts from
-            0 in this call, and logs holds "loss" and the metrics, such as "accuracy". With
-            validation rows it holds "loss", "val_loss" and metrics such as "val_accuracy". Training
-            stops after an epoch in which one of them returned True.
+            Functions of your own, or objects of `fastmlp.callbacks`. After each epoch, each is
+            called as `callback(network, epoch, logs)`: epoch counts from 0 in this call, and logs
+            holds "loss" and the metrics, such as "accuracy". With validation rows it holds "loss",
+            "val_loss" and metrics such as "val_accuracy". Training stops after an epoch in which
+            one of them returned True.
         progress : bool
             Show a progress bar; needs tqdm.
         verbose : bool or int
@@ -227,7 +233,10 @@ class TrainingMixin(MetadataMixin):
             plan = planned(self, asked)
             if seed is not None:
                 resolve_seed(seed, "fit")  # draws from the generator itself
-            return train(self, plan)
+            logger.info("fit: %r, %d rows, %d epochs", self, len(plan.data.X), plan.epochs)
+            history = train(self, plan)
+            logger.info("fit: %r", history)
+            return history
 
     @in_default_float_mode
     @of_network
@@ -302,6 +311,11 @@ class TrainingMixin(MetadataMixin):
         """
         return summary(self)
 
+    def _repr_html_(self) -> str | None:
+        from fastmlp._html import network_html  # its imports take milliseconds
+
+        return network_html(self)
+
 
 def _per_row(network: Trainable, values: Array) -> Array:
     """Return values without the last axis if the network has one output."""
@@ -317,7 +331,7 @@ def planned(network: Trainable, asked: SimpleNamespace) -> Plan:
     validates = split > 0 or asked.validation_data is not None
     # A call that is refused must not draw from the caller's generator, so a copy draws the seed.
     seed = None if asked.seed is None else resolve_seed(copy.deepcopy(asked.seed), "fit")
-    loss = checked_loss(asked.loss)
+    loss = checked_loss("fit", asked.loss)
     if loss is not None and not (asked.sample_weight is None and asked.class_weight is None):
         raise ValueError(
             "fit: sample_weight and class_weight are for the losses of the library; let loss apply "
@@ -487,6 +501,16 @@ def callback_tuple(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:
     if not isinstance(callbacks, Iterable):
         raise TypeError(f"fit: callbacks is {callbacks!r}; {rule}")
     collected = tuple(callbacks)
+    for callback in collected:
+        if isinstance(callback, type):
+            raise TypeError(
+                f"fit: callbacks has the class {callback.__name__}; give an object of it"
+            )
+        for argument, kinds in OTHER_ARGUMENTS.items():
+            if isinstance(callback, kinds):
+                raise TypeError(
+                    f"fit: callbacks has {callback!r}, which is no callback; give it as {argument}="
+                )
     if not all(callable(callback) for callback in collected):
         raise TypeError(f"fit: callbacks is {collected!r}; {rule}")
     return collected

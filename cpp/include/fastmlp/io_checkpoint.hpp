@@ -78,6 +78,7 @@ Training training_of(const TrainingState<T>& s) {
 /// A state with these settings, in which the vectors have their sizes.
 template <class T>
 TrainingState<T> state_of(const Settings& settings, const Training& t) {
+  if (t.own_loss) refuse("its run has a loss of the user's own, which only Python's fit has");
   TrainingState<T> s;
   s.layers = settings.layers;
   s.hidden = settings.hidden;

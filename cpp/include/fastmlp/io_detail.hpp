@@ -74,6 +74,7 @@ struct Training {
   std::uint64_t steps = 0, vectors = 0;
   bool dropout = false, early_stopping = false, sample_weight = false, schedule = false;
   bool shuffle = false, standardize = false, validation = false;
+  bool own_loss = false;  // of Python's fit(loss=...); true or left out, and never written here
   std::string optimizer, stopped_by;
 
   /// Calls see() for each member in the order of the file, and gives it the least and the largest
@@ -320,7 +321,14 @@ inline std::optional<Training> training_of(const Json& metadata, std::size_t n_h
   Training training;
   std::size_t count = 0;
   Training::visit(training, TrainingReader{json, count});
-  if (json.size() != count) refuse(kWhat, " has a key that format ", kFormat, " does not have");
+  const auto own_loss = json.find("own_loss");
+  training.own_loss = own_loss != json.end();
+  if (training.own_loss && *own_loss != Json(true)) {
+    refuse("own_loss is not true; it must be true or left out");
+  }
+  if (json.size() != count + static_cast<std::size_t>(training.own_loss)) {
+    refuse(kWhat, " has a key that format ", kFormat, " does not have");
+  }
   if (std::count(std::begin(kEndings), std::end(kEndings), training.stopped_by) == 0) {
     std::string known;
     for (const char* ending : kEndings) known.append(known.empty() ? "" : ", ").append(ending);

@@ -274,6 +274,12 @@ class FASTMLP_EXPORT Network {
   LossSum train_epoch(const RowSource<T>& X, const BatchLoss<T>& loss, const std::int64_t* order,
                       std::ptrdiff_t count, std::ptrdiff_t batch_size, Optimizer& optimizer,
                       const ShouldStop& should_stop = {}, const EpochOptions& options = {});
+  LossSum train_epoch(const RowSource<T>& X, const BatchLoss<T>& loss, const std::int64_t* order,
+                      std::ptrdiff_t count, std::ptrdiff_t batch_size, const SgdOptions& optimizer,
+                      const ShouldStop& should_stop = {}, const EpochOptions& options = {}) {
+    Optimizer sgd(optimizer);
+    return train_epoch(X, loss, order, count, batch_size, sgd, should_stop, options);
+  }
 
   /// Trains for some epochs, with the same bits as Python's `fit`. Each epoch takes the rows in the
   /// order of permutation(m, seed, epochs_trained()), so two calls of 5 epochs equal one of 10. X

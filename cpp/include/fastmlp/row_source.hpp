@@ -15,7 +15,11 @@ namespace fastmlp {
 
 /// A (rows, cols) data set: a matrix in memory, dense or sparse, or a function that delivers rows
 /// on demand (read from a file, converted from another type, ...). A MatrixView and a CsrView
-/// convert implicitly: `net.loss(MatrixView<const float>(...), ...)`.
+/// convert implicitly, and so do their arguments in braces:
+///
+/// ```cpp
+/// net.forward({x.data(), rows, 30}, {out.data(), rows, 1});
+/// ```
 template <class T>
 class RowSource {
  public:
@@ -27,9 +31,18 @@ class RowSource {
 
   RowSource(MatrixView<const T> matrix) : matrix_(matrix) {}
   RowSource(MatrixView<T> matrix) : matrix_(matrix) {}
+  /// The arguments of a MatrixView.
+  RowSource(const T* data, std::ptrdiff_t rows, std::ptrdiff_t cols) : matrix_(data, rows, cols) {}
+  RowSource(const T* data, std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t row_stride,
+            std::ptrdiff_t col_stride)
+      : matrix_(data, rows, cols, row_stride, col_stride) {}
   RowSource(std::ptrdiff_t rows, std::ptrdiff_t cols, Reader reader)
       : matrix_(nullptr, rows, cols), reader_(std::move(reader)) {}
   RowSource(const CsrView<T>& csr) : matrix_(nullptr, csr.rows, csr.cols), csr_(csr) {}
+  /// The members of a CsrView.
+  RowSource(std::ptrdiff_t rows, std::ptrdiff_t cols, const T* data, IndexView indices,
+            IndexView indptr, std::ptrdiff_t stored)
+      : RowSource(CsrView<T>{rows, cols, data, indices, indptr, stored}) {}
 
   std::ptrdiff_t rows() const { return matrix_.rows; }
   std::ptrdiff_t cols() const { return matrix_.cols; }

@@ -108,7 +108,8 @@ class Sweeps {
     detail::Epilogue<T> to;
     to.c = out.data;
     to.ldc = out.row_stride;
-    const bool direct = out.col_stride == 1;
+    // A product with one column writes its elements one after another, whatever ldc is.
+    const bool direct = out.col_stride == 1 && (out.cols > 1 || out.row_stride == 1);
     if (!direct) {
       rows_.reserve(static_cast<std::size_t>(out.rows * out.cols));
       to.c = rows_.data();
@@ -225,6 +226,7 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const BatchLoss<T>& loss,
   detail::check_dropout("train_epoch", options.dropout, impl_->hidden.size());
   detail::check_features("train_epoch", X.rows(), X.cols(), impl_->layers.front());
   detail::check_order("train_epoch", order, count, X.rows());
+  if (!loss) detail::refuse("train_epoch: loss is an empty function");
   Impl& net = *impl_;
   const detail::WriteLock alone(net.users, detail::kInUse, detail::kPatience, should_stop);
   const Optimizer::Impl::Updating updating(optimizer.impl(), should_stop);

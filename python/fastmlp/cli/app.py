@@ -16,7 +16,7 @@ COMMANDS = {
     "predict": "Predict the rows of a table.",
     "evaluate": "Compare a model with a table whose target is known.",
     "inspect": "Show what is in a model.",
-    "export": "Write a model as a C++ header.",
+    "export": "Write a model in another format.",
     "info": "Print versions and settings, for bug reports.",
     "bench": "Compare the speed with other libraries.",
     "demo": "Train on real data and check the result (the default).",

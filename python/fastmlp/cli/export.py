@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 import click
 
 from fastmlp.cli import options, output
+from fastmlp.cli.errors import CommandError
 from fastmlp.cli.models import NetworkFile, load_model, refuse_same_file
+from fastmlp.cli.sklearn_files import load_estimator
+from fastmlp.formats.c_header import c_header, save_c
 from fastmlp.formats.cpp_header import cpp_header, save_cpp
 
 
@@ -25,7 +28,14 @@ def _save_cpp(model: Any, path: str, namespace: str | None) -> str:
     return f"{save_cpp(model, path, namespace)}::{function}"
 
 
-def _save_onnx(model: Any, path: str, namespace: str | None) -> str:
+def _save_npz(model: Any, path: str, _: str | None) -> str:
+    if hasattr(model, "networks"):
+        raise CommandError(f"--npz: the model is a {type(model).__name__}; it must be a network")
+    model.save_npz(path)
+    return "arrays for numpy.load"
+
+
+def _save_onnx(model: Any, path: str, _: str | None) -> str:
     outputs = [one.name for one in model.to_onnx(path).graph.output]
     return f"ONNX with the outputs {', '.join(outputs)}"
 
@@ -37,7 +47,14 @@ FORMATS = {
         _save_cpp,
         lambda model, namespace: cpp_header(model, namespace or "model"),
     ),
+    "c": Format(
+        "HEADER",
+        "The C header to write, for a microcontroller; of a network only.",
+        lambda model, path, namespace: f"{save_c(model, path, namespace)}_forward",
+        lambda model, namespace: c_header(model, namespace or "model"),
+    ),
     "onnx": Format("FILE", "The ONNX file to write; needs the extra onnx.", _save_onnx),
+    "npz": Format("FILE", "The NumPy file to write; of a network only.", _save_npz),
 }
 
 
@@ -55,12 +72,21 @@ def _formats(command: Callable[..., int]) -> Callable[..., int]:
 @click.option(
     "--namespace",
     metavar="NAME",
-    help="The C++ namespace is fastmlp_NAME.  [default: the header's name without its ending]",
+    help="The C++ namespace, or the beginning of every name in C, is fastmlp_NAME.  "
+    "[default: the header's name without its ending]",
 )
-def command(model: str, namespace: str | None, **paths: str | None) -> int:
-    """Write MODEL, a tabular model or a network, in another format.
+@click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Read MODEL if it is a pickle, which can run any code: only if you trust its source.",
+)
+def command(model: str, namespace: str | None, trust_pickle: bool, **paths: str | None) -> int:
+    """Write MODEL in another format.
 
-    A C++ header needs only the standard library.
+    MODEL is a tabular model, a network, or an estimator of scikit-learn that skops or pickle wrote:
+    an MLPClassifier or MLPRegressor, also behind scalers in a Pipeline.
+
+    The headers need only the standard library of the language.
 
     Example: fastmlp export model.safetensors --cpp model.hpp
     """  # fmt: skip
@@ -68,8 +94,7 @@ def command(model: str, namespace: str | None, **paths: str | None) -> int:
     if not chosen:
         names = " or ".join(f"'--{name}'" for name in FORMATS)
         raise click.UsageError(f"Missing option {names}.")
-    found = load_model(model)
-    exported: Any = found.network if isinstance(found, NetworkFile) else found.model
+    exported = _loaded(model, trust_pickle)
     for one, path in chosen:
         if path == "-" and one.text is not None:
             output.say(one.text(exported, namespace).removesuffix("\n"))
@@ -78,6 +103,14 @@ def command(model: str, namespace: str | None, **paths: str | None) -> int:
         offers = one.save(exported, path, namespace)
         output.say(f"{path}: {offers}, {_described(exported)}")
     return 0
+
+
+def _loaded(path: str, trust_pickle: bool) -> Any:
+    network = load_estimator(path, trust_pickle)
+    if network is not None:
+        return network
+    found = load_model(path)
+    return found.network if isinstance(found, NetworkFile) else found.model
 
 
 def _described(model: Any) -> str:

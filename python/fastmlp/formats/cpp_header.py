@@ -6,25 +6,16 @@ cpp_header_network.py for a network, by cpp_header_tabular.py for a tabular mode
 """
 
 import os
-import re
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fastmlp import _core
-from fastmlp.formats.cpp_header_network import filled, network_values
+from fastmlp.formats.cpp_header_network import network_values
 from fastmlp.formats.cpp_header_tabular import tabular_values
+from fastmlp.formats.exported_header import PREFIX, check, filled, namespace_of, template
 from fastmlp.formats.safetensors import replace_file
 from fastmlp.network import Network
 
 __all__ = ["cpp_header", "save_cpp"]
-
-MOST_PARAMETERS = 1_000_000  # 17 MB of text, which a compiler reads in three seconds
-
-# Begins every namespace. A name alone may be that of a function or a macro of some header (gamma,
-# index, linux …), and no list of those is complete; no other library has names that begin so.
-PREFIX = "fastmlp_"
 
 
 def save_cpp(model: Any, path: str | os.PathLike[str], namespace: str | None = None) -> str:
@@ -61,8 +52,7 @@ def save_cpp(model: Any, path: str | os.PathLike[str], namespace: str | None = N
     ...     save_cpp(fastmlp.Network([2, 3, 1], seed=0), path)
     'fastmlp_model'
     """
-    if namespace is None:
-        namespace = re.sub(r"[\W_]+", "_", Path(path).stem, flags=re.ASCII).strip("_")
+    namespace = namespace_of(path) if namespace is None else namespace
     replace_file(path, cpp_header(model, namespace).encode())
     return PREFIX + namespace
 
@@ -107,26 +97,9 @@ def cpp_header(model: Any, namespace: str = "model") -> str:
     True
     """
     networks = [model] if isinstance(model, Network) else model.networks
-    _check(networks, namespace)
+    check(networks, namespace)
     values = network_values(model) if isinstance(model, Network) else tabular_values(model)
     return filled(
-        Path(__file__).with_name("cpp_header.hpp.in").read_text(encoding="utf-8"),
+        template("cpp_header.hpp.in"),
         {"VERSION": _core.__version__, "NAMESPACE": PREFIX + namespace, **values},
     )
-
-
-def _check(networks: list[Network], namespace: str) -> None:
-    # In C++ names with two underscores in a row belong to the compiler.
-    if not re.fullmatch(r"[^\W_]+(_[^\W_]+)*_?", namespace, re.ASCII):
-        raise ValueError(
-            f"export: the namespace is {namespace!r}; it must be of letters (a to z), digits and "
-            "single underscores, and not begin with an underscore; give another one (--namespace)"
-        )
-    n_parameters = sum(network.n_parameters for network in networks)
-    if n_parameters > MOST_PARAMETERS:
-        raise ValueError(
-            f"export: the model has {n_parameters} parameters; a header can have at most "
-            f"{MOST_PARAMETERS}. Load the file with fastmlp/io.hpp or fastmlp/tabular.hpp instead"
-        )
-    if not all(np.isfinite(network.parameters).all() for network in networks):
-        raise ValueError("export: a parameter is not finite; every one must be")

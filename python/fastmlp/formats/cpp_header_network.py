@@ -1,22 +1,17 @@
 """The parts of a C++ header that compute a network.
 
-For the activations a header copies the library's own kernel sources, which the build installs in
-`kernels/`: the parts of them between the lines `// [export: begin]` and `// [export: end]`.
+For the activations a header copies the library's own kernel sources.
 """
 
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
-from fastmlp import _core
 from fastmlp._trainable import Array
+from fastmlp.formats.exported_header import filled, in_lines, kernel_sources, scalar_of, title_of
 from fastmlp.network import Network
-
-# The kernel sources that have marked parts; each follows the sources that it uses.
-SOURCES = ("kernel_table.hpp", "math.hpp", "erf.hpp", "activations.hpp", "losses.hpp")
 
 FORWARD = """\
 /// Computes the outputs out[n_outputs] of one row x[n_inputs]; out may be x. They have the bits of
@@ -31,37 +26,15 @@ inline void forward(const Scalar* x, Scalar* out) {
 def network_values(network: Network) -> dict[str, str]:
     """Return the values of the placeholders of cpp_header.hpp.in for one network."""
     kernels = kernel_sources()
-    layers = "-".join(map(str, network.layers))
-    names = ", ".join((*network.hidden, network.output))
-    scalar = scalar_of(network)
     return {
-        "TITLE": f"a network of layers {layers} ({names}) in {scalar}",
+        "TITLE": title_of(network),
         "INCLUDES": "",
-        "SCALAR": scalar,
+        "SCALAR": scalar_of(network),
         "INTERFACE": sizes(network),
         "KERNELS": "".join(kernels.values()),
         "PARAMETERS": "".join(parameters(network)),
         "FUNCTIONS": filled(FORWARD, {"BODY": "\n".join(forward_lines(network, kernels))}),
     }
-
-
-def filled(template: str, values: dict[str, str]) -> str:
-    """Replace every `@NAME@` at once, so that a value may contain anything.
-
-    RuntimeError if the names are not exactly those of the values.
-    """
-    names = set(re.findall(r"@(\w+)@", template))
-    if names != values.keys():
-        raise RuntimeError(
-            f"export: the template has the placeholders {sorted(names)}; "
-            f"they must be {sorted(values)}"
-        )
-    return re.sub(r"@(\w+)@", lambda match: values[match[1]], template)
-
-
-def scalar_of(network: Network) -> str:
-    """Return the C++ type of the parameters."""
-    return {"float32": "float", "float64": "double"}[network.dtype.name]
 
 
 def sizes(network: Network) -> str:
@@ -72,25 +45,6 @@ def sizes(network: Network) -> str:
     )
 
 
-def kernel_sources() -> dict[str, str]:
-    """Return the marked parts of each kernel source."""
-    return {name: _kernel_source(name) for name in SOURCES}
-
-
-def _kernel_source(name: str) -> str:
-    """Return the marked parts of a kernel source; RuntimeError if it has none."""
-    path = Path(_core.__file__).parent / "kernels" / name
-    lines = path.read_text(encoding="utf-8").split("\n")
-    begins = [i for i, line in enumerate(lines) if line == "// [export: begin]"]
-    ends = [i for i, line in enumerate(lines) if line == "// [export: end]"]
-    marks = sorted(begins + ends)
-    paired = len(begins) == len(ends) and marks[::2] == begins and marks[1::2] == ends
-    if not begins or not paired:
-        raise RuntimeError(f"export: {path} has no parts between [export: begin] and [export: end]")
-    parts = ["\n".join(lines[i + 1 : j]) for i, j in zip(begins, ends, strict=True)]
-    return "\n".join([f"// fastmlp, {name}", *parts])
-
-
 def parameters(network: Network) -> Iterator[str]:
     """Yield the definitions of the weights and biases."""
     for index, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
@@ -99,11 +53,9 @@ def parameters(network: Network) -> Iterator[str]:
 
 
 def numbers(values: Array) -> str:
-    """Return the values as hexadecimal literals, which are exact, eight in a line."""
+    """Return the values as hexadecimal literals, which are exact."""
     suffix = "F" if values.dtype == np.float32 else ""
-    texts = [re.sub(r"\.?0*p", "p", float(value).hex()) + suffix for value in values]
-    lines = (", ".join(texts[i : i + 8]) for i in range(0, len(texts), 8))
-    return "\n    " + ",\n    ".join(lines)
+    return in_lines(re.sub(r"\.?0*p", "p", float(value).hex()) + suffix for value in values)
 
 
 def forward_lines(network: Network, kernels: dict[str, str], place: str = "") -> Iterator[str]:

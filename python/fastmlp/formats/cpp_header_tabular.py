@@ -7,20 +7,13 @@ The arithmetic is that of fastmlp/tabular/_columns.py. Start at `tabular_values`
 
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastmlp._trainable import Array
-from fastmlp.formats.cpp_header_network import (
-    filled,
-    forward_lines,
-    kernel_sources,
-    numbers,
-    parameters,
-    sizes,
-)
+from fastmlp.formats.cpp_header_network import forward_lines, numbers, parameters, sizes
+from fastmlp.formats.exported_header import filled, kernel_sources, literal, template
 from fastmlp.tabular._columns import Boolean, Category, Date, Number, Quantile
 
 NAN = "std::numeric_limits<double>::quiet_NaN()"
@@ -47,13 +40,6 @@ class Names:
         return name
 
 
-def literal(text: str) -> str:
-    """Return a text as a C++ literal in UTF-8."""
-    plain = set(range(32, 127)) - set(b'"\\?')  # two ? may begin a trigraph
-    codes = text.encode("utf-8", "surrogatepass")
-    return '"' + "".join(chr(code) if code in plain else f"\\{code:03o}" for code in codes) + '"'
-
-
 def comment(text: str) -> str:
     """Return a text in quotes, for the end of a line."""
     shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:60])
@@ -66,8 +52,7 @@ def tabular_values(model: Any) -> dict[str, str]:
     if any(network.dtype != np.float32 for network in networks):
         raise ValueError("export: a network of the model is not of float32; every one must be")
     columns = list(_columns(model))
-    template = Path(__file__).with_name("cpp_header_tabular.hpp.in").read_text(encoding="utf-8")
-    encoding, functions = template.split("// [functions]\n")
+    encoding, functions = template("cpp_header_tabular.hpp.in").split("// [functions]\n")
     members = "".join(
         f"\nnamespace member{index} {{\n{''.join(parameters(network))}\n"
         "inline void forward(const Scalar* x, Scalar* out) {\n"

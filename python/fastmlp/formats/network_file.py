@@ -54,6 +54,7 @@ NUMBERS = {
 FLAGS = {"dropout", "early_stopping", "sample_weight", "schedule", "shuffle", "standardize"}
 FLAGS |= {"validation"}
 TRAINING = {"format", "optimizer", "seed", "stopped_by", *NUMBERS, *FLAGS}
+OPTIONAL_TRAINING = frozenset({"own_loss"})  # of `fit(loss=...)`
 OPTIONAL_TENSORS = ("dropout", "early_stopping", "validation")
 ENDINGS = ("epochs", "early_stopping", "callback", "converged", "line_search")
 
@@ -148,13 +149,15 @@ def _training(metadata: dict[str, str], hidden: list[str]) -> dict[str, Any] | N
     """Return the settings of the training run; None if the file holds only a network."""
     if TRAINING_KEY not in metadata:
         return None
-    training = settings_in(metadata, TRAINING_KEY, TRAINING)
+    training = settings_in(metadata, TRAINING_KEY, TRAINING, OPTIONAL_TRAINING)
     for key, least in NUMBERS.items():
         require_integer(training, key, least, MOST)
     require_integer(training, "seed", 0, 2**64 - 1)
     for key in FLAGS:
         if type(training.get(key)) is not bool:
             refuse(training, key, "true or false")
+    if training.get("own_loss", True) is not True:
+        refuse(training, "own_loss", "true, or left out")
     if training["dropout"] and not hidden:
         refuse(training, "dropout", "false without hidden layers")
     if type(training.get("optimizer")) is not str:

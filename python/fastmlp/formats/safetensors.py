@@ -35,6 +35,14 @@ MOST_METADATA = 100  # entries
 MOST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 MOST = 2**62  # epochs, steps and the like
 STRING = re.compile(r'"(?>[^"\\]+|\\.)*+"?', re.DOTALL)  # possessive: no text makes it slow
+BFLOAT16 = np.dtype("V2")  # its bytes; NumPy has no such type
+TENSOR_DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": BFLOAT16,
+    "I64": np.dtype("<i8"),
+}
 PIECE = 1 << 20  # bytes read or written at once: Ctrl-C is noticed between two pieces
 
 
@@ -59,12 +67,12 @@ def checked_path(path: AnyPath, function: str, name: str = "path") -> str:
 
 
 @contextmanager
-def naming_file(path: str, what: str) -> Iterator[None]:
+def naming_file(path: str, what: str, function: str = "load") -> Iterator[None]:
     """Let the message of a ValueError begin with the file; `what` is what `save` writes there."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"load: {path} is damaged or not {what}: {error}") from error
+        raise ValueError(f"{function}: {path} is damaged or not {what}: {error}") from error
 
 
 def read_header(file: BinaryIO) -> tuple[dict[str, str], dict[str, Any]]:
@@ -79,7 +87,7 @@ def read_header(file: BinaryIO) -> tuple[dict[str, str], dict[str, Any]]:
         )
     header = parse(str(_take(file, size, "its header"), "utf-8"), "its header")
     metadata = header.pop("__metadata__", {})
-    return _checked_metadata(metadata), header
+    return checked_metadata(metadata), header
 
 
 def read_tensors(
@@ -148,7 +156,7 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"{text:.80} is not an integer in [0, 2**64)")
 
 
-def _checked_metadata(metadata: Any) -> dict[str, str]:
+def checked_metadata(metadata: Any) -> dict[str, str]:
     """Return the metadata; refuse other values than strings, and too many."""
     if not isinstance(metadata, dict):
         raise ValueError("the metadata is not an object")
@@ -218,8 +226,8 @@ def _begins(entries: dict[str, Any], expected: Expected) -> dict[str, int]:
 
 
 def _tensor_dtype(dtype: np.dtype[Any]) -> str:
-    """Return the name of float32 or float64 in safetensors."""
-    return "F32" if dtype.itemsize == 4 else "F64"
+    """Return the name in safetensors of a type that TENSOR_DTYPES has."""
+    return next(name for name, known in TENSOR_DTYPES.items() if known == dtype)
 
 
 # Writing
@@ -230,7 +238,7 @@ def file_parts(
 ) -> list[Part]:
     """Return the parts of a file, in order; refuse what `read_header` would refuse."""
     try:
-        _checked_metadata(dict(metadata))
+        checked_metadata(dict(metadata))
     except ValueError as error:  # UnicodeEncodeError is one
         raise ValueError(f"save: {error}") from error
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}

@@ -208,9 +208,7 @@ class Network(TrainingMixin):
     ) -> tuple[float, float, Array]:
         """Return m times a loss of the user, m, and dθ flat."""
         A, Z = self._forward(X, masks)
-        Y = self._outputs(Z[-1])
-        dY = np.empty_like(Y)
-        value = evaluate(loss, y, rows, Y, dY)
+        value, dY = evaluate(loss, y, rows, self._outputs(Z[-1]))
         _, gradients = self._backward(A, Z, self._output_delta(Z[-1], dY), [1, *masks])
         return len(rows) * value, float(len(rows)), gradients
 

@@ -15,6 +15,18 @@ except ImportError as error:
         "fastmlp.sklearn needs scikit-learn, which is not installed: pip install 'fastmlp[sklearn]'"
     ) from error
 
+from fastmlp._when_imported import when_imported
+from fastmlp.sklearn import _exporters
 from fastmlp.sklearn.estimators import MLPClassifier, MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+
+
+def _register_with_skl2onnx() -> None:
+    from fastmlp.sklearn._skl2onnx import register
+
+    register()
+
+
+when_imported("skl2onnx", _register_with_skl2onnx)
+_exporters.register()

@@ -104,7 +104,7 @@ class Mirror:
     def read(self, estimator: Any) -> None:
         """Copy the estimator's arrays into the network."""
         for view, array in self.pairs(estimator):
-            view[...] = array
+            view[...] = dense(array)
 
     def write(self, estimator: Any) -> None:
         """Copy the network's parameters into the arrays that a user assigned."""
@@ -166,8 +166,13 @@ def check_shapes(estimator: Any) -> None:
 def parameter_dtype(estimator: Any) -> np.dtype[Any]:
     """Return float32 if all parameters are float32, else float64."""
     arrays = [*estimator.coefs_, *estimator.intercepts_]
-    single = all(np.asarray(array).dtype == np.float32 for array in arrays)
+    single = all(getattr(array, "dtype", None) == np.float32 for array in arrays)
     return np.dtype(np.float32 if single else np.float64)
+
+
+def dense(array: Any) -> Any:
+    """Return the array itself, or a sparse one as a dense one."""
+    return array.toarray() if issparse(array) else array
 
 
 def as_rows(X: Any) -> Any:

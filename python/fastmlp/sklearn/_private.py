@@ -26,6 +26,7 @@ METHODS = {
     "_fit": "X, y, sample_weight, incremental",
     "_fit_lbfgs": f"{SOLVER_ARGUMENTS}, layer_units",
     "_fit_stochastic": f"{SOLVER_ARGUMENTS}, layer_units, incremental",
+    "_forward_pass": "activations",
     "_forward_pass_fast": "X, check_input",
     "_init_coef": "fan_in, fan_out, dtype",
     "_initialize": "y, layer_units, dtype",
@@ -34,7 +35,9 @@ METHODS = {
     "_score": "X, y, sample_weight",
     "_unpack": "packed_parameters",
     "_validate_input": "X, y, incremental, reset",
-    # called
+    # called, or replaced by a subclass
+    "_backprop": SOLVER_ARGUMENTS,
+    "_compute_loss_grad": "layer, sw_sum, activations, deltas, coef_grads, intercept_grads",
     "_update_no_improvement_count": "early_stopping, X, y, sample_weight",
 }
 
@@ -81,7 +84,6 @@ def without_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 try:
-    from sklearn.base import _fit_context
     from sklearn.neural_network import _multilayer_perceptron
     from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
     from sklearn.utils._param_validation import Interval, StrOptions
@@ -146,13 +148,13 @@ def names_used_by(cls: type) -> set[str]:
 check()
 
 __all__ = [
+    "ATTRIBUTES",
     "AdamOptimizer",
     "CallbackSupportMixin",
     "Interval",
     "SGDOptimizer",
     "StrOptions",
     "_check_sample_weight",
-    "_fit_context",
     "_multilayer_perceptron",
     "with_callbacks",
 ]

@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import validate_data
 
-from fastmlp._training_loop import Rates
+from fastmlp._training_loop import Rates, logger
 from fastmlp.network import Network
 from fastmlp.optimizers import SGD, AdamW, Optimizer
 from fastmlp.sklearn._checks import check_range, refuse_masked, row_weights
@@ -38,8 +38,8 @@ Array = npt.NDArray[Any]
 def fit_stochastic(est: Any, X: Any, y: Array, sample_weight: Any, *others: Any) -> None:
     """Train an estimator, whose coefs_ and intercepts_ are initial values, epoch after epoch.
 
-    It is the estimators' `_fit_stochastic`; `others` are scikit-learn's scratch arrays, the widths
-    of the layers and, last, whether this is `partial_fit`.
+    The estimators' `_fit_stochastic` calls it. `others` are scikit-learn's scratch arrays, the
+    widths of the layers and, last, whether this is `partial_fit`.
     """
     incremental = others[-1]
     sample_weight = row_weights(est, y, sample_weight, incremental)
@@ -277,6 +277,7 @@ def ends_after_epoch(est: Any, split: Split) -> bool:
     est.loss_curve_.append(est.loss_)
     if est.verbose:
         print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+    logger.debug("fit: iteration %d, loss = %.8f", est.n_iter_, est.loss_)
     # update no_improvement_count based on training loss or
     # validation score according to early_stopping
     est._update_no_improvement_count(
@@ -544,3 +545,31 @@ def optimizer_of(state: Any) -> Any:
     optimizer = kind.__new__(kind)
     optimizer.__setstate__({name: value for name, value in state.items() if name != "solver"})
     return optimizer
+
+
+def their_optimizer(optimizer: Any, est: Any) -> Any:
+    """Return scikit-learn's optimizer in the state of a native one, for scikit-learn's `est`."""
+    params = [*est.coefs_, *est.intercepts_]
+    if isinstance(optimizer, NativeSGD):
+        theirs: Any = SGDOptimizer(
+            params,
+            optimizer.learning_rate_init,
+            optimizer.lr_schedule,
+            optimizer.momentum,
+            optimizer.nesterov,
+            optimizer.power_t,
+        )
+        theirs.velocities = optimizer.velocities
+    elif isinstance(optimizer, NativeAdam):
+        theirs = AdamOptimizer(
+            params,
+            optimizer.learning_rate_init,
+            optimizer.beta_1,
+            optimizer.beta_2,
+            optimizer.epsilon,
+        )
+        theirs.t, theirs.ms, theirs.vs = optimizer.t, optimizer.ms, optimizer.vs
+    else:  # it is scikit-learn's already
+        return optimizer
+    theirs.learning_rate = optimizer.learning_rate
+    return theirs

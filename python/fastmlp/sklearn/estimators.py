@@ -5,6 +5,7 @@ Everything else is inherited. Epochs of sgd and adam are in `_stochastic.py`, th
 `_network_mirror.py`. Start reading at `NativePerceptron.fit`.
 """
 
+import copy
 import functools
 import numbers
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastmlp._class_weight import check_class_weight, weights_of_rows
 from fastmlp._core import Objective, default_float_mode
 from fastmlp._float_mode import in_default_float_mode
+from fastmlp._training_loop import logger
 from fastmlp.network import Network
 from fastmlp.sklearn._checks import (
     check_outputs,
@@ -32,22 +34,30 @@ from fastmlp.sklearn._checks import (
     refuse_masked,
     row_weights,
 )
+from fastmlp.sklearn._hooks import THEIR_ACTIVATIONS, is_replaced, trains_by_scikit_learn
 from fastmlp.sklearn._network_mirror import (
     ACTIVATIONS,
     Mirror,
     activation_of_layers,
     as_rows,
+    dense,
     their_name,
     untrained_network,
 )
 from fastmlp.sklearn._private import (
+    ATTRIBUTES,
     CallbackSupportMixin,
     Interval,
     StrOptions,
-    _fit_context,
     with_callbacks,
 )
-from fastmlp.sklearn._stochastic import OngoingFit, fit_stochastic, optimizer_of, state_of
+from fastmlp.sklearn._stochastic import (
+    OngoingFit,
+    fit_stochastic,
+    optimizer_of,
+    state_of,
+    their_optimizer,
+)
 
 Array = npt.NDArray[Any]
 
@@ -95,13 +105,15 @@ def alone(method: Callable[P, R]) -> Callable[P, R]:
 class NativePerceptron(Base):
     """The methods that both estimators share; first of their bases, before scikit-learn's class."""
 
-    # The parameters that an estimator has and scikit-learn's class has not.
+    # scikit-learn's class, and the parameters that it does not have.
+    _theirs: ClassVar[type]
     _added_parameters: ClassVar[dict[str, Any]] = ADDED_TO_BOTH
 
     activation: Any
     coefs_: list[Array]
     intercepts_: list[Array]
     loss_curve_: list[float]
+    _optimizer: Any
 
     @property
     def network_(self) -> Network:
@@ -123,7 +135,6 @@ class NativePerceptron(Base):
 
     @alone
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> Self:
         """Fit the model to X and y.
 
@@ -141,32 +152,48 @@ class NativePerceptron(Base):
         -------
         self
         """
-        if eval_set is not None and self.solver == "lbfgs":
-            raise ValueError("fit: eval_set is for the solvers 'sgd' and 'adam', not for 'lbfgs'")
-        if self.solver == "lbfgs" and (np.any(np.asarray(self.dropout) > 0) or self.weight_decay):
-            raise ValueError(
-                "fit: dropout and weight_decay are for the solvers 'sgd' and 'adam', not 'lbfgs'"
-            )
-        if self.solver == "lbfgs" and self.schedule is not None:
-            raise ValueError("fit: schedule is for the solvers 'sgd' and 'adam', not 'lbfgs'")
         self._ongoing_fit = OngoingFit(self, eval_set)
         try:
-            self._ongoing_fit.begin(X, y, sample_weight)
-            # scikit-learn's `_fit` checks the arguments, then calls `_initialize` and the solver.
-            self._fit(X, y, sample_weight=sample_weight, incremental=False)
-            self._ongoing_fit.end()
+            # scikit-learn's `fit` validates the parameters and calls `_fit`. Another library may
+            # have replaced it, as mlflow's autolog does.
+            super().fit(X, y, sample_weight=sample_weight)
+            name, iterations = type(self).__name__, self.n_iter_
+            logger.info("fit: %s, %d iterations, loss = %.8f", name, iterations, self.loss_)
         finally:
-            del self._ongoing_fit
+            self.__dict__.pop("_ongoing_fit", None)
         return self
 
     @alone
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         """Train: for `fit`, and for `partial_fit`, which is scikit-learn's."""
+        ongoing = self.__dict__.get("_ongoing_fit")  # None in partial_fit
+        if ongoing is not None:
+            self._refuse_what_lbfgs_lacks(ongoing.eval_set)
+            ongoing.begin(X, y, sample_weight)
         refuse_masked(self, X=X, y=y, sample_weight=sample_weight)
-        return super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+        # scikit-learn's `_fit` checks the arguments, then calls `_initialize` and the solver.
+        super()._fit(X, y, sample_weight=sample_weight, incremental=incremental)
+        if ongoing is not None:
+            ongoing.end()
+            del self._ongoing_fit
+        return self
+
+    def _refuse_what_lbfgs_lacks(self, eval_set: Any) -> None:
+        if self.solver != "lbfgs":
+            return
+        if eval_set is not None:
+            raise ValueError("fit: eval_set is for the solvers 'sgd' and 'adam', not for 'lbfgs'")
+        if np.any(np.asarray(self.dropout) > 0) or self.weight_decay:
+            raise ValueError(
+                "fit: dropout and weight_decay are for the solvers 'sgd' and 'adam', not 'lbfgs'"
+            )
+        if self.schedule is not None:
+            raise ValueError("fit: schedule is for the solvers 'sgd' and 'adam', not 'lbfgs'")
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         X, y = super()._validate_input(X, y, incremental, reset)
+        if not reset and any(map(issparse, self.coefs_)):  # training writes them
+            self.coefs_ = [dense(W) for W in self.coefs_]
         check_training(self, X, y, first_pass=reset)
         return X, y
 
@@ -206,7 +233,15 @@ class NativePerceptron(Base):
         finally:
             self.activation = given
 
-    _fit_stochastic = fit_stochastic  # the solvers sgd and adam
+    def _fit_stochastic(self, X: Any, y: Array, sample_weight: Any, *others: Any) -> None:
+        if not trains_by_scikit_learn(self, NativePerceptron):
+            fit_stochastic(self, X, y, sample_weight, *others)
+            return
+        weight = row_weights(self, y, sample_weight, incremental=others[-1])
+        if "_optimizer" in self.__dict__:
+            self._optimizer = their_optimizer(self._optimizer, self)
+        super()._fit_stochastic(X, y, weight, *others)
+        Mirror.of(self).take(self)
 
     def _row_weights(self, y: Array, sample_weight: Any) -> Any:
         """Return the weights of the rows; the classifier multiplies by those of the classes."""
@@ -217,12 +252,16 @@ class NativePerceptron(Base):
         self.intercepts_ = [b.astype(np.float64) for b in self.intercepts_]
         Mirror.of(self).take(self)
         weight = row_weights(self, y, sample_weight)
+        # Converted once here, not in each call of `_loss_grad_lbfgs`.
+        targets = y if trains_by_scikit_learn(self, NativePerceptron) else self._native_targets(y)
         with Mirror.of(self).network._own():
-            super()._fit_lbfgs(as_rows(X), self._native_targets(y), weight, *others)
+            super()._fit_lbfgs(as_rows(X), targets, weight, *others)
 
     def _loss_grad_lbfgs(
         self, packed_coef_inter: Array, X: Any, y: Array, sample_weight: Any, *others: Any
     ) -> tuple[float, Array]:
+        if trains_by_scikit_learn(self, NativePerceptron):
+            return super()._loss_grad_lbfgs(packed_coef_inter, X, y, sample_weight, *others)
         self._unpack(packed_coef_inter)
         mirror = Mirror.of(self)
         loss = mirror.network.loss_and_gradients(
@@ -274,10 +313,34 @@ class NativePerceptron(Base):
 
     # Prediction
 
+    def activations(self, X: Any) -> list[Array]:
+        """Return the outputs of every layer, as `fastmlp.Network.activations`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        list of ndarray
+            The outputs of the hidden layers, (n_samples, n_units), and of the output layer.
+        """
+        check_is_fitted(self)
+        return Mirror.of(self).network.activations(as_rows(self._checked_rows(X)))
+
+    def _forward_pass(self, activations: list[Any]) -> list[Any]:
+        activations[1:] = Mirror.of(self).network.activations(as_rows(activations[0]))
+        return activations
+
+    def _checked_rows(self, X: Any) -> Any:
+        if self._needs_no_check(X):
+            return X
+        refuse_masked(self, X=X)
+        return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
-        if check_input and not self._needs_no_check(X):
-            refuse_masked(self, X=X)
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        if check_input:
+            X = self._checked_rows(X)
         mirror = Mirror.of(self)
         if X.dtype == mirror.dtype and type(X) is np.ndarray:
             return mirror.network.forward(X)
@@ -302,6 +365,8 @@ class NativePerceptron(Base):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
+        if is_replaced(self._theirs, "predict"):
+            return super().predict(X)
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)  # takes longer than the prediction of a row
         labels: Array = self._predict(X)
@@ -368,6 +433,45 @@ class NativePerceptron(Base):
             self._optimizer = optimizer_of(state["_optimizer"])
         if owns_its_memory(self):
             Mirror.of(self).take(self)
+
+    def to_sklearn(self) -> Any:
+        """Return a fitted estimator of scikit-learn's own class with copies of the parameters.
+
+        Use it for libraries that know scikit-learn's classes only. The parameters that
+        scikit-learn does not have concern training only and are left out. `partial_fit` goes on
+        from the state of the optimizer.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn lacks the activation of a hidden layer, or if the hidden layers have
+            different activations.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        """
+        check_is_fitted(self)
+        names = [their_name(name) for name in Mirror.of(self).network.hidden]
+        if len(set(names)) > 1 or not THEIR_ACTIVATIONS.issuperset(names):
+            raise ValueError(
+                f"to_sklearn: the hidden layers have the activations {names}; scikit-learn has one "
+                f"of {sorted(THEIR_ACTIVATIONS)} for all of them"
+            )
+        parameters = self.get_params(deep=False)
+        theirs = self._theirs(
+            **{n: v for n, v in parameters.items() if n not in self._added_parameters}
+        )
+        theirs.activation = names[0] if names else "relu"
+        fitted = {n: v for n, v in vars(self).items() if n.endswith("_") or n in ATTRIBUTES}
+        fitted.pop("_optimizer", None)
+        # One call for all: `coefs_` and `_best_coefs` may be the same list.
+        vars(theirs).update(copy.deepcopy(fitted))
+        if "_optimizer" in self.__dict__:
+            theirs._optimizer = copy.deepcopy(their_optimizer(self._optimizer, theirs))
+        return theirs
 
     def _adopt(self, network: Network) -> Self:
         """Take over a network's structure, copies of its parameters and the state of a fit."""
@@ -474,6 +578,7 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
     [0, 0, 1, 1]
     """
 
+    _theirs = _SklearnClassifier
     _added_parameters: ClassVar[dict[str, Any]] = {
         **ADDED_TO_BOTH,
         "class_weight": [StrOptions({"balanced"}), dict, None],
@@ -531,6 +636,8 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         ndarray of shape (n_samples, n_classes)
             One column for each class, in the order of `classes_`.
         """
+        if is_replaced(self._theirs, "predict_proba"):
+            return super().predict_proba(X)
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)  # takes longer than the prediction of a row
         outputs = self._forward_pass_fast(X)
@@ -553,7 +660,19 @@ class MLPClassifier(NativePerceptron, _SklearnClassifier):
         labels: Array = binarizer.inverse_transform(column)
         return labels
 
-    predict_log_proba = in_default_float_mode(_SklearnClassifier.predict_log_proba)
+    @in_default_float_mode
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        return super().predict_log_proba(X)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         if incremental and self.class_weight == "balanced":
@@ -665,6 +784,7 @@ class MLPRegressor(NativePerceptron, _SklearnRegressor):
     True
     """
 
+    _theirs = _SklearnRegressor
     _added_parameters: ClassVar[dict[str, Any]] = {
         **ADDED_TO_BOTH,
         "gradient": [StrOptions({"sum", "mean"})],

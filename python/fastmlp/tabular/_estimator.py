@@ -422,6 +422,9 @@ class TabularRegressor(TabularModel):
         amounts = self._outputs(X, "predict")
         return amounts[:, 0] if amounts.shape[1] == 1 else amounts
 
+    def _output_scale(self) -> float:
+        return self._amounts.scale
+
     def _answers(self, outputs: Array) -> Array:
         return np.sort(self._amounts.amounts(outputs, self._used_recipe.clip), axis=1)
 

@@ -272,6 +272,7 @@ def _train(task: Task, member: int, report: Callable[[Progress], bool]) -> Membe
         shuffle=True,
         seed=network.seed,
         rows=rows,  # `Network.fit` would need a copy of them for each member
+        label=f"fit: network {member + 1} of {recipe.n_members}",
     )
     history = train(network, plan)
     if best is not None:

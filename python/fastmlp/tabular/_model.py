@@ -7,6 +7,7 @@ ends with "_") without inheriting from it, because importing it takes a second. 
 """
 
 import inspect
+import logging
 import math
 import sys
 import warnings
@@ -22,6 +23,8 @@ from fastmlp._core import ACTIVATIONS
 from fastmlp._float_mode import in_default_float_mode
 from fastmlp._history import History
 from fastmlp._trainable import positive_integer, require_not_negative, require_number
+from fastmlp._training_loop import logger
+from fastmlp.callbacks import CSVLogger, MLflow, ModelCheckpoint, TensorBoard, TerminateOnNaN
 from fastmlp.formats.safetensors import AnyPath
 from fastmlp.network import Network
 from fastmlp.tabular import _file
@@ -31,7 +34,7 @@ from fastmlp.tabular._members import Member, Progress, Task, train_members
 from fastmlp.tabular._recipe import Recipe, default_recipe
 from fastmlp.tabular._table import Column, Table, read_column, read_table
 from fastmlp.tabular._target import refuse_missing
-from fastmlp.training import resolve_seed
+from fastmlp.training import callback_tuple, resolve_seed
 
 Array = npt.NDArray[Any]
 
@@ -144,6 +147,11 @@ class TabularModel:
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
+    def _repr_html_(self) -> str | None:
+        from fastmlp._html import tabular_html  # its imports take milliseconds
+
+        return tabular_html(self)
+
     # Set by `fit` and `load`, all at once.
     _members: list[Member]
     _encoder: Encoder
@@ -189,10 +197,11 @@ class TabularModel:
         sample_weight : array_like of shape (m,), optional
             The weight of each row in the loss, not negative.
         callbacks : iterable of callable
-            Each is called with a `Progress` after each epoch of each network. If one returns True,
-            training ends: a network that is being trained ends its epoch and is kept, and a network
-            that has not begun is left out. Which have begun depends on the number of threads, and
-            with several threads their last epochs depend on timing.
+            Functions of your own, or what `fastmlp.callbacks.per_member` returns. Each is called
+            with a `Progress` after each epoch of each network. If one returns True, training ends:
+            a network that is being trained ends its epoch and is kept, and a network that has not
+            begun is left out. Which have begun depends on the number of threads, and with several
+            threads their last epochs depend on timing.
 
         Returns
         -------
@@ -215,6 +224,7 @@ class TabularModel:
             is perhaps not what it seems: texts that look like numbers or dates, texts that are
             mostly rare, or whole numbers that look like identifiers.
         """
+        called = member_callbacks(callbacks)
         table, target, target_name = self._read(X, y)
         weight = row_weights(sample_weight, table.rows)
         if weight is not None and not weight.all():  # rows without weight teach nothing
@@ -229,15 +239,19 @@ class TabularModel:
         structure["hidden"] = recipe.activation
         if self.verbose:
             print(lines_of(encoder.summaries()))
+        logger.info("fit: %r, %d rows, %d columns", self, table.rows, len(table.columns))
         self._require_savable()
         inputs = encoder.encode(table)
         seed = resolve_seed(self.seed, "fit")  # last: it may draw from the user's generator
         task = Task(inputs, targets, strata, weight, structure, recipe, seed)
-        members = train_members(task, list(callbacks))
+        members = train_members(task, called)
         learned["seed_"] = seed
         self._set_fitted(encoder, recipe, members, learned, target_name, table.named)
         if self.verbose:
             print(self._training())
+        if logger.isEnabledFor(logging.INFO):
+            for line in self._training().splitlines():
+                logger.info("fit: %s", line)
         return self
 
     def _read(self, X: Any, y: Any) -> tuple[Table, Column, str | None]:
@@ -606,6 +620,23 @@ class TabularModel:
         """Return what the mean outputs of the networks stand for."""
         raise NotImplementedError
 
+    def _of_columns(self, contributions: Array) -> Array:
+        """Return sums over the inputs of each column, from (m, n_inputs, n_out).
+
+        They are of answers, not of outputs; `_answers` is linear but for clips and sorts.
+        """
+        found = np.zeros((len(contributions), len(self._encoder.names), contributions.shape[2]))
+        begin = 0
+        for name, kind in self._encoder.kinds.items():
+            part = contributions[:, begin : begin + kind.width]
+            found[:, self._encoder.names.index(name)] = part.sum(axis=1)
+            begin += kind.width
+        return found * self._output_scale()
+
+    def _output_scale(self) -> float:
+        """Return by how much answers change with outputs."""
+        return 1.0
+
     def _require_fitted(self, function: str) -> None:
         if not self.__sklearn_is_fitted__():
             # Who wants to catch scikit-learn's error has imported it.
@@ -686,6 +717,24 @@ def target_of(y: Any) -> Column:
         )
         return replace(columns[0], name="y")
     return read_column(getattr(y, "name", None) or "y", y)
+
+
+def member_callbacks(callbacks: Any) -> tuple[Any, ...]:
+    """Return the callbacks as a tuple; refuse those of a single network."""
+    collected = callback_tuple(callbacks)
+    for callback in collected:
+        name = type(callback).__name__
+        if isinstance(callback, CSVLogger | MLflow | TensorBoard):
+            raise TypeError(
+                f"fit: callbacks has a {name}, which is for one network, and this model may have "
+                f"several; give fastmlp.callbacks.per_member(lambda member: {name}(...))"
+            )
+        if isinstance(callback, ModelCheckpoint | TerminateOnNaN):
+            raise TypeError(
+                f"fit: callbacks has a {name}, which is for the fit of a Network; this model keeps "
+                "the best epoch of each of its networks by itself"
+            )
+    return collected
 
 
 def entries_of(value: Any) -> list[Any]:

@@ -88,6 +88,22 @@ TEST_CASE("results may have any strides, and rows may come from a function") {
   }
 }
 
+TEST_CASE("the derivatives by a single feature may have any strides") {
+  Network<double> net({1, 8, 3}, {Activation::kTanh}, Output::kIdentity);
+  net.initialize(4);
+  const Matrix<double> X = noise<double>(50, 1, 1), dY = noise<double>(50, 3, 2);
+  Matrix<double> dX(50, 1), wide(50, 4), J(50, 3), one(1, 3);
+  net.input_gradients(X.cview(), dY.cview(), dX.view());
+  net.input_gradients(X.cview(), dY.cview(), wide.view().col_block(2, 1));
+  net.jacobian(X.cview(), J.view());
+  for (std::ptrdiff_t i = 0; i < 50; ++i) {
+    CHECK(wide.view()(i, 2) == dX.view()(i, 0));
+    CHECK(wide.view()(i, 1) == 0);
+    net.jacobian(X.cview().row_block(i, 1), one.view());
+    for (std::ptrdiff_t j = 0; j < 3; ++j) CHECK(J.view()(i, j) == one.view()(0, j));
+  }
+}
+
 TEST_CASE("a gradient of the caller can be applied by any optimizer") {
   Network<float> ours = made<float>(), own = made<float>();
   const Matrix<float> X = noise<float>(64, 5, 1), y = noise<float>(64, 3, 2);
@@ -168,6 +184,10 @@ TEST_CASE("what does not fit is refused and changes nothing") {
   Optimizer sgd{SgdOptions{}};
   const BatchLoss<double> none = [](const std::int64_t*, auto, auto) { return 0.0; };
   CHECK(message([&] { net.train_epoch(X.cview(), none, order, 1, 1, sgd); }) != "accepted");
+  const std::int64_t first[] = {0};
+  CHECK(message([&] {
+          net.train_epoch(X.cview(), BatchLoss<double>(), first, 1, 1, SgdOptions{0.1});
+        }) == "train_epoch: loss is an empty function");
   CHECK(same_bits(gradients_of(net), before));
   CHECK(net.epochs_trained() == 0);
 }

@@ -77,6 +77,36 @@ TEST_CASE("gradients agree with central differences for every activation and out
   }
 }
 
+TEST_CASE_TEMPLATE("braces with the arguments of a view are a view", T, float, double) {
+  Network<T> net({3, 4, 1});
+  net.initialize(0);
+  Matrix<T> X = pattern<T>(6, 3), expected(6, 1), found(6, 1);
+  const Matrix<T> y = targets<T>(6, 1, Output::kSigmoid);
+  T *const x = X.values.data(), *const out = found.values.data();
+  const T *const const_x = x, *const t = y.values.data();
+  net.forward(X.cview(), expected.view());
+  net.forward({x, 6, 3}, {out, 6, 1});
+  CHECK(found.values == expected.values);
+  net.forward({const_x + 3, 2, 3, 6, 1}, {out, 2, 1});  // rows 1 and 3
+  CHECK(found.values[0] == expected.values[1]);
+  CHECK(found.values[1] == expected.values[3]);
+
+  std::vector<std::int64_t> labels(6), order(6);
+  std::iota(order.begin(), order.end(), 0);
+  net.predict({x, 6, 3}, {labels.data(), 6, 1});
+  net.validate("here", {x, 6, 3}, {t, 6, 1});
+  const double loss = net.loss(X.cview(), y.cview()).mean();
+  CHECK(net.loss({x, 6, 3}, {t, 6, 1}).mean() == loss);
+  CHECK(net.loss_and_gradients({const_x, 6, 3}, {t, 6, 1}).mean() == loss);
+  CHECK(net.accumulate_gradients({x, 6, 3}, {t, 6, 1}).mean() == loss);
+  CHECK(net.step({x, 6, 3}, {t, 6, 1}, 1e-30) == loss);
+  Optimizer still(SgdOptions{1e-30});
+  CHECK(net.train_epoch({x, 6, 3}, {t, 6, 1}, order.data(), 6, 6, still).mean() == loss);
+  CHECK(net.train_epoch({x, 6, 3}, {t, 6, 1}, order.data(), 6, 6, SgdOptions{1e-30}).mean() ==
+        loss);
+  CHECK(net.fit({x, 6, 3}, {t, 6, 1}, SgdOptions{0.1}, {}).loss.size() == 1);
+}
+
 TEST_CASE("a network learns XOR") {
   Network<float> net({2, 8, 1}, {Activation::kTanh});
   net.initialize(0);

@@ -58,6 +58,12 @@ TEST_CASE_TEMPLATE("a network takes a CSR matrix and gives the bits of its dense
       a.forward(X, out.view());
       CHECK(same_bits(out.values, expected.values));
     }
+    const auto stored = static_cast<std::ptrdiff_t>(wide.data.size());
+    out.values.assign(out.values.size(), T(0));
+    a.forward({narrow.kRows, narrow.kCols, wide.data.data(), wide.indices.data(),
+               wide.indptr.data(), stored},
+              out.view());
+    CHECK(same_bits(out.values, expected.values));
     FitOptions<T> options;
     options.epochs = 3, options.batch_size = 3;
     a.fit(narrow.view(), y.cview(), SgdOptions{}, options);

@@ -5,6 +5,7 @@ import pytest
 
 import fastmlp
 from fastmlp.explain import shap_values
+from fastmlp.sklearn import MLPClassifier
 
 pytestmark = [pytest.mark.client, pytest.mark.filterwarnings("ignore")]
 shap = pytest.importorskip("shap")
@@ -65,3 +66,11 @@ def test_the_plots_of_shap_take_them(trained):
     explanation = shap.Explanation(values, np.full(len(X), mean), X)
     shap.plots.waterfall(explanation[0], show=False)
     shap.plots.beeswarm(explanation, show=False)
+
+
+def test_it_explains_an_estimator():
+    X = np.random.RandomState(0).normal(size=(60, 3)).astype(np.float32)
+    model = MLPClassifier((5,), max_iter=20, random_state=0).fit(X, X[:, 0] > 0)
+    values = shap.Explainer(model.predict_proba, X[:20])(X[20:23])
+    sums = values.values.sum(axis=1) + values.base_values
+    np.testing.assert_allclose(sums, model.predict_proba(X[20:23]), atol=1e-5)

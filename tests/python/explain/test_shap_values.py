@@ -11,6 +11,7 @@ from scipy.integrate import quad
 import fastmlp
 from fastmlp.explain import shap_values
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
+from fastmlp.tabular import TabularClassifier, TabularRegressor
 
 RNG = np.random.default_rng(17)
 X, BACKGROUND = RNG.standard_normal((5, 4)), RNG.standard_normal((30, 4))
@@ -121,3 +122,50 @@ def test_the_number_of_points_is_checked():
         with pytest.raises(ValueError, match="shap_values: points"):
             shap_values(make(), X, BACKGROUND, points=points)
     assert shap_values(make(), X[:0], BACKGROUND).shape == (0, 4)
+
+
+def table(rows, seed):
+    rng = np.random.default_rng(seed)
+    size = rng.normal(size=rows)
+    size[rng.random(rows) < 0.1] = np.nan
+    kind = rng.choice(["oak", "ash", "elm"], rows)
+    frame = pd.DataFrame({"kind": kind, "same": 1, "size": size, "noise": rng.normal(size=rows)})
+    return frame, np.nan_to_num(size) * 3 + (kind == "oak") * 10
+
+
+@pytest.mark.filterwarnings("ignore:.*'same':UserWarning")
+def test_tables_have_the_contributions_of_their_columns():
+    frame, y = table(300, 0)
+    rows, _ = table(8, 1)
+    base = frame[:40]
+    regressor = TabularRegressor(epochs=60, n_members=2, hidden=(16,), seed=0, clip=False)
+    regressor.fit(frame, y)
+    values = shap_values(regressor, rows, base)
+    assert values.shape == (8, 4)
+    difference = regressor.predict(rows) - regressor.predict(base).mean()
+    np.testing.assert_allclose(values.sum(axis=1), difference, atol=0.02 * np.abs(difference).max())
+    assert (values[:, 1] == 0).all()  # a constant column was left out
+    assert np.abs(values[:, 3]).max() < np.abs(values[:, [0, 2]]).max() / 4
+
+    classifier = TabularClassifier(epochs=10, n_members=2, hidden=(16,), seed=0)
+    classifier.fit(frame, np.where(y > 8, "high", "low"))
+    values = shap_values(classifier, rows, base)
+    assert values.shape == (8, 4, 2)
+    difference = classifier.predict_proba(rows) - classifier.predict_proba(base).mean(axis=0)
+    np.testing.assert_allclose(values.sum(axis=1), difference, atol=0.02)
+
+
+def test_masked_values_are_refused():
+    for rows, base in (
+        (np.ma.masked_less(X, 0), BACKGROUND),
+        (X, np.ma.masked_less(BACKGROUND, 0)),
+    ):
+        with pytest.raises(ValueError, match=r"shap_values: .* has masked values"):
+            shap_values(make(), rows, base)
+
+
+def test_many_points_are_cut_into_parts():
+    network = make(output="sigmoid")
+    exact = shap_values(network, X, BACKGROUND)
+    np.testing.assert_allclose(shap_values(network, X, BACKGROUND, points=200), exact, atol=1e-10)
+    np.testing.assert_allclose(shap_values(network, X[:1], BACKGROUND, points=5000), exact[:1])

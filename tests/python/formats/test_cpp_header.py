@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp.formats.cpp_header import MOST_PARAMETERS, cpp_header, save_cpp
-from fastmlp.formats.cpp_header_network import filled
+from fastmlp.formats.cpp_header import cpp_header, save_cpp
+from fastmlp.formats.exported_header import MOST_PARAMETERS, filled
 
 COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)]
 # As hostile to the bits as a compiler's user can be without -ffast-math, and the plainest there is.

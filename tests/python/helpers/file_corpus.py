@@ -534,6 +534,10 @@ CASES: dict[str, tuple[bytes, str | None]] = {
         "float64",
     ),
     "checkpoint without what may be missing": (bare(BARE), "as saved"),
+    "checkpoint of a run with a loss of the user's own": (
+        in_training('"rows"', '"own_loss": true, "rows"'),
+        "as saved",
+    ),
     "checkpoint of another optimizer": (in_training("Adam", "Adam 2"), "as saved"),
     "checkpoint of NaN": (checkpoint(fill=b"\xff"), "as saved"),
     "checkpoint of seed 2**64 - 1": (in_training('seed": 5', f'seed": {2**64 - 1}'), "as saved"),
@@ -592,6 +596,7 @@ CASES: dict[str, tuple[bytes, str | None]] = {
             "first_epoch": (-1, 2**62 + 1, None),
             "numbers": (0, 9, 11, 2**62),
             "optimizer": (1, None, ["Adam"]),
+            "own_loss": (False, None, 1),
             "rows": (0, 2**62 + 1),
             "sample_weight": (0, None),
             "schedule": (1, {}),

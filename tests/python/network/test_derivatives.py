@@ -128,7 +128,7 @@ def test_the_rows_of_a_result_do_not_depend_on_each_other():
         assert network.input_gradients(X[one], dY[one])[0].tobytes() == dX[row].tobytes()
 
 
-@pytest.mark.parametrize("layers", [(4, 3), (4, 1), (1, 1), (4, 9, 1)])
+@pytest.mark.parametrize("layers", [(4, 3), (4, 1), (1, 1), (1, 3), (1, 8, 3), (4, 9, 1)])
 def test_small_networks(layers):
     network, twin = make(layers=layers), make(reference.Network, layers)
     X, dY = rows(5, layers[0]), rows(5, layers[-1])

@@ -105,7 +105,7 @@ def test_the_installed_version_has_every_name() -> None:
         ),
         (MLPRegressor, "_score", "MLPRegressor._score(X, y, sample_weight)"),
         (SGDOptimizer, "trigger_stopping", "SGDOptimizer.trigger_stopping"),
-        (sklearn.base, "_fit_context", "cannot import name '_fit_context'"),
+        (sklearn.utils.validation, "_check_sample_weight", "cannot import name '_check_sample_"),
         (sklearn.utils._param_validation, "Interval", "cannot import name 'Interval'"),
     ],
 )

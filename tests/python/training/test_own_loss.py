@@ -334,3 +334,99 @@ def test_train_epoch_takes_it_too():
         network.train_epoch(
             X, Y[1:], order, batch_size=9, optimizer=fastmlp.SGD(), loss=half_squared_error
         )
+
+
+def test_a_traceback_may_read_what_the_loss_was_given():
+    """Debuggers and reports of errors read the variables of its frames, when the call is over."""
+
+    def loss(Y, y):
+        raise KeyError("mine")
+
+    network = fastmlp.Network([4, 200, 3], output="identity", seed=0)
+    rows = np.repeat(X, 1000, axis=0)
+    with pytest.raises(KeyError) as caught:
+        network.fit(rows, rows[:, :3], epochs=1, batch_size=len(rows), loss=loss)
+    expected = np.sort(fastmlp.Network([4, 200, 3], output="identity", seed=0).forward(rows)[:, 0])
+    traceback, seen = caught.tb, 0
+    while traceback is not None:
+        given = traceback.tb_frame.f_locals.get("Y")
+        if isinstance(given, np.ndarray) and given.shape == (len(rows), 3):
+            assert np.array_equal(np.sort(given[:, 0]), expected)
+            seen += 1
+        traceback = traceback.tb_next
+    assert seen >= 2
+
+
+@KINDS
+@pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
+def test_a_loss_may_change_its_targets(kind, optimizer):
+    def filling(Y, y):
+        missing = np.isnan(y)
+        y[missing] = Y[missing]
+        return half_squared_error(Y, y)
+
+    y = np.where(RNG.random(90) < 0.3, np.nan, Y[:, 0])
+    data, validation = y.copy(), y[:30].copy()
+    network = make(kind)
+    history = network.fit(
+        X, data, epochs=3, optimizer=optimizer, loss=filling, validation_data=(X[:30], validation)
+    )
+    assert np.array_equal(data, y, equal_nan=True)
+    assert np.array_equal(validation, y[:30], equal_nan=True)
+    known = ~np.isnan(y[:30])
+    error = (network.forward(X[:30])[:, 0] - y[:30])[known]
+    assert history.val_loss[-1] == pytest.approx(np.sum(error**2) / 2 / 30)
+
+
+@KINDS
+def test_masked_values_are_refused(kind):
+    masked = np.ma.masked_less(Y[:, 0], 0)
+    with pytest.raises(ValueError, match="fit: y has masked values"):
+        make(kind).fit(X, masked, epochs=1, loss=half_squared_error)
+    with pytest.raises(ValueError, match="validation_data: y has masked values"):
+        make(kind).fit(X, Y[:, 0], epochs=1, loss=half_squared_error, validation_data=(X, masked))
+    with pytest.raises(ValueError, match="a dY with masked values"):
+        make(kind).fit(X, Y[:, 0], epochs=1, loss=lambda Y, y: (0.0, np.ma.masked_less(Y - y, 0)))
+
+
+@KINDS
+def test_a_loss_that_fails_in_the_first_scaled_epoch_leaves_no_scaling_behind(kind):
+    network, fresh = make(kind), make(kind)
+    with pytest.raises(TypeError, match="it must return"):
+        network.fit(X, Y[:, 0], epochs=1, standardize=True, loss=lambda Y, y: None)
+    assert network.scaling is None
+    assert network.parameters.tobytes() == fresh.parameters.tobytes()
+    for each in (network, fresh):
+        each.fit(X, 1000 * Y[:, 0], epochs=2, standardize=True)
+    assert network.parameters.tobytes() == fresh.parameters.tobytes()
+
+
+def test_a_resumed_run_has_a_loss_of_its_own_if_the_run_had(tmp_path):
+    path = tmp_path / "state"
+    for had, has, message in (
+        ({"loss": half_squared_error}, {}, "loss is not given here and given in the checkpoint"),
+        ({}, {"loss": half_squared_error}, "loss is given here and not given in the checkpoint"),
+    ):
+        make().fit(X, Y[:, 0], epochs=2, checkpoint=path, **had)
+        with pytest.raises(ValueError, match=message):
+            make().fit(X, Y[:, 0], epochs=3, resume=path, **has)
+        assert fastmlp.Network.load(path).epochs_trained == 2
+
+
+@KINDS
+@pytest.mark.filterwarnings("ignore:(invalid value|overflow):RuntimeWarning")  # of the twin
+def test_the_advice_after_divergence_does_not_look_at_the_targets(kind):
+    def diverging(Y, y):
+        return 1.0, np.full_like(Y, 1e300)
+
+    for y in (np.array(["a", "b", "c"] * 30), [None] * 90, 1e9 * Y, np.arange(90)):
+        with pytest.raises(FloatingPointError, match="a lower learning rate") as caught:
+            make(kind, dtype="float32").fit(X, y, epochs=1, loss=diverging)
+        assert "standardize" not in str(caught.value)
+
+
+def test_train_epoch_names_a_loss_that_cannot_be_called():
+    with pytest.raises(TypeError, match="train_epoch: loss is 'huber'; it must be callable"):
+        make().train_epoch(
+            X, Y[:, 0], np.arange(9), batch_size=3, optimizer=fastmlp.SGD(), loss="huber"
+        )
