@@ -42,6 +42,7 @@ PAGES = (
     "gradients",
     "autograd",
     "explain",
+    "onnx",
     *(f"guides/{path.stem}" for path in sorted(DOCS.glob("guides/*.md"))),
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)

@@ -28,7 +28,7 @@ OF_THE_PATH = {
 
 # The messages of the library begin with the name of a function, which says nothing to the user of
 # a command.
-FUNCTION = re.compile(r"^(?:export|fit|forward|load|predict|predict_proba|save|score): ")
+FUNCTION = re.compile(r"^(?:export|fit|forward|load|predict|predict_proba|save|score|to_onnx): ")
 
 
 class CommandError(Exception):

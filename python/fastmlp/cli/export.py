@@ -35,6 +35,11 @@ def _save_npz(model: Any, path: str, _: str | None) -> str:
     return "arrays for numpy.load"
 
 
+def _save_onnx(model: Any, path: str, _: str | None) -> str:
+    outputs = [one.name for one in model.to_onnx(path).graph.output]
+    return f"ONNX with the outputs {', '.join(outputs)}"
+
+
 FORMATS = {
     "cpp": Format(
         "HEADER",
@@ -48,6 +53,7 @@ FORMATS = {
         lambda model, path, namespace: f"{save_c(model, path, namespace)}_forward",
         lambda model, namespace: c_header(model, namespace or "model"),
     ),
+    "onnx": Format("FILE", "The ONNX file to write; needs the extra onnx.", _save_onnx),
     "npz": Format("FILE", "The NumPy file to write; of a network only.", _save_npz),
 }
 

@@ -454,11 +454,14 @@ class Category(Kind):
         found = [
             missing if text is None else self.place_of.get(text, rare) for text in column.texts()
         ]
-        # A row for each place, and the last for what never occurred.
+        out[:] = self.rows()[np.array(found, dtype=np.int64)]
+
+    def rows(self) -> Array:
+        """Return the inputs for each place, and in the last row for what never occurred."""
         rows = np.vstack([np.eye(self.places), self.shares])
         if self.is_signed:
             rows = np.hstack([rows[:, 1:2] - rows[:, :1], rows[:, 2:]])
-        out[:] = rows[np.array(found, dtype=np.int64)]
+        return rows
 
     def settings(self) -> tuple[Settings, Tensors]:
         settings = {

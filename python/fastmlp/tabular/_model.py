@@ -454,6 +454,47 @@ class TabularModel:
             )
         return "\n".join(lines)
 
+    def to_onnx(self, path: AnyPath | None = None) -> Any:
+        """Return the model as an ONNX model, and write it to a file if a path is given.
+
+        The graph takes the values of the table and encodes them itself. It has an input (rows, 1)
+        for each column that the model uses, with the name of the column: texts for a category, ""
+        if missing, and float64 for other columns, NaN if missing. A date is its seconds since 1970,
+        a boolean is 0 or 1. The outputs are "output_label" and "probabilities" of a classifier, and
+        "output" (rows, n_out) of a regressor.
+
+        Parameters
+        ----------
+        path : str, bytes or path, optional
+            An existing file is replaced. If writing fails, it stays as it was.
+
+        Returns
+        -------
+        onnx.ModelProto
+
+        Raises
+        ------
+        ImportError
+            If onnx is not installed (extra `onnx`).
+        ValueError
+            If the model is not fitted, or its parameters have 2 GB or more.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> from fastmlp.tabular import TabularRegressor
+        >>> model = TabularRegressor().fit({"size": [1, 2, 3]}, [1, 2, 3])  # doctest: +SKIP
+        >>> model.to_onnx("model.onnx")  # doctest: +SKIP
+        """
+        from fastmlp.formats.onnx_export_tabular import tabular_model
+        from fastmlp.formats.onnx_file import save
+
+        model = tabular_model(self)
+        if path is not None:
+            save(model, path)
+        return model
+
     @in_default_float_mode
     def encode(self, X: Any) -> Array:
         """Return the inputs of the networks for the rows of a table.
