@@ -198,7 +198,7 @@ def joined(what: str, frame: Frame, dtype: np.dtype[Any]) -> Array:
     columns = list(_described(what, frame))
     rows = len(frame.columns[0]) if columns else 0
     table = np.empty((rows, len(columns)), dtype)
-    with np.errstate(over="ignore"):  # as in every other conversion to float32
+    with np.errstate(all="ignore"):  # as in every other conversion to float32
         for first in range(0, len(columns), COLUMNS_AT_ONCE):
             group = columns[first : first + COLUMNS_AT_ONCE]
             arrays = [numbers_in(*column) for column in group]

@@ -55,7 +55,7 @@ def _computed(loss: OwnLoss, Y: Array, y: Array) -> tuple[float, Array]:
             f"loss: it returned a dY of shape {dY.shape}; it must have the shape of Y, "
             f"{given.shape}"
         )
-    with np.errstate(over="ignore"):  # the loop over epochs sees what is not finite
+    with np.errstate(all="ignore"):  # the loop over epochs sees what is not finite
         return number, np.ascontiguousarray(dY.reshape(Y.shape), Y.dtype)
 
 

@@ -120,7 +120,7 @@ def _check_finite(what: str, values: Array, dtype: np.dtype[Any], frame: Frame |
     rows = max(1, FINITE_CHECK_ELEMENTS // max(1, table.shape[1]))
     for start in range(0, len(table), rows):
         block = table[start : start + rows]
-        with np.errstate(over="ignore", invalid="ignore"):  # The error below reports both.
+        with np.errstate(all="ignore"):  # The error below reports both.
             finite = np.isfinite(block.astype(dtype, copy=False))
         if not finite.all():
             row, column = np.argwhere(~finite)[0]

@@ -176,7 +176,7 @@ class Number(Kind):
             out[:, 0] = self.scaling.scale(x)
             place = 1
         for low, high, mean in zip(self.edges[:-1], self.edges[1:], self.means, strict=True):
-            with np.errstate(over="ignore"):  # an infinite place becomes 1
+            with np.errstate(all="ignore"):  # an infinite place becomes 1
                 out[:, place] = np.clip((x - low) / (high - low), 0.0, 1.0) - mean
             place += 1
         if self.has_missing:
@@ -308,7 +308,7 @@ class Quantile:
         low = np.searchsorted(self.quantiles, x, side="right") - 1
         low = np.clip(low, 0, len(self.quantiles) - 2)
         begin, end = self.quantiles[low], self.quantiles[low + 1]
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             part = np.clip((x - begin) / (end - begin), 0.0, 1.0)
         share = self.shares[low] + part * (self.shares[low + 1] - self.shares[low])
         scaled: Array = (2.0 * share - 1.0) * ROOT_OF_3  # of standard deviation 1

@@ -1,4 +1,4 @@
-"""mlflow's autolog logs the estimators as it logs scikit-learn's (packages: mlflow.txt)."""
+"""mlflow's autolog logs the estimators as it logs scikit-learn's (packages: serving.txt)."""
 
 import os
 import subprocess

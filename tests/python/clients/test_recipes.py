@@ -1,4 +1,4 @@
-"""The code on the page "Works with" runs (packages: mlflow.txt)."""
+"""The code on the page "Works with" runs (packages: serving.txt)."""
 
 import importlib.util
 import os

@@ -17,3 +17,9 @@ def test_every_library_on_the_page_has_a_test_and_every_test_is_on_the_page() ->
     # test_arrays.py is about the page "Arrays of other libraries".
     others = tests - on_the_page - {"arrays", "notebook", "recipes"}
     assert not {test for test in others if test.rpartition("_")[0] not in on_the_page}
+
+
+def test_one_file_of_requirements_names_each_test() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in TESTS.glob("*.txt")]
+    named = [name for text in texts for name in re.findall(r"test_\w+\.py", text)]
+    assert sorted(named) == sorted(path.name for path in TESTS.glob("test_*.py"))

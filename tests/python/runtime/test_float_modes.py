@@ -80,7 +80,7 @@ def updated_in_place() -> np.ndarray:
     return parameter
 
 
-SLOPE = (WEIGHT * 1e-39).astype(np.float32)
+SLOPE = np.float32(1e-39) * WEIGHT.astype(np.float32)
 ESTIMATOR = MLPClassifier((5,), random_state=0, max_iter=5, solver="sgd")
 for _ in range(5):
     ESTIMATOR.partial_fit(X, Y, classes=[0, 1])

@@ -603,3 +603,13 @@ def test_save_refuses_an_open_file_and_says_what_to_give(tmp_path: Path) -> None
             fastmlp.Network.load(opened)
     with pytest.raises(TypeError, match=rf"save: {rule}; pickle.dumps\(network\) gives bytes"):
         make().save(io.BytesIO())
+
+
+def test_numpys_settings_for_errors_do_not_matter():
+    """Libraries set them for the whole process: emlearn to raise for everything."""
+    X = np.array([[1e-42, 1.0], [1e-310, -1.0], [3.0, 2.0]])
+    with np.errstate(all="raise"):
+        network = fastmlp.Network([2, 3, 1], output="identity", seed=0)
+        history = network.fit(X, [1.0, 1e-42, 2.0], epochs=2, validation_data=(X, X[:, 0]))
+        network.fit(X, X[:, 1], epochs=2, loss=lambda Y, y: (0.0, (Y - y).astype(float) * 1e-44))
+    assert np.isfinite(history.loss).all()
