@@ -13,9 +13,9 @@ def test_every_library_on_the_page_has_a_test_and_every_test_is_on_the_page() ->
     assert len(names) == len(on_the_page)
     tests = {path.stem.removeprefix("test_") for path in TESTS.glob("test_*.py")}
     assert on_the_page <= tests
-    # A test may have a suffix, as test_mlflow_callback.py has. Two tests run code of pages, and
+    # A test may have a suffix, as test_mlflow_callback.py has. Three tests run code of pages, and
     # test_arrays.py is about the page "Arrays of other libraries".
-    others = tests - on_the_page - {"arrays", "notebook", "recipes"}
+    others = tests - on_the_page - {"arrays", "notebook", "pages", "recipes"}
     assert not {test for test in others if test.rpartition("_")[0] not in on_the_page}
 
 
