@@ -124,8 +124,8 @@ array([-3., -6., -3.])
 constexpr const char* kBackwardDoc =
     R"(Backpropagate a gradient of your own; return that of X and write that of the parameters.
 
-For a loss that the library does not have: compute it and its gradient from the outputs, call this,
-and take a step by :meth:`apply_gradients`.
+Use it for a loss that the library does not have: compute the loss and its gradient from the
+outputs, call ``backward``, and take a step by :meth:`apply_gradients`.
 
 Parameters
 ----------
@@ -137,8 +137,8 @@ dY : array (m, n_out), or (n_out,) for one row
 Returns
 -------
 ndarray (m, n_in), or (n_in,) for one row
-    The gradient of your loss with respect to X. ``gradients`` has that with respect to the
-    parameters.
+    The gradient of your loss with respect to X. The gradient with respect to the parameters is in
+    ``gradients``.
 
 Raises
 ------
@@ -164,10 +164,11 @@ array([ -54., -110.,  -56.])
 )";
 
 constexpr const char* kInputGradientsDoc =
-    R"(Return the gradient with respect to X, and leave ``gradients`` as they are.
+    R"(Return the gradient of ``sum(dY * forward(X))`` with respect to X.
 
-Parameters, errors and the result are those of :meth:`backward`: row i is the sum over j of dY_ij
-times the gradient of output j with respect to row i of X. Many threads may call this at once.
+Parameters, errors and the result are those of :meth:`backward`, but ``gradients`` stay as they are.
+Row i of the result is the sum over j of dY_ij times the gradient of output j with respect to row i
+of X. Many threads may call this at once.
 
 Examples
 --------
@@ -208,7 +209,7 @@ np.True_
 )";
 
 constexpr const char* kActivationsDoc =
-    R"(Return the outputs of every layer: the hidden layers, and the network's own last.
+    R"(Return the outputs of every layer: first the hidden layers, then the output layer.
 
 Parameters
 ----------
@@ -327,8 +328,8 @@ seed : int, optional
     The seed of the dropout; by default the network's. The units also depend on `epochs_trained` and
     on the number of the step.
 loss : callable, optional
-    A loss of your own, as for :meth:`fit`. y must be an array with a row for each row of X; its
-    values are not looked at. sample_weight and objective must be None.
+    A loss of your own, as for :meth:`fit`. y must be an array with one row for each row of X; only
+    the loss looks at its values. sample_weight and objective must be None.
 
 Returns
 -------

@@ -14,7 +14,8 @@
 
 namespace fastmlp::python {
 
-/// The functions of _own_loss.py. They are looked up once, because a late call cannot import.
+/// The functions of _own_loss.py. They are looked up once, because a call that runs while Python
+/// ends cannot import a module.
 struct OwnLossFunctions {
   pybind11::handle evaluate, targets;
 };
@@ -30,8 +31,8 @@ inline void register_own_losses() {
   own_loss_functions() = {found("evaluate"), found("targets")};
 }
 
-/// Calls `evaluate(loss, y, rows, Y)` of _own_loss.py. Made and destroyed with the GIL; called
-/// without it.
+/// Calls `evaluate(loss, y, rows, Y)` of _own_loss.py. Make and destroy it with the GIL; call it
+/// without.
 template <class T>
 class PyLoss {
  public:

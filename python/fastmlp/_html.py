@@ -14,7 +14,7 @@ from fastmlp._summary import headline, layer_rows
 MOST_ROWS = 30  # of a table
 MOST_NAMES = 100  # of features or classes
 MOST_POINTS = 200  # of a curve
-# Both have three times the contrast of white or more, and more than that of black.
+# The contrast of both is above 3 to white, and larger to black.
 COLORS = {"training": "#2f8fd0", "validation": "#d9772b"}
 
 
@@ -84,7 +84,7 @@ def _line(html: str) -> str:
 
 
 def _names(what: str, names: Iterable[Any] | None) -> str:
-    """Return the number of names, which shows the names when it is clicked."""
+    """Return the number of names; a click on it shows the names."""
     if names is None:
         return ""
     texts = [str(name) for name in names]

@@ -1,7 +1,7 @@
-"""A loss of the user's own, in `fit` and `train_epoch`: what it is given and what it must return.
+"""A loss of the user's own, in `fit` and `train_epoch`: what it gets and what it must return.
 
-The core calls `evaluate` for each batch. Validation rows, and L-BFGS, take all rows at once. What
-the loss gets are copies, so it may change and keep them.
+The core calls `evaluate` for each batch. Validation and L-BFGS pass all rows in each call. The loss
+gets copies, so it may change and keep them.
 """
 
 from __future__ import annotations  # the core imports this before it has what _trainable.py needs
@@ -55,7 +55,7 @@ def _computed(loss: OwnLoss, Y: Array, y: Array) -> tuple[float, Array]:
             f"loss: it returned a dY of shape {dY.shape}; it must have the shape of Y, "
             f"{given.shape}"
         )
-    with np.errstate(all="ignore"):  # the loop over epochs sees what is not finite
+    with np.errstate(all="ignore"):  # the loop over epochs reports non-finite values
         return number, np.ascontiguousarray(dY.reshape(Y.shape), Y.dtype)
 
 

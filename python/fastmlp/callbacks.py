@@ -1,11 +1,11 @@
 """Ready callbacks for `fit(callbacks=[...])`: files of networks and losses, TensorBoard, MLflow.
 
 `fit` calls `callback(network, epoch, logs)` after each epoch; any function will do. Epochs count
-from 0; after a resume the first call has the number of the first epoch that is run. What these
-callbacks write is in the file when the call returns. So they need no call at the end, and a program
-that is killed loses no epoch.
+from 0; after a resume, the first call has the number of the first epoch that runs then. When a call
+of these callbacks returns, its data are in the file. So they need no call at the end, and a program
+that is killed loses no finished epoch.
 
-Make one object for each network: it remembers what it has written.
+Make one object for each network, because it remembers what it has written.
 """
 
 from __future__ import annotations  # some types are used before they are defined
@@ -29,7 +29,8 @@ __all__ = ["CSVLogger", "MLflow", "ModelCheckpoint", "TensorBoard", "TerminateOn
 
 Logs = dict[str, float]
 
-# Of these a larger value is better, of those a smaller one, with "val_" before the name or without.
+# The metrics whose larger values are better, and those whose smaller values are better. The names
+# may also begin with "val_".
 LARGER = ("accuracy", "balanced_accuracy", "r2", "roc_auc")
 SMALLER = ("loss", "log_loss", "mae", "rmse")
 
@@ -37,29 +38,28 @@ SMALLER = ("loss", "log_loss", "mae", "rmse")
 class ModelCheckpoint:
     """Save the network after every epoch, after every few, or whenever it is better than before.
 
-    The files are those of `Network.save`, and are replaced as a whole. `fit(checkpoint=path)`
-    instead writes what `fit(resume=path)` needs to go on after an interruption, and
-    `fit(early_stopping=...)` leaves the network as it was after its best epoch; for both you need
-    no callback.
+    The files are those of `Network.save`, and are replaced as a whole. Two other tasks need no
+    callback: `fit(checkpoint=path)` writes what `fit(resume=path)` needs to go on after an
+    interruption, and `fit(early_stopping=...)` restores the best epoch.
 
     Parameters
     ----------
     path : str, bytes or path
-        The file. Fields in braces stand for the number of the epoch, counted from 1 as in the lines
-        that `verbose` prints, and for what the epoch reports, as in Keras:
-        "{epoch:03d}-{val_loss:.3f}.safetensors". Without such a field each file replaces the one
-        before. The folder must exist.
+        The file. As in Keras, it may have fields in braces, such as
+        "{epoch:03d}-{val_loss:.3f}.safetensors": the number of the epoch, which here counts from 1
+        as in the lines that `verbose` prints, and the losses and metrics of the epoch. Without such
+        a field each file replaces the one before. The folder must exist.
     monitor : str, optional
         For save_best_only: the loss or the metric to compare; by default "val_loss" or, without
         validation rows, "loss".
     mode : {"min", "max"}, optional
-        Whether a smaller or a larger value is better. It is known for the losses and for the
-        metrics of `fastmlp.metrics`; give it for your own.
+        Whether a smaller or a larger value is better. By default it is known for the losses and for
+        the metrics of `fastmlp.metrics`; pass it for a metric of your own.
     save_best_only : bool
         Save only if the value is better than that of every epoch before. NaN is never better. With
         `resume` the best value so far is read from the file that would be replaced.
     every : int
-        Only every n-th epoch is looked at.
+        The network is saved, and compared, only after every n-th epoch.
 
     Attributes
     ----------
@@ -69,10 +69,10 @@ class ModelCheckpoint:
     Raises
     ------
     OSError
-        If the file cannot be written there: before training if that can be seen.
+        If the file cannot be written: when the object is made, if that can be seen then.
     ValueError, TypeError
-        If an argument is not as above: before training or, if path or monitor has a name that the
-        epochs do not report, after the first epoch.
+        If an argument is not as above. If path or monitor has a name that the epochs do not report,
+        the error comes after the first epoch.
 
     Notes
     -----
@@ -138,7 +138,7 @@ class ModelCheckpoint:
                 f"ModelCheckpoint: network is a {type(network).__name__}, which has no `save`; "
                 "the callback is for the `fit` of a fastmlp.Network"
             )
-        if network.epochs_trained == 1:  # another network than before
+        if network.epochs_trained == 1:  # a new network
             self.best = None
         elif epoch > 0 and not self._begun:  # after a resume
             self.best = _value_in_file(type(network), path, monitor)
@@ -183,7 +183,7 @@ class CSVLogger:
 
     The columns are "epoch", counted from 0 as in `History.to_frame`, "loss" and the other names
     that the epochs report. Numbers have all their digits. With `resume`, the lines of the epochs
-    that are run again are replaced, and the file is as that of a run that never stopped.
+    that are repeated are replaced, so the file is that of a run that never stopped.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ class CSVLogger:
     Raises
     ------
     OSError
-        If the file cannot be written there: before training if that can be seen.
+        If the file cannot be written: when the object is made, if that can be seen then.
     ValueError
         If lines are to be added to a file that has other columns.
 
@@ -236,7 +236,7 @@ class CSVLogger:
         self._next = epoch + 1
 
     def _begin(self, epoch: int, names: bytes) -> None:
-        """Leave in the file its names and the lines that come before this epoch."""
+        """Begin the file, or keep its names and the lines that come before this epoch."""
         lines = []
         if epoch > 0 or self.append:
             with contextlib.suppress(FileNotFoundError):
@@ -273,18 +273,17 @@ class TensorBoard:
     Parameters
     ----------
     writer : str, path, or object
-        The folder of the run, which is made if it does not exist; `tensorboard --logdir` of the
-        folder above shows its runs side by side. It needs the package `tensorboard`. Or a writer
-        with `add_scalar(name, value, step)` and `flush()`, such as
-        `torch.utils.tensorboard.SummaryWriter`.
+        The folder of the run, which is made if it does not exist; this needs the package
+        `tensorboard`. To see several runs side by side, call `tensorboard --logdir` with the folder
+        that contains theirs. Or a writer with `add_scalar(name, value, step)` and `flush()`, such
+        as a `torch.utils.tensorboard.SummaryWriter`.
 
     Raises
     ------
     ImportError
         If tensorboard is not installed.
     OSError
-        If the folder cannot be written. The call after an epoch raises it, too, if the disk is
-        full.
+        If the folder cannot be written, or if the disk is full after an epoch.
 
     Examples
     --------
@@ -322,7 +321,7 @@ class MLflow:
     run_id : str, optional
         The run; by default the active one. If none is active, MLflow starts one.
     prefix : str
-        What is put before each name.
+        A text to put before each name.
 
     Raises
     ------
@@ -351,7 +350,7 @@ class MLflow:
 
 
 class TerminateOnNaN:
-    """End `fit` quietly when the loss is no longer finite, instead of raising.
+    """End `fit` without an error when the loss is no longer finite.
 
     Without this callback, `fit` raises FloatingPointError when the loss or a parameter is not
     finite. In both cases the network is as it was after the last finite epoch. With it, `fit`
@@ -385,7 +384,7 @@ def per_member(make: Callable[[int], Callable[[Any, int, Logs], object]]) -> Cal
     Returns
     -------
     callable
-        It gets a `fastmlp.tabular.Progress` and calls the callback of its network as
+        It gets a `fastmlp.tabular.Progress` and calls the callback of that network as
         `callback(None, epoch, logs)`. The logs have "loss" and, if rows are held out, "val_error".
 
     Examples

@@ -1,9 +1,10 @@
 """How much each feature contributes to an output: SHAP values by expected gradients.
 
-The values of a row x are the mean over the rows b of a background of Aumann and Shapley's prices
-``(x - b) ∫ f'(b + α (x - b)) dα``, α from 0 to 1 (integrated gradients: Sundararajan, Taly and Yan,
-2017; expected gradients: Erion and others, 2021). Here the integral is a Gauss-Legendre sum instead
-of a random sample, so the result is the same in each call.
+The values of a row x are a mean over the rows b of a background. The mean is over the integrated
+gradients ``(x - b) ∫ f'(b + α (x - b)) dα``, α from 0 to 1, which are Aumann and Shapley's prices
+(integrated gradients: Sundararajan, Taly and Yan, 2017; expected gradients: Erion and others,
+2021). The integral is a Gauss-Legendre sum instead of a random sample, so each call gives the same
+result.
 """
 
 from typing import Any
@@ -21,7 +22,8 @@ __all__ = ["shap_values"]
 
 Array = npt.NDArray[Any]
 
-# Rows on the paths that are computed at once: as many as a pass with a gradient takes.
+# The number of points on the paths that are computed at once: the rows of one block of a backward
+# pass.
 BLOCK = 4096
 # The time to find the nodes of a Gauss-Legendre rule grows with the cube of their number.
 PANEL = 64
@@ -37,9 +39,9 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
     Parameters
     ----------
     model : Network, estimator of `fastmlp.sklearn` or model of `fastmlp.tabular`
-        The outputs are those of `forward` or of the estimator's network: probabilities of a
-        classifier, not logits. Those of a tabular model are of `predict_proba` or `predict`, before
-        a clip of predictions and a sort of quantiles.
+        The explained outputs are those of `forward`, or of the estimator's network: probabilities
+        of a classifier, not logits. For a tabular model they are those of `predict_proba` or
+        `predict`, before predictions are clipped and quantiles are sorted.
     X : array_like or data frame of shape (m, n_in), real; or a table
         The rows to explain.
     background : array_like or data frame of shape (k, n_in), real; or a table
@@ -47,16 +49,16 @@ def shap_values(model: Any, X: Any, background: Any, *, points: int = 32) -> Arr
         proportional to m k points.
     points : int
         The number of points on the straight line from each row of the background to each row of X;
-        at least 1. Smooth outputs need fewer, ReLUs and probabilities near 0 and 1 more. Compare
-        the sums of the contributions with the differences of the outputs to see whether they are
-        enough. A number above 64 is rounded up to a multiple of 64.
+        at least 1. Smooth outputs need fewer; ReLUs and probabilities near 0 and 1 need more. To
+        see whether there are enough, compare the sums of the contributions with the differences of
+        the outputs. A number above 64 is rounded up to a multiple of 64.
 
     Returns
     -------
     ndarray of float64, shape (m, n_in), or (m, n_in, n_out) for several outputs
-        As the explainers of the package `shap` return them. For a tabular model n_in is the number
-        of columns of its table: what a column's inputs contribute is added up, and columns that
-        were left out contribute 0.
+        The explainers of the package `shap` return the same shapes. For a tabular model, n_in is
+        the number of columns of its table: a column's contribution is the sum over its inputs, and
+        columns that the model leaves out contribute 0.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def _contributions(network: _core.Network, rows: Array, base: Array, points: int
 
 
 def _gauss_legendre(points: int) -> tuple[Array, Array]:
-    """Return the nodes and weights of a rule on [0, 1], cut into parts of at most PANEL points."""
+    """Return nodes and weights of a rule on [0, 1], in panels of at most PANEL points."""
     parts = -(-points // PANEL)
     nodes, weights = np.polynomial.legendre.leggauss(min(points, PANEL))  # on [-1, 1]
     starts = np.arange(parts)[:, np.newaxis]

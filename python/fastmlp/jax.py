@@ -95,13 +95,14 @@ def _outputs(host: "_Host") -> Callable[[Arrays, Any], Any]:
 
     def forward(weights: Arrays, X: Any) -> tuple[Any, Any]:
         values = [weight.value for weight in weights], X.value
-        # Only the structure of what is kept is known when JAX compiles: None says no.
+        # When JAX compiles `backward`, it knows the structure of what `forward` keeps, but no
+        # values. So () stands for "with gradients of the weights", and None for "without".
         of_weights = () if any(weight.perturbed for weight in weights) else None
         return outputs(*values), (of_weights, *values)
 
     def backward(kept: Any, dY: Any) -> tuple[Any, Any]:
         of_weights, weights, X = kept
-        if isinstance(dY, jax.custom_derivatives.SymbolicZero):  # older JAX, outputs not used
+        if isinstance(dY, jax.custom_derivatives.SymbolicZero):  # older JAX, unused outputs
             dY = jnp.zeros(dY.shape, dY.dtype)
         if of_weights is None:
             return None, input_gradients(X, dY, weights)

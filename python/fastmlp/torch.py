@@ -21,8 +21,8 @@ class Module(nn.Module):
     Parameters
     ----------
     network : fastmlp.Network
-        It is not copied. `forward` returns what `network.forward` does: for a loss that takes
-        logits, it needs the output "identity".
+        It is not copied. `forward` returns what `network.forward` returns. For a loss that takes
+        logits, the network needs the output "identity".
 
     Attributes
     ----------
@@ -39,8 +39,9 @@ class Module(nn.Module):
     Notes
     -----
     `backward` computes the forward pass again instead of keeping its results, and overwrites
-    `network.gradients`. Changes by PyTorch between a forward and its backward are refused, as for
-    any module; PyTorch does not see what `network.fit` or NumPy changes.
+    `network.gradients`. If PyTorch changes parameters between a forward and its backward, the
+    backward raises an error, as for any module. PyTorch does not see what `network.fit` or NumPy
+    changes.
 
     Second derivatives are refused. The module stays on the CPU and in the dtype of the network.
 
@@ -123,7 +124,7 @@ class Module(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._share()  # copies and pickles have the values twice
+        self._share()  # in a copy, the module and the network have values of their own
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         """Refuse what `to`, `double` and the like would do, unless it changes nothing."""
@@ -141,7 +142,7 @@ class Module(nn.Module):
         return _in_turn(self.weights, self.biases)
 
     def _share(self) -> None:
-        """Let the parameters have the memory of the network, with the values they have now."""
+        """Move the parameters into the memory of the network; they keep their values."""
         tensors = self._tensors()
         arrays = _in_turn(self.network.weights, self.network.biases)
         for tensor, array in zip(tensors, arrays, strict=True):
@@ -155,14 +156,14 @@ def _in_turn(weights: Iterable[Any], biases: Iterable[Any]) -> list[Any]:
 
 
 class _Forward(torch.autograd.Function):
-    """Y = forward(X). The parameters are those of the network; PyTorch only has to know them."""
+    """Y = forward(X). The parameters are arguments so that PyTorch asks for their gradients."""
 
     @staticmethod
     def forward(
         ctx: Any, network: Network, X: torch.Tensor, *parameters: torch.Tensor
     ) -> torch.Tensor:
         ctx.network = network
-        ctx.save_for_backward(X, *parameters)  # whose changes PyTorch then notices
+        ctx.save_for_backward(X, *parameters)  # PyTorch then notices changes of them
         return torch.from_numpy(network.forward(X.detach().numpy()))
 
     @staticmethod
@@ -172,7 +173,10 @@ class _Forward(torch.autograd.Function):
 
 
 class _Backward(torch.autograd.Function):
-    """The gradients of X and of the parameters: a function because it has no derivative itself."""
+    """The gradients of X and of the parameters.
+
+    It is a Function of its own so that a second derivative calls its `backward`, which refuses it.
+    """
 
     @staticmethod
     def forward(

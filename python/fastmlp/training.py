@@ -149,11 +149,11 @@ class TrainingMixin(MetadataMixin):
             For softmax and for one sigmoid output.
         loss : callable, optional
             A loss of your own instead of the network's. For each batch, `loss(Y, y)` gets the
-            outputs Y (m, n_out) and the rows of y, and returns a number and its gradient dY with
-            respect to Y, of the shape of Y. A mean over the rows has the factor 1 / m in both. With
-            one output, Y is (m,), and so is a y of one column. y may be any array with a row for
-            each row of X: `fit` does not look at its values. standardize scales X alone. Put row
-            weights into y; sample_weight and class_weight are refused.
+            outputs Y (m, n_out) and the rows of y. It returns a number and the gradient of this
+            number with respect to Y, in the shape of Y. If the loss is a mean over the rows, both
+            have the factor 1 / m. With one output, Y is (m,), and so is a y of one column. y may be
+            any array with one row for each row of X: `fit` does not look at its values. standardize
+            scales X alone. Put row weights into y; sample_weight and class_weight are refused.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows whose loss is computed after each epoch.
         validation_split : float

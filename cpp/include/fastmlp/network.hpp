@@ -203,8 +203,9 @@ class FASTMLP_EXPORT Network {
   /// Backpropagates a gradient of your own, for a loss that the library does not have. `dY` (m,
   /// n_L) is the gradient of your loss with respect to the outputs Yhat of X; divide it by m
   /// yourself if the loss is a mean. Writes the gradient of the parameters to gradients() and,
-  /// unless `dX` is null, that of X to `*dX` (m, n_0). With dY = dloss/dYhat, gradients() has the
-  /// values of loss_and_gradients(). Needs as much memory as that.
+  /// unless `dX` is null, that of X to `*dX` (m, n_0). If dY is the gradient of the network's own
+  /// loss, gradients() has the values of loss_and_gradients(). Needs as much memory as
+  /// loss_and_gradients().
   ///
   /// ```cpp
   /// net.forward(X, Y);

@@ -1,6 +1,7 @@
-// Derivatives of the outputs: with respect to X, and to the parameters. The equations are those of
-// backpropagation (docs/mathematics.md), from a gradient of the caller instead of a loss: given
-// with the call, or by a function for each batch of an epoch. Start at Network::backward.
+// Derivatives of the outputs with respect to X and to the parameters. The equations are those of
+// backpropagation (docs/mathematics.md), but they start from a gradient of the caller instead of a
+// loss. The caller passes this gradient, or a function that computes it for each batch of an epoch.
+// Start at Network::backward.
 #include "check.hpp"
 #include "network/impl.hpp"
 #include "threads/parallel.hpp"
@@ -45,7 +46,8 @@ class Sweeps {
     }
   }
 
-  /// The forward pass of the block that begins with row `first`. Yhat of scaled rows is in Scratch.
+  /// The forward pass of the block that begins with row `first`. Leaves Yhat in scratch memory, in
+  /// scaled units while the scaling is unfolded.
   InputRows<T> forward(std::ptrdiff_t first, bool of_parameters) {
     const std::ptrdiff_t rows = std::min(step_, count_ - first);
     const InputRows<T> X =
@@ -55,7 +57,7 @@ class Sweeps {
     return X;
   }
 
-  /// Writes Yhat of the block, of raw rows.
+  /// Writes Yhat of the block to `out`, in raw units.
   void outputs(const MatrixView<T>& out) const {
     for (std::ptrdiff_t i = 0; i < out.rows; ++i) {
       for (std::ptrdiff_t j = 0; j < out.cols; ++j) {
@@ -80,14 +82,15 @@ class Sweeps {
     return {dZ, rows, net_.classes()};
   }
 
-  /// The same from rows first and so on of dY.
+  /// The same from the rows of dY that begin with row `first`.
   MatrixView<const T> begin(std::ptrdiff_t rows, const RowSource<T>& dY, std::ptrdiff_t first) {
     if (!dY.in_place()) rows_.reserve(static_cast<std::size_t>(rows * dY.cols()));
     const MatrixView<const T> block = dY.block(first, rows, rows_.data());
     return begin(rows, [&](std::ptrdiff_t i, std::ptrdiff_t j) { return block(i, j); });
   }
 
-  /// Adds the gradient of the parameters to gradients(); the first block writes it. Returns dZ_1.
+  /// Adds the gradient of the parameters to gradients(), which the first block overwrites. Returns
+  /// dZ_1.
   MatrixView<const T> parameters(std::ptrdiff_t first, const InputRows<T>& X) {
     return net_.backward(kernels_, s_, X, first == 0 ? kernels_.store : kernels_.add,
                          net_.gradients.data(), 0, &poller_);
@@ -143,7 +146,7 @@ class Sweeps {
   detail::AlignedBuffer<T> rows_;
 };
 
-/// Calls use(sweeps) with sweeps over all rows of X, with memory of the pool.
+/// Calls use(sweeps) with sweeps over all rows of X, in scratch memory of the pool.
 template <class T, class Impl, class Use>
 void sweep_all(const Impl& net, const RowSource<T>& X, const ShouldStop& should_stop,
                const Use& use) {
@@ -259,8 +262,9 @@ LossSum Network<T>::train_epoch(const RowSource<T>& X, const BatchLoss<T>& loss,
         sweeps.begin(X_block.rows, dY, at);
         sweeps.parameters(at, X_block);
       };
-      // The loss may depend on all rows of the batch, so every block is computed before it is
-      // called. Only the last one is still in scratch memory then.
+      // The loss may depend on all rows of the batch, so the forward pass of every block comes
+      // before the call of the loss. Then only the last block is still in scratch memory: if there
+      // are several, each is computed again.
       sweeps.has_one_block() ? back(0, last) : sweeps.for_each_block(true, back);
       const Goal goal{GradientUse::kUpdate, {}, &optimizer.impl()};
       net.update(call.kernels(), goal, 1);

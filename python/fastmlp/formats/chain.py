@@ -1,4 +1,4 @@
-"""A network that is read from the layers of another library, one after another.
+"""Builds a network from the layers of another library, one after another.
 
 The reader of a format calls `dense`, `scale` and `activation` in the order of the model's layers,
 and `network` at the end. Scalings are folded into the layers beside them, in float64. Messages name
@@ -18,7 +18,7 @@ KNOWN = f"a Network has {', '.join(ACTIVATIONS)}, and as its output {', '.join(O
 
 
 class Scale(NamedTuple):
-    """a ⊙ x + c, which no layer has taken up yet."""
+    """a ⊙ x + c, which is not folded into a layer yet."""
 
     a: Array
     c: Array
@@ -32,7 +32,7 @@ class Named(NamedTuple):
 
 
 class Chain:
-    """The layers read so far. `function` begins the messages."""
+    """The layers read so far. Error messages begin with `function`."""
 
     def __init__(self, function: str) -> None:
         self.function = function
@@ -84,7 +84,7 @@ class Chain:
     def network(
         self, cls: Any, dtype: str, output: str | None, seed: Any, loss: dict[str, Any]
     ) -> Any:
-        """Return the network; None for `output` is the output of the model."""
+        """Return the network. If `output` is None, it has the output of the model."""
         if output is not None and output not in OUTPUTS:
             raise ValueError(
                 f"{self.function}: output is {output!r}; it must be one of {list(OUTPUTS)}, or "
@@ -127,7 +127,7 @@ class Chain:
         return wanted or "identity"
 
     def _close(self, where: str) -> None:
-        """Make sure that the last layer is open: one of weights 1 takes up what stands alone."""
+        """Make sure that the last layer is open: if it is not, add one with the identity matrix."""
         if self.is_open:
             return
         if self.width is None:
@@ -135,7 +135,7 @@ class Chain:
         self.dense(np.eye(self.width), np.zeros(self.width), where)
 
     def check_width(self, n: int, where: str) -> None:
-        """Refuse a layer that takes another number of values than there are."""
+        """Refuse a layer whose number of inputs is not the number of outputs so far."""
         if self.width not in (None, n):
             raise ValueError(
                 f"{self.function}: {where} takes {n} values, but the layer before "

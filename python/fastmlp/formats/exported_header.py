@@ -16,9 +16,9 @@ from fastmlp.network import Network
 
 MOST_PARAMETERS = 1_000_000  # 17 MB of text, which a compiler reads in three seconds
 
-# Begins every namespace in C++ and every name in C. A name alone may be that of a function or a
-# macro of some header (gamma, index, linux …), and no list of those is complete; no other library
-# has names that begin so.
+# Every namespace in C++ and every name in C begins with it. Without it, a name could be that of a
+# function or a macro in some header (gamma, index, linux …), and no list of these is complete. No
+# other library has names that begin with it.
 PREFIX = "fastmlp_"
 
 # The kernel sources that have marked parts; each follows the sources that it uses.

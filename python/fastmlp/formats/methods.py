@@ -64,26 +64,27 @@ class FormatsMixin:
 
     @classmethod
     def from_onnx(cls, model: Any, *, output: str | None = None) -> Self:
-        """Make a network of an ONNX model of fully connected layers.
+        """Make a network from an ONNX model of fully connected layers.
 
-        It reads graphs of skl2onnx, of both exporters of PyTorch, and of Keras by tf2onnx. An
-        activation is recognised by what its nodes compute, whatever operators they are. Scalings
-        and batch normalisation are folded into the weights. The page "ONNX" has the details.
+        It reads graphs that skl2onnx, both exporters of PyTorch, or Keras with tf2onnx wrote. It
+        recognises an activation by the values that its nodes compute, whatever their operators.
+        Scalings and batch normalisation are folded into the weights. The page "ONNX" has the
+        details.
 
         Parameters
         ----------
         model : str, bytes, path or onnx.ModelProto
             A file, or a model in memory. External data are read from the folder of the file.
         output : str, optional
-            The output of the network if the graph ends in a layer without activation, which is
-            "identity" by default: "sigmoid" or "softmax" for a graph that ends in logits. A graph
-            that ends in the logarithms of probabilities needs "softmax".
+            The output of the network if the graph ends in a layer without activation; by default
+            "identity". Pass "sigmoid" or "softmax" if the graph ends in logits, and "softmax" if it
+            ends in the logarithms of probabilities.
 
         Returns
         -------
         Network
-            It computes the values of the graph, up to rounding; its dtype is float64 if a matrix of
-            the graph is of float64. Without the metadata that `to_onnx` writes its seed is 0.
+            It computes the values of the graph, up to rounding. Its dtype is float64 if a weight
+            matrix of the graph is float64. Its seed is 0 if the model has no metadata of `to_onnx`.
 
         Raises
         ------
@@ -98,7 +99,7 @@ class FormatsMixin:
         Warns
         -----
         UserWarning
-            If the graph has the approximation of gelu by tanh. The network has gelu itself.
+            If the graph has the approximation of gelu by tanh. The network then has gelu itself.
 
         Examples
         --------
@@ -115,10 +116,10 @@ class FormatsMixin:
     def save_npz(self, path: AnyPath) -> None:
         """Write the network to a file that `numpy.load` reads.
 
-        It has the arrays `layers.0.weight` (n_in, n_out), `layers.0.bias` (n_out,), …, the
+        The file has the arrays `layers.0.weight` (n_in, n_out), `layers.0.bias` (n_out,), …, the
         structure and the seed as numbers and texts, the scaling, and `metadata` as JSON. None of
-        them is a pickle. The page "The file format" lists them. Like `save`, this replaces a file
-        as a whole or leaves it as it was.
+        them is a pickle. The page "The file format" lists them. Like `save`, `save_npz` replaces a
+        file as a whole or leaves it as it was.
 
         Parameters
         ----------
@@ -161,7 +162,7 @@ class FormatsMixin:
         Parameters
         ----------
         path : str, bytes or path
-            The arrays may have been written again by `numpy.savez` or `numpy.savez_compressed`.
+            The file may have been written again by `numpy.savez` or `numpy.savez_compressed`.
 
         Returns
         -------
@@ -172,7 +173,7 @@ class FormatsMixin:
         ------
         ValueError
             If the file is damaged or was not written by `save_npz`; the message says what is wrong.
-            Also if its arrays would take more than 6 times the size of the file and 0.5 MB.
+            Also if its arrays would take more than 6 times the size of the file plus 0.5 MB.
         OSError
             If the file does not exist or cannot be read.
         TypeError
@@ -199,18 +200,18 @@ class FormatsMixin:
         delta: float = 1.0,
         quantiles: Sequence[float] | None = None,
     ) -> Self:
-        """Make a network of a PyTorch module, with copies of its parameters.
+        """Make a network from a PyTorch module, with copies of its parameters.
 
         Parameters
         ----------
         module : torch.nn.Module
             A chain of `Linear`, activations, `BatchNorm1d` in evaluation mode, `Dropout` and
             `Flatten`, in `Sequential`, nested or not, or in a forward of your own. Its parameters
-            are on the CPU. Those in bfloat16 and float16 become float32, which has all their
-            values.
+            must be on the CPU. Parameters in bfloat16 and float16 become float32, which holds all
+            their values exactly.
         output : str, optional
             The output of the network. If None, it is the last activation of the module, or
-            "identity" after a linear layer. If the module returns logits, name the output that its
+            "identity" after a linear layer. If the module returns logits, pass the output that its
             loss applies: "sigmoid" for `BCEWithLogitsLoss`, "softmax" for `CrossEntropyLoss`, "exp"
             for `PoissonNLLLoss`.
         seed : int, numpy.random.Generator or None
@@ -226,15 +227,15 @@ class FormatsMixin:
         Raises
         ------
         ValueError
-            If the module is no such chain; the message names the layer.
+            If the module is not such a chain; the message names the layer.
         TypeError
-            If it is no module.
+            If `module` is not a module.
 
         Notes
         -----
-        Batch normalisation is folded into the linear layer before it, or else after it, and dropout
-        is left out. An activation without a linear layer before it, such as the last `Tanh` of an
-        actor, gets one whose weights are the identity matrix.
+        Batch normalisation is folded into the linear layer before it or, if there is none, after
+        it. Dropout is left out. If the last activation is not an output of a network, such as the
+        `Tanh` of an actor, the network gets one more layer, whose weights are the identity matrix.
 
         Examples
         --------
@@ -251,7 +252,7 @@ class FormatsMixin:
         return made
 
     def to_torch(self) -> Any:
-        """Return a PyTorch module that computes the same, with copies of the parameters.
+        """Return a PyTorch module that computes the same outputs, with copies of the parameters.
 
         Returns
         -------
@@ -310,7 +311,7 @@ class FormatsMixin:
         state_dict: Mapping[str, Any] | AnyPath,
         strict: bool = True,
     ) -> IncompatibleKeys:
-        """Set the parameters from a state dict of PyTorch; PyTorch itself is not needed.
+        """Set the parameters from a state dict of PyTorch, without PyTorch itself.
 
         Parameters
         ----------
@@ -326,13 +327,13 @@ class FormatsMixin:
         Returns
         -------
         tuple of list of str
-            The names that were missing, and those that were unexpected: `missing_keys` and
-            `unexpected_keys`. What is missing stays as it is.
+            `missing_keys` and `unexpected_keys`: the names that were missing, and the names that
+            the network does not have. Parameters whose names were missing stay as they are.
 
         Raises
         ------
         ValueError
-            If names or shapes differ, in the words of PyTorch; if the file is damaged; or if
+            If names or shapes differ (the message is PyTorch's); if the file is damaged; or if
             `Network.save` wrote it. Nothing is changed then.
         TypeError, OSError
             If values are no real numbers; if the file cannot be read.
@@ -361,7 +362,7 @@ class FormatsMixin:
         delta: float = 1.0,
         quantiles: Sequence[float] | None = None,
     ) -> Self:
-        """Make a network of a Keras model, with copies of its weights.
+        """Make a network from a Keras model, with copies of its weights.
 
         Parameters
         ----------
@@ -370,8 +371,9 @@ class FormatsMixin:
             activations, `BatchNormalization`, `Normalization`, `Rescaling`, `Flatten` and layers
             that only act in training. A path is the name of a `.keras` file.
         output : str, optional
-            The output of the network. If None, it is the last activation of the model. Name it if
-            the loss of the model is one with `from_logits=True`.
+            The output of the network. If None, it is the last activation of the model. If the loss
+            of the model has `from_logits=True`, pass the output that the loss applies: "sigmoid" or
+            "softmax".
         seed : int, numpy.random.Generator or None
             As for `Network`; it decides the shuffling in `fit`.
         loss, delta, quantiles
@@ -385,9 +387,9 @@ class FormatsMixin:
         Raises
         ------
         ValueError
-            If the model is no such chain; the message names the layer.
+            If the model is not such a chain; the message names the layer.
         TypeError
-            If it is no model and no path.
+            If `model` is neither a model nor a path.
 
         Examples
         --------
@@ -410,13 +412,13 @@ class FormatsMixin:
         return made
 
     def get_weights(self) -> list[npt.NDArray[Any]]:
-        """Return copies of the parameters as `get_weights` of Keras does.
+        """Return copies of the parameters in the list that `get_weights` of Keras returns.
 
         Returns
         -------
         list of ndarray
-            W_1 (n_in, n_1), b_1 (n_1,), W_2 and so on: what `set_weights` of a Keras model of the
-            same layers takes.
+            W_1 (n_in, n_1), b_1 (n_1,), W_2 and so on: the list that `set_weights` of a Keras model
+            with the same layers takes.
 
         Raises
         ------
@@ -485,9 +487,9 @@ class FormatsMixin:
         Raises
         ------
         TypeError
-            If the estimator or a step is another one; the message names it.
+            If the estimator or a step of the pipeline is none of these; the message names it.
         ValueError
-            If a classifier has seen one class only.
+            If a classifier has seen only one class.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ImportError
@@ -510,9 +512,9 @@ class FormatsMixin:
         return sklearn_mlp.from_sklearn(cls, estimator)  # type: ignore[type-var]
 
     def to_sklearn(self) -> Any:
-        """Return a fitted estimator of scikit-learn with this network's function.
+        """Return a fitted estimator of scikit-learn that computes the same outputs.
 
-        Use it for libraries that know scikit-learn's classes only.
+        Use it for libraries that accept only scikit-learn's classes.
 
         Returns
         -------

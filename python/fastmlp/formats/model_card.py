@@ -10,7 +10,7 @@ from fastmlp.network import Network
 
 __all__ = ["model_card"]
 
-# Texts of `metadata` that a card shows in a place of their own, or as the network has them.
+# Texts of `metadata` that have a place of their own in a card, or that `_facts` lists anyway.
 KNOWN = {"title", "description", "license", "feature_names", "classes"}
 
 
@@ -20,9 +20,9 @@ def model_card(network: Network) -> str:
     Parameters
     ----------
     network : Network
-        Of its `metadata`, "title" becomes the heading, "description" the text below it and
-        "license" the licence, by its name on the Hub, such as "bsd-3-clause". Other texts are
-        listed.
+        Its `metadata` may have a "title", which becomes the heading, a "description", which becomes
+        the text below the heading, and a "license": its name on the Hub, such as "bsd-3-clause".
+        The card lists all other texts.
 
     Returns
     -------
@@ -86,5 +86,5 @@ def _facts(network: Network) -> Iterator[tuple[str, Any]]:
 
 
 def _markdown(text: str) -> str:
-    """Return a text in one line, in which nothing is a mark of Markdown."""
+    """Return a text in one line, with all marks of Markdown escaped."""
     return re.sub(r"([\\`*_\[\]<>|#&~])", r"\\\1", " ".join(text.split()))

@@ -31,8 +31,9 @@ from fastmlp.formats.safetensors import (
 
 AnyNetwork = TypeVar("AnyNetwork")
 
-# The arrays of a file may take so many times its size when they are unpacked, and so many bytes
-# more. With the parameters and gradients of the network this is at most 20 times and 2 MB.
+# The arrays of a file, when they are unpacked, may take MOST_TIMES the size of the file plus
+# MOST_MORE bytes. With the parameters and gradients of the network this is at most 20 times and
+# 2 MB.
 MOST_TIMES, MOST_MORE = 6, 500_000
 # The header of an array as NumPy writes it: type, order and shape.
 HEADER = re.compile(
@@ -73,7 +74,7 @@ def load_npz(cls: type[AnyNetwork], path: AnyPath) -> AnyNetwork:
 
 
 def _network(cls: type[AnyNetwork], arrays: Tensors) -> AnyNetwork:
-    """Make a network of the arrays in a file; refuse any that is missing, wrong or not known."""
+    """Make a network from the arrays in a file; refuse missing, wrong and unknown ones."""
     metadata = arrays.pop("metadata", np.array("{}")).tolist()
     known = (SETTINGS | OPTIONAL_SETTINGS) - {"dtype", "scaling"}
     settings = {name: arrays.pop(name).tolist() for name in known & arrays.keys()}
@@ -128,11 +129,11 @@ def _arrays(file: BinaryIO) -> Tensors:
 
 
 def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """Return the bytes of an entry, and at most so many as it says that it has."""
+    """Return the bytes of an entry, at most as many as its header says."""
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{entry.filename!r:.80} is compressed by a method that NumPy has not")
     with archive.open(entry) as stream:
-        return stream.read(entry.file_size)  # it checks the sum of the bytes
+        return stream.read(entry.file_size)  # this checks the CRC
 
 
 def _array(name: str, data: bytes) -> np.ndarray[Any, Any]:

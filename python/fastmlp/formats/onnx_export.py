@@ -18,17 +18,17 @@ from fastmlp.formats.onnx_file import DOMAIN, MOST_BYTES, onnx
 from fastmlp.formats.safetensors import FORMAT
 from fastmlp.reference.ops import LEAK, SELU_ALPHA, SELU_SCALE
 
-# The oldest versions that have all the operators used here.
+# The oldest versions that have all operators that this file uses.
 IR_VERSION, OPSET, ML_OPSET = 8, 15, 2
 ML = "ai.onnx.ml"
-ROWS = "rows"  # the name of the dimension of any size
+ROWS = "rows"  # names the dynamic dimension
 
 
 class Graph:
     """A graph that is being written: `y = graph("Add", x, 1.0)` adds a node."""
 
     def __init__(self, dtype: str) -> None:
-        self.dtype = np.dtype(dtype)  # of numbers that are given as Python floats
+        self.dtype = np.dtype(dtype)  # of constants that are Python floats
         self.nodes: list[Any] = []
         self.initializers: dict[str, Any] = {}
         self.inputs: list[Any] = []
@@ -134,7 +134,7 @@ OUTPUTS: dict[str, Write] = {
 
 
 def _silu(g: Graph, z: str) -> str:
-    if g.dtype == np.float64:  # ONNX Runtime 1.16 would join Mul and Sigmoid, in float32 only
+    if g.dtype == np.float64:  # ONNX Runtime 1.16 fuses Mul and Sigmoid, for float32 only
         return g("Div", z, g("Add", g("Exp", g("Neg", z)), 1.0))
     return g("Mul", z, g("Sigmoid", z))
 
@@ -145,7 +145,7 @@ def _negative_part(g: Graph, z: str) -> str:
 
 
 # ONNX Runtime has no float64 kernels for these operators. It has one for Gemm, but version 1.16
-# joins a Gemm with the activation after it, and has none for both together.
+# fuses a Gemm with the activation after it, and has no float64 kernel for the fused operator.
 IN_FLOAT64: dict[str, Callable[..., str]] = {
     "Gemm": lambda g, x, W, b: g("Add", g("MatMul", x, W), b),
     "LeakyRelu": lambda g, z: g("Max", z, g("Mul", z, LEAK)),
@@ -166,8 +166,8 @@ IN_FLOAT64: dict[str, Callable[..., str]] = {
 def _erf_in_float64(g: Graph, z: str) -> str:
     """Write erf as a function of the model, of other operators.
 
-    It is the Fourier series of erf on [-5 pi / 2, 5 pi / 2], of which [-6, 6] is used: the error of
-    30 terms is 4e-16. Further out erf rounds to -1 and 1.
+    It is the Fourier series of erf on [-5 pi / 2, 5 pi / 2]. On [-6, 6] the error of 30 terms is
+    4e-16. Outside of [-6, 6], erf rounds to -1 and 1.
     """
     if "Erf" not in g.functions:
         f = Graph("float64")
@@ -228,7 +228,7 @@ def network_model(network: Any) -> Any:
 
 
 def add_labels(graph: Graph, indices: str, classes: Array | None) -> None:
-    """Make the labels of these classes an output, (rows,); without labels, the indices."""
+    """Add the output `output_label` (rows,): the labels or, without classes, the indices."""
     dtype = np.dtype(np.int64)
     if classes is not None:
         indices, dtype = graph("Gather", graph.constant(classes, "classes"), indices), classes.dtype
@@ -236,7 +236,7 @@ def add_labels(graph: Graph, indices: str, classes: Array | None) -> None:
 
 
 def _settings(network: Any) -> dict[str, Any]:
-    """Return what the graph does not say, for `from_onnx`."""
+    """Return the settings that `from_onnx` cannot read from the graph."""
     scaling = network.scaling or {}
     return {
         "format": FORMAT,

@@ -73,7 +73,7 @@ def _amounts(graph: Graph, model: Any, outputs: str) -> str:
 
 
 def _sorted(graph: Graph, y: str, count: int) -> str:
-    """Let quantiles rise. TopK of ONNX Runtime 1.16 would crash without rows."""
+    """Sort the quantiles of each row. TopK of ONNX Runtime 1.16 crashes if there are no rows."""
     columns = [graph("Gather", y, np.array([k]), axis=1) for k in range(count)]
     for j in range(1, count):
         for k in range(j, 0, -1):
@@ -154,7 +154,7 @@ def _level(graph: Graph, kind: Category, place: str) -> str:
 
 
 def _date(graph: Graph, kind: Date, x: str) -> list[str]:
-    """After `_date_parts`, whose whole numbers are exact in float64."""
+    """Compute what `_date_parts` computes, whose integers are exact in float64."""
 
     def floor_div(a: str, b: float) -> str:
         return graph("Floor", graph("Div", a, b))

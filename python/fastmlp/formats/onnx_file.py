@@ -71,7 +71,7 @@ def load(given: Any) -> Any:
 
 
 def _replace_erfc(graph: Any) -> None:
-    """Write TensorFlow's Erfc, which ONNX lacks, as 1 - erf: tf2onnx leaves it in gelu of Keras."""
+    """Replace TensorFlow's Erfc by 1 - erf. ONNX lacks Erfc; tf2onnx leaves it in Keras's gelu."""
     nodes = list(graph.node)
     del graph.node[:]
     for node in nodes:
@@ -101,7 +101,7 @@ def _without_functions(model: Any) -> Any:
 def _size(
     nodes: Any, functions: Mapping[tuple[str, str], Any], known: dict[tuple[str, str], int]
 ) -> int:
-    """Return the number of nodes with those of all calls, of which each may have more calls."""
+    """Return the number of nodes, with those inside of calls, which may be nested."""
     total = 0
     for node in nodes:
         key = node.domain, node.op_type

@@ -1,9 +1,9 @@
 """`Network.from_onnx`: a graph of layers becomes a network.
 
-The nodes are read in their order. A tensor is a constant, or a `Value`: what some steps make of a
-row of X. Each operator in `READERS` adds a step or none. Operators on single numbers may be an
-activation together, which onnx_import_activations.py recognises. In the end chain.py makes a
-network of the steps. Start at `read_network`, and then at `Reader._read`.
+The nodes are read in their order. A tensor is a constant, or a `Value`: the result of some steps
+from X. Each operator in `READERS` adds at most one step. Several elementwise operators together may
+be an activation, which onnx_import_activations.py recognises. In the end chain.py makes a network
+from the steps. Start at `read_network`, and then at `Reader._read`.
 """
 
 import math
@@ -23,7 +23,7 @@ from fastmlp.formats.onnx_import_constants import ELEMENTWISE, Constants
 from fastmlp.formats.onnx_import_metadata import classes_in, metadata_in, network_output
 
 OLDEST_OPSET = 7  # earlier versions broadcast in another way
-# What may be done with the number of rows before a Reshape takes it.
+# The operators that may be applied to the number of rows before a Reshape takes it.
 OF_SIZES = {"Cast", "Concat", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze"}
 ENDS = (*OUTPUTS, "log_softmax")  # activations that need no layer after them
 MOST_NODES = 64  # of an activation
@@ -31,7 +31,7 @@ MOST_UNITS = 10_000  # of a scaled activation, and of a layer that the file has 
 
 
 def read_network(cls: Any, model: Any, output: str | None) -> Any:
-    """Make a network of an ONNX model; see `Network.from_onnx`."""
+    """Make a network from an ONNX model; see `Network.from_onnx`."""
     model = load(model)
     settings, texts = metadata_in(model)
     name = network_output(model.graph)
@@ -82,7 +82,7 @@ class Value:
 
 
 class Unread(NamedTuple):
-    """A tensor that is no step further, but may be a part of an activation."""
+    """A tensor that is not the result of a step, but may be inside of an activation."""
 
     node: Any
     reason: str
@@ -90,7 +90,7 @@ class Unread(NamedTuple):
 
 
 class Reader:
-    """A graph, and what is known of its tensors."""
+    """A graph, and the tensors that have been read so far."""
 
     def __init__(self, model: Any) -> None:
         graph = model.graph
@@ -118,7 +118,7 @@ class Reader:
         self.dtypes: list[np.dtype[Any]] = []  # of the weights
 
     def dtype(self) -> str:
-        """Return the dtype of the network: float32 holds the smaller ones."""
+        """Return the dtype of the network. float32 also stands for float16 and bfloat16."""
         return "float64" if np.dtype(np.float64) in self.dtypes else "float32"
 
     def steps(self, name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -197,7 +197,7 @@ class Reader:
     # What operators take
 
     def _known(self, name: str, node: Any = None) -> Value:
-        """Return a tensor that steps make; `node` takes it."""
+        """Return the value of a tensor that `node` takes; refuse one that no steps make."""
         value = self.values.get(name)
         if isinstance(value, Unread):
             refuse(value.node, value.reason)
@@ -221,7 +221,7 @@ class Reader:
         return W
 
     def _per_unit(self, node: Any, constant: Array, value: Value) -> Array:
-        """Return a constant that is combined with a value, as a number for each unit."""
+        """Return a constant, broadcast to one number for each unit of a value."""
         if value.shape is None and constant.size == 1:
             refuse(node, "scales the inputs, whose number the file does not say")
         shape = constant.shape[-1:] if value.shape is None else value.shape
@@ -231,7 +231,7 @@ class Reader:
         except ValueError:
             refuse(node, f"has a constant of shape {constant.shape}; it must fit {shape}")
 
-    # Operators on single numbers
+    # Elementwise operators
 
     def _elementwise(self, node: Any) -> Value | Unread:
         given = [name for name in node.input if name in self.values]
@@ -245,14 +245,14 @@ class Reader:
         made = self._activation(node)
         if isinstance(made, Unread) and isinstance(value, Unread):
             made = made._replace(depth=value.depth + 1)
-            if len(given) == 1:  # the first of several such nodes says best what is wrong
+            if len(given) == 1:  # the first of several such nodes has the best reason
                 made = value._replace(depth=made.depth)
             if made.depth > MOST_NODES:  # each costs time
                 refuse(made.node, made.reason)
         return made
 
     def _does_nothing(self, node: Any) -> bool:
-        """Return whether a node gives what it takes."""
+        """Return whether the output of a node is its input."""
         if node.op_type == "Dropout":
             is_training = node.input[2] if len(node.input) > 2 else ""
             if is_training and np.any(self._constant(node, 2, "training mode")):
@@ -329,7 +329,7 @@ class Reader:
         return constant.reshape(()) if constant.size == 1 else self._per_unit(node, constant, value)
 
     def _pieces(self, node: Any) -> Iterator[tuple[str, list[Any]]]:
-        """Yield pieces of the graph that end in a node: the only tensor that they take, the nodes.
+        """Yield pieces of the graph that end in a node and take one tensor: that tensor, the nodes.
 
         Each piece reaches further back than the one before.
         """
@@ -399,7 +399,7 @@ class Reader:
         return self._dense(value, W.T, np.transpose(bias), node)
 
     def _row(self, node: Any) -> Value:
-        """Return the value that a node takes, whose rows must have one axis."""
+        """Return the value that a node takes; refuse it if its rows have several axes."""
         value = self._known(node.input[0], node)
         if value.transposed or (value.shape is not None and len(value.shape) != 1):
             refuse(node, f"takes rows of shape {value.shape}; they must have one axis")
@@ -495,7 +495,7 @@ class Reader:
         return self._known(node.input[0], node)
 
 
-# What becomes of one number x, or of a vector for all units: a x + c.
+# a and c of the a x + c that an operator computes from x and a constant.
 LINES: dict[str, Callable[[Any, bool], tuple[Any, Any]]] = {
     "Add": lambda c, x_is_first: (1.0, c),
     "Sub": lambda c, x_is_first: (1.0, -c) if x_is_first else (-1.0, c),
@@ -558,8 +558,9 @@ def _times(values: Array, factor: float) -> Array:
     return values if factor == 1.0 else values * np.float64(factor)
 
 
-# The shape of a row after a node. They take that before it, the axes or the shape that the node is
-# given, and its attributes; None says that the first axis is not that of the rows.
+# These functions return the shape of a row after a node; None if the first axis is no longer that
+# of the rows. They take the shape before the node, the axes or the shape that the node is given,
+# and its attributes.
 
 Shape = tuple[int, ...]
 

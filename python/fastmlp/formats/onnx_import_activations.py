@@ -1,8 +1,8 @@
 """What the nodes between two layers of an ONNX graph compute.
 
 Exporters write one activation in many ways: gelu by Erf, by Tanh or as an operator, silu as a
-product, softplus by Log and Exp. No list of patterns has them all, so the nodes are run: their
-curve on a grid of numbers is compared with the curves of our activations. Start at `recognised`.
+product, softplus by Log and Exp. No list of patterns has them all. So this file runs the nodes on
+a grid of numbers, and compares the curve with those of our activations. Start at `recognised`.
 """
 
 import math
@@ -21,7 +21,7 @@ GRID = np.concatenate([-FAR[::-1], np.linspace(-30.0, 30.0, 481), FAR])
 FINITE = np.abs(GRID) <= 30  # further out, a formula such as log(1 + e^x) may overflow
 FITTED = np.abs(GRID) <= 8
 TOLERANCE = 1e-6  # constants in files have float32's 24 bits
-EXACT = 1e-7  # a factor that is as near to 1 is 1
+EXACT = 1e-7  # a factor within this distance of 1 counts as 1
 LEAST_SLOPE = 0.3  # a hard_sigmoid that rises from 0 to 20 loses two digits of small numbers
 
 

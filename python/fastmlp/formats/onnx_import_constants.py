@@ -12,7 +12,7 @@ from fastmlp._trainable import Array
 from fastmlp.formats.onnx_file import onnx, refuse, run_nodes
 
 # fmt: off
-# Operators on single numbers; activations are made of them too.
+# Elementwise operators; activations consist of them too.
 ELEMENTWISE = {
     "Abs", "Add", "And", "Cast", "CastLike", "Celu", "Clip", "Div", "Dropout", "Elu", "Equal",
     "Erf", "Exp", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",

@@ -50,7 +50,7 @@ def classes_in(graph: Any, network: Any) -> list[Any] | None:
 
 
 def metadata_in(model: Any) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what `to_onnx` wrote of the network beside the graph, and the user's texts."""
+    """Return the settings that `to_onnx` wrote beside the graph, and the user's texts."""
     texts = {one.key: one.value for one in model.metadata_props}
     if not all(isinstance(text, str) for pair in texts.items() for text in pair):
         raise ValueError("from_onnx: the metadata are not UTF-8; the file is damaged")

@@ -1,7 +1,8 @@
 """Methods of scikit-learn's classes that a subclass or another library has replaced.
 
-The estimators do not call all of scikit-learn's methods. If one that they do not call is replaced,
-scikit-learn's own code has to run, which calls it. Start reading at `trains_by_scikit_learn`.
+The estimators do not call all of scikit-learn's methods. If somebody replaces a method that they do
+not call, scikit-learn's own code has to run, because it calls the method. Start reading at
+`trains_by_scikit_learn`.
 """
 
 import inspect
@@ -28,7 +29,8 @@ ORIGINAL = {
 def is_replaced(theirs: type, name: str) -> bool:
     """Whether another library has replaced a method of scikit-learn's class.
 
-    mlflow's autolog does: its method records the call and calls scikit-learn's, which calls ours.
+    mlflow's autolog does so: its method records the call and calls scikit-learn's method, which
+    calls ours.
     """
     return getattr(theirs, name) is not ORIGINAL[theirs, name]
 
@@ -36,7 +38,8 @@ def is_replaced(theirs: type, name: str) -> bool:
 def trains_by_scikit_learn(estimator: Any, own: type) -> bool:
     """Whether a method of GRADIENTS is replaced, so that scikit-learn's solvers have to train.
 
-    `own` is the class whose methods are not replacements. Refuse settings that scikit-learn lacks.
+    ValueError if it is, and the estimator has a setting that scikit-learn lacks. The methods of the
+    class `own` do not count as replacements.
     """
     replaced = [
         name
