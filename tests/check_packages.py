@@ -30,7 +30,7 @@ QUICK = [
     "reference",
     "training/test_training.py",
 ]
-MOST_BYTES = 1_400_000  # of a repaired wheel
+MOST_BYTES = 1_500_000  # of a repaired wheel
 # The programs that tests start, other than what the environment has itself; no compiler among them.
 PROGRAMS = ["sh", "bash", "env", "uname", "cat", "true", "git"]
 
