@@ -139,6 +139,15 @@ detail::OptimizerStep<T> Optimizer::Impl::begin_step() {
   return step;
 }
 
+Optimizer::Impl::Updating::Updating(const Impl& optimizer, const ShouldStop& should_stop) {
+  if (optimizer.states > 0) {
+    const auto patience = should_stop ? detail::kPatience : detail::kShortPatience;
+    alone_.emplace(optimizer.users, detail::kOptimizerInUse, patience, should_stop);
+  } else {
+    reading_.emplace(optimizer.users, detail::kOptimizerInUse);
+  }
+}
+
 Optimizer::Optimizer(const OptimizerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 Optimizer::~Optimizer() = default;
 Optimizer::Optimizer(Optimizer&&) noexcept = default;

@@ -85,14 +85,7 @@ constexpr Refusal kOptimizerInUse{
 // Updates write the state. Without one, the optimizer may serve several networks at once.
 class Optimizer::Impl::Updating {
  public:
-  explicit Updating(const Impl& optimizer, const ShouldStop& should_stop = {}) {
-    if (optimizer.states > 0) {
-      const auto patience = should_stop ? detail::kPatience : detail::kShortPatience;
-      alone_.emplace(optimizer.users, detail::kOptimizerInUse, patience, should_stop);
-    } else {
-      reading_.emplace(optimizer.users, detail::kOptimizerInUse);
-    }
-  }
+  explicit Updating(const Impl& optimizer, const ShouldStop& should_stop = {});
 
  private:
   std::optional<detail::WriteLock> alone_;
